@@ -1,0 +1,11 @@
+//! The modules, by floor: a module imports only from floors below its own.
+
+pub mod admin;
+pub mod audit_trail;
+pub mod companies;
+pub mod consultations;
+pub mod employees;
+pub mod identity;
+pub mod notifications;
+pub mod practitioners;
+pub mod usage;

@@ -1,0 +1,78 @@
+//! The permissions, each with the roles that hold it. The database enforces the rows;
+//! this table says which kinds of caller may try at all.
+
+use super::Role;
+use super::Role::{CompanyAdmin, Employee, Hr, PlatformAdmin, Practitioner};
+
+/// A permission as a type, so that a handler's signature names what it needs.
+pub trait Grant: Send + Sync + 'static {
+    const PERMISSION: Permission;
+    /// The name under which the OpenAPI document is told of it; the assembly turns it into `x-permission`.
+    const SCHEME: &'static str;
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident: [$($role:ident),*]),* $(,)?) => {
+        /// What a caller may do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Permission { $($(#[$doc])* $name),* }
+
+        impl Permission {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),* }
+            }
+
+            pub fn roles(self) -> &'static [Role] {
+                match self { $(Self::$name => &[$($role),*]),* }
+            }
+        }
+
+        /// Each permission as a type.
+        pub mod perm {
+            $(
+                #[derive(Clone, Copy, Debug)]
+                pub struct $name;
+
+                impl super::Grant for $name {
+                    const PERMISSION: super::Permission = super::Permission::$name;
+                    const SCHEME: &'static str = concat!("bearer#", stringify!($name));
+                }
+            )*
+        }
+    };
+}
+
+permissions! {
+    /// One's own account and sessions.
+    ManageSelf: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    CreateCompany: [PlatformAdmin],
+    ListCompanies: [PlatformAdmin],
+    ReadCompany: [PlatformAdmin, CompanyAdmin, Hr, Employee],
+    UpdateCompany: [PlatformAdmin, CompanyAdmin],
+    ChangeCompanyStatus: [PlatformAdmin],
+    /// A company's HR and admin accounts.
+    ManageMembers: [PlatformAdmin, CompanyAdmin],
+    ReadEmployees: [Hr, CompanyAdmin, PlatformAdmin],
+    ManageEmployees: [Hr, CompanyAdmin],
+    CreatePractitioner: [PlatformAdmin],
+    ListPractitioners: [Employee, Hr, CompanyAdmin, PlatformAdmin],
+    ReadPractitioner: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    UpdatePractitioner: [Practitioner, PlatformAdmin],
+    ReadAvailability: [Practitioner, PlatformAdmin],
+    SetAvailability: [Practitioner],
+    ReadSlots: [Employee, Practitioner, PlatformAdmin],
+    BookConsultation: [Employee],
+    ReadConsultations: [Employee, Practitioner, PlatformAdmin],
+    CancelConsultation: [Employee, Practitioner],
+    /// Start and end.
+    RunConsultation: [Practitioner],
+    /// Usage counters, above the reporting threshold.
+    ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
+    /// Ask for exports and fetch one's own.
+    Export: [Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    ReadAuditLog: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    /// Failed jobs and the log of mails.
+    OperatePlatform: [PlatformAdmin],
+}

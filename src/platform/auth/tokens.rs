@@ -1,0 +1,236 @@
+//! Access tokens (JWT, EdDSA, RFC 9068), opaque tokens, and the sessions that were revoked.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, Role};
+use crate::platform::config::Config;
+use crate::platform::context::Platform;
+use crate::platform::crypto::entropy::Entropy;
+use crate::platform::db::Actor;
+use crate::platform::ids::{CompanyId, SessionId, UserId};
+use crate::platform::problem::{Error, Problem, Result};
+
+/// Clocks of two machines may differ by so much.
+const LEEWAY: TimeDelta = TimeDelta::seconds(5);
+const TOKEN_TYPE: &str = "at+jwt";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    sid: SessionId,
+    role: Role,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    cid: Option<CompanyId>,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+struct Key {
+    decoding: DecodingKey,
+    /// The public half, 32 bytes.
+    public: Vec<u8>,
+}
+
+/// Signs and verifies access tokens.
+pub struct Tokens {
+    signing: (String, EncodingKey),
+    verifying: HashMap<String, Key>,
+    issuer: String,
+    pub access_ttl: TimeDelta,
+}
+
+impl Tokens {
+    pub fn new(config: &Config) -> Result<Self> {
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+
+        let mut signing = None;
+        let mut verifying = HashMap::new();
+        for key in &config.jwt_keys {
+            let der = STANDARD.decode(key.pkcs8.expose_secret()).map_err(Problem::internal)?;
+            let pair = Ed25519KeyPair::from_pkcs8(&der).map_err(|e| Problem::internal(e.to_string()))?;
+            let public = pair.public_key().as_ref().to_vec();
+            signing.get_or_insert((key.kid.clone(), EncodingKey::from_ed_der(&der)));
+            verifying.insert(key.kid.clone(), Key { decoding: DecodingKey::from_ed_der(&public), public });
+        }
+        Ok(Self {
+            signing: signing.ok_or_else(|| Problem::internal("JWT_KEYS names no key"))?,
+            verifying,
+            issuer: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            access_ttl: config.access_token_ttl,
+        })
+    }
+
+    pub fn sign_access(&self, caller: &Caller, now: DateTime<Utc>) -> Result<String> {
+        let (kid, key) = &self.signing;
+        let header = Header { typ: Some(TOKEN_TYPE.into()), kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: caller.user_id,
+            sid: caller.session_id,
+            role: caller.role,
+            cid: caller.company_id,
+            iat: now.timestamp(),
+            nbf: now.timestamp(),
+            exp: (now + self.access_ttl).timestamp(),
+        };
+        jsonwebtoken::encode(&header, &claims, key).map_err(Problem::internal)
+    }
+
+    /// The caller that a token names. Any fault is `401`; only age is told apart.
+    pub fn verify_access(&self, token: &str, now: DateTime<Utc>) -> Result<Caller> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Error::Unauthenticated)?;
+        if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(TOKEN_TYPE) {
+            return Err(Error::Unauthenticated.into());
+        }
+        let key = header.kid.as_deref().and_then(|kid| self.verifying.get(kid)).ok_or(Error::Unauthenticated)?;
+        let mut validation = jsonwebtoken::Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.issuer]);
+        validation.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
+        // times are compared below, with a clock that tests can move
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation)
+            .map_err(|_| Error::Unauthenticated)?
+            .claims;
+        let (now, leeway) = (now.timestamp(), LEEWAY.num_seconds());
+        if claims.nbf > now + leeway || claims.iat > now + leeway {
+            return Err(Error::Unauthenticated.into());
+        }
+        if claims.exp <= now - leeway {
+            return Err(Error::TokenExpired.into());
+        }
+        if claims.role.is_company_bound() != claims.cid.is_some() {
+            return Err(Error::Unauthenticated.into());
+        }
+        Ok(Caller { user_id: claims.sub, role: claims.role, company_id: claims.cid, session_id: claims.sid })
+    }
+
+    /// The public keys (RFC 7517, RFC 8037).
+    pub fn jwks(&self) -> serde_json::Value {
+        let mut keys: Vec<_> = self
+            .verifying
+            .iter()
+            .map(|(kid, key)| {
+                serde_json::json!({
+                    "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
+                    "kid": kid, "x": URL_SAFE_NO_PAD.encode(&key.public),
+                })
+            })
+            .collect();
+        keys.sort_by_key(ToString::to_string);
+        serde_json::json!({ "keys": keys })
+    }
+}
+
+/// A token that is kept only as its hash: 256 random bits.
+pub struct OpaqueToken {
+    /// What the person holds.
+    pub plain: String,
+    /// What the database holds: SHA-256.
+    pub hash: Vec<u8>,
+}
+
+impl OpaqueToken {
+    pub fn generate(entropy: &Entropy) -> Self {
+        Self::from_bytes(&entropy.bytes::<32>())
+    }
+
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        let plain = URL_SAFE_NO_PAD.encode(bytes);
+        Self { hash: hash_opaque(&plain), plain }
+    }
+}
+
+/// The hash under which an opaque token is looked up.
+pub fn hash_opaque(plain: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, plain.as_bytes()).as_ref().to_vec()
+}
+
+/// The sessions that were revoked while their access tokens may still be valid.
+///
+/// A revocation on this node enters it at once; those of other nodes arrive over LISTEN. While that
+/// connection is down, each request asks the database.
+pub struct RevokedSessions {
+    revoked: RwLock<HashMap<SessionId, DateTime<Utc>>>,
+    listening: std::sync::atomic::AtomicBool,
+}
+
+impl Default for RevokedSessions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RevokedSessions {
+    pub fn new() -> Self {
+        Self { revoked: RwLock::default(), listening: false.into() }
+    }
+
+    /// Notes a revocation. It can be forgotten once every token of the session has expired.
+    pub fn note(&self, session: SessionId, at: DateTime<Utc>, access_ttl: TimeDelta) {
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        revoked.retain(|_, noted| *noted + access_ttl + LEEWAY * 2 > at);
+        revoked.insert(session, at);
+    }
+
+    pub async fn is_revoked(&self, session: SessionId, platform: &Platform) -> Result<bool> {
+        if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session) {
+            return Ok(true);
+        }
+        if self.listening.load(std::sync::atomic::Ordering::Acquire) {
+            return Ok(false);
+        }
+        let mut tx = platform.db.anonymous(Actor::job(None, None)).await?;
+        let live: bool =
+            sqlx::query_scalar("SELECT auth.session_is_live($1)").bind(session).fetch_one(tx.conn()).await?;
+        Ok(!live)
+    }
+
+    /// Keeps the set up to date until the future is dropped; reconnects by itself.
+    pub async fn follow(&self, platform: &Platform) {
+        use std::sync::atomic::Ordering;
+        loop {
+            if let Err(error) = self.listen(platform).await {
+                tracing::warn!(%error, "lost the list of revoked sessions; asking the database meanwhile");
+            }
+            self.listening.store(false, Ordering::Release);
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn listen(&self, platform: &Platform) -> Result<(), sqlx::Error> {
+        use std::sync::atomic::Ordering;
+        let pool = platform.db.pool(crate::platform::db::DbRole::Auth);
+        let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen("session_revoked").await?;
+        loop {
+            // a notification can be forged and carries nothing: the table is read again
+            let since = platform.clock.now() - platform.tokens.access_ttl - LEEWAY * 2;
+            let rows: Vec<(SessionId, DateTime<Utc>)> =
+                sqlx::query_as("SELECT id, revoked_at FROM auth.revoked_since($1)").bind(since).fetch_all(pool).await?;
+            for (session, at) in rows {
+                self.note(session, at, platform.tokens.access_ttl);
+            }
+            self.listening.store(true, Ordering::Release);
+            // lost connection: None; fall back to asking
+            if listener.try_recv().await?.is_none() {
+                return Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()));
+            }
+        }
+    }
+}

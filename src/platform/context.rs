@@ -1,0 +1,124 @@
+//! Everything a use case may rely on, and nothing it could misuse: no pool, no clock of its own.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::platform::auth::tokens::{RevokedSessions, Tokens};
+use crate::platform::auth::{Caller, Permission};
+use crate::platform::clock::Clock;
+use crate::platform::config::Config;
+use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::passwords::Passwords;
+use crate::platform::db::{Db, Tx};
+use crate::platform::ids::{self, UserId};
+use crate::platform::locale::Locale;
+use crate::platform::problem::{Error, Result};
+use crate::platform::storage::Storage;
+
+/// The parts of the running program, shared by every request and job.
+pub struct Platform {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub db: Db,
+    pub tokens: Tokens,
+    pub sessions: RevokedSessions,
+    pub passwords: Passwords,
+    pub storage: Storage,
+}
+
+impl Platform {
+    /// A new identifier (UUID version 7).
+    pub fn new_id<T: From<Uuid>>(&self) -> T {
+        T::from(ids::uuid_v7(self.clock.now(), self.entropy.bytes()))
+    }
+}
+
+/// What is known of a request before anybody is known to have sent it.
+#[derive(Clone, Debug)]
+pub struct RequestInfo {
+    /// `X-Request-Id`: 1–64 characters of `A-Z a-z 0-9 - _ .`.
+    pub id: Arc<str>,
+    /// The client's address; a proxy's word is taken only from a configured one.
+    pub ip: Option<IpAddr>,
+    pub locale: Locale,
+    /// The caller, once known, for the log and the limits of rate.
+    user: Arc<OnceLock<UserId>>,
+}
+
+impl RequestInfo {
+    pub fn new(id: impl Into<Arc<str>>, ip: Option<IpAddr>, locale: Locale) -> Self {
+        Self { id: id.into(), ip, locale, user: Arc::default() }
+    }
+
+    pub fn note_caller(&self, user: UserId) {
+        let _ = self.user.set(user);
+    }
+
+    pub fn caller(&self) -> Option<UserId> {
+        self.user.get().copied()
+    }
+}
+
+impl Default for RequestInfo {
+    fn default() -> Self {
+        Self::new("-", None, Locale::En)
+    }
+}
+
+/// A caller and the request they made.
+#[derive(Clone)]
+pub struct Context {
+    platform: Arc<Platform>,
+    caller: Caller,
+    request: RequestInfo,
+}
+
+impl Context {
+    pub fn new(platform: Arc<Platform>, caller: Caller, request: RequestInfo) -> Self {
+        Self { platform, caller, request }
+    }
+
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub fn request(&self) -> &RequestInfo {
+        &self.request
+    }
+
+    pub fn locale(&self) -> Locale {
+        self.request.locale
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.platform.clock.now()
+    }
+
+    pub fn new_id<T: From<Uuid>>(&self) -> T {
+        self.platform.new_id()
+    }
+
+    pub fn platform(&self) -> &Arc<Platform> {
+        &self.platform
+    }
+
+    /// Begins the caller's transaction, for reading and writing: permission and row scope in one step.
+    pub async fn begin(&self, permission: Permission) -> Result<Tx> {
+        self.allow(permission)?;
+        self.platform.db.begin(self).await
+    }
+
+    /// Begins the caller's transaction, for reading only. Dropping it ends it.
+    pub async fn read(&self, permission: Permission) -> Result<Tx> {
+        self.allow(permission)?;
+        self.platform.db.read(self).await
+    }
+
+    fn allow(&self, permission: Permission) -> Result<()> {
+        if permission.roles().contains(&self.caller.role) { Ok(()) } else { Err(Error::Forbidden.into()) }
+    }
+}

@@ -1,0 +1,5 @@
+//! Randomness, passwords, and keys derived from the secrets of the configuration.
+
+pub mod derive;
+pub mod entropy;
+pub mod passwords;

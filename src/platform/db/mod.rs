@@ -1,0 +1,207 @@
+//! The way to SQL: one small pool for each kind of caller, and the scoped transaction.
+//!
+//! A transaction runs on the log-in role of its caller and carries the caller's ids in settings that
+//! end with it; the policies in `policies/` read those. Nothing outside this folder holds a pool.
+
+pub mod development;
+pub mod migrate;
+mod refusal;
+mod tx;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use uuid::Uuid;
+
+pub use tx::{Actor, Tx};
+
+use crate::platform::auth::Role;
+use crate::platform::config::Config;
+use crate::platform::context::Context;
+use crate::platform::crypto::derive;
+use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::problem::{Cause, Problem, Result};
+
+/// The log-in roles of the running program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DbRole {
+    Employee,
+    Practitioner,
+    Hr,
+    CompanyAdmin,
+    Platform,
+    Worker,
+    /// May run the few functions that are needed before anybody is signed in.
+    Auth,
+}
+
+impl DbRole {
+    pub const ALL: [Self; 7] =
+        [Self::Employee, Self::Practitioner, Self::Hr, Self::CompanyAdmin, Self::Platform, Self::Worker, Self::Auth];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Employee => "huntzen_employee",
+            Self::Practitioner => "huntzen_practitioner",
+            Self::Hr => "huntzen_hr",
+            Self::CompanyAdmin => "huntzen_company_admin",
+            Self::Platform => "huntzen_platform",
+            Self::Worker => "huntzen_worker",
+            Self::Auth => "huntzen_auth",
+        }
+    }
+}
+
+impl From<Role> for DbRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Employee => Self::Employee,
+            Role::Practitioner => Self::Practitioner,
+            Role::Hr => Self::Hr,
+            Role::CompanyAdmin => Self::CompanyAdmin,
+            Role::PlatformAdmin => Self::Platform,
+        }
+    }
+}
+
+/// The pools, one for each log-in role. They connect when first used.
+#[derive(Clone)]
+pub struct Db {
+    pools: [PgPool; DbRole::ALL.len()],
+}
+
+/// Connections that a pool may open: employees make most of the traffic.
+fn pool_size(role: DbRole, config: &Config) -> u32 {
+    match role {
+        DbRole::Employee | DbRole::Worker => config.database_pool_size,
+        _ => config.database_pool_size.div_ceil(2),
+    }
+}
+
+impl Db {
+    /// Opens the pools. `base` says where the database is; the roles' passwords are derived.
+    pub fn open(base: &PgConnectOptions, config: &Config) -> Self {
+        Self {
+            pools: DbRole::ALL.map(|role| {
+                let options = role_options(base, role, config);
+                PgPoolOptions::new()
+                    .max_connections(pool_size(role, config))
+                    .min_connections(0)
+                    .acquire_timeout(Duration::from_millis(config.database_acquire_timeout_ms))
+                    .idle_timeout(Duration::from_mins(5))
+                    .test_before_acquire(false)
+                    .connect_lazy_with(options)
+            }),
+        }
+    }
+
+    /// Refuses an unsafe server or unsafe roles, and warms one connection for each role.
+    pub async fn verify(&self) -> Result<(), refusal::Refusal> {
+        for role in DbRole::ALL {
+            refusal::check(self.pool(role), role).await?;
+        }
+        Ok(())
+    }
+
+    /// For the queue, which needs pools of its own to listen and poll with. Nothing else may call it.
+    pub(in crate::platform) fn pool(&self, role: DbRole) -> &PgPool {
+        let index = match role {
+            DbRole::Employee => 0,
+            DbRole::Practitioner => 1,
+            DbRole::Hr => 2,
+            DbRole::CompanyAdmin => 3,
+            DbRole::Platform => 4,
+            DbRole::Worker => 5,
+            DbRole::Auth => 6,
+        };
+        #[allow(clippy::indexing_slicing)] // the array has one pool for each role
+        &self.pools[index]
+    }
+
+    /// The caller's transaction. Reached through [`Context::begin`], which checks the permission.
+    pub(in crate::platform) async fn begin(&self, cx: &Context) -> Result<Tx> {
+        self.open_tx(Actor::of(cx), cx.caller().role.into(), false).await
+    }
+
+    /// The caller's transaction for reading only. Reached through [`Context::read`].
+    pub(in crate::platform) async fn read(&self, cx: &Context) -> Result<Tx> {
+        self.open_tx(Actor::of(cx), cx.caller().role.into(), true).await
+    }
+
+    /// A transaction before anybody is signed in: it can run the functions of schema `auth` and nothing else.
+    pub async fn anonymous(&self, actor: Actor) -> Result<Tx> {
+        self.open_tx(actor, DbRole::Auth, false).await
+    }
+
+    /// A job's transaction, scoped to the company and the person whose doing the job is.
+    pub(in crate::platform) async fn job(&self, company: Option<CompanyId>, user: Option<UserId>) -> Result<Tx> {
+        self.open_tx(Actor::job(company, user), DbRole::Worker, false).await
+    }
+
+    async fn open_tx(&self, actor: Actor, role: DbRole, read_only: bool) -> Result<Tx> {
+        Tx::open(self.pool(role), actor, read_only).await
+    }
+
+    /// Closes every connection; running transactions finish first.
+    pub async fn close(&self) {
+        for role in DbRole::ALL {
+            self.pool(role).close().await;
+        }
+    }
+}
+
+/// How to connect as a runtime role.
+pub fn role_options(base: &PgConnectOptions, role: DbRole, config: &Config) -> PgConnectOptions {
+    use secrecy::ExposeSecret;
+
+    let password = derive::database_password(&config.database_roles_secret, role.name());
+    base.clone()
+        .username(role.name())
+        .password(password.expose_secret())
+        .application_name("huntzen")
+        .statement_cache_capacity(256)
+        .options([
+            ("search_path", "app,pg_temp"),
+            ("timezone", "UTC"),
+            ("statement_timeout", if role == DbRole::Worker { "120000" } else { "10000" }),
+            ("idle_in_transaction_session_timeout", "30000"),
+        ])
+}
+
+/// Whether the database could not be reached, as against having refused a statement.
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => true,
+        // class 08: connection; 57P: operator intervention; 53300: too many connections
+        sqlx::Error::Database(e) => {
+            e.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P") || code == "53300")
+        }
+        _ => false,
+    }
+}
+
+/// The name of the constraint that a statement broke.
+pub fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
+}
+
+/// Turns a broken constraint into the cause that a client understands.
+pub trait OrConstraint<T> {
+    fn or_constraint<C: Cause>(self, constraint: &str, cause: C) -> Result<T, Problem>;
+}
+
+impl<T> OrConstraint<T> for std::result::Result<T, sqlx::Error> {
+    fn or_constraint<C: Cause>(self, constraint: &str, cause: C) -> Result<T, Problem> {
+        self.map_err(|error| if broken_constraint(&error) == Some(constraint) { cause.into() } else { error.into() })
+    }
+}
+
+/// A UUID as the text of a setting; unset is the empty string.
+fn setting(id: Option<Uuid>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}

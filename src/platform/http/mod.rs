@@ -1,0 +1,14 @@
+//! The HTTP edge: bodies, pages, conditional and repeated requests, middleware, the OpenAPI document.
+
+pub mod body;
+pub mod error;
+pub mod etag;
+pub mod idempotency;
+pub mod middleware;
+pub mod openapi;
+pub mod page;
+
+pub use body::Body;
+pub use etag::{Etag, Tagged};
+pub use idempotency::IdempotencyKey;
+pub use page::{Cursor, Page, PageQuery};

@@ -1,0 +1,1 @@
+//! The OpenAPI document, completed with what the framework does not know.

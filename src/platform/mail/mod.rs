@@ -1,0 +1,1 @@
+//! Mail through SMTP, from templates in two languages.
