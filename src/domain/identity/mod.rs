@@ -1,1 +1,3 @@
-//! identity
+//! Accounts, sessions and invitations.
+
+pub mod jobs;
