@@ -89,7 +89,7 @@ impl Runner {
         let envelope: Option<Envelope> = serde_json::from_slice(&bytes).ok();
         let found = envelope.as_ref().and_then(|envelope| self.registry.find(&envelope.kind));
         let kind = found.map_or("unknown", |(kind, _)| kind);
-        let span = tracing::info_span!("job", kind, job_id, attempt);
+        let span = tracing::error_span!("job", kind, job_id, attempt);
         let started = Instant::now();
 
         let outcome = if attempt > max_attempts {
