@@ -27,6 +27,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 const LOCK: i64 = 0x6875_6e74_7a65_6e21;
 /// Policies are replaced under load: a lock that is not free within this time is left to the others.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
+const AS_OWNER: &str = "SET ROLE huntzen_owner; SET search_path = public, pg_temp";
 const ATTEMPTS: u32 = 40;
 const SCRAM_ROUNDS: u32 = 4096;
 
@@ -52,24 +53,29 @@ pub async fn migrate(owner: &PgConnectOptions, config: &Config) -> Result<(), Mi
         .map_err(MigrateError::Unreachable)?;
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut conn).await?;
 
-    let user: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(&mut conn).await?;
     make_roles(&mut conn).await.map_err(MigrateError::Roles)?;
     set_passwords(&mut conn, owner, config).await.map_err(MigrateError::Roles)?;
 
-    raw_sql("SET ROLE huntzen_owner").execute(&mut conn).await?;
     let queue = PostgresStorage::<()>::migrations();
     let mut ours = Migrator { migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
     // beside schema app, whose every table is under row security
     ours.create_schema("migrate");
     ours.dangerous_set_table_name("migrate.applied");
-    for (what, migrator) in [("the queue", &queue), ("the program", &ours)] {
-        migrator.run(&mut conn).await.map_err(|source| MigrateError::Tables { what, source })?;
-    }
+    // the queue's early migrations want to write to schema public, which is open to nobody otherwise
+    raw_sql("GRANT CREATE ON SCHEMA public TO huntzen_owner").execute(&mut conn).await?;
+    raw_sql(AS_OWNER).execute(&mut conn).await?;
+    run(&mut conn, "the queue", &queue).await?;
+    raw_sql("RESET ROLE; REVOKE CREATE ON SCHEMA public FROM huntzen_owner").execute(&mut conn).await?;
+    raw_sql(AS_OWNER).execute(&mut conn).await?;
+    run(&mut conn, "the program", &ours).await?;
     apply_policies(&mut conn, &fingerprint(&queue)).await?;
 
-    tracing::debug!(user, "the database is migrated");
     conn.close().await?;
     Ok(())
+}
+
+async fn run(conn: &mut PgConnection, what: &'static str, migrator: &Migrator) -> Result<(), MigrateError> {
+    migrator.run(conn).await.map_err(|source| MigrateError::Tables { what, source })
 }
 
 fn roles_sql() -> &'static str {
