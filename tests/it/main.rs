@@ -1,1 +1,4 @@
-fn main() {}
+//! Every test that needs a database, in one program.
+
+mod development_database;
+mod support;

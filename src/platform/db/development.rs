@@ -10,8 +10,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -113,7 +114,7 @@ impl DevelopmentDatabase {
             .password(&password)
             .ssl_mode(PgSslMode::Disable)
             .database(DATABASE);
-        let mut database = Self { options, server, socket_folder, _lock: lock };
+        let database = Self { options, server, socket_folder, _lock: lock };
         database.wait_until_ready(&log).await?;
         Ok(database)
     }
@@ -124,12 +125,12 @@ impl DevelopmentDatabase {
     }
 
     /// Stops the server, and waits until it has.
-    pub fn stop(mut self) {
-        self.server.stop();
+    pub fn stop(self) {
+        drop(self);
     }
 
     /// Waits for the first connection, and makes the database if it is not there.
-    async fn wait_until_ready(&mut self, log: &Path) -> Result<(), DevelopmentError> {
+    async fn wait_until_ready(&self, log: &Path) -> Result<(), DevelopmentError> {
         let maintenance = self.options.clone().database("postgres");
         let begun = Instant::now();
         let mut conn = loop {
@@ -337,46 +338,37 @@ impl ServerUser {
 /// The server's process, held by a thread that lives as long as this process: the kernel stops the
 /// server when the thread that started it ends, also after `kill -9`.
 struct Server {
-    pid: Option<Pid>,
-    ended: mpsc::Receiver<()>,
+    pid: Pid,
+    thread: JoinHandle<()>,
 }
 
 impl Server {
     fn spawn(mut command: Command) -> io::Result<Self> {
-        let (tell_pid, pid) = mpsc::channel();
-        let (tell_end, ended) = mpsc::channel();
-        std::thread::Builder::new().name("postgres".into()).spawn(move || {
-            let mut child: Child = match command.spawn() {
-                Ok(child) => child,
-                Err(error) => {
-                    let _ = tell_pid.send(Err(error));
-                    return;
-                }
-            };
-            let _ = tell_pid.send(Ok(Pid::from_child(&child)));
-            let _ = child.wait();
-            let _ = tell_end.send(());
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("postgres".into()).spawn(move || match command.spawn() {
+            Ok(mut child) => {
+                let _ = tell.send(Ok(Pid::from_child(&child)));
+                let _ = child.wait();
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
         })?;
-        let pid = pid.recv().map_err(io::Error::other)??;
-        Ok(Self { pid: Some(pid), ended })
+        let pid = told.recv().map_err(io::Error::other)??;
+        Ok(Self { pid, thread })
     }
 
-    fn is_running(&mut self) -> bool {
-        if self.pid.is_some() && self.ended.try_recv().is_ok() {
-            self.pid = None;
-        }
-        self.pid.is_some()
+    fn is_running(&self) -> bool {
+        !self.thread.is_finished()
     }
 
     /// A fast shutdown: connections are closed, what was committed is written.
-    fn stop(&mut self) {
-        if !self.is_running() {
-            return;
-        }
-        if let Some(pid) = self.pid.take()
-            && kill_process(pid, Signal::INT).is_ok()
-        {
-            let _ = self.ended.recv_timeout(STOP_TIMEOUT);
+    fn stop(&self) {
+        if self.is_running() && kill_process(self.pid, Signal::INT).is_ok() {
+            let begun = Instant::now();
+            while self.is_running() && begun.elapsed() < STOP_TIMEOUT {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 }
