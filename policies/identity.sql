@@ -4,7 +4,8 @@ GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin;
 GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id, created_at, updated_at) ON app.users
     TO huntzen_platform;
-GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id) ON app.users TO huntzen_worker;
+GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id, employee_id) ON app.users
+    TO huntzen_worker;
 GRANT UPDATE (display_name, locale, time_zone) ON app.users
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT INSERT (id, email, role, display_name, locale, time_zone, status, company_id) ON app.users
@@ -141,6 +142,12 @@ CREATE OR REPLACE FUNCTION auth.revoked_since(since timestamptz)
 RETURNS TABLE (id uuid, revoked_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT s.id, s.revoked_at FROM app.user_sessions s WHERE s.revoked_at > since
+$$;
+
+CREATE OR REPLACE FUNCTION auth.invitation_is_open(presented bytea, at timestamptz)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM app.one_time_tokens t
+                   WHERE t.hash = presented AND t.purpose = 'invitation' AND t.used_at IS NULL AND t.expires_at > at)
 $$;
 
 -- Turns an invitation into an account, once. An employee's account is made here; the others exist already.
