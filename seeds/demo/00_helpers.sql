@@ -1,6 +1,6 @@
--- What the other files are written with. The program sets demo.now and demo.password_hash first.
+-- What the other files are written with. The program sets seed.now and seed.password_hash first.
 CREATE FUNCTION pg_temp.today() RETURNS date LANGUAGE sql STABLE
-    AS $$ SELECT (current_setting('demo.now')::timestamptz AT TIME ZONE 'UTC')::date $$;
+    AS $$ SELECT (current_setting('seed.now')::timestamptz AT TIME ZONE 'UTC')::date $$;
 
 -- Nothing is random: the same key gives the same number below n, and the same identifier.
 CREATE FUNCTION pg_temp.pick(key text, n int) RETURNS int LANGUAGE sql IMMUTABLE

@@ -16,8 +16,8 @@ INSERT INTO app.company_settings (company_id) SELECT id FROM demo_companies;
 
 INSERT INTO app.users (id, email, password_hash, role, display_name, locale, status, company_id, terms_version, terms_at,
                        created_at)
-    SELECT pg_temp.account(it.email), it.email, current_setting('demo.password_hash'), it.role, it.display_name,
-           it.locale, 'active', c.id, current_setting('demo.terms_version'), pg_temp.today() - interval '13 months',
+    SELECT pg_temp.account(it.email), it.email, current_setting('seed.password_hash'), it.role, it.display_name,
+           it.locale, 'active', c.id, current_setting('seed.terms_version'), pg_temp.today() - interval '13 months',
            pg_temp.today() - interval '14 months'
     FROM (VALUES
         ('admin@huntzen.test', 'platform_admin', 'Nadia Ferrand', 'fr', NULL),

@@ -85,9 +85,9 @@ INSERT INTO app.employees (id, company_id, email, first_name, last_name, staff_n
 
 INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id, employee_id,
                        terms_version, terms_at, created_at)
-    SELECT pg_temp.account(email), email, current_setting('demo.password_hash'), 'employee',
+    SELECT pg_temp.account(email), email, current_setting('seed.password_hash'), 'employee',
            first_name || ' ' || last_name, locale,
            CASE site WHEN 'Fort-de-France' THEN 'America/Martinique' ELSE 'Europe/Paris' END, 'active', company_id, id,
-           current_setting('demo.terms_version'), pg_temp.today() - interval '13 months',
+           current_setting('seed.terms_version'), pg_temp.today() - interval '13 months',
            pg_temp.today() - interval '13 months'
     FROM demo_employees WHERE state = 'account';

@@ -44,8 +44,8 @@ CREATE TEMP TABLE demo_practitioners ON COMMIT DROP AS
 
 INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, terms_version, terms_at,
                        created_at)
-    SELECT id, email, current_setting('demo.password_hash'), 'practitioner', display_name, languages[1], time_zone,
-           'active', current_setting('demo.terms_version'), pg_temp.today() - interval '13 months',
+    SELECT id, email, current_setting('seed.password_hash'), 'practitioner', display_name, languages[1], time_zone,
+           'active', current_setting('seed.terms_version'), pg_temp.today() - interval '13 months',
            pg_temp.today() - interval '14 months'
     FROM demo_practitioners;
 

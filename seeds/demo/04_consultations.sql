@@ -64,7 +64,7 @@ CREATE TEMP TABLE demo_consultations ON COMMIT DROP AS
         FROM met
     ), going_on AS (
         -- outside of the practitioner's hours perhaps, by agreement: there is one whenever the program is started
-        SELECT w.*, date_bin('30 minutes', current_setting('demo.now')::timestamptz, 'epoch') AS starts_at, 0 AS day,
+        SELECT w.*, date_bin('30 minutes', current_setting('seed.now')::timestamptz, 'epoch') AS starts_at, 0 AS day,
                0 AS fate, 'in_progress' AS status
         FROM (VALUES ('wei.zhang@acme.test', 'etienne.faure@huntzen.test'),
                      ('sylvie.montout@globex.test', 'lorie.numa@huntzen.test')) AS it (email, practitioner)
@@ -86,7 +86,7 @@ CREATE TEMP TABLE demo_consultations ON COMMIT DROP AS
            starts_at + CASE status WHEN 'in_progress' THEN interval '0'
                                    ELSE make_interval(secs => pg_temp.pick('late ' || key, 240)) END AS started_at,
            starts_at + make_interval(mins => minutes, secs => pg_temp.pick('end ' || key, 420) - 240) AS ended_at
-    FROM (SELECT *, least(starts_at, current_setting('demo.now')::timestamptz) AS known_at
+    FROM (SELECT *, least(starts_at, current_setting('seed.now')::timestamptz) AS known_at
           FROM (SELECT * FROM fated UNION ALL SELECT * FROM going_on) AS it) AS it;
 
 INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
