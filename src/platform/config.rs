@@ -98,6 +98,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How long a shutdown waits for running requests and jobs, in seconds.
     pub shutdown_grace_seconds: u64,
+    /// The password of every account of the demonstration. Development only.
+    pub demo_password: SecretString,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,6 +227,13 @@ impl Config {
         let shutdown_grace_seconds =
             r.or("SHUTDOWN_GRACE_SECONDS", 25, "0 to 600 seconds", |text| parse::number(text, 0..=600));
 
+        let demo_password = r.or(
+            "DEMO_PASSWORD",
+            SecretString::from("demo-huntzen-2026"),
+            "12 characters or more, in development",
+            |text| parse::demo_password(text, production),
+        );
+
         // made only when everything else is right, so that a mistyped setting leaves nothing behind
         let own = (!production && !r.has_faults())
             .then(|| OwnSecrets::load_or_make(folder))
@@ -263,6 +272,7 @@ impl Config {
                 data_dir: data_dir?,
                 log_format: log_format?,
                 shutdown_grace_seconds: shutdown_grace_seconds?,
+                demo_password: demo_password?,
             })
         })
     }

@@ -15,6 +15,7 @@ use crate::platform::crypto::passwords::Passwords;
 use crate::platform::db::{Db, Tx};
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
+use crate::platform::mail::Mailer;
 use crate::platform::problem::{Error, Result};
 use crate::platform::storage::Storage;
 
@@ -28,6 +29,7 @@ pub struct Platform {
     pub sessions: RevokedSessions,
     pub passwords: Passwords,
     pub storage: Storage,
+    pub mailer: Mailer,
 }
 
 impl Platform {

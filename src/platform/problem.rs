@@ -216,7 +216,7 @@ impl Problem {
         &self.0.headers
     }
 
-    pub fn source_error(&self) -> Option<&(dyn StdError + Send + Sync)> {
+    pub fn source_error(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
     }
 
