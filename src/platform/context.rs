@@ -13,6 +13,7 @@ use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::Passwords;
 use crate::platform::db::{Db, Tx};
+use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::mail::Mailer;
@@ -30,6 +31,7 @@ pub struct Platform {
     pub passwords: Passwords,
     pub storage: Storage,
     pub mailer: Mailer,
+    pub limits: Limits,
 }
 
 impl Platform {

@@ -1,12 +1,15 @@
 //! The HTTP edge: bodies, pages, conditional and repeated requests, middleware, the OpenAPI document.
 
 pub mod body;
+pub mod compression;
 pub mod error;
 pub mod etag;
 pub mod idempotency;
+pub mod limits;
 pub mod middleware;
 pub mod openapi;
 pub mod page;
+pub mod schema;
 
 pub use body::Body;
 pub use etag::{Etag, Tagged};
