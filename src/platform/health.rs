@@ -113,12 +113,8 @@ impl MonitoringApi {
         if found.status == State::Ok {
             return Ok(Json(found));
         }
-        let parts = [
-            ("database", found.database),
-            ("queue", found.queue),
-            ("storage", found.storage),
-            ("mail", found.mail),
-        ];
+        let parts =
+            [("database", found.database), ("queue", found.queue), ("storage", found.storage), ("mail", found.mail)];
         let failed = |state| if state == State::Ok { "ok" } else { "failing" };
         Err(parts.iter().fold(Problem::from(Error::Unavailable), |problem, (name, state)| {
             problem.with(name, failed(*state).into())
