@@ -1,12 +1,51 @@
 //! The configuration: environment variables, every mistake reported at once.
+//!
+//! In development nothing has to be set: what is missing has a default, and secrets are made once and
+//! kept in the data folder. In production missing or weak secrets stop the start.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+mod own_secrets;
+mod parse;
+mod reader;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+use own_secrets::OwnSecrets;
+use reader::Reader;
+
+/// One mistake in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    pub variable: &'static str,
+    /// What is wrong. Never holds the value of a secret.
+    pub fault: String,
+    pub expected: &'static str,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; expected {}", self.variable, self.fault, self.expected)
+    }
+}
+
+/// Every mistake in the configuration, one per line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} mistake(s):", self.0.len())?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
@@ -59,6 +98,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How long a shutdown waits for running requests and jobs, in seconds.
     pub shutdown_grace_seconds: u64,
+    /// The password of every account of the demonstration. Development only.
+    pub demo_password: SecretString,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +109,183 @@ pub enum LogFormat {
 }
 
 impl Config {
+    /// Reads the process' environment. Nothing else does.
+    #[allow(clippy::disallowed_methods)] // the one home of the environment
+    pub fn from_process_env() -> Result<Self, ConfigErrors> {
+        Self::from_env(|name| std::env::var(name).ok())
+    }
+
+    /// Reads every variable, and reports every mistake. An empty value is an unset one.
+    #[allow(clippy::too_many_lines)] // one paragraph for each variable, in the order of `.env.example`
+    pub fn from_env(vars: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut r = Reader::new(vars);
+        let app_env = r.or("APP_ENV", Environment::Development, "development or production", parse::environment);
+        let production = app_env == Some(Environment::Production);
+        let data_dir = r.or("DATA_DIR", PathBuf::from(".huntzen"), "a folder", |text| Ok(PathBuf::from(text)));
+        let folder = data_dir.as_deref().unwrap_or(Path::new(".huntzen"));
+        let development = |name: &str| (!production).then(|| parse::folder_url(&folder.join(name))).flatten();
+
+        let listen_addr = r.or(
+            "LISTEN_ADDR",
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),
+            "an address and a port, such as 127.0.0.1:3000",
+            |text| text.parse().map_err(|_| "is not an address with a port".into()),
+        );
+        let public_url = r.required(
+            "PUBLIC_URL",
+            if production { None } else { Url::parse("http://127.0.0.1:3000").ok() },
+            "the address that people open, such as https://care.example.org (https in production)",
+            |text| parse::public_url(text, production),
+        );
+
+        let database_url = r.optional(
+            "DATABASE_URL",
+            "postgres://owner:password@host/database, the connection of the database's owner",
+            parse::database_url,
+        );
+        if production && !r.is_set("DATABASE_URL") {
+            r.fault("DATABASE_URL", "is missing", "postgres://owner:password@host/database");
+        }
+        let database_pool_size = r.or("DATABASE_POOL_SIZE", 10, "1 to 200 connections", |t| parse::number(t, 1..=200));
+        let database_acquire_timeout_ms =
+            r.or("DATABASE_ACQUIRE_TIMEOUT_MS", 1500, "50 to 30000 milliseconds", |t| parse::number(t, 50..=30_000));
+
+        let metrics_token =
+            r.optional("METRICS_TOKEN", "32 characters or more of random text", |text| parse::secret(text, production));
+        let set_roles_secret = r.optional(
+            "DATABASE_ROLES_SECRET",
+            "32 characters or more of random text (openssl rand -base64 32)",
+            |t| parse::secret(t, production),
+        );
+        let set_master_keys = r.optional(
+            "MASTER_KEYS",
+            "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas",
+            |text| parse::master_keys(text, production),
+        );
+        let set_jwt_keys = r.optional(
+            "JWT_KEYS",
+            "kid:base64 of an Ed25519 key in PKCS#8 (openssl genpkey -algorithm ed25519 -outform DER | base64 -w0), \
+             the signing one first, separated by commas",
+            parse::jwt_keys,
+        );
+        if production {
+            for (name, how) in [
+                ("DATABASE_ROLES_SECRET", "openssl rand -base64 32"),
+                ("MASTER_KEYS", "id:base64 of 32 random bytes"),
+                ("JWT_KEYS", "kid:base64 of an Ed25519 key in PKCS#8"),
+            ] {
+                if !r.is_set(name) {
+                    r.fault(name, "is missing", how);
+                }
+            }
+            let roles = set_roles_secret.iter().map(|secret| ("DATABASE_ROLES_SECRET", secret));
+            let metrics = metrics_token.iter().map(|secret| ("METRICS_TOKEN", secret));
+            let masters = set_master_keys.iter().flatten().map(|(_, key)| ("MASTER_KEYS", key));
+            let jwts = set_jwt_keys.iter().flatten().map(|key| ("JWT_KEYS", &key.pkcs8));
+            if let Some(variable) = parse::repeated(roles.chain(masters).chain(jwts).chain(metrics)) {
+                r.fault(variable, "holds a secret that is used twice", "a secret of its own for each purpose");
+            }
+        }
+
+        let smtp_url = r.required(
+            "SMTP_URL",
+            development("mail").map(|url| SecretString::from(url.as_str())),
+            "smtp://user:password@host:587 or smtps://user:password@host:465 (file:/folder in development only)",
+            |text| parse::smtp_url(text, production),
+        );
+        let mail_from = r.required(
+            "MAIL_FROM",
+            (!production).then(|| "HuntZen Care <no-reply@huntzen.test>".to_owned()),
+            "a sender, such as HuntZen Care <no-reply@care.example.org>",
+            parse::sender,
+        );
+        let storage_url = r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
+
+        let trusted_proxies = r.or("TRUSTED_PROXIES", Vec::new(), "networks such as 10.0.0.0/8,::1", parse::networks);
+        let cors_origins =
+            r.or("CORS_ORIGINS", Vec::new(), "origins such as https://care.example.org, separated by commas", |text| {
+                parse::origins(text, production)
+            });
+        let max_body_bytes =
+            r.or("MAX_BODY_BYTES", 1 << 20, "1024 to 104857600 bytes", |t| parse::number(t, 1024..=100 << 20));
+        let rate_limit_per_ip =
+            r.or("RATE_LIMIT_PER_IP", 1200, "1 to 1000000 requests a minute", |t| parse::number(t, 1..=1_000_000));
+        let rate_limit_per_user =
+            r.or("RATE_LIMIT_PER_USER", 600, "1 to 1000000 requests a minute", |t| parse::number(t, 1..=1_000_000));
+        let access_token_ttl = r.or("ACCESS_TOKEN_TTL", TimeDelta::minutes(15), "10s to 15m", |text| {
+            parse::duration(text, TimeDelta::seconds(10)..=TimeDelta::minutes(15))
+        });
+        let refresh_token_ttl = r.or("REFRESH_TOKEN_TTL", TimeDelta::days(30), "1h to 90d", |text| {
+            parse::duration(text, TimeDelta::hours(1)..=TimeDelta::days(90))
+        });
+        let log_format = r.or(
+            "LOG_FORMAT",
+            if production { LogFormat::Json } else { LogFormat::Pretty },
+            "json or pretty",
+            parse::log_format,
+        );
+        let shutdown_grace_seconds =
+            r.or("SHUTDOWN_GRACE_SECONDS", 25, "0 to 600 seconds", |text| parse::number(text, 0..=600));
+
+        let demo_password = r.or(
+            "DEMO_PASSWORD",
+            SecretString::from("demo-huntzen-2026"),
+            "12 characters or more, in development",
+            |text| parse::demo_password(text, production),
+        );
+
+        // made only when everything else is right, so that a mistyped setting leaves nothing behind
+        let own = (!production && !r.has_faults())
+            .then(|| OwnSecrets::load_or_make(folder))
+            .transpose()
+            .unwrap_or_else(|error| {
+                r.fault("DATA_DIR", &format!("cannot keep secrets: {error}"), "a folder that can be written to");
+                None
+            });
+        let roles_secret =
+            set_roles_secret.or_else(|| own.as_ref().map(|own| own.database_roles_secret.clone().into()));
+        let master_keys = set_master_keys.or_else(|| own.as_ref().map(OwnSecrets::master_keys));
+        let jwt_keys = set_jwt_keys.or_else(|| own.as_ref().map(OwnSecrets::jwt_keys));
+
+        r.finish(|| {
+            Some(Self {
+                app_env: app_env?,
+                listen_addr: listen_addr?,
+                public_url: public_url?,
+                database_url,
+                database_roles_secret: roles_secret?,
+                database_pool_size: database_pool_size?,
+                database_acquire_timeout_ms: database_acquire_timeout_ms?,
+                master_keys: master_keys?,
+                jwt_keys: jwt_keys?,
+                smtp_url: smtp_url?,
+                mail_from: mail_from?,
+                storage_url: storage_url?,
+                trusted_proxies: trusted_proxies?,
+                cors_origins: cors_origins?,
+                metrics_token,
+                access_token_ttl: access_token_ttl?,
+                refresh_token_ttl: refresh_token_ttl?,
+                max_body_bytes: max_body_bytes?,
+                rate_limit_per_ip: rate_limit_per_ip?,
+                rate_limit_per_user: rate_limit_per_user?,
+                data_dir: data_dir?,
+                log_format: log_format?,
+                shutdown_grace_seconds: shutdown_grace_seconds?,
+                demo_password: demo_password?,
+            })
+        })
+    }
+
+    /// The owner's connection; `None` where the development database is to be started.
+    pub fn database_options(&self) -> Option<sqlx::postgres::PgConnectOptions> {
+        self.database_url.as_ref().and_then(|url| url.expose_secret().parse().ok())
+    }
+
     pub fn is_production(&self) -> bool {
         self.app_env == Environment::Production
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use crate::platform::db::{Db, Tx};
 use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
+use crate::platform::mail::Mailer;
 use crate::platform::problem::{Error, Result};
 use crate::platform::storage::Storage;
 
@@ -29,6 +30,7 @@ pub struct Platform {
     pub sessions: RevokedSessions,
     pub passwords: Passwords,
     pub storage: Storage,
+    pub mailer: Mailer,
     pub limits: Limits,
 }
 

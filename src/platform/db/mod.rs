@@ -73,7 +73,9 @@ pub struct Db {
 /// Connections that a pool may open: employees make most of the traffic.
 fn pool_size(role: DbRole, config: &Config) -> u32 {
     match role {
-        DbRole::Employee | DbRole::Worker => config.database_pool_size,
+        DbRole::Employee => config.database_pool_size,
+        // every running job may hold a transaction, a mail even while it is sent
+        DbRole::Worker => config.database_pool_size.max(16),
         _ => config.database_pool_size.div_ceil(2),
     }
 }

@@ -1,11 +1,29 @@
 //! Work that is done later: enqueued in the transaction of the change that it belongs to, run by apalis.
+//!
+//! apalis fetches, keeps the heartbeat, and takes back the jobs of a worker that died; its table is the
+//! queue. Starting, finishing, backing off and giving up are a few statements of our own ([`runner`]),
+//! each fenced by the worker's name, so that a late one cannot touch a job that went to another worker.
+
+mod admin;
+mod purge;
+mod registry;
+mod runner;
+mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgPool;
 use uuid::Uuid;
+
+pub use admin::{DeadJob, QueueCounts, counts, dead_jobs, discard, retry};
+pub use registry::{Registry, RegistryError};
+pub use runner::Permanent;
+pub use workers::{Settings, Workers};
 
 use crate::platform::context::Platform;
 use crate::platform::db::Tx;
@@ -35,6 +53,32 @@ impl Queue {
             Self::Maintenance => "maintenance",
         }
     }
+
+    /// Jobs that one process runs at once.
+    fn concurrency(self) -> usize {
+        match self {
+            Self::Mail => 8,
+            Self::Events => 4,
+            Self::Exports => 2,
+            Self::Maintenance => 1,
+        }
+    }
+
+    /// The longest wait before the next attempt. Mails wait less, so that they go out soon after an outage.
+    fn longest_backoff(self) -> Duration {
+        match self {
+            Self::Mail => Duration::from_mins(4),
+            _ => Duration::from_hours(1),
+        }
+    }
+
+    /// Attempts before a job is a dead letter. Mails outlast ten hours without a mail server.
+    const fn max_attempts(self) -> i32 {
+        match self {
+            Self::Mail => 150,
+            _ => 8,
+        }
+    }
 }
 
 /// A kind of job. Its payload holds ids and nothing that tells of a person.
@@ -42,8 +86,32 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// `domain.verb`, unique in the program.
     const KIND: &'static str;
     const QUEUE: Queue;
-    const MAX_ATTEMPTS: i32 = 8;
+    const MAX_ATTEMPTS: i32 = Self::QUEUE.max_attempts();
 }
+
+/// Makes or upgrades the queue's tables, and hands them to the owner of all tables, whose migrations and
+/// policies come next. To be run as the user of `DATABASE_URL`, after `policies/roles.sql`.
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
+    apalis_postgres::PostgresStorage::<()>::migrations().run(pool).await?;
+    sqlx::raw_sql(AssertSqlSafe(HAND_OVER)).execute(pool).await?;
+    Ok(())
+}
+
+const HAND_OVER: &str = "
+    DO $$
+    DECLARE
+        it record;
+    BEGIN
+        ALTER SCHEMA apalis OWNER TO huntzen_owner;
+        FOR it IN SELECT c.oid::regclass AS name FROM pg_class c
+                  WHERE c.relnamespace = 'apalis'::regnamespace AND c.relkind = 'r' LOOP
+            EXECUTE format('ALTER TABLE %s OWNER TO huntzen_owner', it.name);
+        END LOOP;
+        FOR it IN SELECT p.oid::regprocedure AS name FROM pg_proc p WHERE p.pronamespace = 'apalis'::regnamespace LOOP
+            EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_owner', it.name);
+        END LOOP;
+    END
+    $$";
 
 impl Tx {
     /// Enqueues a job that becomes visible with the commit. With a key, a second job of the same key is not made.

@@ -1,0 +1,71 @@
+-- Consultations: the two people in them. HR and company admins have no grant at all.
+GRANT SELECT ON app.consultations TO huntzen_employee, huntzen_practitioner, huntzen_worker, huntzen_stats;
+-- the platform never learns whose they are
+GRANT SELECT (id, company_id, practitioner_id, mode, status, starts_at, ends_at, specialty, started_at, ended_at,
+              duration_minutes, cancelled_at, cancelled_by, created_at, updated_at) ON app.consultations TO huntzen_platform;
+GRANT INSERT (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until,
+              specialty, department_id) ON app.consultations TO huntzen_employee;
+GRANT UPDATE (status, cancelled_at, cancelled_by, ics_sequence) ON app.consultations
+    TO huntzen_employee, huntzen_practitioner;
+CREATE POLICY fence ON app.consultations AS RESTRICTIVE TO huntzen_employee
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY own ON app.consultations TO huntzen_employee
+    USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+CREATE POLICY assigned ON app.consultations FOR SELECT TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY assigned_change ON app.consultations FOR UPDATE TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY all_rows ON app.consultations FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
+CREATE POLICY of_job ON app.consultations FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
+
+-- the trigger that computes times from events
+GRANT SELECT ON app.consultations TO huntzen_kernel;
+GRANT UPDATE (started_at, ended_at, duration_minutes) ON app.consultations TO huntzen_kernel;
+CREATE POLICY kernel ON app.consultations TO huntzen_kernel USING (true) WITH CHECK (true);
+
+CREATE OR REPLACE FUNCTION app.apply_consultation_event() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    IF NEW.kind = 'STARTED' THEN
+        UPDATE app.consultations SET started_at = NEW.at WHERE id = NEW.consultation_id;
+    ELSIF NEW.kind = 'ENDED' THEN
+        -- begun minutes count as whole ones
+        UPDATE app.consultations
+            SET ended_at = NEW.at, duration_minutes = ceil(extract(epoch FROM NEW.at - started_at) / 60)
+            WHERE id = NEW.consultation_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.apply_consultation_event() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.apply_consultation_event() FROM PUBLIC;
+DROP TRIGGER IF EXISTS consultation_events_apply ON app.consultation_events;
+CREATE TRIGGER consultation_events_apply AFTER INSERT ON app.consultation_events
+    FOR EACH ROW EXECUTE FUNCTION app.apply_consultation_event();
+REVOKE ALL ON FUNCTION app.check_consultation_state() FROM PUBLIC;
+
+GRANT SELECT ON app.consultation_events TO huntzen_employee, huntzen_practitioner, huntzen_platform, huntzen_stats;
+GRANT INSERT (company_id, consultation_id, kind, at, actor_role) ON app.consultation_events
+    TO huntzen_employee, huntzen_practitioner;
+CREATE POLICY fence ON app.consultation_events AS RESTRICTIVE TO huntzen_employee
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY own ON app.consultation_events FOR SELECT TO huntzen_employee, huntzen_practitioner
+    USING (consultation_id = ANY (ARRAY(SELECT c.id FROM app.consultations c)));
+CREATE POLICY own_insert ON app.consultation_events FOR INSERT TO huntzen_employee, huntzen_practitioner
+    WITH CHECK (EXISTS (SELECT FROM app.consultations c
+                        WHERE c.id = consultation_id AND c.company_id = consultation_events.company_id));
+CREATE POLICY all_rows ON app.consultation_events FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
+
+-- when a practitioner is taken, and nothing else about it: what slots are computed from
+CREATE OR REPLACE FUNCTION app.busy_times(practitioner uuid, since timestamptz, until timestamptz)
+RETURNS TABLE (busy_from timestamptz, busy_until timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT c.busy_from, c.busy_until FROM app.consultations c
+    WHERE c.practitioner_id = practitioner AND c.status IN ('pending', 'confirmed', 'in_progress')
+      AND tstzrange(c.busy_from, c.busy_until) && tstzrange(since, until)
+    ORDER BY c.busy_from
+$$;
+ALTER FUNCTION app.busy_times(uuid, timestamptz, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.busy_times(uuid, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.busy_times(uuid, timestamptz, timestamptz)
+    TO huntzen_employee, huntzen_practitioner, huntzen_platform;

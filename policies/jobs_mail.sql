@@ -1,0 +1,77 @@
+-- The queue and the log of mails. Nobody but the worker reads or writes the queue directly; everybody
+-- enqueues through one function, which stamps the job with the ids of the transaction.
+GRANT USAGE ON SCHEMA apalis TO huntzen_kernel, huntzen_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON apalis.jobs TO huntzen_kernel, huntzen_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON apalis.workers TO huntzen_worker;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apalis FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apalis TO huntzen_worker;
+GRANT EXECUTE ON FUNCTION apalis.generate_ulid(), apalis.notify_new_jobs() TO huntzen_kernel;
+
+CREATE OR REPLACE FUNCTION app.enqueue(queue text, kind text, payloads jsonb[], keys text[], run_at timestamptz,
+                                       max_attempts int)
+RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    -- no conflict target: a key that is taken makes no second job, and fails no business transaction
+    INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority, idempotency_key)
+    SELECT apalis.generate_ulid(), enqueue.queue,
+           convert_to(jsonb_build_object('kind', enqueue.kind, 'companyId', app.company_id(), 'userId', app.user_id(),
+                                         'data', wanted.payload)::text, 'UTF8'),
+           'Pending', 0, greatest(enqueue.max_attempts, 1), coalesce(enqueue.run_at, now()), 0, wanted.key
+    FROM unnest(enqueue.payloads, enqueue.keys) AS wanted (payload, key)
+    ON CONFLICT DO NOTHING
+$$;
+ALTER FUNCTION app.enqueue(text, text, jsonb[], text[], timestamptz, int) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.enqueue(text, text, jsonb[], text[], timestamptz, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.enqueue(text, text, jsonb[], text[], timestamptz, int) TO
+    huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker,
+    huntzen_auth;
+-- functions of huntzen_kernel for people who are not signed in enqueue as well
+GRANT EXECUTE ON FUNCTION app.enqueue(text, text, jsonb[], text[], timestamptz, int) TO huntzen_kernel;
+
+-- Dead letters, for the platform's staff: which job, how often, why; never whose, nor its payload.
+CREATE OR REPLACE FUNCTION app.dead_jobs(page_size int, before text)
+RETURNS TABLE (id text, queue text, kind text, attempts int, code text, run_at timestamptz, died_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT j.id, j.job_type, coalesce(j.last_result ->> 'kind', 'unknown'), j.attempts,
+           coalesce(j.last_result ->> 'code', 'unknown'), j.run_at, j.done_at
+    FROM apalis.jobs j
+    WHERE j.status = 'Killed' AND (dead_jobs.before IS NULL OR j.id < dead_jobs.before)
+    ORDER BY j.id DESC
+    LIMIT least(greatest(dead_jobs.page_size, 1), 1000)
+$$;
+-- gives a dead job its attempts back; false: there is no such dead job
+CREATE OR REPLACE FUNCTION app.retry_job(wanted text)
+RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    queue text;
+BEGIN
+    UPDATE apalis.jobs j SET status = 'Pending', attempts = 0, run_at = now(), done_at = NULL, lock_by = NULL,
+                             lock_at = NULL
+        WHERE j.id = wanted AND j.status = 'Killed' RETURNING j.job_type INTO queue;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_notify('apalis::job::insert', json_build_object('job_type', queue, 'id', wanted)::text);
+    RETURN true;
+END
+$$;
+CREATE OR REPLACE FUNCTION app.discard_job(wanted text)
+RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH gone AS (DELETE FROM apalis.jobs j WHERE j.id = wanted AND j.status = 'Killed' RETURNING 1)
+    SELECT EXISTS (SELECT FROM gone)
+$$;
+ALTER FUNCTION app.dead_jobs(int, text) OWNER TO huntzen_kernel;
+ALTER FUNCTION app.retry_job(text) OWNER TO huntzen_kernel;
+ALTER FUNCTION app.discard_job(text) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.dead_jobs(int, text), app.retry_job(text), app.discard_job(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.dead_jobs(int, text), app.retry_job(text), app.discard_job(text) TO huntzen_platform;
+
+GRANT SELECT, INSERT ON app.email_log TO huntzen_worker;
+GRANT UPDATE (template, recipient_user_id, recipient_employee_id, locale, status, message_id, attempts, sent_at)
+    ON app.email_log TO huntzen_worker;
+GRANT SELECT ON app.email_log TO huntzen_platform;
+ALTER TABLE app.email_log ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.email_log FORCE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS worker ON app.email_log;
+CREATE POLICY worker ON app.email_log TO huntzen_worker USING (true) WITH CHECK (true);
+DROP POLICY IF EXISTS platform ON app.email_log;
+CREATE POLICY platform ON app.email_log FOR SELECT TO huntzen_platform USING (true);

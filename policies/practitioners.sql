@@ -1,0 +1,48 @@
+-- Practitioners: a public profile for everybody who may book or choose, the rest for themselves and the platform.
+GRANT SELECT (id, display_name, bio_fr, bio_en, languages, modes, time_zone, session_lengths, buffer_before_minutes,
+              buffer_after_minutes, min_notice_minutes, horizon_days, status, created_at, updated_at)
+    ON app.practitioners TO huntzen_employee, huntzen_hr, huntzen_company_admin, huntzen_worker;
+GRANT SELECT ON app.practitioners TO huntzen_practitioner, huntzen_platform;
+GRANT INSERT ON app.practitioners TO huntzen_platform;
+GRANT UPDATE (display_name, bio_fr, bio_en, languages, modes, time_zone, session_lengths, buffer_before_minutes,
+              buffer_after_minutes, min_notice_minutes, horizon_days) ON app.practitioners TO huntzen_practitioner;
+GRANT UPDATE (display_name, bio_fr, bio_en, languages, modes, rpps, adeli, time_zone, session_lengths,
+              buffer_before_minutes, buffer_after_minutes, min_notice_minutes, horizon_days, hourly_rate_cents, currency,
+              status) ON app.practitioners TO huntzen_platform;
+CREATE POLICY own ON app.practitioners FOR SELECT TO huntzen_practitioner USING (id = (SELECT app.user_id()));
+CREATE POLICY own_change ON app.practitioners FOR UPDATE TO huntzen_practitioner
+    USING (id = (SELECT app.user_id())) WITH CHECK (id = (SELECT app.user_id()));
+-- the network of the company; each branch is looked up once for a statement, and only when needed
+CREATE POLICY network ON app.practitioners FOR SELECT TO huntzen_employee, huntzen_hr, huntzen_company_admin
+    USING (status = 'active'
+           AND ((SELECT c.network FROM app.companies c WHERE c.id = (SELECT app.company_id())) = 'open'
+                OR id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
+                                   WHERE n.company_id = (SELECT app.company_id())))));
+-- a company admin chooses the network from all
+CREATE POLICY choosable ON app.practitioners FOR SELECT TO huntzen_company_admin USING (status = 'active');
+-- whom one has met stays visible
+CREATE POLICY met ON app.practitioners FOR SELECT TO huntzen_employee
+    USING (id = ANY (ARRAY(SELECT c.practitioner_id FROM app.consultations c WHERE c.user_id = (SELECT app.user_id()))));
+CREATE POLICY all_rows ON app.practitioners TO huntzen_platform USING (true) WITH CHECK (true);
+CREATE POLICY of_job ON app.practitioners FOR SELECT TO huntzen_worker USING (true);
+GRANT SELECT ON app.practitioners TO huntzen_kernel, huntzen_stats;
+CREATE POLICY kernel ON app.practitioners FOR SELECT TO huntzen_kernel, huntzen_stats USING (true);
+
+GRANT SELECT ON app.practitioner_specialties TO huntzen_employee, huntzen_practitioner, huntzen_hr,
+    huntzen_company_admin, huntzen_platform;
+GRANT INSERT, DELETE ON app.practitioner_specialties TO huntzen_platform, huntzen_practitioner;
+-- specialties tell nothing that the profile does not; what one may see of profiles limits the joins
+CREATE POLICY public_profile ON app.practitioner_specialties FOR SELECT
+    TO huntzen_employee, huntzen_hr, huntzen_company_admin USING (true);
+CREATE POLICY own ON app.practitioner_specialties TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY all_rows ON app.practitioner_specialties TO huntzen_platform USING (true) WITH CHECK (true);
+
+-- hours are shown as slots, which employees get computed
+GRANT SELECT ON app.availability_rules TO huntzen_employee, huntzen_practitioner, huntzen_platform;
+GRANT INSERT, DELETE ON app.availability_rules TO huntzen_practitioner;
+CREATE POLICY own ON app.availability_rules TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY network ON app.availability_rules FOR SELECT TO huntzen_employee
+    USING (practitioner_id = ANY (ARRAY(SELECT p.id FROM app.practitioners p WHERE p.status = 'active')));
+CREATE POLICY all_rows ON app.availability_rules FOR SELECT TO huntzen_platform USING (true);

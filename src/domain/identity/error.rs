@@ -1,0 +1,18 @@
+//! Why a log-in, a token or an invitation is refused.
+
+use crate::causes;
+
+causes! {
+    pub enum Error {
+        /// Wrong address or wrong password: nobody learns which.
+        InvalidCredentials => (UNAUTHORIZED, "invalid_credentials"),
+        InvalidRefreshToken => (UNAUTHORIZED, "invalid_refresh_token"),
+        /// A refresh token came twice: the session was ended, for it may have been stolen.
+        RefreshTokenReused => (UNAUTHORIZED, "refresh_token_reused"),
+        AccountSuspended => (FORBIDDEN, "account_suspended"),
+        /// Unknown, used or out of date.
+        InvalidInvitation => (GONE, "invalid_invitation"),
+        /// The invited address has an account already, elsewhere.
+        AccountExists => (CONFLICT, "account_exists"),
+    }
+}

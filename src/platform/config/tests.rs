@@ -1,0 +1,210 @@
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::fs::PermissionsExt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::*;
+
+fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let vars: HashMap<_, _> = pairs.iter().copied().collect();
+    Config::from_env(|name| vars.get(name).map(|&text| text.to_owned()))
+}
+
+fn faults(pairs: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+    read(pairs).unwrap_err().0.into_iter().map(|e| (e.variable, e.fault)).collect()
+}
+
+/// What the parser says of one variable, in development.
+fn fault(name: &str, value: &str) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    read(&[("DATA_DIR", folder.path().to_str().unwrap()), (name, value)]).err().map(|e| e.0[0].fault.clone())
+}
+
+fn random_key(seed: u8) -> String {
+    STANDARD.encode((0..32).map(|i: u8| i.wrapping_mul(7).wrapping_add(seed)).collect::<Vec<_>>())
+}
+
+fn jwt_key() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    OwnSecrets::load_or_make(folder.path()).unwrap().jwt_keys()[0].pkcs8.expose_secret().to_owned()
+}
+
+fn production<'a>(master: &'a str, jwt: &'a str, secret: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("APP_ENV", "production"),
+        ("PUBLIC_URL", "https://care.example.org"),
+        ("DATABASE_URL", "postgres://owner:pw@db/huntzen"),
+        ("DATABASE_ROLES_SECRET", secret),
+        ("MASTER_KEYS", master),
+        ("JWT_KEYS", jwt),
+        ("SMTP_URL", "smtps://user:pw@mail.example.org"),
+        ("MAIL_FROM", "Care <no-reply@care.example.org>"),
+        ("STORAGE_URL", "file:/var/lib/huntzen/files"),
+    ]
+}
+
+#[test]
+fn development_needs_nothing_and_keeps_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let vars = [("DATA_DIR", data_dir.to_str().unwrap())];
+    let (first, second) = (read(&vars).unwrap(), read(&vars).unwrap());
+    assert_eq!(first.database_roles_secret.expose_secret(), second.database_roles_secret.expose_secret());
+    assert_eq!(first.jwt_keys[0].pkcs8.expose_secret(), second.jwt_keys[0].pkcs8.expose_secret());
+    assert_eq!(first.listen_addr.to_string(), "127.0.0.1:3000");
+    assert_eq!(first.storage_url.to_file_path().unwrap(), data_dir.join("files"));
+    assert!(first.smtp_url.expose_secret().starts_with("file:///"));
+    assert!(first.database_options().is_none());
+    crate::platform::auth::tokens::Tokens::new(&first).unwrap();
+
+    let mode = std::fs::metadata(data_dir.join("secrets.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let errors = read(&[
+        ("DATA_DIR", data_dir.to_str().unwrap()),
+        ("LISTEN_ADDR", "here"),
+        ("DATABASE_POOL_SIZE", "0"),
+        ("ACCESS_TOKEN_TTL", "1d"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,nowhere"),
+        ("LOG_FORMAT", "xml"),
+    ])
+    .unwrap_err();
+    let names: Vec<_> = errors.0.iter().map(|e| e.variable).collect();
+    assert_eq!(names, ["LISTEN_ADDR", "DATABASE_POOL_SIZE", "TRUSTED_PROXIES", "ACCESS_TOKEN_TTL", "LOG_FORMAT"]);
+    assert_eq!(errors.to_string().lines().count(), 6, "{errors}");
+    assert!(errors.to_string().contains("LOG_FORMAT: is \"xml\"; expected json or pretty"));
+    assert!(!data_dir.exists());
+}
+
+#[test]
+fn production_starts_with_everything_set() {
+    let (master, jwt, secret) = (format!("m1:{}", random_key(1)), format!("k1:{}", jwt_key()), random_key(2));
+    let config = read(&production(&master, &jwt, &secret)).unwrap();
+    assert!(config.is_production());
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.database_options().unwrap().get_database(), Some("huntzen"));
+}
+
+#[test]
+fn production_refuses_to_start_on_nothing() {
+    let names: BTreeSet<_> = faults(&[("APP_ENV", "production")]).into_iter().map(|(name, _)| name).collect();
+    let expected = [
+        "DATABASE_ROLES_SECRET",
+        "DATABASE_URL",
+        "JWT_KEYS",
+        "MAIL_FROM",
+        "MASTER_KEYS",
+        "PUBLIC_URL",
+        "SMTP_URL",
+        "STORAGE_URL",
+    ];
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn production_refuses_what_is_weak_or_open() {
+    let (master, jwt, secret) = (format!("m1:{}", random_key(1)), format!("k1:{}", jwt_key()), random_key(2));
+    let zeros = format!("m1:{}", STANDARD.encode([0; 32]));
+    let same = random_key(1);
+    for (name, value, expected) in [
+        ("DATABASE_ROLES_SECRET", "too-short", "too short"),
+        ("DATABASE_ROLES_SECRET", "abababababababababababababababababababab", "not random"),
+        ("DATABASE_ROLES_SECRET", "please-change-me-0a9b8c7d6e5f4g3h2i1j", "example"),
+        ("DATABASE_ROLES_SECRET", &same, "used twice"),
+        ("METRICS_TOKEN", &secret, "used twice"),
+        ("METRICS_TOKEN", "short", "too short"),
+        ("MASTER_KEYS", &zeros, "not random"),
+        ("PUBLIC_URL", "http://care.example.org", "not https"),
+        ("PUBLIC_URL", "https://localhost", "this machine"),
+        ("SMTP_URL", "file:/tmp/mail", "files"),
+        ("CORS_ORIGINS", "http://care.example.org", "not https"),
+    ] {
+        let mut vars = production(&master, &jwt, &secret);
+        vars.retain(|(other, _)| *other != name);
+        vars.push((name, value));
+        let found = faults(&vars);
+        assert!(found.len() == 1 && found[0].1.contains(expected), "{name}={value}: {found:?}");
+    }
+}
+
+#[test]
+fn faults_do_not_show_secrets() {
+    for name in ["DATABASE_ROLES_SECRET", "MASTER_KEYS", "JWT_KEYS", "SMTP_URL", "DATABASE_URL", "METRICS_TOKEN"] {
+        let errors = read(&[("APP_ENV", "production"), (name, "x:hunter2hunter2")]).unwrap_err();
+        assert!(!errors.to_string().contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
+fn each_parser_takes_the_right_and_refuses_the_wrong() {
+    let jwt = jwt_key();
+    let (jwt_ok, master_ok) = (format!("a:{jwt},b:{jwt}"), format!("a:{},b:{}", random_key(1), random_key(2)));
+    let jwt_twice = format!("a:{jwt},a:{jwt}");
+    for (name, right) in [
+        ("APP_ENV", "development"),
+        ("LISTEN_ADDR", "[::]:8080"),
+        ("PUBLIC_URL", "http://localhost:3000/"),
+        ("DATABASE_URL", "postgresql://me@%2Fvar%2Frun%2Fpostgresql/huntzen"),
+        ("JWT_KEYS", &jwt_ok),
+        ("MASTER_KEYS", &master_ok),
+        ("SMTP_URL", "smtp://127.0.0.1:1025"),
+        ("MAIL_FROM", "no-reply@example.org"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ("CORS_ORIGINS", "http://localhost:5173,https://care.example.org"),
+        ("ACCESS_TOKEN_TTL", "90s"),
+        ("REFRESH_TOKEN_TTL", "24h"),
+        ("LOG_FORMAT", ""),
+    ] {
+        assert_eq!(fault(name, right), None, "{name}={right}");
+    }
+    for (name, wrong) in [
+        ("APP_ENV", "staging"),
+        ("LISTEN_ADDR", "localhost"),
+        ("PUBLIC_URL", "care.example.org"),
+        ("PUBLIC_URL", "https://care.example.org/app"),
+        ("DATABASE_URL", "mysql://me@db/huntzen"),
+        ("DATABASE_URL", "postgres://me@db"),
+        ("JWT_KEYS", "a:AAAA"),
+        ("JWT_KEYS", &jwt_twice),
+        ("JWT_KEYS", &jwt),
+        ("MASTER_KEYS", "a:AAAA"),
+        ("MASTER_KEYS", ","),
+        ("SMTP_URL", "http://mail.example.org"),
+        ("MAIL_FROM", "nobody"),
+        ("STORAGE_URL", "s3://bucket"),
+        ("TRUSTED_PROXIES", "10.0.0.0/40"),
+        ("CORS_ORIGINS", "*"),
+        ("ACCESS_TOKEN_TTL", "15"),
+        ("ACCESS_TOKEN_TTL", "16m"),
+        ("REFRESH_TOKEN_TTL", "é"),
+        ("MAX_BODY_BYTES", "-1"),
+        ("RATE_LIMIT_PER_IP", "0"),
+        ("SHUTDOWN_GRACE_SECONDS", "long"),
+    ] {
+        assert!(fault(name, wrong).is_some(), "{name}={wrong}");
+    }
+}
+
+#[test]
+fn the_example_file_names_exactly_the_variables_that_are_read() {
+    let asked = RefCell::new(BTreeSet::new());
+    let _ = Config::from_env(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        (name == "APP_ENV").then(|| "production".to_owned())
+    });
+    let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let listed: BTreeSet<_> = file
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').split_once('='))
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        .collect();
+    assert_eq!(listed, asked.into_inner());
+}

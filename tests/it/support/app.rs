@@ -1,0 +1,274 @@
+//! One application for one test.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use huntzen::app;
+use huntzen::platform::Platform;
+use huntzen::platform::auth::{Caller, Role};
+use huntzen::platform::clock::Clock;
+use huntzen::platform::config::Config;
+use huntzen::platform::ids::{CompanyId, EmployeeId, PractitionerId, SessionId, UserId};
+use huntzen::platform::jobs::{DeadJob, Workers};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::client::User;
+use super::smtp::{Mail, sink};
+use super::cluster;
+
+/// The password of every person that a builder makes.
+pub const PASSWORD: &str = "four quiet words here";
+
+pub struct TestApp {
+    pub platform: Arc<Platform>,
+    pub clock: Clock,
+    /// `http://127.0.0.1:port`
+    pub base: String,
+    http: reqwest::Client,
+    /// The superuser's connections, for assertions only.
+    db: PgPool,
+    options: PgConnectOptions,
+    workers: OnceCell<Workers>,
+    server: tokio::task::JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+#[derive(Clone)]
+pub struct Company {
+    pub id: CompanyId,
+    pub admin: User,
+    pub hr: User,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(|_| None).await
+    }
+
+    /// With settings of its own: names of variables and their values.
+    pub async fn start_with(settings: impl Fn(&str) -> Option<String>) -> Self {
+        let options = cluster::fresh_database().await;
+        let folder = tempfile::tempdir().unwrap();
+        let sender = format!("{}@care.test", Uuid::new_v4().simple());
+        let config = Config::from_env(|name| {
+            settings(name).or_else(|| match name {
+                "DATA_DIR" => Some(folder.path().display().to_string()),
+                "DATABASE_ROLES_SECRET" => Some(cluster::ROLES_SECRET.to_owned()),
+                "DATABASE_POOL_SIZE" => Some("6".into()),
+                "SMTP_URL" => Some(format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
+                "MAIL_FROM" => Some(sender.clone()),
+                "RATE_LIMIT_PER_IP" | "RATE_LIMIT_PER_USER" => Some("1000000".into()),
+                _ => None,
+            })
+        })
+        .unwrap();
+        let clock = Clock::shiftable();
+        let platform = app::platform(config, &options, clock.clone()).await.unwrap();
+        let (address, server) = app::listen(platform.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let db = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await.unwrap();
+        Self {
+            platform,
+            clock,
+            base: format!("http://{address}"),
+            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            db,
+            options,
+            workers: OnceCell::new(),
+            server: tokio::spawn(async move { server.await.unwrap() }),
+            _folder: folder,
+        }
+    }
+
+    /// The superuser's connections: to see what is really there.
+    pub fn db(&self) -> &PgPool {
+        &self.db
+    }
+
+    pub async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.db).await.unwrap()
+    }
+
+    /// Runs every job that is due by the application's clock, and what they enqueue. Panics where one died.
+    pub async fn settle(&self) {
+        let dead = self.settle_with_dead().await;
+        assert!(dead.is_empty(), "jobs died: {dead:?}");
+    }
+
+    /// As [`TestApp::settle`], for tests in which jobs may die.
+    pub async fn settle_with_dead(&self) -> Vec<DeadJob> {
+        let workers = self
+            .workers
+            .get_or_init(|| async {
+                Workers::start(self.platform.clone(), app::registry(), Default::default()).unwrap()
+            })
+            .await;
+        workers.settle(Duration::from_secs(60)).await.unwrap()
+    }
+
+    /// The mails that were sent so far, in order. Call [`TestApp::settle`] first.
+    pub fn mails(&self) -> Vec<Mail> {
+        let from = self.platform.config.mail_from.as_str();
+        let sender = from.rsplit_once('<').map_or(from, |(_, rest)| rest.trim_end_matches('>'));
+        sink().mails(sender)
+    }
+
+    pub fn mails_to(&self, address: &str) -> Vec<Mail> {
+        self.mails().into_iter().filter(|mail| mail.to.iter().any(|to| to == address)).collect()
+    }
+
+    /// Nobody signed in.
+    pub fn anonymous(&self) -> User {
+        self.user(UserId(Uuid::nil()), String::new(), None, String::new())
+    }
+
+    fn user(&self, id: UserId, email: String, company_id: Option<CompanyId>, token: String) -> User {
+        User { id, email, company_id, token, base: self.base.clone(), http: self.http.clone() }
+    }
+
+    /// A person with a session. Employees get an entry of the directory as well.
+    pub async fn person(&self, role: Role, company_id: Option<CompanyId>) -> User {
+        let id: UserId = self.platform.new_id();
+        let email = format!("{}-{}@people.test", role.as_str().replace('_', "-"), id.0.simple());
+        let employee_id = (role == Role::Employee).then(|| self.platform.new_id::<EmployeeId>());
+        if let Some(employee) = employee_id {
+            sqlx::query(
+                "INSERT INTO app.employees (id, company_id, email, first_name, last_name) VALUES ($1, $2, $3, 'Ana', 'Silva')",
+            )
+            .bind(employee)
+            .bind(company_id)
+            .bind(&email)
+            .execute(&self.db)
+            .await
+            .unwrap();
+        }
+        sqlx::query(
+            "INSERT INTO app.users (id, email, password_hash, role, display_name, locale, status, company_id, employee_id)
+             VALUES ($1, $2, $3, $4, $5, 'en', 'active', $6, $7)",
+        )
+        .bind(id)
+        .bind(&email)
+        .bind(password_hash(&self.platform).await)
+        .bind(role)
+        .bind(format!("Person {}", &id.0.simple().to_string()[24..]))
+        .bind(company_id)
+        .bind(employee_id)
+        .execute(&self.db)
+        .await
+        .unwrap();
+        let token = self.session(id, role, company_id).await;
+        self.user(id, email, company_id, token)
+    }
+
+    /// A new session of somebody: their access token.
+    pub async fn session(&self, user_id: UserId, role: Role, company_id: Option<CompanyId>) -> String {
+        let session_id: SessionId = self.platform.new_id();
+        let now = self.clock.now();
+        sqlx::query(
+            "INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at) VALUES ($1, $2, $3, $3, $4)",
+        )
+        .bind(session_id)
+        .bind(user_id)
+        .bind(now)
+        .bind(now + TimeDelta::days(30))
+        .execute(&self.db)
+        .await
+        .unwrap();
+        self.platform.tokens.sign_access(&Caller { user_id, role, company_id, session_id }, now).unwrap()
+    }
+
+    pub async fn platform_admin(&self) -> User {
+        self.person(Role::PlatformAdmin, None).await
+    }
+
+    /// A company whose contract runs, with its admin and its HR.
+    pub async fn company(&self, name: &str) -> Company {
+        let id: CompanyId = self.platform.new_id();
+        let today = self.clock.now().date_naive();
+        sqlx::query(
+            "INSERT INTO app.companies (id, name, contract_starts_on, contract_ends_on, sessions_per_employee, seats)
+             VALUES ($1, $2, $3, $4, 12, 20000)",
+        )
+        .bind(id)
+        .bind(name)
+        .bind(today - TimeDelta::days(100))
+        .bind(today + TimeDelta::days(265))
+        .execute(&self.db)
+        .await
+        .unwrap();
+        sqlx::query("INSERT INTO app.company_settings (company_id) VALUES ($1)").bind(id).execute(&self.db).await.unwrap();
+        Company {
+            id,
+            admin: self.person(Role::CompanyAdmin, Some(id)).await,
+            hr: self.person(Role::Hr, Some(id)).await,
+        }
+    }
+
+    pub async fn employee(&self, company: &Company) -> User {
+        self.person(Role::Employee, Some(company.id)).await
+    }
+
+    /// A practitioner in Paris, open from 9 to 17 on every day of the week, sessions of 30 and 60 minutes,
+    /// no buffers, no notice.
+    pub async fn practitioner(&self) -> User {
+        let user = self.person(Role::Practitioner, None).await;
+        sqlx::query(
+            "INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths,
+                                            min_notice_minutes, hourly_rate_cents)
+             VALUES ($1, 'Dr Test', '{fr,en}', '{video,audio,chat}', 'Europe/Paris', '{30,60}', 0, 9000)",
+        )
+        .bind(user.id)
+        .execute(&self.db)
+        .await
+        .unwrap();
+        sqlx::query("INSERT INTO app.practitioner_specialties (practitioner_id, specialty) VALUES ($1, 'psychology')")
+            .bind(user.id)
+            .execute(&self.db)
+            .await
+            .unwrap();
+        sqlx::query(
+            "INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
+             SELECT gen_random_uuid(), $1, day, 540, 1020 FROM generate_series(1, 7) day",
+        )
+        .bind(user.id)
+        .execute(&self.db)
+        .await
+        .unwrap();
+        user
+    }
+
+    pub fn practitioner_id(user: &User) -> PractitionerId {
+        user.id.into()
+    }
+}
+
+/// Hashed once for all: the cost is not what most tests are about.
+async fn password_hash(platform: &Platform) -> &'static str {
+    static HASH: OnceCell<String> = OnceCell::const_new();
+    HASH.get_or_init(|| async { platform.passwords.hash(&PASSWORD.into(), &platform.entropy).await.unwrap() }).await
+}
+
+impl Drop for TestApp {
+    /// A test that leaves jobs behind has not looked at what it caused: it fails. Then the database goes.
+    fn drop(&mut self) {
+        self.server.abort();
+        let (options, failed) = (self.options.clone(), std::thread::panicking());
+        let settled = self.workers.initialized();
+        drop(self.workers.take());
+        let left = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                let left = cluster::jobs_left(&options).await;
+                cluster::drop_database(&options).await;
+                left
+            })
+        })
+        .join()
+        .unwrap();
+        if !failed {
+            assert!(left.is_empty(), "jobs are left (settled: {settled}): {left:?}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Node programs of `tests/tools`: installed once, when missing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder of the tools, with their packages installed.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools");
+        if !folder.join("node_modules/.package-lock.json").exists() {
+            let done = Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+                .current_dir(&folder)
+                .status()
+                .expect("npm is needed: install Node.js 20 or newer");
+            assert!(done.success(), "npm ci failed in tests/tools");
+        }
+        folder
+    })
+}
+
+/// Runs a tool with `input`; what it printed. Panics with its complaint where it fails.
+pub fn run(script: &str, args: &[&str], input: &[u8]) -> String {
+    use std::io::Write;
+    let mut child = Command::new("node")
+        .arg(folder().join(script))
+        .args(args)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("node is needed");
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{script}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
