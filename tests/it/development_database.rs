@@ -1,5 +1,6 @@
 //! The private server that development and tests start, and the migration of its databases.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use huntzen::platform::config::Config;
@@ -89,10 +90,6 @@ async fn policies_give_way_to_a_reader_and_come_through_when_it_is_done() {
 #[tokio::test]
 async fn two_data_folders_have_two_servers_and_one_folder_has_one() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for folder in [&one, &other] {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-    }
     let first = DevelopmentDatabase::start(one.path(), Durability::Relaxed).await.unwrap();
     let second = DevelopmentDatabase::start(other.path(), Durability::Full).await.unwrap();
     for (server, fsync) in [(&first, "off"), (&second, "on")] {
@@ -119,7 +116,8 @@ async fn two_data_folders_have_two_servers_and_one_folder_has_one() {
 
 #[tokio::test]
 async fn a_folder_with_a_long_name_or_closed_to_others_serves_as_well() {
-    let folder = tempfile::tempdir().unwrap(); // 0700
+    let private = std::fs::Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
     let long = folder.path().join("x".repeat(120));
     let server = DevelopmentDatabase::start(&long, Durability::Relaxed).await.unwrap();
     PgConnection::connect_with(&server.options()).await.unwrap();
@@ -147,10 +145,8 @@ async fn killing_the_program_stops_its_server() {
         program.kill().unwrap();
         program.wait().unwrap();
         let server = DevelopmentDatabase::start(folder.path(), Durability::Relaxed).await.unwrap();
-        let config = Config::from_env(|name| {
-            (name == "DATA_DIR").then(|| folder.path().to_str().unwrap().to_owned())
-        })
-        .unwrap();
+        let config =
+            Config::from_env(|name| (name == "DATA_DIR").then(|| folder.path().to_str().unwrap().to_owned())).unwrap();
         migrate::migrate(&server.options(), &config).await.unwrap();
         let conn = PgConnection::connect_with(&server.options()).await.unwrap();
         drop(server);

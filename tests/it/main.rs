@@ -1,4 +1,7 @@
 //! Every test that needs a database, in one program.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod development_database;
+mod identity;
 mod support;

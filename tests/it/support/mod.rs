@@ -1,3 +1,11 @@
-//! What tests stand on.
+//! The application in process, on a database of its own, as its real runtime roles.
+#![allow(dead_code, unused_imports)] // what one test file needs, another may not
 
+pub mod app;
+pub mod client;
 pub mod cluster;
+pub mod smtp;
+pub mod tools;
+
+pub use app::{Company, TestApp};
+pub use client::{Answer, User};
