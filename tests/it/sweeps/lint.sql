@@ -48,10 +48,11 @@ FROM our_table t JOIN given g ON g.relation = t.oid JOIN company_role r ON r.oid
 WHERE (t.oid IN (SELECT oid FROM tenant_table) OR t.name = 'app.companies')
   AND NOT EXISTS (SELECT FROM rule_of p
                   WHERE p.relation = t.oid AND NOT p.polpermissive AND p.polcmd = '*' AND r.oid = ANY (p.polroles)
-                    AND p.reads LIKE '%company_id = ( SELECT app.company_id()%' || ''
-                        IS DISTINCT FROM (t.name = 'app.companies')
-                    AND p.reads LIKE '%= ( SELECT app.company_id()%'
-                    AND p.writes LIKE '%= ( SELECT app.company_id()%');
+                    AND p.reads ~ (CASE t.name WHEN 'app.companies' THEN '\mid\M' ELSE '\mcompany_id\M.*' END
+                                   || ' = \( SELECT app\.company_id\(\)')
+                    AND p.writes ~ (CASE t.name WHEN 'app.companies' THEN '\mid\M' ELSE '\mcompany_id\M.*' END
+                                    || ' = \( SELECT app\.company_id\(\)')
+                    AND concat(p.reads, p.writes) !~ '\mOR\M');
 
 -- rule: granted_verbs_have_a_policy
 SELECT DISTINCT format('%s may %s %s', g.role, g.verb, t.name)
@@ -268,6 +269,12 @@ SELECT format('%s may %s %s of %s.%s', g.role, g.verb, a.attname, g.nspname, g.r
 FROM given g JOIN runtime_role r ON r.oid = g.grantee
 JOIN pg_attribute a ON a.attrelid = g.relation AND a.attnum > 0 AND a.attname ~ 'hash|secret|password|ciphertext|wrapped'
 WHERE g.nspname IN ('app', 'stats') AND g.verb IN ('SELECT', 'UPDATE') AND (g.col IS NULL OR g.col = a.attname);
+
+-- rule: the_statistics_read_no_names
+SELECT format('%s of %s.%s', coalesce(g.col, 'all'), g.nspname, g.relname) FROM given g
+WHERE g.role = 'huntzen_stats' AND g.verb = 'SELECT'
+  AND ((g.relname = 'employees' AND (g.col IS NULL OR g.col IN ('email', 'first_name', 'last_name', 'staff_number')))
+       OR g.relname IN ('users', 'user_sessions', 'messages', 'clinical_notes', 'journal_entries'));
 
 -- rule: people_get_reading_and_writing_only
 SELECT format('%s may %s %s.%s', g.role, g.verb, g.nspname, g.relname) FROM given g
