@@ -45,7 +45,11 @@ const ALLOWED_HEADERS: &str =
     "accept-language, authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id";
 
 /// Puts the routes behind the edge. `operations` are the document's, for `Allow` and for names of parameters.
-pub fn wrap<R>(routes: R, platform: Arc<Platform>, operations: &[Operation]) -> impl Endpoint<Output = Response> + use<R>
+pub fn wrap<R>(
+    routes: R,
+    platform: Arc<Platform>,
+    operations: &[Operation],
+) -> impl Endpoint<Output = Response> + use<R>
 where
     R: IntoEndpoint,
     R::Endpoint: 'static,

@@ -274,8 +274,9 @@ fn complete_operation(operation: &mut Map<String, Value>, path: &str, method: &s
     let has_body = operation.contains_key("requestBody");
     let parameters = operation.get("parameters").and_then(Value::as_array);
     let has_parameters = parameters.is_some_and(|all| !all.is_empty());
-    let has_if_match = parameters
-        .is_some_and(|all| all.iter().any(|one| one["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case("if-match"))));
+    let has_if_match = parameters.is_some_and(|all| {
+        all.iter().any(|one| one["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case("if-match")))
+    });
     let writes = method != "get";
     let applying = [
         ("400", "BadRequest", has_body || has_parameters),
