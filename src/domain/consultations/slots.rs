@@ -76,7 +76,9 @@ impl Offer {
         let hours = windows(&self.rules, self.terms.time_zone, from, to);
         self.starts(from, to)
             .map(|starts_at| Slot { starts_at, ends_at: starts_at + length })
-            .filter(|slot| fits(&hours, *slot) && !self.is_taken(*slot) && !overlaps(&self.own, slot.starts_at, slot.ends_at))
+            .filter(|slot| {
+                fits(&hours, *slot) && !self.is_taken(*slot) && !overlaps(&self.own, slot.starts_at, slot.ends_at)
+            })
             .collect()
     }
 
