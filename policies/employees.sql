@@ -20,5 +20,32 @@ CREATE POLICY own_entry ON app.employees FOR SELECT TO huntzen_employee
     USING (id = (SELECT u.employee_id FROM app.users u WHERE u.id = (SELECT app.user_id())));
 CREATE POLICY all_rows ON app.employees FOR SELECT TO huntzen_platform USING (true);
 CREATE POLICY of_job ON app.employees FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
-GRANT SELECT ON app.employees TO huntzen_kernel, huntzen_stats;
+GRANT SELECT ON app.employees TO huntzen_kernel;
+-- who counts needs no names
+GRANT SELECT (id, company_id, department_id, status, left_at, created_at) ON app.employees TO huntzen_stats;
 CREATE POLICY kernel ON app.employees FOR SELECT TO huntzen_kernel, huntzen_stats USING (true);
+
+-- Whether the directory of the transaction's company holds an address. Who invites a member asks this first, and
+-- refuses either way: what is then known of the address is nothing that the directory does not say itself.
+CREATE OR REPLACE FUNCTION app.is_in_directory(wanted text)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM app.employees e WHERE e.company_id = app.company_id() AND e.email = wanted)
+$$;
+REVOKE ALL ON FUNCTION app.is_in_directory(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.is_in_directory(text) TO huntzen_company_admin, huntzen_platform;
+
+-- An invitation that went to a wrong address must not open the account of the right one.
+CREATE OR REPLACE FUNCTION app.withdraw_invitations() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = app, pg_temp AS $$
+BEGIN
+    DELETE FROM app.one_time_tokens t
+        WHERE t.company_id = NEW.company_id AND t.employee_id = NEW.id AND t.purpose = 'invitation' AND t.used_at IS NULL;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.withdraw_invitations() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.withdraw_invitations() FROM PUBLIC;
+GRANT DELETE ON app.one_time_tokens TO huntzen_kernel;
+DROP TRIGGER IF EXISTS employees_withdraw_invitations ON app.employees;
+CREATE TRIGGER employees_withdraw_invitations AFTER UPDATE OF email ON app.employees
+    FOR EACH ROW WHEN (OLD.email <> NEW.email) EXECUTE FUNCTION app.withdraw_invitations();

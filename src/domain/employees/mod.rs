@@ -1,1 +1,1 @@
-//! employees
+//! The directory.

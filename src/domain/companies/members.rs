@@ -1,0 +1,110 @@
+//! Use cases of a company's members: who works for it as HR or as its admin.
+
+use super::error::Error;
+use super::model::{self, Company, Member, MemberRole, MemberStatus};
+use super::service;
+use super::store::{self, RemovalOutcome};
+use crate::domain::identity::jobs::InviteUser;
+use crate::platform::auth::{Permission, Role};
+use crate::platform::http::{IdempotencyKey, PageQuery};
+use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::locale::Locale;
+use crate::platform::problem::{Error as Refusal, FieldErrors};
+use crate::platform::{Context, Result, Tx};
+
+/// Somebody to invite.
+#[derive(Debug)]
+pub struct NewMember {
+    pub email: String,
+    pub display_name: String,
+    /// The company's unless said.
+    pub locale: Option<Locale>,
+}
+
+impl NewMember {
+    /// Notes the faults of the fields below `parent`; puts the texts into the form in which they are kept.
+    pub(super) fn checked(mut self, parent: &str, faults: &mut FieldErrors) -> Self {
+        match model::normalise_address(&self.email) {
+            Some(address) => self.email = address,
+            None => faults.add(format!("{parent}/email"), "email"),
+        }
+        match model::clean(&self.display_name) {
+            Some(name) => self.display_name = name,
+            None => faults.add(format!("{parent}/displayName"), "text"),
+        }
+        self
+    }
+}
+
+pub async fn list(cx: &Context, company: CompanyId, page: &PageQuery<UserId>) -> Result<Vec<Member>> {
+    let mut tx = cx.read(Permission::ManageMembers).await?;
+    store::find(&mut tx, company).await?.ok_or(Refusal::NotFound)?;
+    store::list_members(&mut tx, company, page.after, page.fetch()).await
+}
+
+pub async fn invite(
+    cx: &Context,
+    key: Option<&IdempotencyKey>,
+    company: CompanyId,
+    new: NewMember,
+    role: MemberRole,
+) -> Result<Member> {
+    let mut faults = FieldErrors::new();
+    let new = new.checked("", &mut faults);
+    faults.finish()?;
+    let mut tx = cx.begin(Permission::ManageMembers).await?;
+    if let Some(first) = tx.recall(key).await? {
+        return Ok(first);
+    }
+    let company = service::enter(cx, &mut tx, company).await?;
+    if !cx.caller().is(Role::PlatformAdmin) {
+        company.status.require_active()?;
+    }
+    if store::is_member(&mut tx, company.id, &new.email).await? {
+        return Err(Error::AlreadyMember.into());
+    }
+    // refused whether or not the employee has an account: the answer must not tell
+    if store::is_in_directory(&mut tx, &new.email).await? {
+        return Err(Error::AddressUnavailable.into());
+    }
+    let member = invite_into(cx, &mut tx, &company, new, role).await?;
+    tx.remember(key, &member).await?;
+    tx.commit().await?;
+    Ok(member)
+}
+
+/// Adds the account that waits for its owner, and sends them an invitation.
+pub(super) async fn invite_into(
+    cx: &Context,
+    tx: &mut Tx,
+    company: &Company,
+    new: NewMember,
+    role: MemberRole,
+) -> Result<Member> {
+    let member = Member {
+        id: cx.new_id(),
+        email: new.email,
+        display_name: new.display_name,
+        role: role.into(),
+        locale: new.locale.unwrap_or(company.locale),
+        status: MemberStatus::Invited,
+        created_at: cx.now(),
+    };
+    store::insert_member(tx, company, &member).await?;
+    tx.enqueue(&InviteUser { user_id: member.id }, Some(&member.id.to_string()), None).await?;
+    tx.audit_done("member.invited", "member", member.id.0).await?;
+    Ok(member)
+}
+
+/// Takes a member away: their sessions end at once, and they cannot log in any more.
+pub async fn remove(cx: &Context, company: CompanyId, id: UserId) -> Result<()> {
+    let mut tx = cx.begin(Permission::ManageMembers).await?;
+    service::enter(cx, &mut tx, company).await?;
+    match store::delete_member(&mut tx, id, cx.now()).await? {
+        RemovalOutcome::Removed => {}
+        RemovalOutcome::NotFound => return Err(Refusal::NotFound.into()),
+        RemovalOutcome::LastAdmin => return Err(Error::LastAdmin.into()),
+    }
+    tx.audit_done("member.removed", "member", id.0).await?;
+    tx.commit().await
+}

@@ -1,0 +1,256 @@
+//! What a company is and how it may change. Pure.
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use email_address::{EmailAddress, Options};
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+use super::error::Error;
+use crate::platform::auth::Role;
+use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::locale::Locale;
+use crate::platform::problem::{FieldErrors, Problem, Result};
+
+/// Where a company stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Status {
+    Active,
+    /// Its people can read, and neither book nor change anything.
+    Suspended,
+    /// The contract is over for good.
+    Archived,
+}
+
+impl Status {
+    pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Archived];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Archived => "archived",
+        }
+    }
+
+    /// The step to another status, where there is one.
+    pub fn change_to(self, next: Self) -> Result<Self> {
+        match (self, next) {
+            (Self::Active, Self::Suspended | Self::Archived) | (Self::Suspended, Self::Active | Self::Archived) => {
+                Ok(next)
+            }
+            _ => Err(Problem::from(Error::StatusChange).with_arg("from", self.as_str()).with_arg("to", next.as_str())),
+        }
+    }
+
+    /// Refuses a change by the company's own people while it is not active.
+    pub fn require_active(self) -> Result<()> {
+        match self {
+            Self::Active => Ok(()),
+            Self::Suspended => Err(Error::Suspended.into()),
+            Self::Archived => Err(Error::Archived.into()),
+        }
+    }
+}
+
+/// Which practitioners a company's employees may choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum NetworkMode {
+    /// Every active practitioner.
+    Open,
+    /// Those on the company's list.
+    Restricted,
+}
+
+/// A client company.
+#[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Company {
+    pub id: CompanyId,
+    pub name: String,
+    pub siren: Option<String>,
+    pub locale: Locale,
+    pub time_zone: String,
+    pub status: Status,
+    pub contract_starts_on: NaiveDate,
+    pub contract_ends_on: NaiveDate,
+    pub sessions_per_employee: i32,
+    pub seats: i32,
+    pub network: NetworkMode,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Company {
+    /// Notes every fault; puts the texts into the form in which they are kept.
+    pub fn check(&mut self, faults: &mut FieldErrors) {
+        match clean(&self.name) {
+            Some(name) => self.name = name,
+            None => faults.add("/name", "text"),
+        }
+        if let Some(siren) = &self.siren {
+            match normalise_siren(siren) {
+                Some(digits) => self.siren = Some(digits),
+                None => faults.add("/siren", "siren"),
+            }
+        }
+        crate::domain::identity::model::check_time_zone(&self.time_zone, "/timeZone", faults);
+        for (date, pointer) in
+            [(self.contract_starts_on, "/contract/startsOn"), (self.contract_ends_on, "/contract/endsOn")]
+        {
+            faults.check((2000..2100).contains(&date.year()), pointer, "date_range");
+        }
+        faults.check(self.contract_ends_on > self.contract_starts_on, "/contract/endsOn", "contract_order");
+    }
+}
+
+/// The rules that a company sets for itself.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Settings {
+    pub cancellation_window_hours: i32,
+    pub booking_horizon_days: i32,
+    pub reporting_threshold: i32,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Somebody who works for a company on the platform.
+#[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Member {
+    pub id: UserId,
+    pub email: String,
+    pub display_name: String,
+    pub role: Role,
+    pub locale: Locale,
+    pub status: MemberStatus,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum MemberStatus {
+    Invited,
+    Active,
+    /// Removed from the company, or suspended by the platform: cannot log in.
+    Suspended,
+}
+
+/// A text as it is kept: composed (NFC), trimmed, line breaks and tabs as spaces. `None`: nothing is left of it,
+/// or it holds a character that nobody can see.
+pub fn clean(text: &str) -> Option<String> {
+    let text: String = text.nfc().collect();
+    let text = text.split(char::is_whitespace).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    (!text.is_empty() && !text.chars().any(is_unreadable)).then_some(text)
+}
+
+/// Control characters, and the sign that stands for bytes that could not be read.
+pub fn is_unreadable(c: char) -> bool {
+    c.is_control() || c == char::REPLACEMENT_CHARACTER
+}
+
+/// A mail address as it is kept, in lower case; `None` where mail could not reach it.
+///
+/// Only ASCII: few mail servers take anything else (RFC 6531), and look-alikes of other scripts stay out.
+pub fn normalise_address(text: &str) -> Option<String> {
+    let address = crate::domain::identity::model::normalise_email(text);
+    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+    let valid = address.is_ascii()
+        && address.len() <= 254
+        && !address.contains('"')
+        && EmailAddress::parse_with_options(&address, options).is_ok();
+    valid.then_some(address)
+}
+
+/// The nine digits of a SIREN, where the last one fits (Luhn's formula, ISO/IEC 7812-1, annex B).
+pub fn normalise_siren(text: &str) -> Option<String> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let values: Vec<u32> = digits.chars().map(|c| c.to_digit(10)).collect::<Option<_>>()?;
+    let sum: u32 = values
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let weighted = digit * if place % 2 == 1 { 2 } else { 1 };
+            weighted / 10 + weighted % 10
+        })
+        .sum();
+    (values.len() == 9 && sum > 0 && sum % 10 == 0).then_some(digits)
+}
+
+/// The role of a member, from its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, poem_openapi::Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum MemberRole {
+    /// Keeps the directory, reads the counters.
+    Hr,
+    /// HR, and the company's settings, network and members as well.
+    CompanyAdmin,
+}
+
+impl From<MemberRole> for Role {
+    fn from(role: MemberRole) -> Self {
+        match role {
+            MemberRole::Hr => Self::Hr,
+            MemberRole::CompanyAdmin => Self::CompanyAdmin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_siren_has_nine_digits_of_which_the_last_one_fits() {
+        assert_eq!(normalise_siren("732 829 320").as_deref(), Some("732829320"));
+        assert_eq!(normalise_siren("552100554").as_deref(), Some("552100554"));
+        for wrong in ["732829321", "73282932", "7328293200", "73282932O", "000000000", "", "７３２８２９３２０"]
+        {
+            assert_eq!(normalise_siren(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_company_is_suspended_and_comes_back_but_an_archive_is_final() {
+        use Status::{Active, Archived, Suspended};
+        let legal = [(Active, Suspended), (Active, Archived), (Suspended, Active), (Suspended, Archived)];
+        for from in Status::ALL {
+            for to in Status::ALL {
+                assert_eq!(from.change_to(to).is_ok(), legal.contains(&(from, to)), "{from:?} → {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_is_kept_in_lower_case() {
+        assert_eq!(normalise_address(" Zoe.O'Neil+x@Acme.test ").as_deref(), Some("zoe.o'neil+x@acme.test"));
+    }
+
+    #[test]
+    fn an_address_that_mail_cannot_reach_is_refused() {
+        let long = format!("{}@acme.test", "a".repeat(250));
+        for wrong in
+            ["", "zoe", "zoe@", "@acme.test", "zoe@acme", "zoe@@acme.test", "zoe@acme.test, x@y.z", "zoé@acme.test"]
+        {
+            assert_eq!(normalise_address(wrong), None, "{wrong}");
+        }
+        for wrong in [long.as_str(), "Zoe <zoe@acme.test>", "zoe@[127.0.0.1]", "zoe\n@acme.test", "\"z oe\"@acme.test"]
+        {
+            assert_eq!(normalise_address(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_composed_trimmed_and_has_nothing_hidden() {
+        assert_eq!(clean(" Zoe\u{301}\u{a0} \n Martin ").as_deref(), Some("Zoé Martin"));
+        assert_eq!(clean(" \t "), None);
+        assert_eq!(clean("Zoé\0"), None);
+        assert_eq!(clean("Zo\u{fffd}"), None);
+    }
+}
