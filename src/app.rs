@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{identity};
+use crate::domain::{consultations, identity, notifications};
 use crate::platform::auth::tokens::{RevokedSessions, Tokens};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -31,13 +31,14 @@ type Outcome<T = ()> = Result<T, Failure>;
 
 /// Every module's part of the API.
 fn apis() -> impl OpenApi {
-    identity::IdentityApi
+    (identity::IdentityApi, consultations::ConsultationsApi)
 }
 
 /// Every module's jobs and schedules.
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
+    notifications::jobs(&mut registry);
     registry
 }
 
