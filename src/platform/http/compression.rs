@@ -67,7 +67,10 @@ pub fn compress(mut response: Response, coding: Option<CompressionAlgo>) -> Resp
 fn may_compress(response: &Response) -> bool {
     let bodiless = matches!(
         response.status(),
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT | StatusCode::SWITCHING_PROTOCOLS
+        StatusCode::NO_CONTENT
+            | StatusCode::NOT_MODIFIED
+            | StatusCode::PARTIAL_CONTENT
+            | StatusCode::SWITCHING_PROTOCOLS
     );
     let is_text = |kind: &str| {
         let kind = kind.split(';').next().unwrap_or_default().trim();

@@ -79,6 +79,14 @@ impl Mailer {
         })
     }
 
+    /// Whether mails can be handed over now.
+    pub async fn is_reachable(&self) -> bool {
+        match &self.transport {
+            Transport::Folder(folder) => folder.is_dir(),
+            Transport::Smtp(smtp) => smtp.test_connection().await.unwrap_or(false),
+        }
+    }
+
     /// The Message-ID of a key: the same each time, so that a second copy can be told.
     pub fn message_id(&self, key: &str) -> String {
         let hash = digest::digest(&digest::SHA256, key.as_bytes());

@@ -294,8 +294,7 @@ impl CompaniesApi {
         &self,
         cx: Authorized<perm::ManageMembers>,
         id: Path<CompanyId>,
-        #[oai(name = "user_id")]
-        user_id: Path<UserId>,
+        #[oai(name = "user_id")] user_id: Path<UserId>,
     ) -> Result<MemberRemoved> {
         members::remove(&cx, id.0, user_id.0).await?;
         Ok(MemberRemoved::Removed)
