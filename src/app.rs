@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{companies, consultations, identity};
+use crate::domain::{companies, consultations, identity, notifications};
 use crate::platform::auth::tokens::{RevokedSessions, Tokens};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -43,6 +43,7 @@ fn apis() -> impl OpenApi {
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
+    notifications::jobs(&mut registry);
     registry
 }
 
