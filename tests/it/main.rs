@@ -4,4 +4,5 @@
 
 mod development_database;
 mod identity;
+mod seeds;
 mod support;
