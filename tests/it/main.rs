@@ -5,3 +5,4 @@
 mod development_database;
 mod identity;
 mod support;
+mod sweeps;
