@@ -6,3 +6,4 @@ mod development_database;
 mod identity;
 mod seeds;
 mod support;
+mod sweeps;
