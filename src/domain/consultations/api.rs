@@ -57,7 +57,8 @@ impl Example for SlotsAnswer {
 impl From<SlotList> for SlotsAnswer {
     fn from(it: SlotList) -> Self {
         let local = |at: DateTime<Utc>| at.with_timezone(&it.zone).fixed_offset();
-        let item = |slot: &super::slots::Slot| SlotAnswer { starts_at: local(slot.starts_at), ends_at: local(slot.ends_at) };
+        let item =
+            |slot: &super::slots::Slot| SlotAnswer { starts_at: local(slot.starts_at), ends_at: local(slot.ends_at) };
         Self { items: it.slots.iter().map(item).collect(), time_zone: it.zone.name().to_owned() }
     }
 }
@@ -389,7 +390,11 @@ impl ConsultationsApi {
     ///
     /// Private and with a neutral title. Of a cancelled consultation, it withdraws the entry.
     #[oai(path = "/consultations/:id/calendar.ics", method = "get", operation_id = "getConsultationCalendar")]
-    async fn calendar(&self, cx: Authorized<perm::TakeCalendarFile>, id: Path<ConsultationId>) -> Result<CalendarResponse> {
+    async fn calendar(
+        &self,
+        cx: Authorized<perm::TakeCalendarFile>,
+        id: Path<ConsultationId>,
+    ) -> Result<CalendarResponse> {
         let ics = service::calendar(&cx, id.0).await?;
         Ok(CalendarResponse::File(PlainText(ics), "attachment; filename=\"appointment.ics\"".to_owned()))
     }

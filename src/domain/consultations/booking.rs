@@ -78,15 +78,19 @@ pub async fn list_slots(cx: &Context, id: PractitionerId, query: &SlotQuery) -> 
     errors.check(zone.is_some(), "query:tz", "time_zone");
     let zone = zone.unwrap_or(Tz::UTC);
     let from = bound(query.from.as_deref(), zone, false, "query:from", &mut errors).unwrap_or(cx.now());
-    let to = bound(query.to.as_deref(), zone, true, "query:to", &mut errors)
-        .unwrap_or(from + TimeDelta::days(DEFAULT_DAYS));
-    errors.check(from < to, "query:to", "range_order");
+    let to =
+        bound(query.to.as_deref(), zone, true, "query:to", &mut errors).unwrap_or(from + TimeDelta::days(DEFAULT_DAYS));
+    errors.check(from < to, "query:to", "order");
     // whole days may be an hour or so longer where a clock is put back
     errors.check(to - from <= TimeDelta::days(MOST_DAYS) + TimeDelta::hours(2), "query:to", "range_too_long");
     let length = query.duration_minutes.or_else(|| terms.session_lengths.first().copied()).unwrap_or_default();
     let length = TimeDelta::minutes(length.into());
     let speaks = |mode| terms.modes.contains(&mode);
-    errors.check(terms.session_lengths.iter().any(|it| TimeDelta::minutes((*it).into()) == length), "query:duration", "length");
+    errors.check(
+        terms.session_lengths.iter().any(|it| TimeDelta::minutes((*it).into()) == length),
+        "query:duration",
+        "length",
+    );
     errors.check(query.mode.is_none_or(speaks), "query:mode", "mode");
     errors.finish()?;
 
@@ -296,7 +300,8 @@ mod tests {
 
     #[test]
     fn a_contracts_years_begin_on_its_first_day() {
-        let year = |first: &str, at: &str| year_around(day(first), day(at)).map(|(a, b)| (a.to_string(), b.to_string()));
+        let year =
+            |first: &str, at: &str| year_around(day(first), day(at)).map(|(a, b)| (a.to_string(), b.to_string()));
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
         assert_eq!(year("2025-03-01", "2025-03-01"), pair("2025-03-01", "2026-03-01"));
         assert_eq!(year("2025-03-01", "2026-02-28"), pair("2025-03-01", "2026-03-01"));

@@ -135,8 +135,7 @@ impl Standing {
 
     /// The refusal of a change that this state does not allow.
     pub fn illegal(&self) -> Problem {
-        Problem::from(Error::IllegalTransition)
-            .with("current", serde_json::to_value(self.status).unwrap_or_default())
+        Problem::from(Error::IllegalTransition).with("current", serde_json::to_value(self.status).unwrap_or_default())
     }
 }
 
