@@ -248,6 +248,7 @@ pub struct Export {
 
 impl Export {
     /// As it stands now: a file expires by the clock, whenever it is swept away.
+    #[must_use]
     pub fn at(mut self, now: DateTime<Utc>) -> Self {
         if self.status == ExportStatus::Ready && self.expires_at.is_some_and(|at| at <= now) {
             self.status = ExportStatus::Expired;
