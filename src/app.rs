@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{companies, consultations, identity, notifications, practitioners, usage};
+use crate::domain::{companies, consultations, employees, identity, notifications, practitioners, usage};
 use crate::platform::auth::tokens::{RevokedSessions, Tokens};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -39,6 +39,7 @@ fn apis() -> impl OpenApi {
     (
         identity::IdentityApi,
         companies::CompaniesApi,
+        employees::EmployeesApi,
         practitioners::PractitionersApi,
         consultations::ConsultationsApi,
         usage::UsageApi,
