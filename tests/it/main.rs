@@ -4,6 +4,8 @@
 
 mod development_database;
 mod identity;
+mod practitioners;
 mod seeds;
 mod support;
 mod sweeps;
+mod usage;
