@@ -106,7 +106,12 @@ fn machine() -> String {
     let model = cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default();
-    format!("{cores} cores, {}, {} GiB, {}", model.map_or("?", |it| it.1), kib >> 20, said(Command::new("uname").arg("-sr")))
+    format!(
+        "{cores} cores, {}, {} GiB, {}",
+        model.map_or("?", |it| it.1),
+        kib >> 20,
+        said(Command::new("uname").arg("-sr"))
+    )
 }
 
 /// What a command prints, or a question mark.

@@ -45,11 +45,8 @@ impl Load {
     /// Runs the generator for so long.
     #[allow(clippy::cast_precision_loss)]
     pub fn run(&self, seconds: u32) -> Outcome<Sample> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(COMMAND)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            Command::new(std::env::current_exe()?).arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut stdin = child.stdin.take().ok_or("no pipe")?;
         serde_json::to_writer(&mut stdin, &Order { load: self.clone(), seconds })?;
         drop(stdin);
@@ -159,7 +156,8 @@ fn length(received: &[u8]) -> Outcome<Option<usize>> {
     if !head.starts_with("HTTP/1.1 200") {
         return Err(format!("the server answered {}", head.lines().next().unwrap_or_default()).into());
     }
-    let length = head.lines().filter_map(|line| line.split_once(':')).find(|it| it.0.eq_ignore_ascii_case("content-length"));
+    let length =
+        head.lines().filter_map(|line| line.split_once(':')).find(|it| it.0.eq_ignore_ascii_case("content-length"));
     let body: usize = length.ok_or("the answer has no Content-Length")?.1.trim().parse()?;
     Ok(Some(end + 4 + body))
 }

@@ -26,6 +26,7 @@ use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
 use crate::platform::http::{Body as JsonBody, openapi};
 use crate::platform::ids::{CompanyId, SessionId, UserId};
+use crate::platform::mail::Mailer;
 use crate::platform::storage::Storage;
 
 #[derive(Tags)]
@@ -141,7 +142,7 @@ fn config() -> Config {
             kid: "k".into(),
             pkcs8: base64::engine::general_purpose::STANDARD.encode(der.as_ref()).into(),
         }],
-        smtp_url: "file:".into(),
+        smtp_url: "file:///tmp".into(),
         mail_from: "care@care.test".into(),
         storage_url: "file:///tmp".parse().unwrap(),
         trusted_proxies: Vec::new(),
@@ -154,6 +155,8 @@ fn config() -> Config {
         rate_limit_per_user: 2,
         data_dir: "/tmp".into(),
         log_format: LogFormat::Json,
+        log_filter: "info".into(),
+        demo_password: "d".into(),
         shutdown_grace_seconds: 1,
     }
 }
@@ -169,6 +172,7 @@ fn platform(config: Config) -> Arc<Platform> {
         sessions: RevokedSessions::new(),
         passwords: Passwords::new(Cost::LEAST, &entropy).unwrap(),
         storage: Storage::open(&config).unwrap(),
+        mailer: Mailer::open(&config).unwrap(),
         limits: Limits::new(&config),
         entropy,
         config: Arc::new(config),
@@ -185,10 +189,10 @@ impl App {
     fn new(config: Config) -> Self {
         let platform = platform(config);
         let samples = OpenApiService::new(SampleApi, "", "").url_prefix("/api/v1");
-        let mail = Arc::new(|| async { true }.boxed());
-        let monitoring = OpenApiService::new(MonitoringApi::new(platform.clone(), mail), "", "");
+        let monitoring = OpenApiService::new(MonitoringApi::default(), "", "");
         let document = openapi::document(&[samples.spec(), monitoring.spec()]).unwrap();
         let routes = openapi::routes(Route::new(), &document).unwrap().nest("/api/v1", samples).nest("/", monitoring);
+        let routes = routes.data(platform.clone());
         let edge = Edge::new(routes.boxed(), platform, &openapi::operations(&document));
         Self { edge, document }
     }
