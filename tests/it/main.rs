@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod booking_races;
+mod consultations;
 mod development_database;
 mod identity;
 mod practitioners;
