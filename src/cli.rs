@@ -101,10 +101,7 @@ pub async fn run(cli: Cli) -> Outcome {
         }
         Command::Config { command: ConfigCommand::Check } => {
             let config = Config::from_process_env()?;
-            print(&format!(
-                "The settings are fine for {}.",
-                if config.is_production() { "production" } else { "development" }
-            ))
+            print(&format!("The settings are fine for {}.", if config.is_production() { "production" } else { "development" }))
         }
         Command::Health => {
             let address = Config::from_process_env()?.listen_addr;

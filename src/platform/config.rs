@@ -148,13 +148,13 @@ impl Config {
         let database_acquire_timeout_ms =
             r.or("DATABASE_ACQUIRE_TIMEOUT_MS", 1500, "50 to 30000 milliseconds", |t| parse::number(t, 50..=30_000));
 
-        let metrics_token =
-            r.optional("METRICS_TOKEN", "32 characters or more of random text", |text| parse::secret(text, production));
-        let set_roles_secret = r.optional(
-            "DATABASE_ROLES_SECRET",
-            "32 characters or more of random text (openssl rand -base64 32)",
-            |t| parse::secret(t, production),
-        );
+        let metrics_token = r.optional("METRICS_TOKEN", "32 characters or more of random text", |text| {
+            parse::secret(text, production)
+        });
+        let set_roles_secret =
+            r.optional("DATABASE_ROLES_SECRET", "32 characters or more of random text (openssl rand -base64 32)", |t| {
+                parse::secret(t, production)
+            });
         let set_master_keys = r.optional(
             "MASTER_KEYS",
             "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas",
@@ -197,7 +197,8 @@ impl Config {
             "a sender, such as HuntZen Care <no-reply@care.example.org>",
             parse::sender,
         );
-        let storage_url = r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
+        let storage_url =
+            r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
 
         let trusted_proxies = r.or("TRUSTED_PROXIES", Vec::new(), "networks such as 10.0.0.0/8,::1", parse::networks);
         let cors_origins =

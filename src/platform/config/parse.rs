@@ -219,7 +219,8 @@ pub fn jwt_keys(text: &str) -> Parsed<Vec<JwtKey>> {
         .into_iter()
         .map(|(kid, value)| {
             let der = STANDARD.decode(&value).map_err(|_| format!("{kid:?} is not base64"))?;
-            Ed25519KeyPair::from_pkcs8(&der).map_err(|_| format!("{kid:?} is not an Ed25519 key in PKCS#8"))?;
+            Ed25519KeyPair::from_pkcs8(&der)
+                .map_err(|_| format!("{kid:?} is not an Ed25519 key in PKCS#8"))?;
             Ok(JwtKey { kid, pkcs8: value.into() })
         })
         .collect()

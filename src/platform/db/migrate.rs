@@ -96,7 +96,11 @@ async fn make_roles(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// Sets the passwords of the log-in roles that cannot log in with theirs.
-async fn set_passwords(conn: &mut PgConnection, owner: &PgConnectOptions, config: &Config) -> Result<(), sqlx::Error> {
+async fn set_passwords(
+    conn: &mut PgConnection,
+    owner: &PgConnectOptions,
+    config: &Config,
+) -> Result<(), sqlx::Error> {
     for role in DbRole::ALL {
         match PgConnection::connect_with(&role_options(owner, role, config)).await {
             Ok(works) => {

@@ -183,7 +183,7 @@ fn read_header(record: &csv::StringRecord, unknown: &mut Vec<String>) -> Result<
 
 /// The field that a header names, in French or English, however it is written.
 fn field_of(header: &str) -> Option<Field> {
-    let key: String = header.nfd().flat_map(char::to_lowercase).filter(|c| c.is_ascii_alphanumeric()).collect();
+    let key: String = header.nfd().flat_map(char::to_lowercase).filter(char::is_ascii_alphanumeric).collect();
     Some(match key.as_str() {
         "email"
         | "mail"
