@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
     let mut list = String::from("&[\n");
     for path in paths {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let path = fs::canonicalize(&path)?;
+        let path = fs::canonicalize(&path)?.display().to_string();
         let _ = writeln!(list, "    ({name:?}, include_str!({path:?})),");
     }
     list.push(']');

@@ -1,21 +1,118 @@
-//! Composition root.
+//! Composition root: the configuration, then the platform, then the modules.
 
 use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::{Endpoint, EndpointExt, Route};
+use poem_openapi::{OpenApi, OpenApiService};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
+use crate::domain::{companies, consultations, employees, identity};
+use crate::platform::auth::tokens::{RevokedSessions, Tokens};
+use crate::platform::clock::Clock;
 use crate::platform::config::Config;
+use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::passwords::{Cost, Passwords};
 use crate::platform::db::development::{DevelopmentDatabase, Durability};
-use crate::platform::db::migrate;
+use crate::platform::db::{Db, migrate};
+use crate::platform::health::MonitoringApi;
+use crate::platform::http::limits::Limits;
+use crate::platform::http::{middleware, openapi};
+use crate::platform::jobs::{Registry, Workers};
+use crate::platform::mail::{self, Mailer};
+use crate::platform::storage::Storage;
+use crate::platform::{Platform, telemetry};
+use crate::seed;
 
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+type Failure = Box<dyn Error + Send + Sync>;
+type Outcome<T = ()> = Result<T, Failure>;
+
+/// Every module's part of the API, below `/api/v1`.
+fn apis() -> impl OpenApi {
+    (identity::IdentityApi, companies::CompaniesApi, employees::EmployeesApi, consultations::ConsultationsApi)
+}
+
+/// Every module's jobs and schedules.
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+    identity::jobs(&mut registry);
+    registry
+}
+
+/// The platform on a database that is migrated. `base` says where it is; the roles are the program's own.
+pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> Outcome<Arc<Platform>> {
+    let entropy = Entropy::system();
+    let cost = if config.is_production() { Cost::STANDARD } else { Cost::LEAST };
+    let db = Db::open(base, &config);
+    db.verify().await?;
+    let platform = Arc::new(Platform {
+        db,
+        tokens: Tokens::new(&config)?,
+        sessions: RevokedSessions::new(),
+        passwords: Passwords::new(cost, &entropy)?,
+        storage: Storage::open(&config)?,
+        mailer: Mailer::open(&config)?,
+        limits: Limits::new(&config),
+        config: Arc::new(config),
+        clock,
+        entropy,
+    });
+    Ok(platform)
+}
+
+fn api_service() -> OpenApiService<impl OpenApi, ()> {
+    OpenApiService::new(apis(), "HuntZen Care", env!("CARGO_PKG_VERSION"))
+}
+
+fn monitoring_service() -> OpenApiService<impl OpenApi, ()> {
+    OpenApiService::new(MonitoringApi::default(), "HuntZen Care", env!("CARGO_PKG_VERSION"))
+}
+
+/// The `OpenAPI` document.
+pub fn openapi() -> Outcome<Value> {
+    Ok(openapi::document(&[api_service().spec(), monitoring_service().spec()])?)
+}
+
+/// Every route, with the layers around them.
+pub fn endpoint(platform: Arc<Platform>) -> Outcome<impl Endpoint> {
+    let document = openapi()?;
+    let mut routes =
+        openapi::routes(Route::new(), &document)?.at("/.well-known/jwks.json", poem::get(identity::api::jwks));
+    if let Some(mailbox) = mail::dev_mailbox(&platform.config) {
+        routes = routes.nest("/dev/mail", mailbox);
+    }
+    // the API's own prefix is part of its paths
+    let routes = routes.nest_no_strip("/api/v1", api_service()).nest("/", monitoring_service());
+    Ok(middleware::wrap(routes.data(platform.clone()), platform, &openapi::operations(&document)))
+}
+
+/// Listens on `address`; the future serves until `stop`, then lets running requests finish.
+pub async fn listen(
+    platform: Arc<Platform>,
+    address: SocketAddr,
+    stop: impl Future<Output = ()>,
+) -> Outcome<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
+    let acceptor = TcpListener::bind(address).into_acceptor().await?;
+    let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
+    let grace = Duration::from_secs(platform.config.shutdown_grace_seconds);
+    let endpoint = endpoint(platform.clone())?;
+    let serving = async move {
+        let follower = platform.clone();
+        let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
+        poem::Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint, stop, Some(grace)).await
+    };
+    Ok((bound, serving))
+}
 
 /// The owner's connection, and the development database where one had to be started.
-async fn database(
-    config: &Config,
-) -> Result<(PgConnectOptions, Option<DevelopmentDatabase>), Box<dyn Error + Send + Sync>> {
+async fn database(config: &Config) -> Outcome<(PgConnectOptions, Option<DevelopmentDatabase>)> {
     if let Some(options) = config.database_options() {
         return Ok((options, None));
     }
@@ -25,6 +122,7 @@ async fn database(
 
 /// Brings the database to this version.
 pub async fn migrate(config: Config) -> Outcome {
+    telemetry::init(config.log_format, &config.log_filter);
     let (owner, development) = database(&config).await?;
     migrate::migrate(&owner, &config).await?;
     if let Some(development) = development {
@@ -33,18 +131,95 @@ pub async fn migrate(config: Config) -> Outcome {
     Ok(())
 }
 
-pub async fn serve(_config: Config, _workers: bool) -> Outcome {
-    Err("serving is composed with the modules".into())
+/// Serves until a signal, then lets running requests and jobs finish. In development it starts the database,
+/// migrates and seeds first.
+pub async fn serve(config: Config, workers: bool) -> Outcome {
+    run(config, true, workers).await
 }
 
-pub async fn worker(_config: Config) -> Outcome {
-    Err("the worker is composed with the modules".into())
+/// Runs the jobs until a signal.
+pub async fn worker(config: Config) -> Outcome {
+    run(config, false, true).await
 }
 
-pub async fn seed(_config: Config, _kind: SeedKind) -> Outcome {
-    Err("seeding is composed with the modules".into())
+async fn run(config: Config, serve: bool, work: bool) -> Outcome {
+    telemetry::init(config.log_format, &config.log_filter);
+    let stop = signal()?;
+    let (owner, development) = database(&config).await?;
+    if !config.is_production() {
+        migrate::migrate(&owner, &config).await?;
+        seed::demo(&owner, &config, &Clock::System).await?;
+    }
+    let grace = Duration::from_secs(config.shutdown_grace_seconds);
+    let platform = platform(config, &owner, Clock::System).await?;
+    let workers = if work { Some(Workers::start(platform.clone(), registry(), Default::default())?) } else { None };
+    if serve {
+        let (address, serving) = listen(platform.clone(), platform.config.listen_addr, stop).await?;
+        if !platform.config.is_production() {
+            welcome(address, &platform.config)?;
+        }
+        tracing::info!(%address, "serving");
+        serving.await?;
+    } else {
+        tracing::info!("working");
+        stop.await;
+    }
+    tracing::info!("stopping");
+    if let Some(workers) = workers {
+        workers.stop(grace).await;
+    }
+    platform.db.close().await;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(())
 }
 
-pub fn openapi() -> Value {
-    Value::Null
+/// Resolves at SIGTERM or Ctrl-C. Handlers are in place when this returns.
+fn signal() -> Outcome<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Fills the database; refused in production.
+pub async fn seed(config: Config, kind: SeedKind) -> Outcome {
+    telemetry::init(config.log_format, &config.log_filter);
+    let (owner, development) = database(&config).await?;
+    migrate::migrate(&owner, &config).await?;
+    let seeded = match kind {
+        SeedKind::Demo => seed::demo(&owner, &config, &Clock::System).await?,
+        SeedKind::Scale(companies) => seed::scale(&owner, &config, &Clock::System, companies).await?,
+    };
+    tracing::info!(?seeded, "done");
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(())
+}
+
+/// What somebody who just started the program wants to know.
+fn welcome(address: SocketAddr, config: &Config) -> Outcome {
+    use std::io::Write;
+
+    let base = format!("http://{address}");
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "\nHuntZen Care runs at {base}\n\n  API documentation   {base}/docs\n  OpenAPI document    {base}/openapi.json\n  Mailbox             {base}/dev/mail\n  Health              {base}/health/ready\n\nAccounts, all with the password {}:",
+        config.demo_password.expose_secret()
+    )?;
+    for (email, role) in seed::DEMO_ACCOUNTS {
+        writeln!(out, "  {email:28} {role}")?;
+    }
+    writeln!(out, "\nStop with Ctrl-C; the data stays in {}.", config.data_dir.display())?;
+    out.flush()?;
+    Ok(())
 }

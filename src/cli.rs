@@ -94,14 +94,17 @@ pub async fn run(cli: Cli) -> Outcome {
             app::seed(Config::from_process_env()?, kind).await
         }
         Command::Openapi(Openapi { yaml }) => {
-            let document = app::openapi();
+            let document = app::openapi()?;
             let text =
                 if yaml { serde_yaml_ng::to_string(&document)? } else { serde_json::to_string_pretty(&document)? };
             print(text.trim_end())
         }
         Command::Config { command: ConfigCommand::Check } => {
             let config = Config::from_process_env()?;
-            print(&format!("The settings are fine for {}.", if config.is_production() { "production" } else { "development" }))
+            print(&format!(
+                "The settings are fine for {}.",
+                if config.is_production() { "production" } else { "development" }
+            ))
         }
         Command::Health => {
             let address = Config::from_process_env()?.listen_addr;

@@ -96,8 +96,12 @@ pub struct Config {
     /// Where development keeps its database, secrets, mail and files.
     pub data_dir: PathBuf,
     pub log_format: LogFormat,
+    /// What is logged: levels, or `target=level` pairs, as `tracing` reads them.
+    pub log_filter: String,
     /// How long a shutdown waits for running requests and jobs, in seconds.
     pub shutdown_grace_seconds: u64,
+    /// The password of every account of the demonstration. Development only.
+    pub demo_password: SecretString,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,13 +152,13 @@ impl Config {
         let database_acquire_timeout_ms =
             r.or("DATABASE_ACQUIRE_TIMEOUT_MS", 1500, "50 to 30000 milliseconds", |t| parse::number(t, 50..=30_000));
 
-        let metrics_token = r.optional("METRICS_TOKEN", "32 characters or more of random text", |text| {
-            parse::secret(text, production)
-        });
-        let set_roles_secret =
-            r.optional("DATABASE_ROLES_SECRET", "32 characters or more of random text (openssl rand -base64 32)", |t| {
-                parse::secret(t, production)
-            });
+        let metrics_token =
+            r.optional("METRICS_TOKEN", "32 characters or more of random text", |text| parse::secret(text, production));
+        let set_roles_secret = r.optional(
+            "DATABASE_ROLES_SECRET",
+            "32 characters or more of random text (openssl rand -base64 32)",
+            |t| parse::secret(t, production),
+        );
         let set_master_keys = r.optional(
             "MASTER_KEYS",
             "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas",
@@ -197,8 +201,7 @@ impl Config {
             "a sender, such as HuntZen Care <no-reply@care.example.org>",
             parse::sender,
         );
-        let storage_url =
-            r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
+        let storage_url = r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
 
         let trusted_proxies = r.or("TRUSTED_PROXIES", Vec::new(), "networks such as 10.0.0.0/8,::1", parse::networks);
         let cors_origins =
@@ -223,8 +226,17 @@ impl Config {
             "json or pretty",
             parse::log_format,
         );
+        let log_filter =
+            r.or("LOG_FILTER", "info,sqlx=warn".to_owned(), "levels, such as info", |text| Ok(text.to_owned()));
         let shutdown_grace_seconds =
             r.or("SHUTDOWN_GRACE_SECONDS", 25, "0 to 600 seconds", |text| parse::number(text, 0..=600));
+
+        let demo_password = r.or(
+            "DEMO_PASSWORD",
+            SecretString::from("demo-huntzen-2026"),
+            "12 characters or more, in development",
+            |text| parse::demo_password(text, production),
+        );
 
         // made only when everything else is right, so that a mistyped setting leaves nothing behind
         let own = (!production && !r.has_faults())
@@ -263,7 +275,9 @@ impl Config {
                 rate_limit_per_user: rate_limit_per_user?,
                 data_dir: data_dir?,
                 log_format: log_format?,
+                log_filter: log_filter?,
                 shutdown_grace_seconds: shutdown_grace_seconds?,
+                demo_password: demo_password?,
             })
         })
     }

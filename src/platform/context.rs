@@ -13,8 +13,10 @@ use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::Passwords;
 use crate::platform::db::{Db, Tx};
+use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
+use crate::platform::mail::Mailer;
 use crate::platform::problem::{Error, Result};
 use crate::platform::storage::Storage;
 
@@ -28,6 +30,8 @@ pub struct Platform {
     pub sessions: RevokedSessions,
     pub passwords: Passwords,
     pub storage: Storage,
+    pub mailer: Mailer,
+    pub limits: Limits,
 }
 
 impl Platform {

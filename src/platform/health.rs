@@ -1,1 +1,170 @@
-//! Liveness and readiness.
+//! Liveness, readiness, and the metrics for a monitoring system.
+
+use std::time::{Duration, Instant};
+
+use poem::Request;
+use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::types::Example;
+use poem_openapi::{Enum, Object, OpenApi, Tags};
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+use tokio::sync::Mutex;
+
+use crate::platform::auth::Anonymous;
+use crate::platform::db::{Actor, DbRole};
+use crate::platform::problem::{Error, Problem, Result};
+use crate::platform::{Platform, telemetry};
+
+/// A part that does not answer by then fails.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Balancers ask often; the parts are asked once in this time.
+const FRESH: Duration = Duration::from_secs(1);
+
+#[derive(Tags)]
+enum Tag {
+    /// For balancers and monitoring systems.
+    Monitoring,
+}
+
+/// Whether a part works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+pub enum State {
+    Ok,
+    Failing,
+}
+
+impl From<bool> for State {
+    fn from(works: bool) -> Self {
+        if works { Self::Ok } else { Self::Failing }
+    }
+}
+
+/// That the process answers.
+#[derive(Object)]
+#[oai(example)]
+struct Liveness {
+    status: State,
+}
+
+impl Example for Liveness {
+    fn example() -> Self {
+        Self { status: State::Ok }
+    }
+}
+
+/// What requests need, part by part.
+#[derive(Clone, Copy, Debug, Object)]
+#[oai(example)]
+struct Readiness {
+    status: State,
+    database: State,
+    queue: State,
+    storage: State,
+    mail: State,
+}
+
+impl Example for Readiness {
+    fn example() -> Self {
+        Self { status: State::Ok, database: State::Ok, queue: State::Ok, storage: State::Ok, mail: State::Ok }
+    }
+}
+
+/// `/health/live`, `/health/ready` and `/metrics`.
+#[derive(Default)]
+pub struct MonitoringApi {
+    last: Mutex<Option<(Instant, Readiness)>>,
+}
+
+#[OpenApi(tag = "Tag::Monitoring")]
+impl MonitoringApi {
+    /// Tell that the process lives
+    ///
+    /// Asks nothing else, so that a database that is away does not get the process killed.
+    #[oai(path = "/health/live", method = "get", operation_id = "getLiveness")]
+    async fn live(&self) -> Json<Liveness> {
+        Json(Liveness { status: State::Ok })
+    }
+
+    /// Tell whether requests can be served
+    ///
+    /// Asks the database, the queue, the file storage and the mail server. When one of them fails the answer
+    /// is 503 and its problem has a member for each part.
+    #[oai(path = "/health/ready", method = "get", operation_id = "getReadiness")]
+    async fn ready(&self, it: Anonymous) -> Result<Json<Readiness>> {
+        let found = self.check(&it.platform).await;
+        if found.status == State::Ok {
+            return Ok(Json(found));
+        }
+        let parts =
+            [("database", found.database), ("queue", found.queue), ("storage", found.storage), ("mail", found.mail)];
+        let failed = |state| if state == State::Ok { "ok" } else { "failing" };
+        Err(parts.iter().fold(Problem::from(Error::Unavailable), |problem, (name, state)| {
+            problem.with(name, failed(*state).into())
+        }))
+    }
+
+    /// Read the metrics
+    ///
+    /// In the text format of Prometheus. Where a token is set, `Authorization: Bearer` must carry it.
+    #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
+    async fn metrics(&self, it: Anonymous, request: &Request) -> Result<PlainText<String>> {
+        let config = &it.platform.config;
+        match &config.metrics_token {
+            Some(token) => {
+                let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+                let given = given.unwrap_or_default().as_bytes();
+                if !bool::from(given.ct_eq(token.expose_secret().as_bytes())) {
+                    return Err(Error::Unauthenticated.into());
+                }
+            }
+            None if config.is_production() => return Err(Error::NotFound.into()),
+            None => {}
+        }
+        Ok(PlainText(telemetry::render_metrics()))
+    }
+}
+
+impl MonitoringApi {
+    /// The parts' states, at most a second old. Requests that come meanwhile wait for the same answer.
+    async fn check(&self, platform: &Platform) -> Readiness {
+        let mut last = self.last.lock().await;
+        if let Some((at, found)) = *last
+            && at.elapsed() < FRESH
+        {
+            return found;
+        }
+        let (database, queue, storage, mail) = tokio::join!(
+            in_time(database(platform)),
+            in_time(queue(platform)),
+            in_time(async { platform.storage.check().await.is_ok() }),
+            in_time(platform.mailer.is_reachable()),
+        );
+        let status = (database && queue && storage && mail).into();
+        let found = Readiness {
+            status,
+            database: database.into(),
+            queue: queue.into(),
+            storage: storage.into(),
+            mail: mail.into(),
+        };
+        *last = Some((Instant::now(), found));
+        found
+    }
+}
+
+async fn database(platform: &Platform) -> bool {
+    let Ok(mut tx) = platform.db.anonymous(Actor::job(None, None)).await else { return false };
+    sqlx::query("SELECT 1").execute(tx.conn()).await.is_ok()
+}
+
+/// Whether the worker's role finds the queue.
+async fn queue(platform: &Platform) -> bool {
+    let pool = platform.db.pool(DbRole::Worker);
+    let found = sqlx::query_scalar("SELECT to_regclass('apalis.jobs') IS NOT NULL").fetch_one(pool).await;
+    found.unwrap_or(false)
+}
+
+async fn in_time(part: impl Future<Output = bool>) -> bool {
+    tokio::time::timeout(PATIENCE, part).await.unwrap_or(false)
+}

@@ -12,3 +12,4 @@ pub mod service;
 pub mod store;
 
 pub use api::IdentityApi;
+pub use jobs::jobs;

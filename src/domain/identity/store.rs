@@ -185,13 +185,14 @@ pub struct Invitee {
     pub email: String,
     pub display_name: String,
     pub locale: Locale,
+    pub time_zone: String,
     pub company_name: Option<String>,
 }
 
 /// A person who has not accepted yet; `None` once they have.
 pub async fn find_invited_user(tx: &mut Tx, id: UserId) -> Result<Option<Invitee>> {
     Ok(sqlx::query_as(
-        "SELECT u.email, u.display_name, u.locale, c.name AS company_name
+        "SELECT u.email, u.display_name, u.locale, u.time_zone, c.name AS company_name
          FROM app.users u LEFT JOIN app.companies c ON c.id = u.company_id
          WHERE u.id = $1 AND u.status = 'invited'",
     )
@@ -203,7 +204,8 @@ pub async fn find_invited_user(tx: &mut Tx, id: UserId) -> Result<Option<Invitee
 /// A person of the directory who has no account yet; `None` for those who have, or who left.
 pub async fn find_invited_employee(tx: &mut Tx, id: EmployeeId) -> Result<Option<Invitee>> {
     Ok(sqlx::query_as(
-        "SELECT e.email, e.first_name || ' ' || e.last_name AS display_name, e.locale, c.name AS company_name
+        "SELECT e.email, e.first_name || ' ' || e.last_name AS display_name, e.locale, c.time_zone,
+                c.name AS company_name
          FROM app.employees e JOIN app.companies c ON c.id = e.company_id
          WHERE e.id = $1 AND e.status = 'active' AND c.status = 'active'
            AND NOT EXISTS (SELECT FROM app.users u WHERE u.company_id = e.company_id AND u.employee_id = e.id)",

@@ -1,1 +1,13 @@
-//! practitioners
+//! Practitioners: who they are, what they offer, and their weekly hours.
+//!
+//! A practitioner serves many companies and belongs to none. The front door for the floors above is
+//! [`booking_terms`], [`weekly_rules`] and [`windows`]: what a booking must keep to, and the times in which
+//! sessions may lie.
+
+pub mod hours;
+pub mod model;
+pub mod store;
+
+pub use hours::{Rule, Window, windows};
+pub use model::{BookingTerms, Mode, Specialty, Status};
+pub use store::{find_booking_terms as booking_terms, list_rules as weekly_rules};

@@ -59,6 +59,7 @@ fn bearer(request: &Request) -> Option<&str> {
 async fn authenticate(platform: &Platform, request: &Request) -> Result<Caller> {
     let token = bearer(request).ok_or(Error::Unauthenticated)?;
     let caller = platform.tokens.verify_access(token, platform.clock.now())?;
+    platform.limits.check_user(caller.user_id)?;
     if platform.sessions.is_revoked(caller.session_id, platform).await? {
         return Err(Error::Unauthenticated.into());
     }

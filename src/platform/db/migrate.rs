@@ -68,7 +68,7 @@ pub async fn migrate(owner: &PgConnectOptions, config: &Config) -> Result<(), Mi
     raw_sql("RESET ROLE; REVOKE CREATE ON SCHEMA public FROM huntzen_owner").execute(&mut conn).await?;
     raw_sql(AS_OWNER).execute(&mut conn).await?;
     run(&mut conn, "the program", &ours).await?;
-    apply_policies(&mut conn, &fingerprint(&queue)).await?;
+    apply_policies(&mut conn, &fingerprint()).await?;
 
     conn.close().await?;
     Ok(())
@@ -96,11 +96,7 @@ async fn make_roles(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// Sets the passwords of the log-in roles that cannot log in with theirs.
-async fn set_passwords(
-    conn: &mut PgConnection,
-    owner: &PgConnectOptions,
-    config: &Config,
-) -> Result<(), sqlx::Error> {
+async fn set_passwords(conn: &mut PgConnection, owner: &PgConnectOptions, config: &Config) -> Result<(), sqlx::Error> {
     for role in DbRole::ALL {
         match PgConnection::connect_with(&role_options(owner, role, config)).await {
             Ok(works) => {
@@ -146,8 +142,8 @@ fn scram_verifier(password: &SecretString) -> String {
     )
 }
 
-/// One value for everything that decides on the schema: policies may be skipped only if nothing changed.
-fn fingerprint(queue: &Migrator) -> String {
+/// One value for everything that decides on the schema: the same value, the same schema.
+pub fn fingerprint() -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for (name, sql) in POLICIES {
         context.update(name.as_bytes());
@@ -155,7 +151,7 @@ fn fingerprint(queue: &Migrator) -> String {
         context.update(sql.as_bytes());
         context.update(&[0]);
     }
-    for migration in queue.iter().chain(MIGRATIONS.iter()) {
+    for migration in PostgresStorage::<()>::migrations().iter().chain(MIGRATIONS.iter()) {
         context.update(&migration.checksum);
     }
     hex::encode(context.finish())

@@ -56,11 +56,8 @@ pub struct DeadJob {
 
 /// Dead jobs, newest first, older than the job `before`. For the platform's staff.
 pub async fn dead_jobs(tx: &mut Tx, page_size: i32, before: Option<&str>) -> Result<Vec<DeadJob>> {
-    let jobs = sqlx::query_as("SELECT * FROM app.dead_jobs($1, $2)")
-        .bind(page_size)
-        .bind(before)
-        .fetch_all(tx.conn())
-        .await?;
+    let jobs =
+        sqlx::query_as("SELECT * FROM app.dead_jobs($1, $2)").bind(page_size).bind(before).fetch_all(tx.conn()).await?;
     Ok(jobs)
 }
 

@@ -32,7 +32,7 @@ impl Permanent {
     }
 
     fn is_source_of(problem: &Problem) -> bool {
-        problem.source_error().is_some_and(|source| source.is::<Self>())
+        problem.source_error().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
 
@@ -114,7 +114,7 @@ impl Runner {
             Outcome::Failed(code) if attempt >= max_attempts => Outcome::Dead(code),
             other => other,
         };
-        self.finish(&job_id, worker, kind, attempt, queue, &end).instrument(span).await;
+        self.finish(&job_id, worker, kind, attempt.min(max_attempts), queue, &end).instrument(span).await;
 
         let label = match end {
             Outcome::Done => "done",

@@ -1,1 +1,167 @@
 //! Mail through SMTP, from templates in two languages.
+//!
+//! A mail is a job: enqueued with the change that it tells of, built when it is sent, so that a mail about
+//! something that has changed meanwhile stays silent. [`deliver`] sends it once for each key. Subjects,
+//! bodies and calendar entries are neutral: work mailboxes and calendars are read by others.
+//!
+//! What each template is given, beside `name` (the reader's); times are RFC 3339, zones IANA names:
+//!
+//! | template | context |
+//! |---|---|
+//! | `invitation` | `organisation` (or null: the platform), `link`, `expires_at`, `time_zone` |
+//! | `appointment_booked_employee` | `starts_at`, `time_zone`, `minutes`, `mode` (`video`, `audio`, `chat`), `link` |
+//! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
+//! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
+//! | `export_ready` | `link`, `expires_at`, `time_zone` |
+//! | `password_changed` | `changed_at`, `time_zone` |
+
+pub mod ics;
+mod mailbox;
+mod mailer;
+mod templates;
+mod words;
+
+use serde_json::Value;
+
+pub use lettre::message::Mailbox;
+pub use mailbox::dev_mailbox;
+pub use mailer::{Mailer, MailerError};
+
+use crate::causes;
+use crate::platform::db::Tx;
+use crate::platform::ids::{EmployeeId, UserId};
+use crate::platform::jobs::{JobContext, Permanent};
+use crate::platform::locale::Locale;
+use crate::platform::problem::Result;
+
+causes! {
+    /// Why a mail was not sent. Seen by operators, as the code of a dead job.
+    pub enum Error {
+        /// The mail server refused this mail for good.
+        Refused => (BAD_GATEWAY, "mail_refused"),
+        /// The mail server is away, busy, or refuses the program itself.
+        Unavailable => (SERVICE_UNAVAILABLE, "mail_unavailable"),
+        /// The template, the address or a header is unusable.
+        Malformed => (INTERNAL_SERVER_ERROR, "mail_malformed"),
+    }
+}
+
+/// Whom the log says that a mail went to; it holds no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// Of an account.
+    User(UserId),
+    /// Of an entry of a directory.
+    Employee(EmployeeId),
+}
+
+/// An invitation or its withdrawal, for the reader's calendar.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    pub method: ics::Method,
+    pub ics: String,
+}
+
+/// A mail to be sent.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    pub to: Mailbox,
+    pub recipient: Recipient,
+    pub locale: Locale,
+    /// A name in `templates/mail/`.
+    pub template: &'static str,
+    /// What the template names; a missing one is a fault.
+    pub context: Value,
+    pub calendar: Option<Calendar>,
+    pub reply_to: Option<Mailbox>,
+}
+
+impl Letter {
+    /// A letter without calendar entry.
+    pub fn new(to: Mailbox, recipient: Recipient, locale: Locale, template: &'static str, context: Value) -> Self {
+        Self { to, recipient, locale, template, context, calendar: None, reply_to: None }
+    }
+}
+
+/// An address with the name that mail programs show.
+pub fn mailbox(name: Option<&str>, address: &str) -> Result<Mailbox> {
+    let address = address.parse().map_err(|_| Permanent::because(Error::Malformed))?;
+    Ok(Mailbox::new(name.map(ToOwned::to_owned), address))
+}
+
+/// Sends the mail of a key once, however often the job runs. `build` answers `None` where nothing is to be told
+/// any more.
+///
+/// The log is written in the transaction in which the mail is built, and committed when the server has taken it. If
+/// the process dies between the two, the mail goes out once more, with the same Message-ID.
+pub async fn deliver(
+    cx: &JobContext,
+    key: &str,
+    build: impl AsyncFnOnce(&mut Tx) -> Result<Option<Letter>>,
+) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    // a second run of the same mail waits here until the first is through
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(key).execute(tx.conn()).await?;
+    let status: Option<String> = sqlx::query_scalar("SELECT status FROM app.email_log WHERE key = $1")
+        .bind(key)
+        .fetch_optional(tx.conn())
+        .await?;
+    if status.as_deref() == Some("sent") {
+        return Ok(());
+    }
+    let Some(letter) = build(&mut tx).await? else {
+        note(&mut tx, cx, key, "skipped", None, None).await?;
+        return tx.commit().await;
+    };
+    let mailer = &cx.platform.mailer;
+    let message_id = mailer.message_id(key);
+    if let Err(problem) = mailer.send(&letter, &message_id, cx.now()).await {
+        drop(tx);
+        let mut tx = cx.begin().await?;
+        note(&mut tx, cx, key, "failed", Some(&letter), None).await?;
+        tx.commit().await?;
+        return Err(problem);
+    }
+    note(&mut tx, cx, key, "sent", Some(&letter), Some(&message_id)).await?;
+    tx.commit().await
+}
+
+async fn note(
+    tx: &mut Tx,
+    cx: &JobContext,
+    key: &str,
+    status: &str,
+    letter: Option<&Letter>,
+    message_id: Option<&str>,
+) -> Result<()> {
+    let (user, employee) = match letter.map(|letter| letter.recipient) {
+        Some(Recipient::User(id)) => (Some(id), None),
+        Some(Recipient::Employee(id)) => (None, Some(id)),
+        None => (None, None),
+    };
+    sqlx::query(
+        "INSERT INTO app.email_log AS log (id, key, template, company_id, recipient_user_id, recipient_employee_id,
+                                           locale, status, message_id, attempts, sent_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (key) DO UPDATE SET
+             template = excluded.template, recipient_user_id = excluded.recipient_user_id,
+             recipient_employee_id = excluded.recipient_employee_id, locale = excluded.locale,
+             status = excluded.status, message_id = excluded.message_id, attempts = excluded.attempts,
+             sent_at = excluded.sent_at
+         WHERE log.status <> 'sent'",
+    )
+    .bind(cx.new_id::<uuid::Uuid>())
+    .bind(key)
+    .bind(letter.map(|letter| letter.template))
+    .bind(cx.company_id)
+    .bind(user)
+    .bind(employee)
+    .bind(letter.map(|letter| letter.locale.as_str()))
+    .bind(status)
+    .bind(message_id)
+    .bind(cx.attempt)
+    .bind((status == "sent").then(|| cx.now()))
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The mails' words: `templates/mail/<name>.<locale>.txt` and `.html`, compiled into the program.
+
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
+
+use super::words;
+use crate::platform::locale::Locale;
+
+/// A template's four files.
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        &[
+            ("layout.html", include_str!("../../../templates/mail/layout.html")),
+            ("button.html", include_str!("../../../templates/mail/button.html")),
+            $(
+                (concat!($name, ".fr.txt"), include_str!(concat!("../../../templates/mail/", $name, ".fr.txt"))),
+                (concat!($name, ".en.txt"), include_str!(concat!("../../../templates/mail/", $name, ".en.txt"))),
+                (concat!($name, ".fr.html"), include_str!(concat!("../../../templates/mail/", $name, ".fr.html"))),
+                (concat!($name, ".en.html"), include_str!(concat!("../../../templates/mail/", $name, ".en.html"))),
+            )*
+        ]
+    };
+}
+
+const FILES: &[(&str, &str)] = embedded![
+    "invitation",
+    "appointment_booked_employee",
+    "appointment_booked_practitioner",
+    "appointment_cancelled",
+    "export_ready",
+    "password_changed",
+];
+
+/// A mail's words, filled in.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// The templates, read once.
+pub(super) struct Templates {
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    /// Every template may name `public_url` and `locale`.
+    pub fn load(public_url: &str) -> Result<Self, Error> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.add_global("public_url", public_url.trim_end_matches('/'));
+        environment.add_filter("day", words::day);
+        environment.add_filter("moment", words::moment);
+        environment.add_filter("mode", words::mode);
+        for (name, source) in FILES {
+            environment.add_template(name, source)?;
+        }
+        Ok(Self { environment })
+    }
+
+    /// Fills in a template. The text's first line is the subject.
+    pub fn render(&self, name: &str, locale: Locale, context: serde_json::Value) -> Result<Rendered, Error> {
+        let locale = locale.as_str();
+        let context = context! { locale, ..Value::from(Serde(context)) };
+        let text = self.environment.get_template(&format!("{name}.{locale}.txt"))?.render(&context)?;
+        let (subject, text) = text
+            .strip_prefix("Subject: ")
+            .and_then(|rest| rest.split_once('\n'))
+            .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "the first line is not a subject"))?;
+        let html = self
+            .environment
+            .get_template(&format!("{name}.{locale}.html"))?
+            .render(context! { subject, ..context.clone() })?;
+        Ok(Rendered { subject: subject.trim().to_owned(), text: format!("{}\n", text.trim()), html })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What callers give each template.
+    fn samples() -> Vec<(&'static str, serde_json::Value)> {
+        let appointment = json!({
+            "name": "Rosa <b>", "with": "Dr & Co", "starts_at": "2026-11-24T13:30:00Z", "time_zone": "Europe/Paris",
+            "minutes": 45, "mode": "video", "link": "https://care.example/a?x=1&y=2",
+        });
+        vec![
+            (
+                "invitation",
+                json!({
+                    "name": "Rosa <b>", "organisation": "Firm & Co", "link": "https://care.example/i#token",
+                    "expires_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
+                }),
+            ),
+            (
+                "invitation",
+                json!({
+                    "name": "Rosa", "organisation": null, "link": "https://care.example/i#token",
+                    "expires_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
+                }),
+            ),
+            ("appointment_booked_employee", appointment.clone()),
+            ("appointment_booked_practitioner", appointment.clone()),
+            ("appointment_cancelled", appointment),
+            (
+                "export_ready",
+                json!({
+                    "name": "Rosa", "link": "https://care.example/e", "expires_at": "2026-11-28T00:00:00Z",
+                    "time_zone": "Europe/Paris",
+                }),
+            ),
+            (
+                "password_changed",
+                json!({
+                    "name": "Rosa", "changed_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
+                }),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_template_renders_in_both_languages_and_stays_neutral() {
+        let templates = Templates::load("https://care.example/").unwrap();
+        let samples = samples();
+        for (file, _) in FILES.iter().filter(|(file, _)| file.contains(".en.txt")) {
+            let name = file.split('.').next().unwrap();
+            assert!(samples.iter().any(|(sampled, _)| *sampled == name), "no sample of {name}");
+        }
+        for (name, sample) in samples {
+            for locale in Locale::ALL {
+                let mail = templates.render(name, locale, sample.clone()).unwrap();
+                assert!(!mail.subject.is_empty() && !mail.subject.contains('\n'), "{name}");
+                for part in [&mail.subject, &mail.text, &mail.html] {
+                    assert!(!part.contains("{{") && !part.contains("{%"), "{name}: {part}");
+                    let lower = part.to_lowercase();
+                    for hint in
+                        ["santé", "health", "psycho", "therap", "thérap", "consultation", "patient", "soin", "médec"]
+                    {
+                        assert!(!lower.contains(hint), "{name} says {hint}: {part}");
+                    }
+                }
+                assert!(mail.html.contains(&format!("<html lang=\"{}\"", locale.as_str())), "{name}");
+                assert!(!mail.html.contains("<b>"), "{name} lets markup through");
+                if let Some(link) = sample.get("link").and_then(|link| link.as_str()) {
+                    assert!(mail.text.contains(link), "{name} has no link in its text");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_template_names_must_be_given() {
+        let templates = Templates::load("https://care.example/").unwrap();
+        assert!(templates.render("export_ready", Locale::En, json!({ "name": "Rosa" })).is_err());
+    }
+}

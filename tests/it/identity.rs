@@ -1,0 +1,299 @@
+//! Log in, refresh, log out, invitations, one's own account.
+
+use chrono::TimeDelta;
+use huntzen::platform::auth::{Caller, Role};
+use huntzen::platform::ids::SessionId;
+use huntzen::platform::jobs::Job;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::app::PASSWORD;
+use crate::support::{Answer, TestApp, User};
+
+async fn log_in(app: &TestApp, user: &User) -> Answer {
+    app.anonymous().post("/auth/login", json!({"email": user.email, "password": PASSWORD})).await
+}
+
+#[tokio::test]
+async fn a_person_logs_in_and_is_known() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+
+    let answer = app
+        .anonymous()
+        .post("/auth/login", json!({"email": alice.email.to_uppercase(), "password": PASSWORD, "device": "phone"}))
+        .await
+        .expect(200);
+    assert_eq!(answer.json["user"]["id"], alice.id.to_string());
+    assert_eq!(answer.json["user"]["role"], "employee");
+    assert_eq!(answer.json["user"]["companyId"], company.id.to_string());
+    assert_eq!(answer.json["expiresIn"], 900);
+
+    let alice = alice.with_token(answer.str("/accessToken"));
+    let me = alice.get("/me").await.expect(200);
+    assert_eq!(me.json["email"], alice.email.as_str());
+    assert!(me.headers.contains_key("etag"));
+    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'session.opened'").await, 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    let mut bodies = Vec::new();
+    for email in [alice.email.as_str(), "nobody@people.test"] {
+        let mut it = app
+            .anonymous()
+            .post("/auth/login", json!({"email": email, "password": "not the password"}))
+            .await
+            .refused(401, "invalid_credentials");
+        it.json["requestId"] = json!(null);
+        bodies.push(it.json);
+    }
+    assert_eq!(bodies[0], bodies[1]);
+    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'session.refused'").await, 2);
+}
+
+#[tokio::test]
+async fn a_suspended_person_is_told_so_only_with_the_right_password() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1")
+        .bind(alice.id)
+        .execute(app.db())
+        .await
+        .unwrap();
+    log_in(&app, &alice).await.refused(403, "account_suspended");
+    app.anonymous()
+        .post("/auth/login", json!({"email": alice.email, "password": "not the password"}))
+        .await
+        .refused(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_used_once_and_theft_ends_the_session() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let nobody = app.anonymous();
+    let first = log_in(&app, &admin).await.expect(200).str("/refreshToken");
+    let answer = nobody.post("/auth/refresh", json!({"refreshToken": first})).await.expect(200);
+    let second = answer.str("/refreshToken");
+    let third = nobody.post("/auth/refresh", json!({"refreshToken": second})).await.expect(200);
+    // the first one again, after its successor was used: somebody has copied it
+    nobody.post("/auth/refresh", json!({"refreshToken": first})).await.refused(401, "refresh_token_reused");
+    nobody
+        .post("/auth/refresh", json!({"refreshToken": third.str("/refreshToken")}))
+        .await
+        .refused(401, "invalid_refresh_token");
+    let thief = admin.with_token(third.str("/accessToken"));
+    thief.get("/me").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_refresh_sent_twice_is_absorbed_for_thirty_seconds() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let nobody = app.anonymous();
+    let first = log_in(&app, &admin).await.expect(200).str("/refreshToken");
+    let lost = nobody.post("/auth/refresh", json!({"refreshToken": first})).await.expect(200).str("/refreshToken");
+    let kept = nobody.post("/auth/refresh", json!({"refreshToken": first})).await.expect(200).str("/refreshToken");
+    nobody.post("/auth/refresh", json!({"refreshToken": lost})).await.refused(401, "invalid_refresh_token");
+    app.clock.advance(TimeDelta::seconds(31));
+    // the kept one lives; the first is now too old to be a repetition
+    let next = nobody.post("/auth/refresh", json!({"refreshToken": kept})).await.expect(200).str("/refreshToken");
+    nobody.post("/auth/refresh", json!({"refreshToken": first})).await.refused(401, "refresh_token_reused");
+    nobody.post("/auth/refresh", json!({"refreshToken": next})).await.refused(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn twenty_refreshes_at_once_leave_one_living_token() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let first = log_in(&app, &admin).await.expect(200).str("/refreshToken");
+    let tries = (0..20).map(|_| {
+        let nobody = app.anonymous();
+        let first = first.clone();
+        async move { nobody.post("/auth/refresh", json!({"refreshToken": first})).await }
+    });
+    let answers = futures_util::future::join_all(tries).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(app.count("SELECT count(*) FROM app.refresh_tokens WHERE used_at IS NULL").await, 1);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_thirty_days() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let token = log_in(&app, &admin).await.expect(200).str("/refreshToken");
+    app.clock.advance(TimeDelta::days(31));
+    app.anonymous().post("/auth/refresh", json!({"refreshToken": token})).await.refused(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn logging_out_ends_access_and_refresh_at_once() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let answer = log_in(&app, &admin).await.expect(200);
+    let admin = admin.with_token(answer.str("/accessToken"));
+    admin.post("/auth/logout", json!({})).await.expect(204);
+    admin.get("/me").await.refused(401, "unauthenticated");
+    app.anonymous()
+        .post("/auth/refresh", json!({"refreshToken": answer.str("/refreshToken")}))
+        .await
+        .refused(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn an_access_token_lives_fifteen_minutes() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    app.clock.advance(TimeDelta::minutes(15) - TimeDelta::seconds(1));
+    admin.get("/me").await.expect(200);
+    app.clock.advance(TimeDelta::seconds(7));
+    admin.get("/me").await.refused(401, "token_expired");
+}
+
+#[tokio::test]
+async fn tokens_that_were_tampered_with_open_nothing() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let company = app.company("Acme").await;
+    let parts: Vec<&str> = admin.token.split('.').collect();
+    let none = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJub25lIn0";
+    let forged = [
+        format!("{none}.{}.", parts[1]),
+        format!("{}.{}.{}", parts[0], parts[1], "A".repeat(86)),
+        format!("{}.{}", parts[0], parts[1]),
+        "garbage".to_owned(),
+        String::from("é"),
+    ];
+    for token in forged {
+        admin.with_token(token).get("/me").await.refused(401, "unauthenticated");
+    }
+    // a platform admin who claims a company is nobody
+    let caller = Caller {
+        user_id: admin.id,
+        role: Role::PlatformAdmin,
+        company_id: Some(company.id),
+        session_id: app.platform.new_id::<SessionId>(),
+    };
+    let token = app.platform.tokens.sign_access(&caller, app.clock.now()).unwrap();
+    admin.with_token(token).get("/me").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_browser_may_keep_the_refresh_token_in_a_cookie_that_only_our_pages_use() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let nobody = app.anonymous();
+    let answer = nobody
+        .post("/auth/login", json!({"email": admin.email, "password": PASSWORD, "transport": "cookie"}))
+        .await
+        .expect(200);
+    assert!(answer.json.get("refreshToken").is_none());
+    let cookie = answer.header("set-cookie").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap().to_owned();
+
+    let refresh = |origin: Option<&'static str>| {
+        let request = nobody.request(Method::POST, "/auth/refresh").header("cookie", &pair).json(&json!({}));
+        Answer::of(match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        })
+    };
+    refresh(None).await.refused(403, "origin_refused");
+    refresh(Some("https://evil.test")).await.refused(403, "origin_refused");
+    let answer = refresh(Some("http://127.0.0.1:3000")).await.expect(200);
+    assert!(answer.json.get("refreshToken").is_none());
+    assert!(answer.header("set-cookie").starts_with("huntzen_refresh="));
+}
+
+/// A practitioner's account that waits for its owner, and the job that invites them.
+async fn invited(app: &TestApp, email: &str) {
+    let id: huntzen::platform::ids::UserId = app.platform.new_id();
+    sqlx::query(
+        "INSERT INTO app.users (id, email, role, display_name, status, locale) VALUES ($1, $2, 'platform_admin', 'Paz', 'invited', 'en')",
+    )
+    .bind(id)
+    .bind(email)
+    .execute(app.db())
+    .await
+    .unwrap();
+    sqlx::query("SELECT app.enqueue($1, $2, ARRAY[$3], ARRAY[NULL::text], NULL, 8)")
+        .bind("mail")
+        .bind(huntzen::domain::identity::jobs::InviteUser::KIND)
+        .bind(json!({"user_id": id}))
+        .execute(app.db())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_invitation_is_mailed_opens_an_account_once_and_expires() {
+    let app = TestApp::start().await;
+    invited(&app, "paz@people.test").await;
+    app.settle().await;
+    let mails = app.mails_to("paz@people.test");
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].html.as_deref().unwrap().contains("Paz"));
+    let token = mails[0].link_parameter("token");
+    let nobody = app.anonymous();
+    let accept = |body: serde_json::Value| {
+        let nobody = nobody.clone();
+        async move { nobody.post("/auth/accept-invitation", body).await }
+    };
+    let weak = accept(json!({"token": token, "password": "short", "acceptTerms": false, "timeZone": "Mars/Olympus"}))
+        .await
+        .refused(422, "invalid");
+    let codes: Vec<_> = weak.json["errors"].as_array().unwrap().iter().map(|e| e["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["password_too_short", "terms_not_accepted", "time_zone"]);
+
+    let answer =
+        accept(json!({"token": token, "password": "four quiet words", "acceptTerms": true, "displayName": "Paz Vega"}))
+            .await
+            .expect(200);
+    assert_eq!(answer.json["user"]["displayName"], "Paz Vega");
+    accept(json!({"token": token, "password": "four quiet words", "acceptTerms": true}))
+        .await
+        .refused(410, "invalid_invitation");
+    nobody.post("/auth/login", json!({"email": "paz@people.test", "password": "four quiet words"})).await.expect(200);
+
+    invited(&app, "late@people.test").await;
+    app.settle().await;
+    let token = app.mails_to("late@people.test")[0].link_parameter("token");
+    app.clock.advance(TimeDelta::days(8));
+    accept(json!({"token": token, "password": "four quiet words", "acceptTerms": true}))
+        .await
+        .refused(410, "invalid_invitation");
+    assert_eq!(app.count("SELECT count(*) FROM app.one_time_tokens WHERE length(hash) <> 32").await, 0);
+}
+
+#[tokio::test]
+async fn a_change_to_ones_own_account_needs_the_version_it_was_made_on() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let body = json!({"locale": "fr", "timeZone": "America/Martinique"});
+    Answer::of(admin.request(Method::PATCH, "/me").json(&body)).await.refused(428, "precondition_required");
+    Answer::of(admin.request(Method::PATCH, "/me").header("if-match", "\"0\"").json(&body)).await.refused(412, "stale");
+    let answer = admin.patch("/me", body).await.expect(200);
+    assert_eq!(answer.json["timeZone"], "America/Martinique");
+    let etag = answer.header("etag").to_owned();
+    assert_eq!(admin.get("/me").await.header("etag"), etag);
+    let fresh = Answer::of(admin.request(Method::GET, "/me").header("if-none-match", etag)).await;
+    assert_eq!(fresh.status, 304);
+    admin.patch("/me", json!({"timeZone": "Paris"})).await.refused(422, "invalid");
+}
+
+#[tokio::test]
+async fn the_public_keys_verify_the_tokens() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let keys = app.anonymous().get("//.well-known/jwks.json").await.expect(200);
+    let header = jsonwebtoken::decode_header(&admin.token).unwrap();
+    assert_eq!(keys.json["keys"][0]["kid"].as_str(), header.kid.as_deref());
+    assert_eq!(keys.json["keys"][0]["crv"], "Ed25519");
+}
