@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod companies;
 mod development_database;
+mod employees;
 mod identity;
+mod seeds;
 mod support;
+mod sweeps;

@@ -80,7 +80,7 @@ pub async fn list_slots(cx: &Context, id: PractitionerId, query: &SlotQuery) -> 
     let from = bound(query.from.as_deref(), zone, false, "query:from", &mut errors).unwrap_or(cx.now());
     let to =
         bound(query.to.as_deref(), zone, true, "query:to", &mut errors).unwrap_or(from + TimeDelta::days(DEFAULT_DAYS));
-    errors.check(from < to, "query:to", "range_order");
+    errors.check(from < to, "query:to", "order");
     // whole days may be an hour or so longer where a clock is put back
     errors.check(to - from <= TimeDelta::days(MOST_DAYS) + TimeDelta::hours(2), "query:to", "range_too_long");
     let length = query.duration_minutes.or_else(|| terms.session_lengths.first().copied()).unwrap_or_default();

@@ -191,3 +191,180 @@ pub fn days(first: NaiveDate, last: NaiveDate, zone: Tz) -> Option<Span> {
     let next = last.checked_add_days(Days::new(1))?;
     Some(Span { from: beginning_of_day(first, zone)?, until: beginning_of_day(next, zone)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::America::New_York;
+    use chrono_tz::Australia::Lord_Howe;
+    use chrono_tz::Europe::Paris;
+    use chrono_tz::Pacific::Apia;
+
+    use super::*;
+    use crate::domain::practitioners::{Specialty, Status};
+    use crate::platform::ids::PractitionerId;
+
+    const HALF_AN_HOUR: TimeDelta = TimeDelta::minutes(30);
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn span(from: &str, until: &str) -> Span {
+        Span { from: at(from), until: at(until) }
+    }
+
+    /// Open on every day of the week.
+    fn offer(zone: Tz, (open_hour, open_minute): (i32, i32), close_hour: i32, now: &str) -> Offer {
+        let rule =
+            |weekday| Rule { weekday, starts_minute: open_hour * 60 + open_minute, ends_minute: close_hour * 60 };
+        Offer {
+            terms: BookingTerms {
+                id: PractitionerId(uuid::Uuid::nil()),
+                display_name: "Dr Test".into(),
+                time_zone: zone,
+                session_lengths: vec![30, 60],
+                buffer_before: TimeDelta::zero(),
+                buffer_after: TimeDelta::zero(),
+                min_notice: TimeDelta::zero(),
+                horizon_days: 60,
+                modes: vec![Mode::Video],
+                specialty: Specialty::Psychology,
+                status: Status::Active,
+            },
+            rules: (1..=7).map(rule).collect(),
+            now: at(now),
+            horizon_days: 60,
+            contract: None,
+            taken: Vec::new(),
+            own: Vec::new(),
+        }
+    }
+
+    /// The free starts of a day of the practitioner's, in UTC.
+    fn starts(offer: &Offer, day: &str, minutes: i64) -> Vec<String> {
+        let day: NaiveDate = day.parse().unwrap();
+        let span = days(day, day, offer.terms.time_zone).unwrap();
+        offer
+            .free(TimeDelta::minutes(minutes), span.from, span.until)
+            .into_iter()
+            .map(|slot| slot.starts_at.format("%dT%H:%M").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_time_that_the_clock_skips_is_not_offered() {
+        let paris = offer(Paris, (1, 0), 4, "2026-03-20T00:00:00Z");
+        assert_eq!(starts(&paris, "2026-03-29", 30), ["29T00:00", "29T00:30", "29T01:00", "29T01:30"]);
+        assert_eq!(starts(&paris, "2026-03-29", 60), ["29T00:00", "29T00:30", "29T01:00"]);
+        let new_york = offer(New_York, (1, 0), 4, "2026-03-01T00:00:00Z");
+        assert_eq!(starts(&new_york, "2026-03-08", 30), ["08T06:00", "08T06:30", "08T07:00", "08T07:30"]);
+        // half an hour is skipped
+        let lord_howe = offer(Lord_Howe, (1, 30), 4, "2026-10-01T00:00:00Z");
+        assert_eq!(starts(&lord_howe, "2026-10-04", 30), ["03T15:00", "03T15:30", "03T16:00", "03T16:30"]);
+    }
+
+    #[test]
+    fn a_time_that_the_clock_repeats_is_offered_once() {
+        let paris = offer(Paris, (1, 0), 4, "2026-10-20T00:00:00Z");
+        let expected = ["24T23:00", "24T23:30", "25T00:00", "25T00:30", "25T02:00", "25T02:30"];
+        assert_eq!(starts(&paris, "2026-10-25", 30), expected);
+        let new_york = offer(New_York, (0, 30), 3, "2026-10-20T00:00:00Z");
+        assert_eq!(starts(&new_york, "2026-11-01", 30), ["01T04:30", "01T05:00", "01T05:30", "01T07:00", "01T07:30"]);
+        let lord_howe = offer(Lord_Howe, (1, 0), 3, "2026-04-01T00:00:00Z");
+        assert_eq!(starts(&lord_howe, "2026-04-05", 30), ["04T14:00", "04T14:30", "04T15:30", "04T16:00"]);
+    }
+
+    #[test]
+    fn a_day_that_the_calendar_skips_has_no_slots() {
+        let apia = offer(Apia, (9, 0), 10, "2011-12-20T00:00:00Z");
+        assert_eq!(starts(&apia, "2011-12-29", 60), ["29T19:00"]);
+        assert_eq!(starts(&apia, "2011-12-31", 60), ["30T19:00"]);
+        let skipped: NaiveDate = "2011-12-30".parse().unwrap();
+        assert_eq!(days(skipped, skipped, Apia), Some(span("2011-12-30T10:00:00Z", "2011-12-30T10:00:00Z")));
+        assert!(starts(&apia, "2011-12-30", 60).is_empty());
+    }
+
+    #[test]
+    fn buffers_keep_sessions_apart_on_both_sides() {
+        let mut it = offer(Paris, (9, 0), 12, "2026-01-01T00:00:00Z");
+        it.terms.buffer_before = TimeDelta::minutes(5);
+        it.terms.buffer_after = TimeDelta::minutes(10);
+        // a session from 09:00 to 10:00 UTC
+        it.taken = vec![span("2026-01-07T08:55:00Z", "2026-01-07T10:10:00Z")];
+        assert_eq!(starts(&it, "2026-01-07", 30), ["07T08:00", "07T10:30"]);
+        assert_eq!(starts(&it, "2026-01-07", 60), [] as [&str; 0]);
+        // touching is not overlapping
+        it.taken = vec![span("2026-01-07T08:40:00Z", "2026-01-07T10:25:00Z")];
+        assert_eq!(starts(&it, "2026-01-07", 30), ["07T08:00", "07T10:30"]);
+    }
+
+    #[test]
+    fn a_session_fits_into_the_hours_and_its_start_onto_the_grid() {
+        let it = offer(Paris, (9, 0), 10, "2026-01-01T00:00:00Z");
+        assert_eq!(starts(&it, "2026-01-07", 60), ["07T08:00"]);
+        assert_eq!(starts(&it, "2026-01-07", 30), ["07T08:00", "07T08:30"]);
+        let mut quarters = offer(Paris, (9, 0), 10, "2026-01-01T00:00:00Z");
+        quarters.terms.session_lengths = vec![45];
+        assert_eq!(starts(&quarters, "2026-01-07", 45), ["07T08:00", "07T08:15"]);
+        let late = offer(Paris, (9, 10), 10, "2026-01-01T00:00:00Z");
+        assert_eq!(starts(&late, "2026-01-07", 30), ["07T08:15", "07T08:30"]);
+    }
+
+    #[test]
+    fn what_is_listed_is_what_can_be_booked() {
+        for (zone, day) in [
+            (Paris, "2026-03-29"),
+            (Paris, "2026-10-25"),
+            (New_York, "2026-03-08"),
+            (New_York, "2026-11-01"),
+            (Lord_Howe, "2026-10-04"),
+            (Lord_Howe, "2026-04-05"),
+            (Apia, "2011-12-31"),
+        ] {
+            let noon = at(&format!("{day}T12:00:00Z"));
+            let mut it = offer(zone, (0, 0), 24, &(noon - TimeDelta::days(3)).to_rfc3339());
+            it.terms.buffer_after = TimeDelta::minutes(10);
+            it.taken = vec![Span { from: noon - TimeDelta::hours(20), until: noon - TimeDelta::hours(17) }];
+            it.own = vec![Span { from: noon, until: noon + TimeDelta::hours(1) }];
+            let (from, to) = (noon - TimeDelta::hours(30), noon + TimeDelta::hours(30));
+            let listed: Vec<_> = it.free(HALF_AN_HOUR, from, to).into_iter().map(|slot| slot.starts_at).collect();
+            assert!(listed.len() > 80, "{zone} {day}");
+            let minutes = (0..60 * 60).map(|minute| from + TimeDelta::minutes(minute));
+            let bookable: Vec<_> = minutes.filter(|at| it.slot_at(*at, HALF_AN_HOUR, Mode::Video).is_ok()).collect();
+            assert_eq!(listed, bookable, "{zone} {day}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_why() {
+        let mut it = offer(Paris, (9, 0), 12, "2026-01-05T12:00:00Z");
+        it.terms.min_notice = TimeDelta::hours(24);
+        it.horizon_days = 30;
+        it.contract = Some(span("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"));
+        it.taken = vec![span("2026-01-07T09:00:00Z", "2026-01-07T09:30:00Z")];
+        it.own = vec![span("2026-01-07T10:00:00Z", "2026-01-07T10:30:00Z")];
+        let why = |text: &str, minutes: i64, mode: Mode| it.slot_at(at(text), TimeDelta::minutes(minutes), mode).err();
+        assert_eq!(why("2026-01-07T08:00:00Z", 30, Mode::Video), None);
+        assert_eq!(why("2026-01-07T08:00:00Z", 30, Mode::Chat), Some(Why::Mode));
+        assert_eq!(why("2026-01-07T08:00:00Z", 45, Mode::Video), Some(Why::Length));
+        assert_eq!(why("2026-01-05T10:00:00Z", 30, Mode::Video), Some(Why::InPast));
+        assert_eq!(why("2026-01-06T10:00:00Z", 30, Mode::Video), Some(Why::Notice));
+        assert_eq!(why("2026-02-05T08:00:00Z", 30, Mode::Video), Some(Why::Horizon));
+        assert_eq!(why("2026-02-02T08:00:00Z", 30, Mode::Video), Some(Why::Contract));
+        assert_eq!(why("2026-01-07T11:00:00Z", 30, Mode::Video), Some(Why::OutsideHours));
+        assert_eq!(why("2026-01-07T10:30:00Z", 60, Mode::Video), Some(Why::OutsideHours));
+        assert_eq!(why("2026-01-07T08:10:00Z", 30, Mode::Video), Some(Why::OffGrid));
+        assert_eq!(why("2026-01-07T08:00:30Z", 30, Mode::Video), Some(Why::OffGrid));
+        assert_eq!(why("2026-01-07T09:00:00Z", 30, Mode::Video), Some(Why::Taken));
+        assert_eq!(why("2026-01-07T10:00:00Z", 30, Mode::Video), Some(Why::OwnTime));
+    }
+
+    #[test]
+    fn the_nearest_slots_come_nearest_first() {
+        let mut it = offer(Paris, (9, 0), 11, "2026-01-01T00:00:00Z");
+        it.taken = vec![span("2026-01-07T08:30:00Z", "2026-01-07T09:00:00Z")];
+        let nearest = it.nearest(at("2026-01-07T08:30:00Z"), HALF_AN_HOUR, TimeDelta::days(7), 3);
+        let starts: Vec<_> = nearest.iter().map(|slot| slot.starts_at.format("%dT%H:%M").to_string()).collect();
+        assert_eq!(starts, ["07T08:00", "07T09:00", "07T09:30"]);
+    }
+}
