@@ -1,21 +1,9 @@
 //! Liveness, readiness, and the metrics for a monitoring system.
 //!
-//! ```no_run
-//! use std::sync::Arc;
-//!
-//! use huntzen::platform::Platform;
-//! use huntzen::platform::health::{MonitoringApi, Probe};
-//!
-//! fn monitoring(platform: Arc<Platform>) -> MonitoringApi {
-//!     let mail: Probe = Arc::new(|| Box::pin(async { true }));
-//!     MonitoringApi::new(platform, mail)
-//! }
-//! ```
+//! [`MonitoringApi::default()`] is one of the APIs that `app` lists.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use poem::Request;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::types::Example;
@@ -24,6 +12,7 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 
+use crate::platform::auth::Anonymous;
 use crate::platform::db::{Actor, DbRole};
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, telemetry};
@@ -32,9 +21,6 @@ use crate::platform::{Platform, telemetry};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Balancers ask often; the parts are asked once in this time.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// Whether a part outside the platform, such as the mail server, can be reached.
-pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 #[derive(Tags)]
 enum Tag {
@@ -87,9 +73,8 @@ impl Example for Readiness {
 }
 
 /// `/health/live`, `/health/ready` and `/metrics`.
+#[derive(Default)]
 pub struct MonitoringApi {
-    platform: Arc<Platform>,
-    mail: Probe,
     last: Mutex<Option<(Instant, Readiness)>>,
 }
 
@@ -108,8 +93,8 @@ impl MonitoringApi {
     /// Asks the database, the queue, the file storage and the mail server. When one of them fails the answer
     /// is 503 and its problem has a member for each part.
     #[oai(path = "/health/ready", method = "get", operation_id = "getReadiness")]
-    async fn ready(&self) -> Result<Json<Readiness>> {
-        let found = self.check().await;
+    async fn ready(&self, who: Anonymous) -> Result<Json<Readiness>> {
+        let found = self.check(&who.platform).await;
         if found.status == State::Ok {
             return Ok(Json(found));
         }
@@ -125,8 +110,8 @@ impl MonitoringApi {
     ///
     /// In the text format of Prometheus. Where a token is set, `Authorization: Bearer` must carry it.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
-    async fn metrics(&self, request: &Request) -> Result<PlainText<String>> {
-        let config = &self.platform.config;
+    async fn metrics(&self, who: Anonymous, request: &Request) -> Result<PlainText<String>> {
+        let config = &who.platform.config;
         match &config.metrics_token {
             Some(token) => {
                 let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
@@ -143,12 +128,8 @@ impl MonitoringApi {
 }
 
 impl MonitoringApi {
-    pub fn new(platform: Arc<Platform>, mail: Probe) -> Self {
-        Self { platform, mail, last: Mutex::new(None) }
-    }
-
     /// The parts' states, at most a second old. Requests that come meanwhile wait for the same answer.
-    async fn check(&self) -> Readiness {
+    async fn check(&self, platform: &Platform) -> Readiness {
         let mut last = self.last.lock().await;
         if let Some((at, found)) = *last
             && at.elapsed() < FRESH
@@ -156,10 +137,10 @@ impl MonitoringApi {
             return found;
         }
         let (database, queue, storage, mail) = tokio::join!(
-            in_time(self.database()),
-            in_time(self.queue()),
-            in_time(async { self.platform.storage.check().await.is_ok() }),
-            in_time((self.mail)()),
+            in_time(database(platform)),
+            in_time(queue(platform)),
+            in_time(async { platform.storage.check().await.is_ok() }),
+            in_time(platform.mailer.check()),
         );
         let status = (database && queue && storage && mail).into();
         let found = Readiness {
@@ -172,18 +153,18 @@ impl MonitoringApi {
         *last = Some((Instant::now(), found));
         found
     }
+}
 
-    async fn database(&self) -> bool {
-        let Ok(mut tx) = self.platform.db.anonymous(Actor::job(None, None)).await else { return false };
-        sqlx::query("SELECT 1").execute(tx.conn()).await.is_ok()
-    }
+async fn database(platform: &Platform) -> bool {
+    let Ok(mut tx) = platform.db.anonymous(Actor::job(None, None)).await else { return false };
+    sqlx::query("SELECT 1").execute(tx.conn()).await.is_ok()
+}
 
-    /// Whether the worker's role finds the queue.
-    async fn queue(&self) -> bool {
-        let pool = self.platform.db.pool(DbRole::Worker);
-        let found = sqlx::query_scalar("SELECT to_regclass('apalis.jobs') IS NOT NULL").fetch_one(pool).await;
-        found.unwrap_or(false)
-    }
+/// Whether the worker's role finds the queue.
+async fn queue(platform: &Platform) -> bool {
+    let pool = platform.db.pool(DbRole::Worker);
+    let found = sqlx::query_scalar("SELECT to_regclass('apalis.jobs') IS NOT NULL").fetch_one(pool).await;
+    found.unwrap_or(false)
 }
 
 async fn in_time(part: impl Future<Output = bool>) -> bool {

@@ -78,6 +78,14 @@ impl Mailer {
         })
     }
 
+    /// Whether the mail server can be reached.
+    pub async fn check(&self) -> bool {
+        match &self.transport {
+            Transport::Smtp(smtp) => smtp.test_connection().await.unwrap_or(false),
+            Transport::Folder(folder) => folder.is_dir(),
+        }
+    }
+
     /// The Message-ID of a key: the same each time, so that a second copy can be told.
     pub fn message_id(&self, key: &str) -> String {
         let hash = digest::digest(&digest::SHA256, key.as_bytes());

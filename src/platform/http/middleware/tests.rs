@@ -26,6 +26,7 @@ use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
 use crate::platform::http::{Body as JsonBody, openapi};
 use crate::platform::ids::{CompanyId, SessionId, UserId};
+use crate::platform::mail::Mailer;
 use crate::platform::storage::Storage;
 
 #[derive(Tags)]
@@ -52,7 +53,7 @@ impl Example for Sample {
 
 struct SampleApi;
 
-#[OpenApi(tag = "Tag::Samples")]
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Samples")]
 impl SampleApi {
     /// Read a sample
     #[oai(path = "/samples/:id/days/:day", method = "get", operation_id = "getSample")]
@@ -141,9 +142,9 @@ fn config() -> Config {
             kid: "k".into(),
             pkcs8: base64::engine::general_purpose::STANDARD.encode(der.as_ref()).into(),
         }],
-        smtp_url: "file:".into(),
+        smtp_url: "file:///tmp/huntzen-edge/mail".into(),
         mail_from: "care@care.test".into(),
-        storage_url: "file:///tmp".parse().unwrap(),
+        storage_url: "file:///tmp/huntzen-edge/files".parse().unwrap(),
         trusted_proxies: Vec::new(),
         cors_origins: vec!["https://app.test".into()],
         metrics_token: Some("metrics".into()),
@@ -152,9 +153,10 @@ fn config() -> Config {
         max_body_bytes: 1000,
         rate_limit_per_ip: 1000,
         rate_limit_per_user: 2,
-        data_dir: "/tmp".into(),
+        data_dir: "/tmp/huntzen-edge".into(),
         log_format: LogFormat::Json,
         shutdown_grace_seconds: 1,
+        demo_password: "demo-huntzen-2026".into(),
     }
 }
 
@@ -170,6 +172,7 @@ fn platform(config: Config) -> Arc<Platform> {
         passwords: Passwords::new(Cost::LEAST, &entropy).unwrap(),
         storage: Storage::open(&config).unwrap(),
         limits: Limits::new(&config),
+        mailer: Mailer::open(&config).unwrap(),
         entropy,
         config: Arc::new(config),
     })
@@ -184,12 +187,10 @@ struct App {
 impl App {
     fn new(config: Config) -> Self {
         let platform = platform(config);
-        let samples = OpenApiService::new(SampleApi, "", "").url_prefix("/api/v1");
-        let mail = Arc::new(|| async { true }.boxed());
-        let monitoring = OpenApiService::new(MonitoringApi::new(platform.clone(), mail), "", "");
-        let document = openapi::document(&[samples.spec(), monitoring.spec()]).unwrap();
-        let routes = openapi::routes(Route::new(), &document).unwrap().nest("/api/v1", samples).nest("/", monitoring);
-        let edge = Edge::new(routes.boxed(), platform, &openapi::operations(&document));
+        let service = OpenApiService::new((SampleApi, MonitoringApi::default()), "", "");
+        let document = openapi::document(&service.spec());
+        let routes = openapi::routes(Route::new(), &document).nest("/", service);
+        let edge = Edge::new(routes.boxed(), platform, &document);
         Self { edge, document }
     }
 
