@@ -94,7 +94,7 @@ impl MonitoringApi {
     /// is 503 and its problem has a member for each part.
     #[oai(path = "/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self, who: Anonymous) -> Result<Json<Readiness>> {
-        let found = self.check(&who.platform).await;
+        let found = Box::pin(self.check(&who.platform)).await;
         if found.status == State::Ok {
             return Ok(Json(found));
         }

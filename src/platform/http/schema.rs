@@ -7,8 +7,12 @@ use serde_json::{Map, Value, json};
 const VALUES: [&str; 5] = ["example", "examples", "default", "enum", "const"];
 
 /// Gives integers the bounds of their format, and local dates and times a format that others know.
+/// Examples leave out what they leave empty.
 pub fn complete(value: &mut Value) {
     visit(value, &|schema| {
+        if let Some(Value::Object(example)) = schema.get_mut("example") {
+            example.retain(|_, member| !member.is_null());
+        }
         let Some(format) = schema.get("format").and_then(Value::as_str) else { return };
         match format {
             "naive-date" => set(schema, "format", json!("date")),
