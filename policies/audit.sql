@@ -16,6 +16,10 @@ CREATE POLICY write ON app.audit_logs FOR INSERT TO huntzen_kernel WITH CHECK (t
 -- everybody sees what they did themselves; a company what was done to its directory; the platform all
 GRANT SELECT ON app.audit_logs TO
     huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
+-- what concerns no company, such as one's own log-in, is no other company's
+CREATE POLICY fence ON app.audit_logs AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
+    USING (coalesce(company_id, (SELECT app.company_id())) = (SELECT app.company_id()))
+    WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.audit_logs FOR SELECT TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin
     USING (actor_id = (SELECT app.user_id()));
 CREATE POLICY directory ON app.audit_logs FOR SELECT TO huntzen_hr, huntzen_company_admin

@@ -9,12 +9,18 @@ GRANT UPDATE (status, cancelled_at, cancelled_by, ics_sequence) ON app.consultat
     TO huntzen_employee, huntzen_practitioner;
 CREATE POLICY fence ON app.consultations AS RESTRICTIVE TO huntzen_employee
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
-CREATE POLICY own ON app.consultations TO huntzen_employee
-    USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+CREATE POLICY own ON app.consultations FOR SELECT TO huntzen_employee USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own_booking ON app.consultations FOR INSERT TO huntzen_employee
+    WITH CHECK (user_id = (SELECT app.user_id()));
+-- an employee changes nothing of a session but that it is cancelled
+CREATE POLICY own_cancelling ON app.consultations FOR UPDATE TO huntzen_employee
+    USING (user_id = (SELECT app.user_id()))
+    WITH CHECK (user_id = (SELECT app.user_id()) AND status = 'cancelled' AND cancelled_by = 'employee');
 CREATE POLICY assigned ON app.consultations FOR SELECT TO huntzen_practitioner
     USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY assigned_change ON app.consultations FOR UPDATE TO huntzen_practitioner
-    USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
+    USING (practitioner_id = (SELECT app.user_id()))
+    WITH CHECK (practitioner_id = (SELECT app.user_id()) AND coalesce(cancelled_by, 'practitioner') = 'practitioner');
 CREATE POLICY all_rows ON app.consultations FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
 CREATE POLICY of_job ON app.consultations FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
 
@@ -51,9 +57,15 @@ CREATE POLICY fence ON app.consultation_events AS RESTRICTIVE TO huntzen_employe
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.consultation_events FOR SELECT TO huntzen_employee, huntzen_practitioner
     USING (consultation_id = ANY (ARRAY(SELECT c.id FROM app.consultations c)));
-CREATE POLICY own_insert ON app.consultation_events FOR INSERT TO huntzen_employee, huntzen_practitioner
-    WITH CHECK (EXISTS (SELECT FROM app.consultations c
-                        WHERE c.id = consultation_id AND c.company_id = consultation_events.company_id));
+-- each says what is theirs to say: times of sessions are what practitioners are paid by
+CREATE POLICY booked ON app.consultation_events FOR INSERT TO huntzen_employee
+    WITH CHECK (actor_role = 'employee' AND kind IN ('BOOKED', 'CANCELLED')
+                AND EXISTS (SELECT FROM app.consultations c
+                            WHERE c.id = consultation_id AND c.company_id = consultation_events.company_id));
+CREATE POLICY held ON app.consultation_events FOR INSERT TO huntzen_practitioner
+    WITH CHECK (actor_role = 'practitioner' AND kind IN ('CONFIRMED', 'CANCELLED', 'STARTED', 'ENDED', 'NO_SHOW')
+                AND EXISTS (SELECT FROM app.consultations c
+                            WHERE c.id = consultation_id AND c.company_id = consultation_events.company_id));
 CREATE POLICY all_rows ON app.consultation_events FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
 
 -- when a practitioner is taken, and nothing else about it: what slots are computed from

@@ -20,7 +20,9 @@ CREATE POLICY own_entry ON app.employees FOR SELECT TO huntzen_employee
     USING (id = (SELECT u.employee_id FROM app.users u WHERE u.id = (SELECT app.user_id())));
 CREATE POLICY all_rows ON app.employees FOR SELECT TO huntzen_platform USING (true);
 CREATE POLICY of_job ON app.employees FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
-GRANT SELECT ON app.employees TO huntzen_kernel, huntzen_stats;
+GRANT SELECT ON app.employees TO huntzen_kernel;
+-- who counts needs no names
+GRANT SELECT (id, company_id, department_id, status, left_at, created_at) ON app.employees TO huntzen_stats;
 CREATE POLICY kernel ON app.employees FOR SELECT TO huntzen_kernel, huntzen_stats USING (true);
 
 -- Whether the directory of the transaction's company holds an address. Who invites a member asks this first, and

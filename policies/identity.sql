@@ -1,30 +1,30 @@
 -- Accounts and sessions: each person's own. HR gets nothing of other people's accounts.
-GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id, employee_id, terms_version, terms_at,
-              created_at, updated_at) ON app.users
-    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin;
 GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id, created_at, updated_at) ON app.users
-    TO huntzen_platform;
+    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
+GRANT SELECT (employee_id) ON app.users TO huntzen_employee;
 GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id, employee_id) ON app.users
     TO huntzen_worker;
 GRANT UPDATE (display_name, locale, time_zone) ON app.users
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT INSERT (id, email, role, display_name, locale, time_zone, status, company_id) ON app.users
     TO huntzen_platform, huntzen_company_admin;
-GRANT UPDATE (status) ON app.users TO huntzen_platform;
 
 CREATE POLICY fence ON app.users AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.users FOR SELECT TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin
     USING (id = (SELECT app.user_id()));
 CREATE POLICY own_change ON app.users FOR UPDATE
-    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin
+    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform
     USING (id = (SELECT app.user_id())) WITH CHECK (id = (SELECT app.user_id()));
 CREATE POLICY members ON app.users FOR SELECT TO huntzen_company_admin USING (role IN ('hr', 'company_admin'));
 CREATE POLICY new_member ON app.users FOR INSERT TO huntzen_company_admin
     WITH CHECK (role IN ('hr', 'company_admin') AND status = 'invited');
 CREATE POLICY of_own_consultations ON app.users FOR SELECT TO huntzen_practitioner
     USING (id = ANY (ARRAY(SELECT c.user_id FROM app.consultations c WHERE c.practitioner_id = (SELECT app.user_id()))));
-CREATE POLICY all_rows ON app.users TO huntzen_platform USING (true) WITH CHECK (role <> 'employee');
+-- staff read accounts for support; they change their own only, and add those that wait for their owner
+CREATE POLICY all_rows ON app.users FOR SELECT TO huntzen_platform USING (true);
+CREATE POLICY new_account ON app.users FOR INSERT TO huntzen_platform
+    WITH CHECK (role <> 'employee' AND status = 'invited');
 CREATE POLICY of_job ON app.users FOR SELECT TO huntzen_worker
     USING (company_id IS NULL OR company_id = (SELECT app.company_id()));
 
@@ -37,7 +37,8 @@ CREATE POLICY own ON app.user_sessions FOR SELECT
     USING (user_id = (SELECT app.user_id()));
 CREATE POLICY own_change ON app.user_sessions FOR UPDATE
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform
-    USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+    -- what is revoked stays revoked
+    USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()) AND revoked_at IS NOT NULL);
 
 CREATE OR REPLACE FUNCTION app.announce_revocation() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

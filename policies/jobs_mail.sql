@@ -68,7 +68,9 @@ GRANT EXECUTE ON FUNCTION app.dead_jobs(int, text), app.retry_job(text), app.dis
 GRANT SELECT, INSERT ON app.email_log TO huntzen_worker;
 GRANT UPDATE (template, recipient_user_id, recipient_employee_id, locale, status, message_id, attempts, sent_at)
     ON app.email_log TO huntzen_worker;
-GRANT SELECT ON app.email_log TO huntzen_platform;
+-- never to whom, nor about which session: that a person got the mail of a booking says that they booked
+GRANT SELECT (id, template, company_id, locale, status, message_id, attempts, created_at, sent_at) ON app.email_log
+    TO huntzen_platform;
 ALTER TABLE app.email_log ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.email_log FORCE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS worker ON app.email_log;

@@ -31,9 +31,10 @@ CREATE POLICY kernel ON app.practitioners FOR SELECT TO huntzen_kernel, huntzen_
 GRANT SELECT ON app.practitioner_specialties TO huntzen_employee, huntzen_practitioner, huntzen_hr,
     huntzen_company_admin, huntzen_platform;
 GRANT INSERT, DELETE ON app.practitioner_specialties TO huntzen_platform, huntzen_practitioner;
--- specialties tell nothing that the profile does not; what one may see of profiles limits the joins
+-- of those whose profile one sees
 CREATE POLICY public_profile ON app.practitioner_specialties FOR SELECT
-    TO huntzen_employee, huntzen_hr, huntzen_company_admin USING (true);
+    TO huntzen_employee, huntzen_hr, huntzen_company_admin
+    USING (practitioner_id = ANY (ARRAY(SELECT p.id FROM app.practitioners p)));
 CREATE POLICY own ON app.practitioner_specialties TO huntzen_practitioner
     USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY all_rows ON app.practitioner_specialties TO huntzen_platform USING (true) WITH CHECK (true);

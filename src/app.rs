@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::listener::{Acceptor, Listener, TcpListener};
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Route};
+use poem::{Endpoint, EndpointExt, Route};
 use poem_openapi::{OpenApi, OpenApiService};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{identity};
+use crate::domain::{companies, consultations, employees, identity, notifications, practitioners};
 use crate::platform::auth::tokens::{RevokedSessions, Tokens};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -21,23 +22,34 @@ use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::{Cost, Passwords};
 use crate::platform::db::development::{DevelopmentDatabase, Durability};
 use crate::platform::db::{Db, migrate};
+use crate::platform::health::MonitoringApi;
+use crate::platform::http::limits::Limits;
 use crate::platform::http::{middleware, openapi};
 use crate::platform::jobs::{Registry, Workers};
+use crate::platform::mail::{self, Mailer};
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
+use crate::seed;
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Failure>;
 
-/// Every module's part of the API.
+/// Every module's part of the API, below `/api/v1`.
 fn apis() -> impl OpenApi {
-    identity::IdentityApi
+    (
+        identity::IdentityApi,
+        companies::CompaniesApi,
+        employees::EmployeesApi,
+        practitioners::PractitionersApi,
+        consultations::ConsultationsApi,
+    )
 }
 
 /// Every module's jobs and schedules.
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
+    notifications::jobs(&mut registry);
     registry
 }
 
@@ -53,6 +65,8 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         sessions: RevokedSessions::new(),
         passwords: Passwords::new(cost, &entropy)?,
         storage: Storage::open(&config)?,
+        mailer: Mailer::open(&config)?,
+        limits: Limits::new(&config),
         config: Arc::new(config),
         clock,
         entropy,
@@ -60,22 +74,30 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
     Ok(platform)
 }
 
-/// The `OpenAPI` document.
-pub fn openapi() -> Value {
-    openapi::document(&service().spec())
-}
-
-fn service() -> OpenApiService<impl OpenApi, ()> {
+fn api_service() -> OpenApiService<impl OpenApi, ()> {
     OpenApiService::new(apis(), "HuntZen Care", env!("CARGO_PKG_VERSION"))
 }
 
+fn monitoring_service() -> OpenApiService<impl OpenApi, ()> {
+    OpenApiService::new(MonitoringApi::default(), "HuntZen Care", env!("CARGO_PKG_VERSION"))
+}
+
+/// The `OpenAPI` document.
+pub fn openapi() -> Outcome<Value> {
+    Ok(openapi::document(&[api_service().spec(), monitoring_service().spec()])?)
+}
+
 /// Every route, with the layers around them.
-pub fn endpoint(platform: Arc<Platform>) -> impl Endpoint {
-    let document = openapi();
-    let routes = Route::new()
-        .at("/.well-known/jwks.json", poem::get(identity::api::jwks))
-        .nest("/", service());
-    middleware::wrap(routes, platform, &document)
+pub fn endpoint(platform: Arc<Platform>) -> Outcome<impl Endpoint> {
+    let document = openapi()?;
+    let mut routes =
+        openapi::routes(Route::new(), &document)?.at("/.well-known/jwks.json", poem::get(identity::api::jwks));
+    if let Some(mailbox) = mail::dev_mailbox(&platform.config) {
+        routes = routes.nest("/dev/mail", mailbox);
+    }
+    // the API's own prefix is part of its paths
+    let routes = routes.nest_no_strip("/api/v1", api_service()).nest("/", monitoring_service());
+    Ok(middleware::wrap(routes.data(platform.clone()), platform, &openapi::operations(&document)))
 }
 
 /// Listens on `address`; the future serves until `stop`, then lets running requests finish.
@@ -87,12 +109,11 @@ pub async fn listen(
     let acceptor = TcpListener::bind(address).into_acceptor().await?;
     let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
     let grace = Duration::from_secs(platform.config.shutdown_grace_seconds);
+    let endpoint = endpoint(platform.clone())?;
     let serving = async move {
         let follower = platform.clone();
         let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
-        poem::Server::new_with_acceptor(acceptor)
-            .run_with_graceful_shutdown(endpoint(platform), stop, Some(grace))
-            .await
+        poem::Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint, stop, Some(grace)).await
     };
     Ok((bound, serving))
 }
@@ -108,7 +129,7 @@ async fn database(config: &Config) -> Outcome<(PgConnectOptions, Option<Developm
 
 /// Brings the database to this version.
 pub async fn migrate(config: Config) -> Outcome {
-    telemetry::init(&config);
+    telemetry::init(config.log_format, &config.log_filter);
     let (owner, development) = database(&config).await?;
     migrate::migrate(&owner, &config).await?;
     if let Some(development) = development {
@@ -129,12 +150,12 @@ pub async fn worker(config: Config) -> Outcome {
 }
 
 async fn run(config: Config, serve: bool, work: bool) -> Outcome {
-    telemetry::init(&config);
+    telemetry::init(config.log_format, &config.log_filter);
     let stop = signal()?;
     let (owner, development) = database(&config).await?;
     if !config.is_production() {
         migrate::migrate(&owner, &config).await?;
-        seed::demo_once(&owner, &config, &Clock::System).await?;
+        seed::demo(&owner, &config, &Clock::System).await?;
     }
     let grace = Duration::from_secs(config.shutdown_grace_seconds);
     let platform = platform(config, &owner, Clock::System).await?;
@@ -177,13 +198,14 @@ fn signal() -> Outcome<impl Future<Output = ()>> {
 
 /// Fills the database; refused in production.
 pub async fn seed(config: Config, kind: SeedKind) -> Outcome {
-    telemetry::init(&config);
+    telemetry::init(config.log_format, &config.log_filter);
     let (owner, development) = database(&config).await?;
     migrate::migrate(&owner, &config).await?;
-    match kind {
+    let seeded = match kind {
         SeedKind::Demo => seed::demo(&owner, &config, &Clock::System).await?,
-        SeedKind::Scale(n) => seed::scale(&owner, &config, n).await?,
-    }
+        SeedKind::Scale(companies) => seed::scale(&owner, &config, &Clock::System, companies).await?,
+    };
+    tracing::info!(?seeded, "done");
     if let Some(development) = development {
         development.stop();
     }
@@ -199,9 +221,9 @@ fn welcome(address: SocketAddr, config: &Config) -> Outcome {
     writeln!(
         out,
         "\nHuntZen Care runs at {base}\n\n  API documentation   {base}/docs\n  OpenAPI document    {base}/openapi.json\n  Mailbox             {base}/dev/mail\n  Health              {base}/health/ready\n\nAccounts, all with the password {}:",
-        config.demo_password
+        config.demo_password.expose_secret()
     )?;
-    for (email, role) in seed::ACCOUNTS {
+    for (email, role) in seed::DEMO_ACCOUNTS {
         writeln!(out, "  {email:28} {role}")?;
     }
     writeln!(out, "\nStop with Ctrl-C; the data stays in {}.", config.data_dir.display())?;

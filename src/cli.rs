@@ -94,7 +94,7 @@ pub async fn run(cli: Cli) -> Outcome {
             app::seed(Config::from_process_env()?, kind).await
         }
         Command::Openapi(Openapi { yaml }) => {
-            let document = app::openapi();
+            let document = app::openapi()?;
             let text =
                 if yaml { serde_yaml_ng::to_string(&document)? } else { serde_json::to_string_pretty(&document)? };
             print(text.trim_end())

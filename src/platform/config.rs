@@ -96,6 +96,8 @@ pub struct Config {
     /// Where development keeps its database, secrets, mail and files.
     pub data_dir: PathBuf,
     pub log_format: LogFormat,
+    /// What is logged: levels, or `target=level` pairs, as `tracing` reads them.
+    pub log_filter: String,
     /// How long a shutdown waits for running requests and jobs, in seconds.
     pub shutdown_grace_seconds: u64,
     /// The password of every account of the demonstration. Development only.
@@ -224,6 +226,8 @@ impl Config {
             "json or pretty",
             parse::log_format,
         );
+        let log_filter =
+            r.or("LOG_FILTER", "info,sqlx=warn".to_owned(), "levels, such as info", |text| Ok(text.to_owned()));
         let shutdown_grace_seconds =
             r.or("SHUTDOWN_GRACE_SECONDS", 25, "0 to 600 seconds", |text| parse::number(text, 0..=600));
 
@@ -271,6 +275,7 @@ impl Config {
                 rate_limit_per_user: rate_limit_per_user?,
                 data_dir: data_dir?,
                 log_format: log_format?,
+                log_filter: log_filter?,
                 shutdown_grace_seconds: shutdown_grace_seconds?,
                 demo_password: demo_password?,
             })

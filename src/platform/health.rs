@@ -1,6 +1,4 @@
 //! Liveness, readiness, and the metrics for a monitoring system.
-//!
-//! [`MonitoringApi::default()`] is one of the APIs that `app` lists.
 
 use std::time::{Duration, Instant};
 
@@ -93,8 +91,8 @@ impl MonitoringApi {
     /// Asks the database, the queue, the file storage and the mail server. When one of them fails the answer
     /// is 503 and its problem has a member for each part.
     #[oai(path = "/health/ready", method = "get", operation_id = "getReadiness")]
-    async fn ready(&self, who: Anonymous) -> Result<Json<Readiness>> {
-        let found = Box::pin(self.check(&who.platform)).await;
+    async fn ready(&self, it: Anonymous) -> Result<Json<Readiness>> {
+        let found = Box::pin(self.check(&it.platform)).await;
         if found.status == State::Ok {
             return Ok(Json(found));
         }
@@ -110,8 +108,8 @@ impl MonitoringApi {
     ///
     /// In the text format of Prometheus. Where a token is set, `Authorization: Bearer` must carry it.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
-    async fn metrics(&self, who: Anonymous, request: &Request) -> Result<PlainText<String>> {
-        let config = &who.platform.config;
+    async fn metrics(&self, it: Anonymous, request: &Request) -> Result<PlainText<String>> {
+        let config = &it.platform.config;
         match &config.metrics_token {
             Some(token) => {
                 let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
@@ -140,7 +138,7 @@ impl MonitoringApi {
             in_time(database(platform)),
             in_time(queue(platform)),
             in_time(async { platform.storage.check().await.is_ok() }),
-            in_time(platform.mailer.check()),
+            in_time(platform.mailer.is_reachable()),
         );
         let status = (database && queue && storage && mail).into();
         let found = Readiness {

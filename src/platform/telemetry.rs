@@ -1,11 +1,11 @@
 //! Logs and metrics.
 //!
 //! ```
-//! use std::time::Duration;
-//!
+//! use huntzen::platform::config::LogFormat;
 //! use huntzen::platform::telemetry;
 //!
-//! telemetry::record_request("listSlots", "GET", 200, Duration::from_millis(3));
+//! telemetry::init(LogFormat::Pretty, "info");
+//! telemetry::record_request("listSlots", "GET", 200, std::time::Duration::from_millis(3));
 //! assert!(telemetry::render_metrics().contains("http_requests_total"));
 //! ```
 //!
@@ -19,10 +19,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::platform::config::{Config, LogFormat};
-
-/// What is logged: ours, and of others what an operator has to act on.
-const FILTER: &str = "warn,huntzen=info,access=info";
+use crate::platform::config::LogFormat;
 
 /// Seconds.
 const DURATIONS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -30,11 +27,10 @@ const DURATIONS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 /// Requests between two foldings of the recorded durations into their buckets.
 const FOLD_EVERY: u32 = 1024;
 
-/// Starts logging, and metrics with it. A second call changes nothing, so that many applications can
-/// live in one process.
-pub fn init(config: &Config) {
-    let format = config.log_format;
-    let filter = EnvFilter::new(FILTER);
+/// Starts logging, and metrics with it. `filter` is as in `RUST_LOG`; a filter that cannot be read is `info`.
+/// A second call changes nothing, so that many applications can live in one process.
+pub fn init(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let started = match format {
         LogFormat::Json => {
             let layer = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false);

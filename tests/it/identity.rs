@@ -30,7 +30,7 @@ async fn a_person_logs_in_and_is_known() {
     assert_eq!(answer.json["user"]["companyId"], company.id.to_string());
     assert_eq!(answer.json["expiresIn"], 900);
 
-    let alice = User { token: answer.str("/accessToken"), ..alice };
+    let alice = alice.with_token(answer.str("/accessToken"));
     let me = alice.get("/me").await.expect(200);
     assert_eq!(me.json["email"], alice.email.as_str());
     assert!(me.headers.contains_key("etag"));
@@ -61,7 +61,11 @@ async fn a_suspended_person_is_told_so_only_with_the_right_password() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
     let alice = app.employee(&company).await;
-    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1").bind(alice.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1")
+        .bind(alice.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     log_in(&app, &alice).await.refused(403, "account_suspended");
     app.anonymous()
         .post("/auth/login", json!({"email": alice.email, "password": "not the password"}))
@@ -84,7 +88,7 @@ async fn a_refresh_token_is_used_once_and_theft_ends_the_session() {
         .post("/auth/refresh", json!({"refreshToken": third.str("/refreshToken")}))
         .await
         .refused(401, "invalid_refresh_token");
-    let thief = User { token: third.str("/accessToken"), ..admin };
+    let thief = admin.with_token(third.str("/accessToken"));
     thief.get("/me").await.refused(401, "unauthenticated");
 }
 
@@ -133,7 +137,7 @@ async fn logging_out_ends_access_and_refresh_at_once() {
     let app = TestApp::start().await;
     let admin = app.platform_admin().await;
     let answer = log_in(&app, &admin).await.expect(200);
-    let admin = User { token: answer.str("/accessToken"), ..admin };
+    let admin = admin.with_token(answer.str("/accessToken"));
     admin.post("/auth/logout", json!({})).await.expect(204);
     admin.get("/me").await.refused(401, "unauthenticated");
     app.anonymous()
@@ -167,7 +171,7 @@ async fn tokens_that_were_tampered_with_open_nothing() {
         String::from("é"),
     ];
     for token in forged {
-        User { token, ..admin.clone() }.get("/me").await.refused(401, "unauthenticated");
+        admin.with_token(token).get("/me").await.refused(401, "unauthenticated");
     }
     // a platform admin who claims a company is nobody
     let caller = Caller {
@@ -177,7 +181,7 @@ async fn tokens_that_were_tampered_with_open_nothing() {
         session_id: app.platform.new_id::<SessionId>(),
     };
     let token = app.platform.tokens.sign_access(&caller, app.clock.now()).unwrap();
-    User { token, ..admin.clone() }.get("/me").await.refused(401, "unauthenticated");
+    admin.with_token(token).get("/me").await.refused(401, "unauthenticated");
 }
 
 #[tokio::test]
@@ -256,10 +260,7 @@ async fn an_invitation_is_mailed_opens_an_account_once_and_expires() {
     accept(json!({"token": token, "password": "four quiet words", "acceptTerms": true}))
         .await
         .refused(410, "invalid_invitation");
-    nobody
-        .post("/auth/login", json!({"email": "paz@people.test", "password": "four quiet words"}))
-        .await
-        .expect(200);
+    nobody.post("/auth/login", json!({"email": "paz@people.test", "password": "four quiet words"})).await.expect(200);
 
     invited(&app, "late@people.test").await;
     app.settle().await;

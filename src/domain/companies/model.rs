@@ -41,9 +41,7 @@ impl Status {
             (Self::Active, Self::Suspended | Self::Archived) | (Self::Suspended, Self::Active | Self::Archived) => {
                 Ok(next)
             }
-            _ => {
-                Err(Problem::from(Error::StatusChange).with_arg("from", self.as_str()).with_arg("to", next.as_str()))
-            }
+            _ => Err(Problem::from(Error::StatusChange).with_arg("from", self.as_str()).with_arg("to", next.as_str())),
         }
     }
 
@@ -212,7 +210,8 @@ mod tests {
     fn a_siren_has_nine_digits_of_which_the_last_one_fits() {
         assert_eq!(normalise_siren("732 829 320").as_deref(), Some("732829320"));
         assert_eq!(normalise_siren("552100554").as_deref(), Some("552100554"));
-        for wrong in ["732829321", "73282932", "7328293200", "73282932O", "000000000", "", "７３２８２９３２０"] {
+        for wrong in ["732829321", "73282932", "7328293200", "73282932O", "000000000", "", "７３２８２９３２０"]
+        {
             assert_eq!(normalise_siren(wrong), None, "{wrong}");
         }
     }
@@ -241,7 +240,8 @@ mod tests {
         {
             assert_eq!(normalise_address(wrong), None, "{wrong}");
         }
-        for wrong in [long.as_str(), "Zoe <zoe@acme.test>", "zoe@[127.0.0.1]", "zoe\n@acme.test", "\"z oe\"@acme.test"] {
+        for wrong in [long.as_str(), "Zoe <zoe@acme.test>", "zoe@[127.0.0.1]", "zoe\n@acme.test", "\"z oe\"@acme.test"]
+        {
             assert_eq!(normalise_address(wrong), None, "{wrong}");
         }
     }

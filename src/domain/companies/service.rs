@@ -146,12 +146,7 @@ pub async fn change(cx: &Context, id: CompanyId, change: CompanyChange, if_match
     Ok(company)
 }
 
-pub async fn set_status(
-    cx: &Context,
-    key: Option<&IdempotencyKey>,
-    id: CompanyId,
-    status: Status,
-) -> Result<Company> {
+pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyId, status: Status) -> Result<Company> {
     let mut tx = cx.begin(Permission::ChangeCompanyStatus).await?;
     if let Some(first) = tx.recall(key).await? {
         return Ok(first);

@@ -198,12 +198,7 @@ pub async fn save_network(
     Ok(())
 }
 
-pub async fn list_members(
-    tx: &mut Tx,
-    company: CompanyId,
-    after: Option<UserId>,
-    fetch: i64,
-) -> Result<Vec<Member>> {
+pub async fn list_members(tx: &mut Tx, company: CompanyId, after: Option<UserId>, fetch: i64) -> Result<Vec<Member>> {
     Ok(sqlx::query_as(
         "SELECT id, email, display_name, role, locale, status, created_at FROM app.users
          WHERE company_id = $1 AND role IN ('hr', 'company_admin') AND ($2::uuid IS NULL OR id > $2)

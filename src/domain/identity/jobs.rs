@@ -40,9 +40,7 @@ const INVITATION_TTL: TimeDelta = TimeDelta::days(7);
 
 /// Registers what this module does later.
 pub fn jobs(registry: &mut Registry) {
-    registry.on(|cx: JobContext, job: InviteUser| async move {
-        invite(&cx, Recipient::User(job.user_id)).await
-    });
+    registry.on(|cx: JobContext, job: InviteUser| async move { invite(&cx, Recipient::User(job.user_id)).await });
     registry.on(|cx: JobContext, job: InviteEmployee| async move {
         invite(&cx, Recipient::Employee(job.employee_id)).await
     });

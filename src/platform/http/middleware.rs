@@ -5,10 +5,10 @@
 //! use std::sync::Arc;
 //!
 //! use huntzen::platform::Platform;
-//! use huntzen::platform::http::middleware;
+//! use huntzen::platform::http::{middleware, openapi};
 //!
 //! fn edge(routes: poem::Route, document: &serde_json::Value, platform: Arc<Platform>) -> impl poem::Endpoint {
-//!     middleware::wrap(routes, platform, document)
+//!     middleware::wrap(routes, platform, &openapi::operations(document))
 //! }
 //! ```
 //!
@@ -24,12 +24,11 @@ use futures_util::{FutureExt, StreamExt};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Body, Endpoint, IntoEndpoint, IntoResponse, PathPattern, Request, Response};
 use poem_openapi::OperationId;
-use serde_json::Value;
 
 use super::compression;
 use super::error::{self, BodyTooLarge, Catalogue};
 use super::limits::client_ip;
-use super::openapi;
+use super::openapi::Operation;
 use crate::platform::locale::Locale;
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, RequestInfo, telemetry};
@@ -45,13 +44,17 @@ const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const ALLOWED_HEADERS: &str =
     "accept-language, authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id";
 
-/// Puts the routes behind the edge. The document tells `Allow` and the names of parameters.
-pub fn wrap<R>(routes: R, platform: Arc<Platform>, document: &Value) -> impl Endpoint<Output = Response> + use<R>
+/// Puts the routes behind the edge. `operations` are the document's, for `Allow` and for names of parameters.
+pub fn wrap<R>(
+    routes: R,
+    platform: Arc<Platform>,
+    operations: &[Operation],
+) -> impl Endpoint<Output = Response> + use<R>
 where
     R: IntoEndpoint,
     R::Endpoint: 'static,
 {
-    Edge::new(routes.into_endpoint(), platform, document)
+    Edge::new(routes.into_endpoint(), platform, operations)
 }
 
 struct Edge<E> {
@@ -126,13 +129,13 @@ impl<E: Endpoint> Endpoint for Edge<E> {
 }
 
 impl<E: Endpoint> Edge<E> {
-    fn new(inner: E, platform: Arc<Platform>, document: &Value) -> Self {
+    fn new(inner: E, platform: Arc<Platform>, operations: &[Operation]) -> Self {
         let origins = platform.config.cors_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
         Self {
             inner,
             origins: origins.collect(),
             headers: security_headers(platform.config.is_production()),
-            catalogue: Catalogue::new(&openapi::operations(document)),
+            catalogue: Catalogue::new(operations),
             platform,
             patience: PATIENCE,
         }

@@ -5,9 +5,9 @@
 //! use poem_openapi::OpenApiService;
 //!
 //! let service = OpenApiService::new((), "", "");
-//! let document = openapi::document(&service.spec());
+//! let document = openapi::document(&[service.spec()]).unwrap();
 //! assert!(openapi::operations(&document).is_empty());
-//! let routes = openapi::routes(poem::Route::new(), &document).nest("/", service);
+//! let routes = openapi::routes(poem::Route::new(), &document).unwrap().nest("/", service);
 //! ```
 //!
 //! Paths in the document are whole paths, as a client sends them.
@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema;
 use crate::platform::auth::Permission;
+use crate::platform::problem::{Problem, Result};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -50,17 +51,20 @@ pub struct Parameter {
     pub fault: &'static str,
 }
 
-/// The framework's document, completed.
-pub fn document(spec: &str) -> Value {
-    // the framework wrote it, so it can be read
-    let spec: Spec = serde_json::from_str(spec).unwrap_or_default();
-    let tags: BTreeMap<_, _> = spec.tags.into_iter().map(|tag| (tag.name, tag.description)).collect();
-    let mut schemas = spec.components.schemas;
+/// One document out of the framework's documents, completed.
+pub fn document(specs: &[String]) -> Result<Value> {
+    let mut tags = BTreeMap::new();
     let mut paths = Map::new();
-    for (path, operations) in spec.paths.0 {
-        match paths.entry(path).or_insert_with(|| json!({})) {
-            Value::Object(known) => known.extend(operations),
-            other => *other = Value::Object(operations),
+    let mut schemas = Map::new();
+    for spec in specs {
+        let spec: Spec = serde_json::from_str(spec).map_err(Problem::internal)?;
+        tags.extend(spec.tags.into_iter().map(|tag| (tag.name, tag.description)));
+        schemas.extend(spec.components.schemas);
+        for (path, operations) in spec.paths.0 {
+            match paths.entry(path).or_insert_with(|| json!({})) {
+                Value::Object(known) => known.extend(operations),
+                other => *other = Value::Object(operations),
+            }
         }
     }
     for (path, operations) in &mut paths {
@@ -110,7 +114,7 @@ pub fn document(spec: &str) -> Value {
         },
     });
     schema::complete(&mut document);
-    document
+    Ok(document)
 }
 
 /// The operations of a document made by [`document`].
@@ -146,9 +150,9 @@ pub fn operations(document: &Value) -> Vec<Operation> {
 }
 
 /// Adds `/openapi.json`, `/openapi.yaml` and the documentation at `/docs`.
-pub fn routes(route: Route, document: &Value) -> Route {
-    let json = document.to_string().into_bytes();
-    let yaml = serde_yaml_ng::to_string(document).unwrap_or_default();
+pub fn routes(route: Route, document: &Value) -> Result<Route> {
+    let json = serde_json::to_vec(document).map_err(Problem::internal)?;
+    let yaml = serde_yaml_ng::to_string(document).map_err(Problem::internal)?;
     let page = OpenApiService::new((), "", "").swagger_ui_html();
     let cut = |after: &str, before: &str| {
         let rest = page.split_once(after).map(|(_, rest)| rest);
@@ -156,13 +160,13 @@ pub fn routes(route: Route, document: &Value) -> Route {
     };
     let style = cut("<style charset=\"UTF-8\">", "</style>");
     let script = cut("<script charset=\"UTF-8\">", "</script>\n</head>");
-    route
+    Ok(route
         .at("/openapi.json", asset("application/json", json))
         .at("/openapi.yaml", asset("application/yaml", yaml.into_bytes()))
         .at("/docs", asset("text/html; charset=utf-8", PAGE.as_bytes().to_vec()))
         .at("/docs/style.css", asset("text/css; charset=utf-8", style.into_bytes()))
         .at("/docs/viewer.js", asset("text/javascript; charset=utf-8", script.into_bytes()))
-        .at("/docs/start.js", asset("text/javascript; charset=utf-8", START.as_bytes().to_vec()))
+        .at("/docs/start.js", asset("text/javascript; charset=utf-8", START.as_bytes().to_vec())))
 }
 
 /// What a page of ours may load: scripts and styles from here only.
@@ -204,7 +208,7 @@ fn asset(kind: &'static str, body: Vec<u8>) -> poem::RouteMethod {
 }
 
 /// The framework's document, as far as it is used.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Spec {
     #[serde(default)]
     tags: Vec<Tag>,
@@ -218,14 +222,13 @@ struct Tag {
     description: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Components {
     #[serde(default)]
     schemas: Map<String, Value>,
 }
 
 /// Two interfaces that share a path make the framework write it twice; both are kept.
-#[derive(Default)]
 struct Paths(Vec<(String, Map<String, Value>)>);
 
 impl<'de> Deserialize<'de> for Paths {

@@ -22,7 +22,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 struct Folder(PathBuf);
 
 /// The mailbox, to be nested at `/dev/mail`. `None` in production and where mail goes to a server.
-pub fn dev_mailbox(config: &Config) -> Option<impl poem::IntoEndpoint<Endpoint: poem::Endpoint + 'static>> {
+pub fn dev_mailbox(config: &Config) -> Option<impl poem::IntoEndpoint<Endpoint: poem::Endpoint + 'static> + use<>> {
     if config.is_production() {
         return None;
     }

@@ -11,14 +11,15 @@ use huntzen::platform::clock::Clock;
 use huntzen::platform::config::Config;
 use huntzen::platform::ids::{CompanyId, EmployeeId, PractitionerId, SessionId, UserId};
 use huntzen::platform::jobs::{DeadJob, Workers};
+use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::client::User;
-use super::smtp::{Mail, sink};
 use super::cluster;
+use super::smtp::{Mail, sink};
 
 /// The password of every person that a builder makes.
 pub const PASSWORD: &str = "four quiet words here";
@@ -52,12 +53,13 @@ impl TestApp {
     /// With settings of its own: names of variables and their values.
     pub async fn start_with(settings: impl Fn(&str) -> Option<String>) -> Self {
         let options = cluster::fresh_database().await;
+        let roles_secret = &cluster::template().await.config().database_roles_secret;
         let folder = tempfile::tempdir().unwrap();
         let sender = format!("{}@care.test", Uuid::new_v4().simple());
         let config = Config::from_env(|name| {
             settings(name).or_else(|| match name {
                 "DATA_DIR" => Some(folder.path().display().to_string()),
-                "DATABASE_ROLES_SECRET" => Some(cluster::ROLES_SECRET.to_owned()),
+                "DATABASE_ROLES_SECRET" => Some(roles_secret.expose_secret().to_owned()),
                 "DATABASE_POOL_SIZE" => Some("6".into()),
                 "SMTP_URL" => Some(format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
                 "MAIL_FROM" => Some(sender.clone()),
@@ -68,7 +70,8 @@ impl TestApp {
         .unwrap();
         let clock = Clock::shiftable();
         let platform = app::platform(config, &options, clock.clone()).await.unwrap();
-        let (address, server) = app::listen(platform.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let (address, server) =
+            app::listen(platform.clone(), "127.0.0.1:0".parse().unwrap(), std::future::pending()).await.unwrap();
         let db = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await.unwrap();
         Self {
             platform,
@@ -199,7 +202,11 @@ impl TestApp {
         .execute(&self.db)
         .await
         .unwrap();
-        sqlx::query("INSERT INTO app.company_settings (company_id) VALUES ($1)").bind(id).execute(&self.db).await.unwrap();
+        sqlx::query("INSERT INTO app.company_settings (company_id) VALUES ($1)")
+            .bind(id)
+            .execute(&self.db)
+            .await
+            .unwrap();
         Company {
             id,
             admin: self.person(Role::CompanyAdmin, Some(id)).await,

@@ -70,6 +70,11 @@ impl Answer {
 }
 
 impl User {
+    /// The same person, with another token.
+    pub fn with_token(&self, token: impl Into<String>) -> Self {
+        Self { token: token.into(), ..self.clone() }
+    }
+
     /// A request below `/api/v1`; paths that begin with `//` are below the root.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = match path.strip_prefix('/') {

@@ -117,3 +117,15 @@ async fn start_free() -> (DevelopmentDatabase, String) {
     }
     panic!("{MOST_CLUSTERS} test processes run already");
 }
+
+/// The jobs of a database that are due or running, as `queue: kind`.
+pub async fn jobs_left(options: &PgConnectOptions) -> Vec<String> {
+    let mut conn = PgConnection::connect_with(options).await.expect("the database is there");
+    sqlx::query_scalar(
+        "SELECT job_type || ': ' || (convert_from(job, 'UTF8')::jsonb ->> 'kind') FROM apalis.jobs
+         WHERE status NOT IN ('Done', 'Killed') AND run_at <= now()",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .expect("the queue is there")
+}

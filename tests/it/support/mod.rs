@@ -1,4 +1,5 @@
 //! The application in process, on a database of its own, as its real runtime roles.
+#![allow(dead_code, unused_imports)] // what one test file needs, another may not
 
 pub mod app;
 pub mod client;

@@ -121,7 +121,8 @@ impl NewCompany {
             created_at: now,
             updated_at: now,
         };
-        let admin = self.admin.map(|it| NewMember { email: it.email, display_name: it.display_name, locale: it.locale });
+        let admin =
+            self.admin.map(|it| NewMember { email: it.email, display_name: it.display_name, locale: it.locale });
         (company, admin)
     }
 }

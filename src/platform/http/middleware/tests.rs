@@ -136,7 +136,7 @@ fn config() -> Config {
             kid: "k".into(),
             pkcs8: base64::engine::general_purpose::STANDARD.encode(der.as_ref()).into(),
         }],
-        smtp_url: "file:///tmp/huntzen-edge/mail".into(),
+        smtp_url: "smtp://127.0.0.1:1".into(),
         mail_from: "care@care.test".into(),
         storage_url: "file:///tmp/huntzen-edge/files".parse().unwrap(),
         trusted_proxies: Vec::new(),
@@ -149,8 +149,9 @@ fn config() -> Config {
         rate_limit_per_user: 2,
         data_dir: "/tmp/huntzen-edge".into(),
         log_format: LogFormat::Json,
+        log_filter: "info".into(),
+        demo_password: "d".into(),
         shutdown_grace_seconds: 1,
-        demo_password: "demo-huntzen-2026".into(),
     }
 }
 
@@ -165,8 +166,8 @@ fn platform(config: Config) -> Arc<Platform> {
         sessions: RevokedSessions::new(),
         passwords: Passwords::new(Cost::LEAST, &entropy).unwrap(),
         storage: Storage::open(&config).unwrap(),
-        limits: Limits::new(&config),
         mailer: Mailer::open(&config).unwrap(),
+        limits: Limits::new(&config),
         entropy,
         config: Arc::new(config),
     })
@@ -181,10 +182,12 @@ struct App {
 impl App {
     fn new(config: Config) -> Self {
         let platform = platform(config);
-        let service = OpenApiService::new((SampleApi, MonitoringApi::default()), "", "");
-        let document = openapi::document(&service.spec());
-        let routes = openapi::routes(Route::new(), &document).nest("/", service);
-        let edge = Edge::new(routes.boxed(), platform, &document);
+        let samples = OpenApiService::new(SampleApi, "", "");
+        let monitoring = OpenApiService::new(MonitoringApi::default(), "", "");
+        let document = openapi::document(&[samples.spec(), monitoring.spec()]).unwrap();
+        let routes =
+            openapi::routes(Route::new(), &document).unwrap().nest_no_strip("/api/v1", samples).nest("/", monitoring);
+        let edge = Edge::new(routes.boxed(), platform, &openapi::operations(&document));
         Self { edge, document }
     }
 

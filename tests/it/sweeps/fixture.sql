@@ -1,0 +1,117 @@
+-- Two companies, people of every role, and rows of everybody in every table: what the access matrix looks at.
+-- Run by the superuser on an empty database. Ids are made of names: id('alice').
+CREATE SCHEMA fixture;
+CREATE FUNCTION fixture.id(name text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5(name)::uuid $$;
+SET search_path = app, fixture, public, pg_temp;
+
+INSERT INTO companies (id, name, siren, contract_starts_on, contract_ends_on, sessions_per_employee, seats, network)
+VALUES (id('acme'), 'Acme', '732829320', '2026-01-01', '2027-01-01', 6, 100, 'restricted'),
+       (id('globex'), 'Globex', '552100554', '2026-01-01', '2027-01-01', 6, 100, 'open');
+INSERT INTO company_settings (company_id) VALUES (id('acme')), (id('globex'));
+
+INSERT INTO departments (id, company_id, name)
+VALUES (id('acme sales'), id('acme'), 'Sales'), (id('globex sales'), id('globex'), 'Sales');
+
+INSERT INTO employees (id, company_id, email, first_name, last_name, department_id)
+SELECT id(name || ' entry'), id(company), name || '@' || company || '.test', name, company, id(company || ' sales')
+FROM (VALUES ('alice', 'acme'), ('bob', 'acme'), ('erin', 'acme'), ('carol', 'globex'), ('dave', 'globex'))
+     AS person (name, company);
+
+-- erin has not accepted her invitation: she has no account
+INSERT INTO users (id, email, password_hash, role, display_name, status, company_id, employee_id)
+SELECT id(name), name || '@people.test', 'x', role, name, 'active', id(company),
+       CASE role WHEN 'employee' THEN id(name || ' entry') END
+FROM (VALUES ('alice', 'employee', 'acme'), ('bob', 'employee', 'acme'), ('carol', 'employee', 'globex'),
+             ('dave', 'employee', 'globex'), ('acme hr', 'hr', 'acme'), ('acme hr 2', 'hr', 'acme'),
+             ('acme admin', 'company_admin', 'acme'), ('acme admin 2', 'company_admin', 'acme'),
+             ('globex hr', 'hr', 'globex'), ('globex admin', 'company_admin', 'globex'))
+     AS person (name, role, company)
+UNION ALL
+SELECT id(name), name || '@people.test', 'x', role, name, 'active', NULL, NULL
+FROM (VALUES ('martin', 'practitioner'), ('durand', 'practitioner'), ('petit', 'practitioner'),
+             ('staff', 'platform_admin'), ('staff 2', 'platform_admin')) AS person (name, role);
+
+INSERT INTO user_sessions (id, user_id, created_at, last_used_at, expires_at)
+SELECT id(display_name || ' session'), u.id, '2026-06-01', '2026-06-01', '2027-06-01' FROM users u;
+INSERT INTO refresh_tokens (id, session_id, hash, created_at)
+SELECT id('token ' || s.id), s.id, sha256(s.id::text::bytea), '2026-06-01' FROM user_sessions s;
+INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, employee_id, created_at, expires_at)
+VALUES (id('invitation of erin'), 'invitation', sha256('erin'), NULL, id('acme'), id('erin entry'), '2026-06-01', '2027-06-01'),
+       (id('invitation of dave'), 'invitation', sha256('dave'), NULL, id('globex'), id('dave entry'), '2026-06-01', '2027-06-01'),
+       (id('invitation of petit'), 'invitation', sha256('petit'), id('petit'), NULL, NULL, '2026-06-01', '2027-06-01');
+
+-- acme offers martin alone; durand was there before; petit never was, and nobody of acme ever met them
+INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents)
+SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000 FROM (VALUES ('martin'), ('durand'), ('petit')) AS p (name);
+INSERT INTO practitioner_specialties (practitioner_id, specialty) SELECT p.id, 'psychology' FROM practitioners p;
+INSERT INTO availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
+SELECT id(p.display_name || ' monday'), p.id, 1, 540, 1020 FROM practitioners p;
+INSERT INTO company_networks (company_id, practitioner_id)
+VALUES (id('acme'), id('martin')), (id('globex'), id('durand'));
+
+INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until,
+                           specialty, department_id)
+SELECT id(person || ' with ' || practitioner), id(company), id(person), id(practitioner), 'video', 'confirmed',
+       day + hour, day + hour + '1 hour', day + hour, day + hour + '1 hour', 'psychology', id(company || ' sales')
+FROM (VALUES ('alice', 'acme', 'martin', interval '9 hours'), ('bob', 'acme', 'martin', '10 hours'),
+             ('carol', 'globex', 'martin', '11 hours'), ('alice', 'acme', 'durand', '12 hours'),
+             ('bob', 'acme', 'durand', '13 hours'), ('dave', 'globex', 'durand', '14 hours'))
+     AS it (person, company, practitioner, hour), (VALUES (timestamptz '2026-09-07 00:00Z')) AS d (day);
+INSERT INTO consultation_events (id, company_id, consultation_id, kind, at, actor_role)
+SELECT id('booking of ' || c.id), c.company_id, c.id, 'BOOKED', '2026-09-01', 'employee' FROM consultations c;
+
+INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
+INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
+SELECT id('mail to ' || u.id), 'welcome ' || u.id, 'welcome', u.company_id, u.id, 'skipped', 1 FROM users u;
+
+-- what each did themselves; what was done to the directory, and something that no employer may read
+INSERT INTO audit_logs (id, actor_id, actor_role, company_id, action, object_type, outcome)
+SELECT id('log-in of ' || u.id), u.id, u.role, NULL, 'user.logged_in', 'session', 'success' FROM users u
+UNION ALL
+SELECT id('hiring by ' || u.id), u.id, u.role, u.company_id, 'employee.created', 'employee', 'success' FROM users u WHERE u.role = 'hr'
+UNION ALL
+SELECT id('booking by ' || u.id), u.id, u.role, u.company_id, 'consultation.booked', 'consultation', 'success'
+FROM users u WHERE u.role = 'employee';
+
+-- How the matrix sorts the rows of a table for a person `me`, and what it tries with them.
+CREATE TABLE fixture.tables (
+    name    text PRIMARY KEY,
+    -- SQL over the row `t` and `me`: is it the person's own, and of which company it is
+    own     text NOT NULL,
+    company text NOT NULL DEFAULT 'NULL::uuid',
+    -- SQL for jsonb: what a copy of the row has of its own, so that it could be inserted
+    fresh   text NOT NULL DEFAULT 'jsonb_build_object(''id'', gen_random_uuid())',
+    -- what UPDATE sets; where nothing is said, a granted column to itself
+    change  text
+);
+INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
+    ('app.companies', 'false', 't.id', $$jsonb_build_object('id', gen_random_uuid(), 'siren', NULL)$$, NULL),
+    ('app.company_settings', 'false', 't.company_id', $$'{}'$$, NULL),
+    ('app.company_networks', 'false', 't.company_id', $$jsonb_build_object('practitioner_id', fixture.id('petit'))$$, NULL),
+    ('app.practitioner_specialties', 't.practitioner_id = me', 'NULL::uuid', $$'{"specialty": "sleep"}'$$, NULL),
+    ('app.user_sessions', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', DEFAULT,
+     'revoked_at = now()'),
+    ('app.consultations', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'starts_at', t.starts_at + interval '7 days', 'ends_at', t.ends_at + interval '7 days',
+                          'busy_from', t.busy_from + interval '7 days', 'busy_until', t.busy_until + interval '7 days')$$,
+     $$status = 'cancelled', cancelled_at = now(),
+       cancelled_by = CASE current_user WHEN 'huntzen_employee' THEN 'employee' ELSE 'practitioner' END$$),
+    ('app.consultation_events',
+     't.consultation_id IN (SELECT c.id FROM app.consultations c WHERE me IN (c.user_id, c.practitioner_id))', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'kind', 'CANCELLED', 'actor_role',
+         CASE me WHEN fixture.id('martin') THEN 'practitioner' ELSE 'employee' END)$$, NULL),
+    ('app.users', 't.id = me', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'email', 'new@people.test', 'status', 'invited')$$, NULL),
+    ('app.employees', 't.id = (SELECT u.employee_id FROM app.users u WHERE u.id = me)', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'email', 'new@acme.test')$$, NULL),
+    ('app.departments', 'false', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'name', 'New')$$, NULL),
+    ('app.refresh_tokens', 't.session_id IN (SELECT s.id FROM app.user_sessions s WHERE s.user_id = me)', 'NULL::uuid', DEFAULT, NULL),
+    ('app.one_time_tokens', 't.user_id = me', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),
+    ('app.practitioners', 't.id = me', 'NULL::uuid', $$jsonb_build_object('id', fixture.id('staff'))$$, NULL),
+    ('app.availability_rules', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'weekday', 2)$$, NULL),
+    ('app.idempotency_keys', 't.user_id = me', 'NULL::uuid', $$'{"key": "twice"}'$$, NULL),
+    ('app.email_log', 't.recipient_user_id = me', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),
+    ('app.audit_logs', 't.actor_id = me', 't.company_id', DEFAULT, NULL);

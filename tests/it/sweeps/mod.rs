@@ -1,0 +1,7 @@
+//! Tests that read catalogues (tables, routes, sources, words), so that forgetting something new fails.
+
+mod access_matrix;
+mod golden;
+mod lint;
+mod sources;
+mod words;
