@@ -1,1 +1,121 @@
-fn main() {}
+//! Workloads, each measured against its floor in the same run. docs/benchmarks.md tells how to read the table.
+//!
+//! `make bench`, or one line alone: `cargo bench --bench workloads -- list_own --scale 100 --seconds 5`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a table for a person
+
+mod support {
+    pub mod database;
+    pub mod floor;
+    pub mod generator;
+    pub mod measure;
+    pub mod server;
+}
+mod list_own;
+
+use std::error::Error;
+use std::process::Command;
+
+use clap::{Parser, ValueEnum};
+
+use support::database::Database;
+use support::generator;
+use support::measure::Line;
+use support::server::Server;
+
+pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Workload {
+    /// An employee lists their own 20 consultations
+    ListOwn,
+}
+
+/// Measures the program against what bounds it.
+#[derive(Clone, Debug, Parser)]
+struct Args {
+    /// Workloads to run; all of them when none is named
+    #[arg(value_enum)]
+    names: Vec<Workload>,
+    /// Companies in the database; each has 100 employees, 1000 consultations and 3000 events
+    #[arg(long, default_value_t = 1000)]
+    scale: u32,
+    /// Seconds of one measurement
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+    /// Measurements of each side, in turn
+    #[arg(long, default_value_t = 3)]
+    pairs: u32,
+    /// Connections on either side
+    #[arg(long, default_value_t = 32)]
+    connections: u32,
+    /// The server to measure; by default the one that was built with the benchmark
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_huntzen"))]
+    server: std::path::PathBuf,
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Outcome {
+    // this program is also the load generator, in a process of its own
+    if std::env::args().nth(1).as_deref() == Some(generator::COMMAND) {
+        return generator::run();
+    }
+    let args = Args::parse();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
+}
+
+async fn run(args: Args) -> Outcome {
+    let wanted = |workload| args.names.is_empty() || args.names.contains(&workload);
+    let database = Database::prepare(&args.server, args.scale).await?;
+    let mut lines = Vec::new();
+    if wanted(Workload::ListOwn) {
+        let server = Server::start(&args.server, &database).await?;
+        lines.push(list_own::measure(&args, &database, &server).await?);
+        server.stop()?;
+    }
+    report(&args, &lines);
+    database.stop();
+    Ok(())
+}
+
+fn report(args: &Args, lines: &[Line]) {
+    println!();
+    println!("{}", Line::HEADINGS);
+    for line in lines {
+        println!("{line}");
+    }
+    println!();
+    for note in lines.iter().flat_map(|line| &line.notes) {
+        println!("{note}");
+    }
+    println!("machine   {}", machine());
+    println!("commit    {}", said(Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=10"])));
+    println!("database  {}", said(Command::new("pgbench").arg("--version")));
+    println!(
+        "command   cargo bench --bench workloads -- --scale {} --seconds {} --pairs {} --connections {}",
+        args.scale, args.seconds, args.pairs, args.connections
+    );
+}
+
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default();
+    format!(
+        "{cores} cores, {}, {} GiB, {}",
+        model.map_or("?", |it| it.1),
+        kib >> 20,
+        said(Command::new("uname").arg("-sr"))
+    )
+}
+
+/// What a command prints, or a question mark.
+fn said(command: &mut Command) -> String {
+    let output = command.output().ok().filter(|output| output.status.success());
+    output.map_or("?".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -17,8 +17,6 @@ CREATE FUNCTION pg_temp.today() RETURNS date LANGUAGE sql STABLE
 
 -- the rows fit one another by the way they are counted: a million look-ups would only confirm it
 SET LOCAL session_replication_role = replica;
-SET LOCAL synchronous_commit = off;
-SET LOCAL maintenance_work_mem = '512MB';
 
 INSERT INTO app.companies (id, name, contract_starts_on, contract_ends_on, sessions_per_employee, seats)
     SELECT pg_temp.id('company', n), 'Bench company ' || n, pg_temp.today() - 400, pg_temp.today() + 700, 100, 200

@@ -1,5 +1,6 @@
 -- Forty of a company's hundred use the service: 24 consultations in the past year, one to come. In round r the
 -- client k is the (k / practitioners)th of practitioner (k + 7r) % practitioners, so that nobody is taken twice.
+-- Rows lie in the order of rounds, as in a table that grew with time.
 CREATE TEMP TABLE load_days ON COMMIT DROP AS
     SELECT day::date, side, row_number() OVER (PARTITION BY side ORDER BY abs(day::date - pg_temp.today())) - 1 AS nth
     FROM generate_series(pg_temp.today() - 400, pg_temp.today() + 60, interval '1 day') day,
@@ -9,7 +10,7 @@ CREATE TEMP TABLE load_days ON COMMIT DROP AS
 INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
                                busy_until, specialty, department_id, started_at, ended_at, duration_minutes,
                                cancelled_at, cancelled_by, created_at)
-    SELECT pg_temp.id('consultation', k.client * 25 + round), pg_temp.id('company', k.account / 100),
+    SELECT pg_temp.id('consultation', round * pg_temp.companies() * 40 + k.client), pg_temp.id('company', k.account / 100),
            pg_temp.id('account', k.account), pg_temp.id('practitioner', it.practitioner),
            (ARRAY['video', 'video', 'audio', 'chat'])[1 + (k.client + round) % 4], it.status, at.starts_at,
            at.starts_at + interval '50 minutes', at.starts_at, at.starts_at + interval '1 hour',
@@ -29,8 +30,8 @@ INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, s
                     WHEN (k.client * 31 + round * 17) % 100 < 96 THEN 'cancelled' ELSE 'no_show' END AS status
     ) it
     -- 80 turns a round: ten days of eight hours in the past, twenty days of four hours to come
-    JOIN load_days d ON (d.side, d.nth) = (CASE WHEN round < 24 THEN ('past', round * 10 + it.turn / 8)
-                                                ELSE ('coming', it.turn / 4) END)
+    JOIN load_days d ON (d.side, d.nth) = (CASE WHEN round < 24 THEN 'past' ELSE 'coming' END,
+                                CASE WHEN round < 24 THEN round * 10 + it.turn / 8 ELSE it.turn / 4 END)
     CROSS JOIN LATERAL (
         SELECT (d.day + make_interval(hours => (ARRAY[9, 14, 11, 16, 10, 15, 12, 17])
                     [1 + CASE WHEN round < 24 THEN it.turn % 8 ELSE it.turn % 4 END])) AT TIME ZONE 'Europe/Paris' AS starts_at

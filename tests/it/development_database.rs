@@ -39,13 +39,15 @@ async fn test_databases_do_not_see_each_other() {
     cluster::drop_database(&other).await;
 }
 
+/// How many migrations, when the last, and what the policies were made of.
+type State = (i64, Option<chrono::DateTime<chrono::Utc>>, Option<String>);
+
 #[tokio::test]
 async fn migrating_again_changes_nothing_and_two_at_once_wait_for_one_another() {
     let cluster = cluster::template().await;
     let options = cluster::fresh_database().await;
     let state = "SELECT count(*), max(installed_on), (SELECT string_agg(fingerprint, ',') FROM migrate.policies)
                  FROM migrate.applied";
-    type State = (i64, Option<chrono::DateTime<chrono::Utc>>, Option<String>);
     let mut conn = PgConnection::connect_with(&options).await.unwrap();
     let before: State = sqlx::query_as(state).fetch_one(&mut conn).await.unwrap();
     assert_eq!(before.2.as_deref(), Some(migrate::fingerprint().as_str()));

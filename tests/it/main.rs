@@ -4,5 +4,6 @@
 
 mod development_database;
 mod identity;
+mod seeds;
 mod support;
 mod sweeps;

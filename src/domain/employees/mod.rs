@@ -1,1 +1,35 @@
-//! The directory.
+//! A company's directory, kept by HR: who works there, at which address, in which department.
+//!
+//! HR adds people one by one or imports a file; who is new gets an invitation. HR learns nothing of accounts: no
+//! answer tells whether somebody accepted, and inviting a person who has an account is answered like any other.
+//! A person who leaves keeps their account and cannot book on the contract any more: [`events::EmployeeLeft`] tells
+//! the higher floors. Platform admins may read a directory for support, and every reading is audited.
+//!
+//! Choices:
+//! - One change of a directory runs at a time (an advisory lock of the company): seats are counted without a race,
+//!   and two imports of one file make nobody twice. Who waits for more than 8 seconds gets `409 directory_busy`.
+//! - The seats of the contract count active entries, not accounts.
+//! - Departments are made when first named, and are the same whatever their case. They are named, not numbered, in
+//!   requests.
+//! - When an address is corrected, invitations to the earlier one are withdrawn by the database, and the new one gets
+//!   its own.
+//! - Deactivating asks for no `If-Match`, and heeds one that is given: leaving is a fact, not an edit.
+//! - Imports match people by address only. A row with the staff number of somebody else (as the directory is before
+//!   the import) is rejected as `staff_number_taken`, since it may be a new person with a recycled number or an old one
+//!   with a new address, and guessing wrong would give one person's place to another.
+//! - In an import an empty cell empties the field, and a column that the file lacks changes nothing. An empty language
+//!   keeps the person's, or is the company's for somebody new. Who had left is back (`reactivated`).
+//! - A dry run is a read-only transaction: the database itself refuses to write.
+//! - A file of unknown encoding is UTF-8 if it can be, otherwise Windows-1252. Line breaks inside a cell become
+//!   spaces; other control characters reject the row. Texts are kept as they are written: a name that begins like a
+//!   formula is protected where it is exported, not where it is kept.
+
+pub mod api;
+pub mod error;
+pub mod events;
+pub mod import;
+pub mod model;
+pub mod service;
+pub mod store;
+
+pub use api::EmployeesApi;

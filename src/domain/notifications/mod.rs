@@ -1,1 +1,16 @@
-//! notifications
+//! Telling people what happened: today by mail.
+//!
+//! The floors below say what happened and know no mail. [`reactions`] hears them through the queue and enqueues one
+//! mail for each reader; [`jobs`] builds each when it is sent, so that what has changed meanwhile is not told.
+
+pub mod jobs;
+pub mod reactions;
+
+use crate::platform::jobs::Registry;
+
+/// The handlers of this module.
+pub fn jobs(registry: &mut Registry) {
+    registry.on(reactions::on_booked);
+    registry.on(reactions::on_cancelled);
+    registry.on(jobs::send_appointment_mail);
+}

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
+use crate::platform::FieldErrors;
+
 /// Opening hours of one weekday, in minutes since local midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Rule {
@@ -53,6 +55,12 @@ pub fn windows(rules: &[Rule], zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>)
 }
 
 impl Rule {
+    fn overlaps(&self, other: &Self) -> bool {
+        self.weekday == other.weekday
+            && self.starts_minute < other.ends_minute
+            && other.starts_minute < self.ends_minute
+    }
+
     /// The hours of a day, if it is the right weekday and they exist at all.
     fn on(&self, day: NaiveDate, zone: Tz) -> Option<Window> {
         if i64::from(self.weekday) != i64::from(day.weekday().number_from_monday()) {
@@ -62,6 +70,17 @@ impl Rule {
         let start = instant(midnight + TimeDelta::minutes(self.starts_minute.into()), zone)?;
         let end = instant(midnight + TimeDelta::minutes(self.ends_minute.into()), zone)?;
         (start < end).then_some(Window { start, end })
+    }
+}
+
+/// Notes rules that end before they begin, and rules that overlap an earlier one. Rules may touch.
+pub fn check(rules: &[Rule], faults: &mut FieldErrors) {
+    for (index, rule) in rules.iter().enumerate() {
+        if rule.ends_minute <= rule.starts_minute {
+            faults.add(format!("/rules/{index}/endsAt"), "ends_before_start");
+        } else if rules.iter().take(index).any(|other| rule.overlaps(other)) {
+            faults.add(format!("/rules/{index}"), "hours_overlap");
+        }
     }
 }
 
@@ -192,6 +211,25 @@ mod tests {
         assert_eq!(around(&nights, Paris, "2026-10-25"), [pair("24T18:00", "25T05:00")]);
         let lunch = [rule(3, (9, 0), (12, 0)), rule(3, (13, 0), (17, 0))];
         assert_eq!(around(&lunch, Paris, "2026-01-07"), [pair("07T08:00", "07T11:00"), pair("07T12:00", "07T16:00")]);
+    }
+
+    #[test]
+    fn hours_may_touch_but_not_overlap_nor_end_before_they_begin() {
+        let rules = [
+            rule(1, (9, 0), (12, 0)),
+            rule(1, (12, 0), (14, 0)),
+            rule(2, (9, 0), (14, 0)),
+            rule(1, (13, 59), (15, 0)),
+            rule(3, (9, 0), (9, 0)),
+            rule(3, (8, 0), (10, 0)),
+            rule(3, (8, 0), (10, 0)),
+        ];
+        let mut faults = FieldErrors::new();
+        check(&rules, &mut faults);
+        let found: Vec<_> = faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect();
+        let expected =
+            [("/rules/3", "hours_overlap"), ("/rules/4/endsAt", "ends_before_start"), ("/rules/6", "hours_overlap")];
+        assert_eq!(found, expected.map(|(pointer, code)| (pointer.to_owned(), code)));
     }
 
     #[test]

@@ -4,10 +4,15 @@
 //! [`booking_terms`], [`weekly_rules`] and [`windows`]: what a booking must keep to, and the times in which
 //! sessions may lie.
 
+pub mod api;
+pub mod codes;
+pub mod error;
 pub mod hours;
 pub mod model;
+pub mod service;
 pub mod store;
 
+pub use api::PractitionersApi;
 pub use hours::{Rule, Window, windows};
 pub use model::{BookingTerms, Mode, Specialty, Status};
 pub use store::{find_booking_terms as booking_terms, list_rules as weekly_rules};

@@ -2,11 +2,14 @@
 
 use std::str::FromStr;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
+use super::codes;
+use crate::domain::identity::model::check_time_zone;
+use crate::platform::FieldErrors;
 use crate::platform::ids::PractitionerId;
 
 /// Declares an enum that is the same word in the interface and in the database.
@@ -88,4 +91,141 @@ pub struct BookingTerms {
     /// The first one: what a consultation is counted under.
     pub specialty: Specialty,
     pub status: Status,
+}
+
+/// An amount of money in the currency's smallest unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    pub amount: i32,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// A practitioner, as the caller may see them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Practitioner {
+    pub id: PractitionerId,
+    pub display_name: String,
+    /// The first one is what their consultations are counted under.
+    pub specialties: Vec<Specialty>,
+    /// ISO 639-1.
+    pub languages: Vec<String>,
+    pub modes: Vec<Mode>,
+    pub bio_fr: String,
+    pub bio_en: String,
+    pub time_zone: String,
+    /// Minutes.
+    pub session_lengths: Vec<i32>,
+    pub buffer_before_minutes: i32,
+    pub buffer_after_minutes: i32,
+    pub min_notice_minutes: i32,
+    pub horizon_days: i32,
+    pub status: Status,
+    /// What only the practitioner and the platform see.
+    pub private: Option<Private>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Private {
+    pub email: String,
+    pub rpps: Option<String>,
+    pub adeli: Option<String>,
+    pub hourly_rate: Money,
+}
+
+impl Practitioner {
+    /// Notes every fault that a schema does not find; puts the texts into the form in which they are kept.
+    pub fn check(&mut self, faults: &mut FieldErrors) {
+        self.display_name = self.display_name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let readable = !self.display_name.is_empty() && !self.display_name.chars().any(char::is_control);
+        faults.check(readable, "/displayName", "text");
+        for (index, language) in self.languages.iter().enumerate() {
+            faults.check(codes::is_language(language), format!("/languages/{index}"), "language");
+        }
+        check_time_zone(&self.time_zone, "/timeZone", faults);
+        for (index, minutes) in self.session_lengths.iter().enumerate() {
+            faults.check((15..=240).contains(minutes), format!("/sessionLengths/{index}"), "session_length");
+        }
+        let Some(private) = &self.private else { return };
+        faults.check(private.rpps.as_deref().is_none_or(codes::is_rpps), "/rpps", "rpps");
+        faults.check(private.adeli.as_deref().is_none_or(codes::is_adeli), "/adeli", "adeli");
+        faults.check(codes::is_currency(&private.hourly_rate.currency), "/hourlyRate/currency", "currency");
+    }
+}
+
+/// What to change; what is absent stays.
+#[derive(Debug, Default)]
+pub struct Change {
+    pub display_name: Option<String>,
+    pub specialties: Option<Vec<Specialty>>,
+    pub languages: Option<Vec<String>>,
+    pub modes: Option<Vec<Mode>>,
+    pub bio_fr: Option<String>,
+    pub bio_en: Option<String>,
+    pub time_zone: Option<String>,
+    pub session_lengths: Option<Vec<i32>>,
+    pub buffer_before_minutes: Option<i32>,
+    pub buffer_after_minutes: Option<i32>,
+    pub min_notice_minutes: Option<i32>,
+    pub horizon_days: Option<i32>,
+    pub rpps: Option<String>,
+    pub adeli: Option<String>,
+    pub hourly_rate: Option<Money>,
+}
+
+impl Change {
+    /// Notes what only the platform may set.
+    pub fn refuse_platform_fields(&self, faults: &mut FieldErrors) {
+        faults.check(self.rpps.is_none(), "/rpps", "platform_only");
+        faults.check(self.adeli.is_none(), "/adeli", "platform_only");
+        faults.check(self.hourly_rate.is_none(), "/hourlyRate", "platform_only");
+    }
+
+    pub fn apply(self, to: &mut Practitioner) {
+        fn set<T>(field: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *field = value;
+            }
+        }
+        set(&mut to.display_name, self.display_name);
+        set(&mut to.specialties, self.specialties);
+        set(&mut to.languages, self.languages);
+        set(&mut to.modes, self.modes);
+        set(&mut to.bio_fr, self.bio_fr);
+        set(&mut to.bio_en, self.bio_en);
+        set(&mut to.time_zone, self.time_zone);
+        set(&mut to.session_lengths, self.session_lengths);
+        set(&mut to.buffer_before_minutes, self.buffer_before_minutes);
+        set(&mut to.buffer_after_minutes, self.buffer_after_minutes);
+        set(&mut to.min_notice_minutes, self.min_notice_minutes);
+        set(&mut to.horizon_days, self.horizon_days);
+        if let Some(private) = &mut to.private {
+            private.rpps = self.rpps.or(private.rpps.take());
+            private.adeli = self.adeli.or(private.adeli.take());
+            set(&mut private.hourly_rate, self.hourly_rate);
+        }
+    }
+}
+
+/// One line of the list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub id: PractitionerId,
+    pub display_name: String,
+    pub specialties: Vec<Specialty>,
+    pub languages: Vec<String>,
+    pub modes: Vec<Mode>,
+}
+
+/// What a list is narrowed by.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub specialty: Option<Specialty>,
+    pub language: Option<String>,
+    pub mode: Option<Mode>,
+    /// Each of these must occur in the name.
+    pub words: Vec<String>,
+    /// Only those whom the caller's company's employees may choose from.
+    pub network_only: bool,
 }

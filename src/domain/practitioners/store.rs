@@ -2,11 +2,15 @@
 
 use std::str::FromStr;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
+use super::error::Error;
 use super::hours::Rule;
-use super::model::BookingTerms;
-use crate::platform::ids::PractitionerId;
+use super::model::{BookingTerms, Filter, Listed, Mode, Money, Practitioner, Private, Specialty};
+use crate::platform::db::{OrConstraint, broken_constraint};
+use crate::platform::ids::{PractitionerId, UserId};
+use crate::platform::locale::Locale;
 use crate::platform::{Problem, Result, Tx};
 
 #[derive(sqlx::FromRow)]
@@ -62,6 +66,301 @@ pub async fn list_rules(tx: &mut Tx, id: PractitionerId) -> Result<Vec<Rule>> {
     .bind(id)
     .fetch_all(tx.conn())
     .await?)
+}
+
+/// Replaces the weekly hours. The row of the practitioner must be locked.
+pub async fn replace_rules(tx: &mut Tx, id: PractitionerId, rules: &[Rule], ids: &[Uuid]) -> Result<()> {
+    sqlx::query("DELETE FROM app.availability_rules WHERE practitioner_id = $1").bind(id).execute(tx.conn()).await?;
+    sqlx::query(
+        "INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
+         SELECT new.id, $1, new.weekday, new.starts_minute, new.ends_minute
+         FROM unnest($2::uuid[], $3::smallint[], $4::int[], $5::int[]) AS new (id, weekday, starts_minute, ends_minute)",
+    )
+    .bind(id)
+    .bind(ids)
+    .bind(rules.iter().map(|rule| rule.weekday).collect::<Vec<_>>())
+    .bind(rules.iter().map(|rule| rule.starts_minute).collect::<Vec<_>>())
+    .bind(rules.iter().map(|rule| rule.ends_minute).collect::<Vec<_>>())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The zone in which the hours are meant, and the version of both.
+pub async fn find_zone(tx: &mut Tx, id: PractitionerId) -> Result<Option<(String, DateTime<Utc>)>> {
+    Ok(sqlx::query_as("SELECT time_zone, updated_at FROM app.practitioners WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx.conn())
+        .await?)
+}
+
+/// As [`find_zone`], and keeps everybody else from changing it.
+pub async fn lock_zone(tx: &mut Tx, id: PractitionerId) -> Result<Option<(String, DateTime<Utc>)>> {
+    Ok(sqlx::query_as("SELECT time_zone, updated_at FROM app.practitioners WHERE id = $1 FOR UPDATE")
+        .bind(id)
+        .fetch_optional(tx.conn())
+        .await?)
+}
+
+/// Gives the practitioner a new version: their hours have changed.
+pub async fn touch(tx: &mut Tx, id: PractitionerId) -> Result<DateTime<Utc>> {
+    let sql = "UPDATE app.practitioners SET time_zone = time_zone WHERE id = $1 RETURNING updated_at";
+    Ok(sqlx::query_scalar(sql).bind(id).fetch_one(tx.conn()).await?)
+}
+
+/// Adds the account that waits for its owner.
+pub async fn insert_account(tx: &mut Tx, id: UserId, email: &str, it: &Practitioner, locale: Locale) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO app.users (id, email, role, display_name, locale, time_zone, status)
+         VALUES ($1, $2, 'practitioner', $3, $4, $5, 'invited')",
+    )
+    .bind(id)
+    .bind(email)
+    .bind(&it.display_name)
+    .bind(locale)
+    .bind(&it.time_zone)
+    .execute(tx.conn())
+    .await
+    .or_constraint("users_email_key", Error::AddressUnavailable)?;
+    Ok(())
+}
+
+pub async fn insert(tx: &mut Tx, it: &Practitioner, private: &Private) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO app.practitioners (id, display_name, bio_fr, bio_en, languages, modes, rpps, adeli, time_zone,
+                session_lengths, buffer_before_minutes, buffer_after_minutes, min_notice_minutes, horizon_days,
+                hourly_rate_cents, currency)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    )
+    .bind(it.id)
+    .bind(&it.display_name)
+    .bind(&it.bio_fr)
+    .bind(&it.bio_en)
+    .bind(&it.languages)
+    .bind(it.modes.iter().map(|mode| mode.as_str()).collect::<Vec<_>>())
+    .bind(&private.rpps)
+    .bind(&private.adeli)
+    .bind(&it.time_zone)
+    .bind(&it.session_lengths)
+    .bind(it.buffer_before_minutes)
+    .bind(it.buffer_after_minutes)
+    .bind(it.min_notice_minutes)
+    .bind(it.horizon_days)
+    .bind(private.hourly_rate.amount)
+    .bind(&private.hourly_rate.currency)
+    .execute(tx.conn())
+    .await
+    .map_err(taken)?;
+    insert_specialties(tx, it).await
+}
+
+/// Saves what a practitioner may change of themselves.
+pub async fn save(tx: &mut Tx, it: &Practitioner) -> Result<()> {
+    sqlx::query(
+        "UPDATE app.practitioners
+         SET display_name = $2, bio_fr = $3, bio_en = $4, languages = $5, modes = $6, time_zone = $7,
+             session_lengths = $8, buffer_before_minutes = $9, buffer_after_minutes = $10, min_notice_minutes = $11,
+             horizon_days = $12
+         WHERE id = $1",
+    )
+    .bind(it.id)
+    .bind(&it.display_name)
+    .bind(&it.bio_fr)
+    .bind(&it.bio_en)
+    .bind(&it.languages)
+    .bind(it.modes.iter().map(|mode| mode.as_str()).collect::<Vec<_>>())
+    .bind(&it.time_zone)
+    .bind(&it.session_lengths)
+    .bind(it.buffer_before_minutes)
+    .bind(it.buffer_after_minutes)
+    .bind(it.min_notice_minutes)
+    .bind(it.horizon_days)
+    .execute(tx.conn())
+    .await?;
+    sqlx::query("DELETE FROM app.practitioner_specialties WHERE practitioner_id = $1")
+        .bind(it.id)
+        .execute(tx.conn())
+        .await?;
+    insert_specialties(tx, it).await
+}
+
+/// Saves what only the platform may change.
+pub async fn save_private(tx: &mut Tx, id: PractitionerId, private: &Private) -> Result<()> {
+    sqlx::query(
+        "UPDATE app.practitioners SET rpps = $2, adeli = $3, hourly_rate_cents = $4, currency = $5 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(&private.rpps)
+    .bind(&private.adeli)
+    .bind(private.hourly_rate.amount)
+    .bind(&private.hourly_rate.currency)
+    .execute(tx.conn())
+    .await
+    .map_err(taken)?;
+    Ok(())
+}
+
+/// A number of a register belongs to one person.
+fn taken(error: sqlx::Error) -> Problem {
+    match broken_constraint(&error) {
+        Some("practitioners_rpps_key") => Error::RppsTaken.into(),
+        Some("practitioners_adeli_key") => Error::AdeliTaken.into(),
+        _ => error.into(),
+    }
+}
+
+async fn insert_specialties(tx: &mut Tx, it: &Practitioner) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO app.practitioner_specialties (practitioner_id, specialty, rank)
+         SELECT $1, specialty, rank FROM unnest($2::text[]) WITH ORDINALITY AS new (specialty, rank)",
+    )
+    .bind(it.id)
+    .bind(it.specialties.iter().map(|specialty| specialty.as_str()).collect::<Vec<_>>())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: PractitionerId,
+    display_name: String,
+    specialties: Vec<String>,
+    languages: Vec<String>,
+    modes: Vec<String>,
+    bio_fr: String,
+    bio_en: String,
+    time_zone: String,
+    session_lengths: Vec<i32>,
+    buffer_before_minutes: i32,
+    buffer_after_minutes: i32,
+    min_notice_minutes: i32,
+    horizon_days: i32,
+    status: String,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(sqlx::FromRow)]
+struct PrivateRow {
+    email: String,
+    rpps: Option<String>,
+    adeli: Option<String>,
+    hourly_rate_cents: i32,
+    currency: String,
+}
+
+/// A practitioner whom the caller may see, without what is private.
+pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner>> {
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT p.id, p.display_name, p.languages, p.modes, p.bio_fr, p.bio_en, p.time_zone, p.session_lengths,
+                p.buffer_before_minutes, p.buffer_after_minutes, p.min_notice_minutes, p.horizon_days, p.status,
+                p.updated_at,
+                ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
+                      ORDER BY s.rank, s.specialty) AS specialties
+         FROM app.practitioners p WHERE p.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(|row| {
+        Ok(Practitioner {
+            id: row.id,
+            display_name: row.display_name,
+            specialties: read_all(&row.specialties)?,
+            languages: row.languages,
+            modes: read_all(&row.modes)?,
+            bio_fr: row.bio_fr,
+            bio_en: row.bio_en,
+            time_zone: row.time_zone,
+            session_lengths: row.session_lengths,
+            buffer_before_minutes: row.buffer_before_minutes,
+            buffer_after_minutes: row.buffer_after_minutes,
+            min_notice_minutes: row.min_notice_minutes,
+            horizon_days: row.horizon_days,
+            status: read(&row.status)?,
+            private: None,
+            updated_at: row.updated_at,
+        })
+    })
+    .transpose()
+}
+
+/// What only the practitioner and the platform may read: others have no grant.
+pub async fn find_private(tx: &mut Tx, id: PractitionerId) -> Result<Option<Private>> {
+    let row: Option<PrivateRow> = sqlx::query_as(
+        "SELECT u.email, p.rpps, p.adeli, p.hourly_rate_cents, p.currency
+         FROM app.practitioners p JOIN app.users u ON u.id = p.id WHERE p.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| Private {
+        email: row.email,
+        rpps: row.rpps,
+        adeli: row.adeli,
+        hourly_rate: Money { amount: row.hourly_rate_cents, currency: row.currency },
+    }))
+}
+
+#[derive(sqlx::FromRow)]
+struct ListedRow {
+    id: PractitionerId,
+    display_name: String,
+    specialties: Vec<String>,
+    languages: Vec<String>,
+    modes: Vec<String>,
+}
+
+/// Practitioners by name, which is also the order of the index that the page walks along.
+pub async fn list(
+    tx: &mut Tx,
+    filter: &Filter,
+    after: Option<&(String, PractitionerId)>,
+    limit: i64,
+) -> Result<Vec<Listed>> {
+    let rows: Vec<ListedRow> = sqlx::query_as(
+        "SELECT p.id, p.display_name, p.languages, p.modes,
+                ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
+                      ORDER BY s.rank, s.specialty) AS specialties
+         FROM app.practitioners p
+         WHERE p.status = 'active'
+           AND ($1::text IS NULL OR (p.display_name, p.id) > ($1, $2::uuid))
+           AND ($3::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
+                                            WHERE s.practitioner_id = p.id AND s.specialty = $3))
+           AND ($4::text IS NULL OR $4 = ANY (p.languages))
+           AND ($5::text IS NULL OR $5 = ANY (p.modes))
+           AND p.display_name ILIKE ALL ($6::text[])
+           AND (NOT $7 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
+                OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
+                                     WHERE n.company_id = app.company_id())))
+         ORDER BY p.display_name, p.id LIMIT $8",
+    )
+    .bind(after.map(|(name, _)| name))
+    .bind(after.map(|(_, id)| id))
+    .bind(filter.specialty.map(Specialty::as_str))
+    .bind(&filter.language)
+    .bind(filter.mode.map(Mode::as_str))
+    .bind(filter.words.iter().map(|word| format!("%{}%", escape_like(word))).collect::<Vec<_>>())
+    .bind(filter.network_only)
+    .bind(limit)
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Listed {
+                id: row.id,
+                display_name: row.display_name,
+                specialties: read_all(&row.specialties)?,
+                languages: row.languages,
+                modes: read_all(&row.modes)?,
+            })
+        })
+        .collect()
+}
+
+/// A text that LIKE takes literally.
+fn escape_like(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
 /// Reads a word of the database; one that is not known is a fault of ours.

@@ -68,6 +68,8 @@ permissions! {
     CancelConsultation: [Employee, Practitioner],
     /// Start and end.
     RunConsultation: [Practitioner],
+    /// A consultation as a file for one’s own calendar.
+    TakeCalendarFile: [Employee, Practitioner],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
     /// Ask for exports and fetch one's own.

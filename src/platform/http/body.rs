@@ -84,7 +84,7 @@ fn refuse_nul(value: &Value, pointer: &mut String, faults: &mut FieldErrors) {
         Value::String(text) if text.contains('\0') => faults.add(pointer.clone(), "nul_character"),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{index}"));
+                pointer.push_str(&child("", &index.to_string()));
                 refuse_nul(item, pointer, faults);
                 pointer.truncate(end);
             }

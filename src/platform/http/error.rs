@@ -84,6 +84,7 @@ fn unnamed(path: &str) -> String {
 }
 
 /// The problem that an error is. An error that is a finished answer comes back as that.
+#[allow(clippy::result_large_err)] // both are answers; neither is rarer
 pub fn problem_of(error: poem::Error, catalogue: &Catalogue) -> Result<Problem, Response> {
     if error.is_from_response() {
         return Err(error.into_response());
@@ -205,11 +206,9 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
         }
         if let Some(refusal) = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error) {
             let code = refusal.code().unwrap_or_default();
-            text.push_str(&format!(
-                "database error {code}, constraint {:?}, table {:?}",
-                refusal.constraint(),
-                refusal.table()
-            ));
+            let names = [&code, refusal.constraint().unwrap_or("-"), refusal.table().unwrap_or("-")];
+            text.push_str("database error, constraint, table: ");
+            text.push_str(&names.join(", "));
             // class 22 is bad data, 23 broken constraints: those messages quote what was sent
             if !code.starts_with("22") && !code.starts_with("23") {
                 text.push_str(", ");
@@ -282,7 +281,7 @@ mod tests {
         for code in codes {
             let problem = Problem::from(Error::Invalid).at("/a", code);
             let words = Locale::ALL.map(|locale| problem.to_json(locale, "r")["errors"][0]["detail"].to_string());
-            assert!(words.iter().all(|words| !words.contains("field.")), "{code}");
+            assert!(words.iter().all(|words| !words.starts_with("\"field.")), "{code}");
             assert_ne!(words[0], words[1], "{code}");
         }
     }

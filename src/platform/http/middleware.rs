@@ -54,15 +54,7 @@ where
     R: IntoEndpoint,
     R::Endpoint: 'static,
 {
-    let origins = platform.config.cors_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
-    Edge {
-        inner: routes.into_endpoint(),
-        origins: origins.collect(),
-        headers: security_headers(platform.config.is_production()),
-        catalogue: Catalogue::new(operations),
-        platform,
-        patience: PATIENCE,
-    }
+    Edge::new(routes.into_endpoint(), platform, operations)
 }
 
 struct Edge<E> {
@@ -137,6 +129,18 @@ impl<E: Endpoint> Endpoint for Edge<E> {
 }
 
 impl<E: Endpoint> Edge<E> {
+    fn new(inner: E, platform: Arc<Platform>, operations: &[Operation]) -> Self {
+        let origins = platform.config.cors_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
+        Self {
+            inner,
+            origins: origins.collect(),
+            headers: security_headers(platform.config.is_production()),
+            catalogue: Catalogue::new(operations),
+            platform,
+            patience: PATIENCE,
+        }
+    }
+
     fn identify(&self, request: &Request) -> RequestInfo {
         let headers = request.headers();
         let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_well_formed(id));
@@ -292,3 +296,6 @@ fn operation_of(id: Option<&OperationId>, pattern: Option<&PathPattern>) -> Aske
         (None, None) => Asked::Nothing,
     }
 }
+
+#[cfg(test)]
+mod tests;

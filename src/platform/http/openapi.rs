@@ -296,10 +296,14 @@ fn complete_operation(operation: &mut Map<String, Value>, path: &str, method: &s
     ];
     let Some(Value::Object(responses)) = operation.get_mut("responses") else { return };
     for (status, answer) in responses.iter_mut() {
-        if answer["description"].as_str().is_none_or(str::is_empty) {
-            answer["description"] = if status == "204" { "Done; there is nothing to tell." } else { "Done." }.into();
+        let Value::Object(answer) = answer else { continue };
+        if answer.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
+            let words = if status == "204" { "Done; there is nothing to tell." } else { "Done." };
+            answer.insert("description".into(), words.into());
         }
-        answer["headers"]["X-Request-Id"] = json!({ "$ref": "#/components/headers/X-Request-Id" });
+        if let Value::Object(headers) = answer.entry("headers").or_insert_with(|| json!({})) {
+            headers.insert("X-Request-Id".into(), json!({ "$ref": "#/components/headers/X-Request-Id" }));
+        }
     }
     for (status, name, applies) in applying {
         if applies && !responses.contains_key(status) {
@@ -311,8 +315,8 @@ fn complete_operation(operation: &mut Map<String, Value>, path: &str, method: &s
 
 /// The permission that the extractor hid in the name of its security scheme.
 fn permission_of(operation: &Map<String, Value>) -> Option<Permission> {
-    let schemes = operation.get("security")?.as_array()?.iter().filter_map(Value::as_object).flatten();
-    let name = schemes.filter_map(|(scheme, _)| scheme.strip_prefix("bearer#")).next()?;
+    let mut schemes = operation.get("security")?.as_array()?.iter().filter_map(Value::as_object).flatten();
+    let name = schemes.find_map(|(scheme, _)| scheme.strip_prefix("bearer#"))?;
     Permission::ALL.iter().copied().find(|permission| permission.name() == name)
 }
 
@@ -453,10 +457,11 @@ fn shared_responses() -> Value {
     ];
     let mut responses = Map::new();
     for (name, description, has_retry_after) in answers {
-        let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
-        if has_retry_after {
-            headers["Retry-After"] = json!({ "$ref": "#/components/headers/Retry-After" });
-        }
+        let names: &[&str] = if has_retry_after { &["X-Request-Id", "Retry-After"] } else { &["X-Request-Id"] };
+        let headers: Map<String, Value> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") })))
+            .collect();
         responses.insert(
             name.into(),
             json!({

@@ -56,7 +56,7 @@ pub fn to_json_schema(value: &mut Value) {
             let is_required = |name: &str| required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
             if let Some(Value::Object(properties)) = schema.get_mut("properties") {
                 for (_, property) in properties.iter_mut().filter(|(name, _)| !is_required(name)) {
-                    *property = or_null(property.take());
+                    *property = or_null(property);
                 }
             }
         }
@@ -64,7 +64,7 @@ pub fn to_json_schema(value: &mut Value) {
             && nullable
         {
             let inner = Value::Object(std::mem::take(schema));
-            if let Value::Object(wrapped) = or_null(inner) {
+            if let Value::Object(wrapped) = or_null(&inner) {
                 *schema = wrapped;
             }
         }
@@ -72,7 +72,7 @@ pub fn to_json_schema(value: &mut Value) {
 }
 
 /// `if … else` rather than `anyOf`, so that faults are reported where they are.
-fn or_null(schema: Value) -> Value {
+fn or_null(schema: &Value) -> Value {
     json!({ "if": { "type": "null" }, "else": schema })
 }
 

@@ -16,8 +16,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 pub use admin::{DeadJob, QueueCounts, counts, dead_jobs, discard, retry};
@@ -88,30 +86,6 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const QUEUE: Queue;
     const MAX_ATTEMPTS: i32 = Self::QUEUE.max_attempts();
 }
-
-/// Makes or upgrades the queue's tables, and hands them to the owner of all tables, whose migrations and
-/// policies come next. To be run as the user of `DATABASE_URL`, after `policies/roles.sql`.
-pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
-    apalis_postgres::PostgresStorage::<()>::migrations().run(pool).await?;
-    sqlx::raw_sql(AssertSqlSafe(HAND_OVER)).execute(pool).await?;
-    Ok(())
-}
-
-const HAND_OVER: &str = "
-    DO $$
-    DECLARE
-        it record;
-    BEGIN
-        ALTER SCHEMA apalis OWNER TO huntzen_owner;
-        FOR it IN SELECT c.oid::regclass AS name FROM pg_class c
-                  WHERE c.relnamespace = 'apalis'::regnamespace AND c.relkind = 'r' LOOP
-            EXECUTE format('ALTER TABLE %s OWNER TO huntzen_owner', it.name);
-        END LOOP;
-        FOR it IN SELECT p.oid::regprocedure AS name FROM pg_proc p WHERE p.pronamespace = 'apalis'::regnamespace LOOP
-            EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_owner', it.name);
-        END LOOP;
-    END
-    $$";
 
 impl Tx {
     /// Enqueues a job that becomes visible with the commit. With a key, a second job of the same key is not made.

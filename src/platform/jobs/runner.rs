@@ -32,7 +32,7 @@ impl Permanent {
     }
 
     fn is_source_of(problem: &Problem) -> bool {
-        problem.source_error().is_some_and(|source| source.is::<Self>())
+        problem.source_error().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
 

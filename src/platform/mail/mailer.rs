@@ -1,5 +1,6 @@
 //! Composing a message, and handing it to the mail server, or in development to a folder.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +30,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(25);
 /// The mail settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MailerError {
-    #[error("SMTP_URL is neither smtp://, smtps:// nor file:///")]
+    #[error("SMTP_URL is neither smtp:// nor smtps://, nor file:/// in development")]
     Url,
     #[error("SMTP_URL: tls is one of required, opportunistic, none")]
     TlsMode,
@@ -63,7 +64,7 @@ impl Mailer {
         let url = Url::parse(config.smtp_url.expose_secret()).map_err(|_| MailerError::Url)?;
         let transport = match url.scheme() {
             "smtp" | "smtps" => Transport::Smtp(smtp(&url)?),
-            "file" => {
+            "file" if !config.is_production() => {
                 let folder = url.to_file_path().map_err(|()| MailerError::Url)?;
                 std::fs::create_dir_all(&folder).map_err(MailerError::Folder)?;
                 Transport::Folder(folder)
@@ -106,7 +107,9 @@ impl Mailer {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => {
                     let status = error.status().map(u16::from);
-                    tracing::warn!(status, timeout = error.is_timeout(), "the mail server did not take a mail");
+                    // without a status nobody but this machine has spoken
+                    let local = status.is_none().then(|| format!("{error:?}"));
+                    tracing::warn!(status, error = local, "the mail server did not take a mail");
                     if status.is_some_and(is_about_the_letter) {
                         Err(Permanent::because(Error::Refused))
                     } else {
@@ -183,15 +186,11 @@ async fn write_atomically(folder: &Path, name: &str, bytes: &[u8]) -> std::io::R
 /// Without `?tls=`, TLS is required, except to this machine itself.
 fn smtp(url: &Url) -> Result<AsyncSmtpTransport<Tokio1Executor>, MailerError> {
     let host = url.host().ok_or(MailerError::Url)?;
-    let is_here = match &host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
-    };
     let name = match host {
         Host::Ipv6(ip) => ip.to_string(),
         other => other.to_string(),
     };
+    let is_here = is_this_machine(&name);
     let mode = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
     let (tls, port) = if url.scheme() == "smtps" {
         (Tls::Wrapper(TlsParameters::new(name.clone()).map_err(MailerError::Tls)?), 465)
@@ -217,6 +216,10 @@ fn smtp(url: &Url) -> Result<AsyncSmtpTransport<Tokio1Executor>, MailerError> {
             builder.credentials(Credentials::new(decode(url.username()), decode(url.password().unwrap_or_default())));
     }
     Ok(builder.build())
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// A part of a URL as it was meant: the parser leaves `%40` as it is.
@@ -331,6 +334,8 @@ mod tests {
         assert!(open("smtp://127.0.0.1:2525").is_ok());
         assert!(open("smtp://user:p%40ss@mail.example?tls=opportunistic").is_ok());
         assert!(matches!(open("smtp://mail.example?tls=perhaps"), Err(MailerError::TlsMode)));
+        assert!(["localhost", "127.0.0.1", "::1"].into_iter().all(is_this_machine));
+        assert!(!["mail.example", "10.0.0.1", "localhost.example"].into_iter().any(is_this_machine));
         assert_eq!(percent_decoded("p%40s+s%25"), "p@s+s%");
     }
 }

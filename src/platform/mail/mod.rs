@@ -3,6 +3,17 @@
 //! A mail is a job: enqueued with the change that it tells of, built when it is sent, so that a mail about
 //! something that has changed meanwhile stays silent. [`deliver`] sends it once for each key. Subjects,
 //! bodies and calendar entries are neutral: work mailboxes and calendars are read by others.
+//!
+//! What each template is given, beside `name` (the reader's); times are RFC 3339, zones IANA names:
+//!
+//! | template | context |
+//! |---|---|
+//! | `invitation` | `organisation` (or null: the platform), `link`, `expires_at`, `time_zone` |
+//! | `appointment_booked_employee` | `starts_at`, `time_zone`, `minutes`, `mode` (`video`, `audio`, `chat`), `link` |
+//! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
+//! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
+//! | `export_ready` | `link`, `expires_at`, `time_zone` |
+//! | `password_changed` | `changed_at`, `time_zone` |
 
 pub mod ics;
 mod mailbox;

@@ -127,7 +127,7 @@ mod tests {
     fn every_template_renders_in_both_languages_and_stays_neutral() {
         let templates = Templates::load("https://care.example/").unwrap();
         let samples = samples();
-        for (file, _) in FILES.iter().filter(|(file, _)| file.ends_with(".txt")) {
+        for (file, _) in FILES.iter().filter(|(file, _)| file.contains(".en.txt")) {
             let name = file.split('.').next().unwrap();
             assert!(samples.iter().any(|(sampled, _)| *sampled == name), "no sample of {name}");
         }

@@ -289,12 +289,12 @@ impl CompaniesApi {
     /// Remove a member
     ///
     /// Ends their sessions at once; they cannot log in any more. The last admin cannot be removed.
-    #[oai(path = "/companies/:id/members/:user_id", method = "delete", operation_id = "removeCompanyMember")]
+    #[oai(path = "/companies/:id/members/:userId", method = "delete", operation_id = "removeCompanyMember")]
     async fn remove(
         &self,
         cx: Authorized<perm::ManageMembers>,
         id: Path<CompanyId>,
-        #[oai(name = "user_id")] user_id: Path<UserId>,
+        #[oai(name = "userId")] user_id: Path<UserId>,
     ) -> Result<MemberRemoved> {
         members::remove(&cx, id.0, user_id.0).await?;
         Ok(MemberRemoved::Removed)

@@ -1,0 +1,29 @@
+# `make help` lists what can be made. CARGO=… and ARGS=… are passed on.
+CARGO ?= cargo
+ARGS ?=
+# Node.js of tools/install, and cargo of a fresh rustup
+export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint
+
+help: ## List the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## Install what is missing, then start the program with its own database and demonstration data
+	@tools/install database
+	$(CARGO) run -- $(ARGS)
+
+test: ## Install what is missing, then run every test
+	@tools/install database tools
+	$(CARGO) test $(ARGS)
+
+bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
+	@tools/install database
+	$(CARGO) bench $(ARGS)
+
+lint: ## Formatting, clippy, and cargo-deny where it is installed
+	@tools/install lint
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: skipped"; fi

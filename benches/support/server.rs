@@ -1,0 +1,105 @@
+//! The program under measurement: a process of its own, set as in production.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use huntzen::platform::crypto::entropy::Entropy;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::database::Database;
+use super::measure::Usage;
+use crate::Outcome;
+
+/// The default of DEMO_PASSWORD, which the database was filled with.
+const PASSWORD: &str = "demo-huntzen-2026";
+
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    client: reqwest::Client,
+}
+
+impl Server {
+    pub async fn start(program: &Path, database: &Database) -> Outcome<Self> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let random = || STANDARD.encode(Entropy::system().bytes::<32>());
+        let key = Ed25519KeyPair::generate()?;
+        let pkcs8 = AsDer::<Pkcs8V1Der>::as_der(&key)?;
+        let files = std::path::absolute(".huntzen/bench/files")?;
+        std::fs::create_dir_all(&files)?;
+        let log = std::fs::File::create(".huntzen/bench/server.log")?;
+        let child = Command::new(program)
+            .arg("serve")
+            .envs(database.settings())
+            .env("APP_ENV", "production")
+            .env("LISTEN_ADDR", address.to_string())
+            .env("PUBLIC_URL", "https://bench.huntzen.test")
+            .env("MASTER_KEYS", format!("bench:{}", random()))
+            .env("JWT_KEYS", format!("bench:{}", STANDARD.encode(pkcs8.as_ref())))
+            .env("SMTP_URL", "smtp://127.0.0.1:9")
+            .env("MAIL_FROM", "Bench <no-reply@bench.test>")
+            .env("STORAGE_URL", format!("file:{}", files.display()))
+            // one address and few people make all the requests
+            .env("RATE_LIMIT_PER_IP", "1000000")
+            .env("RATE_LIMIT_PER_USER", "1000000")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let mut server = Self { child, address, client: reqwest::Client::new() };
+        let begun = Instant::now();
+        while !server.is_ready().await {
+            if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_secs(60) {
+                return Err("the server did not start; see .huntzen/bench/server.log".into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(server)
+    }
+
+    async fn is_ready(&self) -> bool {
+        let answer = self.client.get(format!("http://{}/health/live", self.address)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// An access token of the account with this address.
+    pub async fn log_in(&self, email: &str) -> Outcome<String> {
+        let answer = self
+            .client
+            .post(format!("http://{}/api/v1/auth/login", self.address))
+            .json(&json!({ "email": email, "password": PASSWORD }))
+            .send()
+            .await?;
+        let status = answer.status();
+        let body: Value = answer.json().await?;
+        let token = body.get("accessToken").and_then(Value::as_str);
+        Ok(token.ok_or_else(|| format!("{email} cannot log in: {status} {body}"))?.to_owned())
+    }
+
+    pub fn usage(&self) -> Outcome<Usage> {
+        Ok(Usage::of_process(self.child.id())?)
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub fn stop(mut self) -> Outcome {
+        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

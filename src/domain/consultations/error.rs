@@ -1,0 +1,29 @@
+//! Why a booking or a change of a consultation is refused.
+
+use crate::causes;
+
+causes! {
+    pub enum Error {
+        /// Somebody has it; the answer names the nearest free ones.
+        SlotTaken => (CONFLICT, "slot_taken"),
+        /// The employee has another consultation at that time.
+        AlreadyBookedThen => (CONFLICT, "already_booked_then"),
+        /// It never was on offer; the error says why.
+        NotOffered => (UNPROCESSABLE_ENTITY, "not_offered"),
+        /// The contract's sessions of this year are used up.
+        QuotaExhausted => (CONFLICT, "quota_exhausted"),
+        CompanySuspended => (FORBIDDEN, "company_suspended"),
+        /// The contract does not cover today, or the day of the session.
+        ContractEnded => (FORBIDDEN, "contract_ended"),
+        /// The person has left the company that pays.
+        NotCovered => (FORBIDDEN, "not_covered"),
+        /// Cancelling is over for the employee.
+        TooLate => (CONFLICT, "too_late"),
+        /// The consultation's state does not allow it.
+        IllegalTransition => (CONFLICT, "illegal_transition"),
+        /// A session can be started from ten minutes before its time.
+        NotOpenYet => (FORBIDDEN, "not_open_yet"),
+        /// Its time is over.
+        Closed => (GONE, "closed"),
+    }
+}

@@ -1,0 +1,123 @@
+//! Reading consultations, and what happens to them after the booking.
+
+use chrono::TimeDelta;
+
+pub use super::booking::{Booking, SlotList, SlotQuery, book, list_slots};
+use super::calendar;
+use super::events::{self, ConsultationCancelled};
+use super::model::{Consultation, DoneBy, Event, EventKind, Status};
+use super::store::{self, Listing};
+use crate::platform::auth::{Permission, Role};
+use crate::platform::ids::ConsultationId;
+use crate::platform::problem::Error as Refusal;
+use crate::platform::{Context, Problem, Result, Tx};
+
+pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
+    let mut tx = cx.read(Permission::ReadConsultations).await?;
+    store::list(&mut tx, cx.caller().role, by).await
+}
+
+pub async fn find(cx: &Context, id: ConsultationId) -> Result<Consultation> {
+    let mut tx = cx.read(Permission::ReadConsultations).await?;
+    find_seen(cx, &mut tx, id).await
+}
+
+async fn find_seen(cx: &Context, tx: &mut Tx, id: ConsultationId) -> Result<Consultation> {
+    store::find(tx, cx.caller().role, id).await?.ok_or_else(|| Refusal::NotFound.into())
+}
+
+pub async fn list_events(cx: &Context, id: ConsultationId) -> Result<Vec<Event>> {
+    let mut tx = cx.read(Permission::ReadConsultations).await?;
+    store::list_events(&mut tx, id).await?.ok_or_else(|| Refusal::NotFound.into())
+}
+
+/// The text of an `.ics` file for the caller's own calendar.
+pub async fn calendar(cx: &Context, id: ConsultationId) -> Result<String> {
+    let mut tx = cx.read(Permission::TakeCalendarFile).await?;
+    let it = store::find_own_appointment(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    Ok(calendar::entry(&cx.platform().config, &it, cx.now())?.ics)
+}
+
+/// A step in a consultation's life.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Cancel,
+    Start,
+    End,
+}
+
+/// Cancels. An employee can until the company's cancellation window before the start, a practitioner until the start.
+pub async fn cancel(cx: &Context, id: ConsultationId) -> Result<Consultation> {
+    take(cx, Permission::CancelConsultation, id, Step::Cancel).await
+}
+
+pub async fn start(cx: &Context, id: ConsultationId) -> Result<Consultation> {
+    take(cx, Permission::RunConsultation, id, Step::Start).await
+}
+
+pub async fn end(cx: &Context, id: ConsultationId) -> Result<Consultation> {
+    take(cx, Permission::RunConsultation, id, Step::End).await
+}
+
+async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: Step) -> Result<Consultation> {
+    let (now, by) = (cx.now(), done_by(cx.caller().role));
+    let mut tx = cx.begin(permission).await?;
+    let it = store::find_standing(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if tx.actor().company_id != Some(it.company_id) {
+        // a practitioner serves many companies: what follows belongs to this one
+        tx.enter_company(it.company_id).await?;
+    }
+    let (moved, kind, action) = match step {
+        Step::Cancel => {
+            let window = if by == DoneBy::Employee { cancellation_window(&mut tx).await? } else { TimeDelta::zero() };
+            it.check_cancel(now, window)?;
+            (store::save_cancelled(&mut tx, id, now, by).await?, EventKind::Cancelled, "consultation.cancelled")
+        }
+        Step::Start => {
+            it.check_start(now)?;
+            let moved = store::save_status(&mut tx, id, Status::Confirmed, Status::InProgress).await?;
+            (moved, EventKind::Started, "consultation.started")
+        }
+        Step::End => {
+            it.check_end()?;
+            let moved = store::save_status(&mut tx, id, Status::InProgress, Status::Completed).await?;
+            (moved, EventKind::Ended, "consultation.ended")
+        }
+    };
+    if !moved {
+        // somebody was faster
+        let seen = store::find_standing(&mut tx, id).await?.unwrap_or(it);
+        return Err(seen.illegal());
+    }
+    store::insert_event(&mut tx, it.company_id, id, kind, now, by).await?;
+    if matches!(step, Step::Cancel) {
+        events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+    }
+    tx.audit_done(action, "consultation", id.0).await?;
+    let after = find_seen(cx, &mut tx, id).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+async fn cancellation_window(tx: &mut Tx) -> Result<TimeDelta> {
+    Ok(TimeDelta::hours(store::find_coverage(tx, None).await?.cancellation_window_hours.into()))
+}
+
+fn done_by(role: Role) -> DoneBy {
+    match role {
+        Role::Employee => DoneBy::Employee,
+        Role::Practitioner => DoneBy::Practitioner,
+        Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin => DoneBy::Platform,
+    }
+}
+
+/// Whether two transactions got in each other's way, so that trying again helps.
+pub(super) fn is_contention(problem: &Problem) -> bool {
+    problem
+        .source_error()
+        .and_then(|source| source.downcast_ref::<sqlx::Error>())
+        .and_then(sqlx::Error::as_database_error)
+        .and_then(sqlx::error::DatabaseError::code)
+        // serialization_failure, deadlock_detected
+        .is_some_and(|code| code == "40001" || code == "40P01")
+}

@@ -1,0 +1,370 @@
+//! Free slots, by one pure function for the list and for the booking.
+//!
+//! Starts lie on the practitioner's wall clock: on full and half hours where every session length and every
+//! beginning of the weekly hours is a multiple of 30 minutes, on quarters of an hour otherwise. A time that the
+//! clock skips is not offered; one that it repeats is offered once, at its first occurrence. The session must fit
+//! into the hours, and with its buffers must not touch what is taken.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use crate::domain::practitioners::{BookingTerms, Mode, Rule, Window, windows};
+
+/// A stretch of time: `from <= t < until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Span {
+    pub from: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+}
+
+/// A bookable session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub starts_at: DateTime<Utc>,
+    pub ends_at: DateTime<Utc>,
+}
+
+/// Why a time is not free. The first ones never were on offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The practitioner does not meet people that way.
+    Mode,
+    /// The practitioner has no sessions of that length.
+    Length,
+    InPast,
+    /// Too soon: the practitioner wants to know earlier.
+    Notice,
+    /// Too far ahead.
+    Horizon,
+    /// The company's contract does not cover the day.
+    Contract,
+    OutsideHours,
+    /// Between two starts.
+    OffGrid,
+    /// Somebody has it.
+    Taken,
+    /// The employee has another consultation then.
+    OwnTime,
+}
+
+/// Everything that decides which slots of a practitioner a person can have.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    pub terms: BookingTerms,
+    pub rules: Vec<Rule>,
+    pub now: DateTime<Utc>,
+    /// The practitioner's, or the company's where it is shorter.
+    pub horizon_days: i32,
+    /// What the company's contract covers; nobody's contract limits practitioners and staff who look.
+    pub contract: Option<Span>,
+    /// The practitioner's taken times with their buffers: in order, apart from each other.
+    pub taken: Vec<Span>,
+    /// The employee's own consultations: in order, apart from each other.
+    pub own: Vec<Span>,
+}
+
+impl Offer {
+    /// Every free slot that starts in `from..to`, in order.
+    ///
+    /// [`Offer::taken`] and [`Offer::own`] must hold what lies there, see [`Offer::reach`].
+    pub fn free(&self, length: TimeDelta, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Slot> {
+        let from = from.max(self.now + self.terms.min_notice).max(self.contract.map_or(from, |it| it.from));
+        let to = to.min(self.last_start() + TimeDelta::seconds(1)).min(self.contract.map_or(to, |it| it.until));
+        if from >= to {
+            return Vec::new();
+        }
+        let hours = windows(&self.rules, self.terms.time_zone, from, to);
+        self.starts(from, to)
+            .map(|starts_at| Slot { starts_at, ends_at: starts_at + length })
+            .filter(|slot| {
+                fits(&hours, *slot) && !self.is_taken(*slot) && !overlaps(&self.own, slot.starts_at, slot.ends_at)
+            })
+            .collect()
+    }
+
+    /// The slot that starts at a time, or why there is none.
+    pub fn slot_at(&self, starts_at: DateTime<Utc>, length: TimeDelta, mode: Mode) -> Result<Slot, Why> {
+        if !self.terms.modes.contains(&mode) {
+            return Err(Why::Mode);
+        }
+        if !self.offers_length(length) {
+            return Err(Why::Length);
+        }
+        let moment = TimeDelta::microseconds(1);
+        self.free(length, starts_at, starts_at + moment).first().copied().ok_or_else(|| self.why_not(starts_at, length))
+    }
+
+    pub fn offers_length(&self, length: TimeDelta) -> bool {
+        self.terms.session_lengths.iter().any(|minutes| TimeDelta::minutes((*minutes).into()) == length)
+    }
+
+    /// The time that taken times must be known for, to decide about starts in `from..to`.
+    pub fn reach(terms: &BookingTerms, from: DateTime<Utc>, to: DateTime<Utc>) -> Span {
+        let longest = terms.session_lengths.iter().max().copied().unwrap_or_default();
+        Span { from: from - terms.buffer_before, until: to + TimeDelta::minutes(longest.into()) + terms.buffer_after }
+    }
+
+    /// The up to `count` free slots that are nearest to a time, the nearest first.
+    pub fn nearest(&self, at: DateTime<Utc>, length: TimeDelta, around: TimeDelta, count: usize) -> Vec<Slot> {
+        let mut free = self.free(length, at - around, at + around);
+        free.sort_by_key(|slot| (slot.starts_at - at).abs());
+        free.truncate(count);
+        free
+    }
+
+    fn why_not(&self, starts_at: DateTime<Utc>, length: TimeDelta) -> Why {
+        let slot = Slot { starts_at, ends_at: starts_at + length };
+        let moment = TimeDelta::microseconds(1);
+        if starts_at < self.now {
+            Why::InPast
+        } else if starts_at < self.now + self.terms.min_notice {
+            Why::Notice
+        } else if starts_at > self.last_start() {
+            Why::Horizon
+        } else if self.contract.is_some_and(|it| starts_at < it.from || starts_at >= it.until) {
+            Why::Contract
+        } else if !fits(&windows(&self.rules, self.terms.time_zone, starts_at, slot.ends_at), slot) {
+            Why::OutsideHours
+        } else if self.starts(starts_at, starts_at + moment).next().is_none() {
+            Why::OffGrid
+        } else if self.is_taken(slot) {
+            Why::Taken
+        } else {
+            Why::OwnTime
+        }
+    }
+
+    fn last_start(&self) -> DateTime<Utc> {
+        self.now + TimeDelta::days(self.horizon_days.into())
+    }
+
+    fn is_taken(&self, slot: Slot) -> bool {
+        overlaps(&self.taken, slot.starts_at - self.terms.buffer_before, slot.ends_at + self.terms.buffer_after)
+    }
+
+    /// Minutes between two starts.
+    fn step(&self) -> usize {
+        let begins = self.rules.iter().map(|rule| rule.starts_minute);
+        if self.terms.session_lengths.iter().copied().chain(begins).all(|minutes| minutes % 30 == 0) { 30 } else { 15 }
+    }
+
+    /// The times of the grid in `from..to`.
+    fn starts(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+        let (zone, step) = (self.terms.time_zone, self.step());
+        let last = to.with_timezone(&zone).date_naive();
+        from.with_timezone(&zone)
+            .date_naive()
+            .iter_days()
+            .take_while(move |day| *day <= last)
+            .flat_map(move |day| (0..24 * 60).step_by(step).map(move |minute| (day, minute)))
+            .filter_map(move |(day, minute)| {
+                let time = NaiveTime::from_num_seconds_from_midnight_opt(minute * 60, 0)?;
+                zone.from_local_datetime(&day.and_time(time)).earliest().map(|at| at.to_utc())
+            })
+            .filter(move |at| from <= *at && *at < to)
+    }
+}
+
+/// Whether a session lies within one of the windows, which are in order and apart.
+fn fits(hours: &[Window], slot: Slot) -> bool {
+    let next = hours.partition_point(|window| window.end <= slot.starts_at);
+    hours.get(next).is_some_and(|window| window.contains(slot.starts_at, slot.ends_at))
+}
+
+/// Whether a time shares anything with spans that are in order and apart.
+fn overlaps(spans: &[Span], from: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+    let next = spans.partition_point(|span| span.until <= from);
+    spans.get(next).is_some_and(|span| span.from < until)
+}
+
+/// The moment at which a day begins in a zone: its midnight, or when the clock resumes after skipping it.
+pub fn beginning_of_day(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
+    // the longest that a clock was ever put forward is a day
+    (0..=4 * 24).find_map(|quarter| {
+        let wall = day.and_time(NaiveTime::MIN) + TimeDelta::minutes(15 * quarter);
+        zone.from_local_datetime(&wall).earliest().map(|at| at.to_utc())
+    })
+}
+
+/// The time of whole days in a zone, the last one included.
+pub fn days(first: NaiveDate, last: NaiveDate, zone: Tz) -> Option<Span> {
+    let next = last.checked_add_days(Days::new(1))?;
+    Some(Span { from: beginning_of_day(first, zone)?, until: beginning_of_day(next, zone)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::America::New_York;
+    use chrono_tz::Australia::Lord_Howe;
+    use chrono_tz::Europe::Paris;
+    use chrono_tz::Pacific::Apia;
+
+    use super::*;
+    use crate::domain::practitioners::{Specialty, Status};
+    use crate::platform::ids::PractitionerId;
+
+    const HALF_AN_HOUR: TimeDelta = TimeDelta::minutes(30);
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn span(from: &str, until: &str) -> Span {
+        Span { from: at(from), until: at(until) }
+    }
+
+    /// Open on every day of the week.
+    fn offer(zone: Tz, (open_hour, open_minute): (i32, i32), close_hour: i32, now: &str) -> Offer {
+        let rule =
+            |weekday| Rule { weekday, starts_minute: open_hour * 60 + open_minute, ends_minute: close_hour * 60 };
+        Offer {
+            terms: BookingTerms {
+                id: PractitionerId(uuid::Uuid::nil()),
+                display_name: "Dr Test".into(),
+                time_zone: zone,
+                session_lengths: vec![30, 60],
+                buffer_before: TimeDelta::zero(),
+                buffer_after: TimeDelta::zero(),
+                min_notice: TimeDelta::zero(),
+                horizon_days: 60,
+                modes: vec![Mode::Video],
+                specialty: Specialty::Psychology,
+                status: Status::Active,
+            },
+            rules: (1..=7).map(rule).collect(),
+            now: at(now),
+            horizon_days: 60,
+            contract: None,
+            taken: Vec::new(),
+            own: Vec::new(),
+        }
+    }
+
+    /// The free starts of a day of the practitioner's, in UTC.
+    fn starts(offer: &Offer, day: &str, minutes: i64) -> Vec<String> {
+        let day: NaiveDate = day.parse().unwrap();
+        let span = days(day, day, offer.terms.time_zone).unwrap();
+        offer
+            .free(TimeDelta::minutes(minutes), span.from, span.until)
+            .into_iter()
+            .map(|slot| slot.starts_at.format("%dT%H:%M").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_time_that_the_clock_skips_is_not_offered() {
+        let paris = offer(Paris, (1, 0), 4, "2026-03-20T00:00:00Z");
+        assert_eq!(starts(&paris, "2026-03-29", 30), ["29T00:00", "29T00:30", "29T01:00", "29T01:30"]);
+        assert_eq!(starts(&paris, "2026-03-29", 60), ["29T00:00", "29T00:30", "29T01:00"]);
+        let new_york = offer(New_York, (1, 0), 4, "2026-03-01T00:00:00Z");
+        assert_eq!(starts(&new_york, "2026-03-08", 30), ["08T06:00", "08T06:30", "08T07:00", "08T07:30"]);
+        // half an hour is skipped
+        let lord_howe = offer(Lord_Howe, (1, 30), 4, "2026-10-01T00:00:00Z");
+        assert_eq!(starts(&lord_howe, "2026-10-04", 30), ["03T15:00", "03T15:30", "03T16:00", "03T16:30"]);
+    }
+
+    #[test]
+    fn a_time_that_the_clock_repeats_is_offered_once() {
+        let paris = offer(Paris, (1, 0), 4, "2026-10-20T00:00:00Z");
+        let expected = ["24T23:00", "24T23:30", "25T00:00", "25T00:30", "25T02:00", "25T02:30"];
+        assert_eq!(starts(&paris, "2026-10-25", 30), expected);
+        let new_york = offer(New_York, (0, 30), 3, "2026-10-20T00:00:00Z");
+        assert_eq!(starts(&new_york, "2026-11-01", 30), ["01T04:30", "01T05:00", "01T05:30", "01T07:00", "01T07:30"]);
+        let lord_howe = offer(Lord_Howe, (1, 0), 3, "2026-04-01T00:00:00Z");
+        assert_eq!(starts(&lord_howe, "2026-04-05", 30), ["04T14:00", "04T14:30", "04T15:30", "04T16:00"]);
+    }
+
+    #[test]
+    fn a_day_that_the_calendar_skips_has_no_slots() {
+        let apia = offer(Apia, (9, 0), 10, "2011-12-20T00:00:00Z");
+        assert_eq!(starts(&apia, "2011-12-29", 60), ["29T19:00"]);
+        assert_eq!(starts(&apia, "2011-12-31", 60), ["30T19:00"]);
+        let skipped: NaiveDate = "2011-12-30".parse().unwrap();
+        assert_eq!(days(skipped, skipped, Apia), Some(span("2011-12-30T10:00:00Z", "2011-12-30T10:00:00Z")));
+        assert!(starts(&apia, "2011-12-30", 60).is_empty());
+    }
+
+    #[test]
+    fn buffers_keep_sessions_apart_on_both_sides() {
+        let mut it = offer(Paris, (9, 0), 12, "2026-01-01T00:00:00Z");
+        it.terms.buffer_before = TimeDelta::minutes(5);
+        it.terms.buffer_after = TimeDelta::minutes(10);
+        // a session from 09:00 to 10:00 UTC
+        it.taken = vec![span("2026-01-07T08:55:00Z", "2026-01-07T10:10:00Z")];
+        assert_eq!(starts(&it, "2026-01-07", 30), ["07T08:00", "07T10:30"]);
+        assert_eq!(starts(&it, "2026-01-07", 60), [] as [&str; 0]);
+        // touching is not overlapping
+        it.taken = vec![span("2026-01-07T08:40:00Z", "2026-01-07T10:25:00Z")];
+        assert_eq!(starts(&it, "2026-01-07", 30), ["07T08:00", "07T10:30"]);
+    }
+
+    #[test]
+    fn a_session_fits_into_the_hours_and_its_start_onto_the_grid() {
+        let it = offer(Paris, (9, 0), 10, "2026-01-01T00:00:00Z");
+        assert_eq!(starts(&it, "2026-01-07", 60), ["07T08:00"]);
+        assert_eq!(starts(&it, "2026-01-07", 30), ["07T08:00", "07T08:30"]);
+        let mut quarters = offer(Paris, (9, 0), 10, "2026-01-01T00:00:00Z");
+        quarters.terms.session_lengths = vec![45];
+        assert_eq!(starts(&quarters, "2026-01-07", 45), ["07T08:00", "07T08:15"]);
+        let late = offer(Paris, (9, 10), 10, "2026-01-01T00:00:00Z");
+        assert_eq!(starts(&late, "2026-01-07", 30), ["07T08:15", "07T08:30"]);
+    }
+
+    #[test]
+    fn what_is_listed_is_what_can_be_booked() {
+        for (zone, day) in [
+            (Paris, "2026-03-29"),
+            (Paris, "2026-10-25"),
+            (New_York, "2026-03-08"),
+            (New_York, "2026-11-01"),
+            (Lord_Howe, "2026-10-04"),
+            (Lord_Howe, "2026-04-05"),
+            (Apia, "2011-12-31"),
+        ] {
+            let noon = at(&format!("{day}T12:00:00Z"));
+            let mut it = offer(zone, (0, 0), 24, &(noon - TimeDelta::days(3)).to_rfc3339());
+            it.terms.buffer_after = TimeDelta::minutes(10);
+            it.taken = vec![Span { from: noon - TimeDelta::hours(20), until: noon - TimeDelta::hours(17) }];
+            it.own = vec![Span { from: noon, until: noon + TimeDelta::hours(1) }];
+            let (from, to) = (noon - TimeDelta::hours(30), noon + TimeDelta::hours(30));
+            let listed: Vec<_> = it.free(HALF_AN_HOUR, from, to).into_iter().map(|slot| slot.starts_at).collect();
+            assert!(listed.len() > 80, "{zone} {day}");
+            let minutes = (0..60 * 60).map(|minute| from + TimeDelta::minutes(minute));
+            let bookable: Vec<_> = minutes.filter(|at| it.slot_at(*at, HALF_AN_HOUR, Mode::Video).is_ok()).collect();
+            assert_eq!(listed, bookable, "{zone} {day}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_why() {
+        let mut it = offer(Paris, (9, 0), 12, "2026-01-05T12:00:00Z");
+        it.terms.min_notice = TimeDelta::hours(24);
+        it.horizon_days = 30;
+        it.contract = Some(span("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"));
+        it.taken = vec![span("2026-01-07T09:00:00Z", "2026-01-07T09:30:00Z")];
+        it.own = vec![span("2026-01-07T10:00:00Z", "2026-01-07T10:30:00Z")];
+        let why = |text: &str, minutes: i64, mode: Mode| it.slot_at(at(text), TimeDelta::minutes(minutes), mode).err();
+        assert_eq!(why("2026-01-07T08:00:00Z", 30, Mode::Video), None);
+        assert_eq!(why("2026-01-07T08:00:00Z", 30, Mode::Chat), Some(Why::Mode));
+        assert_eq!(why("2026-01-07T08:00:00Z", 45, Mode::Video), Some(Why::Length));
+        assert_eq!(why("2026-01-05T10:00:00Z", 30, Mode::Video), Some(Why::InPast));
+        assert_eq!(why("2026-01-06T10:00:00Z", 30, Mode::Video), Some(Why::Notice));
+        assert_eq!(why("2026-02-05T08:00:00Z", 30, Mode::Video), Some(Why::Horizon));
+        assert_eq!(why("2026-02-02T08:00:00Z", 30, Mode::Video), Some(Why::Contract));
+        assert_eq!(why("2026-01-07T11:00:00Z", 30, Mode::Video), Some(Why::OutsideHours));
+        assert_eq!(why("2026-01-07T10:30:00Z", 60, Mode::Video), Some(Why::OutsideHours));
+        assert_eq!(why("2026-01-07T08:10:00Z", 30, Mode::Video), Some(Why::OffGrid));
+        assert_eq!(why("2026-01-07T08:00:30Z", 30, Mode::Video), Some(Why::OffGrid));
+        assert_eq!(why("2026-01-07T09:00:00Z", 30, Mode::Video), Some(Why::Taken));
+        assert_eq!(why("2026-01-07T10:00:00Z", 30, Mode::Video), Some(Why::OwnTime));
+    }
+
+    #[test]
+    fn the_nearest_slots_come_nearest_first() {
+        let mut it = offer(Paris, (9, 0), 11, "2026-01-01T00:00:00Z");
+        it.taken = vec![span("2026-01-07T08:30:00Z", "2026-01-07T09:00:00Z")];
+        let nearest = it.nearest(at("2026-01-07T08:30:00Z"), HALF_AN_HOUR, TimeDelta::days(7), 3);
+        let starts: Vec<_> = nearest.iter().map(|slot| slot.starts_at.format("%dT%H:%M").to_string()).collect();
+        assert_eq!(starts, ["07T08:00", "07T09:00", "07T09:30"]);
+    }
+}

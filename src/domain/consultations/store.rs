@@ -1,0 +1,397 @@
+//! Statements on consultations. Rows are decided by the policies of the caller's role.
+
+use std::error::Error as StdError;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
+use uuid::Uuid;
+
+use super::error::Error;
+use super::model::{Consultation, DoneBy, Event, EventKind, Standing, Status};
+use super::slots::{Slot, Span};
+use crate::domain::practitioners::{BookingTerms, Mode};
+use crate::platform::auth::Role;
+use crate::platform::db::{OrConstraint, broken_constraint};
+use crate::platform::ids::{CompanyId, ConsultationId, PractitionerId, UserId};
+use crate::platform::locale::Locale;
+use crate::platform::{Problem, Result, Tx};
+
+/// The statement for a role: each sees other columns, and has grants for no more.
+macro_rules! select_for {
+    ($role:expr, $rest:literal) => {
+        match $role {
+            Role::Employee => select_for!(@ "NULL::uuid AS company_id, NULL AS employee_name", "", $rest),
+            Role::Practitioner => select_for!(
+                @ "NULL::uuid AS company_id, u.display_name AS employee_name",
+                "JOIN app.users u ON u.id = c.user_id", $rest
+            ),
+            _ => select_for!(@ "c.company_id, NULL AS employee_name", "", $rest),
+        }
+    };
+    (@ $seen:literal, $join:literal, $rest:literal) => {
+        concat!(
+            "SELECT c.id, ", $seen, ", c.practitioner_id, p.display_name AS practitioner_name, c.mode, c.status,
+                    c.specialty, c.starts_at, c.ends_at, c.started_at, c.ended_at, c.duration_minutes, c.cancelled_at,
+                    c.cancelled_by, c.created_at, c.updated_at
+             FROM app.consultations c JOIN app.practitioners p ON p.id = c.practitioner_id ", $join, " ", $rest
+        )
+    };
+}
+
+impl FromRow<'_, PgRow> for Consultation {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            company_id: row.try_get("company_id")?,
+            practitioner_id: row.try_get("practitioner_id")?,
+            practitioner_name: row.try_get("practitioner_name")?,
+            employee_name: row.try_get("employee_name")?,
+            mode: word(row, "mode")?,
+            status: row.try_get("status")?,
+            specialty: row.try_get("specialty")?,
+            starts_at: row.try_get("starts_at")?,
+            ends_at: row.try_get("ends_at")?,
+            started_at: row.try_get("started_at")?,
+            ended_at: row.try_get("ended_at")?,
+            actual_minutes: row.try_get("duration_minutes")?,
+            cancelled_at: row.try_get("cancelled_at")?,
+            cancelled_by: row.try_get("cancelled_by")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+        })
+    }
+}
+
+/// A column that holds a word of the practitioners' vocabulary.
+fn word<T>(row: &PgRow, column: &str) -> sqlx::Result<T>
+where
+    T: FromStr,
+    T::Err: StdError + Send + Sync + 'static,
+{
+    row.try_get::<&str, _>(column)?
+        .parse()
+        .map_err(|source| sqlx::Error::ColumnDecode { index: column.into(), source: Box::new(source) })
+}
+
+pub async fn find(tx: &mut Tx, role: Role, id: ConsultationId) -> Result<Option<Consultation>> {
+    Ok(sqlx::query_as(select_for!(role, "WHERE c.id = $1")).bind(id).fetch_optional(tx.conn()).await?)
+}
+
+/// Which consultations to list, the latest start first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listing {
+    pub status: Option<Status>,
+    /// Of the start.
+    pub from: Option<DateTime<Utc>>,
+    /// Of the start; not included.
+    pub to: Option<DateTime<Utc>>,
+    /// The key of the last row of the page before.
+    pub after: Option<(DateTime<Utc>, ConsultationId)>,
+    pub fetch: i64,
+}
+
+/// One statement: this is the busiest route.
+pub async fn list(tx: &mut Tx, role: Role, by: Listing) -> Result<Vec<Consultation>> {
+    // every bound stays usable for the index, whether it is set or not
+    let sql = select_for!(
+        role,
+        "WHERE ($1::text IS NULL OR c.status = $1)
+           AND c.starts_at >= coalesce($2::timestamptz, '-infinity') AND c.starts_at < coalesce($3::timestamptz, 'infinity')
+           AND (c.starts_at, c.id) < (coalesce($4::timestamptz, 'infinity'),
+                                      coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+         ORDER BY c.starts_at DESC, c.id DESC LIMIT $6"
+    );
+    Ok(sqlx::query_as(sql)
+        .bind(by.status)
+        .bind(by.from)
+        .bind(by.to)
+        .bind(by.after.map(|(at, _)| at))
+        .bind(by.after.map(|(_, id)| id))
+        .bind(by.fetch)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+pub async fn find_standing(tx: &mut Tx, id: ConsultationId) -> Result<Option<Standing>> {
+    Ok(sqlx::query_as("SELECT company_id, status, starts_at, ends_at FROM app.consultations WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx.conn())
+        .await?)
+}
+
+/// `None`: no such consultation is to be seen.
+pub async fn list_events(tx: &mut Tx, id: ConsultationId) -> Result<Option<Vec<Event>>> {
+    if sqlx::query("SELECT FROM app.consultations WHERE id = $1").bind(id).fetch_optional(tx.conn()).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(
+        sqlx::query_as(
+            "SELECT kind, at, actor_role FROM app.consultation_events WHERE consultation_id = $1 ORDER BY at, id",
+        )
+        .bind(id)
+        .fetch_all(tx.conn())
+        .await?,
+    ))
+}
+
+/// What the employee's company grants, with the employee's place in it.
+#[derive(Debug, FromRow)]
+pub struct Coverage {
+    pub status: String,
+    pub company_time_zone: String,
+    pub contract_starts_on: NaiveDate,
+    /// The last day.
+    pub contract_ends_on: NaiveDate,
+    pub sessions_per_employee: i32,
+    pub booking_horizon_days: i32,
+    pub cancellation_window_hours: i32,
+    pub in_network: bool,
+    pub department_id: Option<Uuid>,
+    pub has_left: bool,
+    /// The person's own.
+    pub time_zone: String,
+}
+
+/// The employee's own coverage, and whether a practitioner is in the company's network.
+pub async fn find_coverage(tx: &mut Tx, practitioner: Option<PractitionerId>) -> Result<Coverage> {
+    Ok(sqlx::query_as(
+        "SELECT co.status, co.time_zone AS company_time_zone, co.contract_starts_on, co.contract_ends_on,
+                co.sessions_per_employee, coalesce(s.booking_horizon_days, 60) AS booking_horizon_days,
+                coalesce(s.cancellation_window_hours, 24) AS cancellation_window_hours,
+                co.network = 'open' OR EXISTS (SELECT FROM app.company_networks n
+                                               WHERE n.company_id = co.id AND n.practitioner_id = $1) AS in_network,
+                e.department_id, e.status = 'left' AS has_left, u.time_zone
+         FROM app.companies co
+         LEFT JOIN app.company_settings s ON s.company_id = co.id
+         JOIN app.users u ON u.company_id = co.id AND u.id = (SELECT app.user_id())
+         JOIN app.employees e ON e.company_id = co.id AND e.id = u.employee_id
+         WHERE co.id = (SELECT app.company_id())",
+    )
+    .bind(practitioner)
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// The caller's own zone.
+pub async fn find_time_zone(tx: &mut Tx) -> Result<String> {
+    Ok(sqlx::query_scalar("SELECT time_zone FROM app.users WHERE id = (SELECT app.user_id())")
+        .fetch_one(tx.conn())
+        .await?)
+}
+
+/// When a practitioner is taken, buffers included, and nothing else about it.
+pub async fn list_taken(tx: &mut Tx, practitioner: PractitionerId, reach: Span) -> Result<Vec<Span>> {
+    Ok(sqlx::query_as(r#"SELECT busy_from AS "from", busy_until AS "until" FROM app.busy_times($1, $2, $3)"#)
+        .bind(practitioner)
+        .bind(reach.from)
+        .bind(reach.until)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+/// When the calling employee has consultations.
+pub async fn list_own_times(tx: &mut Tx, reach: Span) -> Result<Vec<Span>> {
+    Ok(sqlx::query_as(
+        r#"SELECT starts_at AS "from", ends_at AS "until" FROM app.consultations
+           WHERE user_id = (SELECT app.user_id()) AND status IN ('pending', 'confirmed', 'in_progress')
+             AND tstzrange(starts_at, ends_at) && tstzrange($1, $2)
+           ORDER BY starts_at"#,
+    )
+    .bind(reach.from)
+    .bind(reach.until)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Queues up behind the bookings of the same employee and of the same practitioner, until this transaction ends.
+/// Everybody takes the two in this order, so nobody waits in a circle.
+pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: PractitionerId) -> Result<()> {
+    for (kind, id) in [(1_i64, user.0), (2, practitioner.0)] {
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, $2))")
+            .bind(id)
+            .bind(kind)
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(())
+}
+
+/// The calling employee's sessions that count against the contract.
+pub async fn count_sessions(tx: &mut Tx, year: Span) -> Result<i64> {
+    Ok(sqlx::query_scalar(
+        "SELECT count(*) FROM app.consultations
+         WHERE user_id = (SELECT app.user_id()) AND starts_at >= $1 AND starts_at < $2 AND status <> 'cancelled'",
+    )
+    .bind(year.from)
+    .bind(year.until)
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Inserts a confirmed consultation of the calling employee.
+pub async fn insert(
+    tx: &mut Tx,
+    id: ConsultationId,
+    terms: &BookingTerms,
+    slot: Slot,
+    mode: Mode,
+    department_id: Option<Uuid>,
+) -> Result<()> {
+    let done = sqlx::query(
+        "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at,
+                                        busy_from, busy_until, specialty, department_id)
+         VALUES ($1, app.company_id(), app.user_id(), $2, $3, 'confirmed', $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(id)
+    .bind(terms.id)
+    .bind(mode.as_str())
+    .bind(slot.starts_at)
+    .bind(slot.ends_at)
+    .bind(slot.starts_at - terms.buffer_before)
+    .bind(slot.ends_at + terms.buffer_after)
+    .bind(terms.specialty.as_str())
+    .bind(department_id)
+    .execute(tx.conn())
+    .await;
+    match done {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match broken_constraint(&error) {
+            Some("consultations_practitioner_free") => Error::SlotTaken.into(),
+            Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
+            _ => Problem::from(error),
+        }),
+    }
+}
+
+/// Records a fact; each kind happens once.
+pub async fn insert_event(
+    tx: &mut Tx,
+    company: CompanyId,
+    id: ConsultationId,
+    kind: EventKind,
+    at: DateTime<Utc>,
+    by: DoneBy,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+         VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(company)
+    .bind(id)
+    .bind(kind)
+    .bind(at)
+    .bind(by)
+    .execute(tx.conn())
+    .await
+    .or_constraint("consultation_events_once", Error::IllegalTransition)?;
+    Ok(())
+}
+
+/// Moves a consultation from one state to the next; `false` where it is not in the first any more.
+pub async fn save_status(tx: &mut Tx, id: ConsultationId, from: Status, to: Status) -> Result<bool> {
+    let done = sqlx::query("UPDATE app.consultations SET status = $3 WHERE id = $1 AND status = $2")
+        .bind(id)
+        .bind(from)
+        .bind(to)
+        .execute(tx.conn())
+        .await
+        .or_constraint("consultations_state_machine", Error::IllegalTransition)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Cancels a confirmed consultation; `false` where it is not confirmed any more. Calendars get a new sequence number.
+pub async fn save_cancelled(tx: &mut Tx, id: ConsultationId, at: DateTime<Utc>, by: DoneBy) -> Result<bool> {
+    let done = sqlx::query(
+        "UPDATE app.consultations
+         SET status = 'cancelled', cancelled_at = $2, cancelled_by = $3, ics_sequence = ics_sequence + 1
+         WHERE id = $1 AND status = 'confirmed'",
+    )
+    .bind(id)
+    .bind(at)
+    .bind(by)
+    .execute(tx.conn())
+    .await
+    .or_constraint("consultations_state_machine", Error::IllegalTransition)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// One of the two, as an account.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub user_id: UserId,
+    pub email: String,
+    pub display_name: String,
+    pub locale: Locale,
+    pub time_zone: String,
+}
+
+/// What a calendar and a mail tell of a consultation.
+#[derive(Clone, Debug)]
+pub struct Appointment {
+    pub id: ConsultationId,
+    pub status: Status,
+    pub mode: Mode,
+    pub starts_at: DateTime<Utc>,
+    pub ends_at: DateTime<Utc>,
+    pub ics_sequence: i32,
+    pub cancelled_by: Option<DoneBy>,
+    /// Who is told.
+    pub reader: Person,
+    /// The other one's name.
+    pub other_name: String,
+}
+
+impl FromRow<'_, PgRow> for Appointment {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            status: row.try_get("status")?,
+            mode: word(row, "mode")?,
+            starts_at: row.try_get("starts_at")?,
+            ends_at: row.try_get("ends_at")?,
+            ics_sequence: row.try_get("ics_sequence")?,
+            cancelled_by: row.try_get("cancelled_by")?,
+            reader: Person {
+                user_id: row.try_get("user_id")?,
+                email: row.try_get("email")?,
+                display_name: row.try_get("display_name")?,
+                locale: row.try_get("locale")?,
+                time_zone: row.try_get("time_zone")?,
+            },
+            other_name: row.try_get("other_name")?,
+        })
+    }
+}
+
+/// For a job that writes to one of the two: `reader` is [`DoneBy::Employee`] or [`DoneBy::Practitioner`].
+pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -> Result<Option<Appointment>> {
+    Ok(sqlx::query_as(
+        "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by,
+                u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone,
+                CASE WHEN $2 = 'employee' THEN p.display_name ELSE e.display_name END AS other_name
+         FROM app.consultations c
+         JOIN app.practitioners p ON p.id = c.practitioner_id
+         JOIN app.users e ON e.id = c.user_id
+         JOIN app.users u ON u.id = CASE WHEN $2 = 'employee' THEN c.user_id ELSE c.practitioner_id END
+         WHERE c.id = $1",
+    )
+    .bind(id)
+    .bind(reader)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+/// For the calling employee or practitioner themselves.
+pub async fn find_own_appointment(tx: &mut Tx, id: ConsultationId) -> Result<Option<Appointment>> {
+    Ok(sqlx::query_as(
+        "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by,
+                u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone, '' AS other_name
+         FROM app.consultations c JOIN app.users u ON u.id = (SELECT app.user_id())
+         WHERE c.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?)
+}

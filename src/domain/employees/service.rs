@@ -1,0 +1,288 @@
+//! Use cases of the directory.
+
+use std::slice;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::error::Error;
+use super::events::EmployeeLeft;
+use super::model::{Employee, Status};
+use super::store::{self, Department, Listing};
+use crate::domain::companies;
+use crate::domain::companies::model::Company;
+use crate::domain::identity::jobs::InviteEmployee;
+use crate::platform::auth::{Permission, Role};
+use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
+use crate::platform::ids::{CompanyId, EmployeeId};
+use crate::platform::locale::Locale;
+use crate::platform::problem::{Error as Refusal, FieldErrors};
+use crate::platform::{Context, Problem, Result, Tx};
+
+/// At most one invitation of a person in this time, however often it is asked for.
+const SECONDS_BETWEEN_INVITATIONS: i64 = 600;
+
+/// A transaction that reads the directory of a company: the caller's own, or for the platform's staff the one that
+/// they name.
+async fn read_directory(cx: &Context, wanted: Option<CompanyId>) -> Result<(Tx, CompanyId)> {
+    if let Some(own) = cx.caller().company_id {
+        if wanted.is_some_and(|wanted| wanted != own) {
+            return Err(Refusal::NotFound.into());
+        }
+        return Ok((cx.read(Permission::ReadEmployees).await?, own));
+    }
+    let wanted = wanted.ok_or_else(|| Problem::from(Refusal::InvalidParameter).at("query:companyId", "required"))?;
+    // not read-only: the reading is audited
+    let mut tx = cx.begin(Permission::ReadEmployees).await?;
+    companies::find_in(&mut tx, wanted).await?.ok_or(Refusal::NotFound)?;
+    tx.enter_company(wanted).await?;
+    Ok((tx, wanted))
+}
+
+/// Ends a reading. The platform's staff read a directory for support only, and leave a trace.
+async fn end_reading(cx: &Context, mut tx: Tx, id: Option<EmployeeId>) -> Result<()> {
+    if cx.caller().is(Role::PlatformAdmin) {
+        tx.audit_done("employee.read_by_platform", "employee", id.map(|id| id.0)).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// What a list is narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub company_id: Option<CompanyId>,
+    pub words: Option<String>,
+    pub department: Option<String>,
+    pub status: Option<Status>,
+}
+
+pub async fn list(cx: &Context, filter: &Filter, page: &PageQuery<store::Key>) -> Result<Vec<Employee>> {
+    fn given(text: Option<&String>) -> Option<&str> {
+        text.map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+    let (mut tx, company_id) = read_directory(cx, filter.company_id).await?;
+    let listing = Listing {
+        company_id,
+        words: given(filter.words.as_ref()),
+        department: given(filter.department.as_ref()),
+        status: filter.status,
+        after: page.after.as_ref(),
+        fetch: page.fetch(),
+    };
+    let employees = store::list(&mut tx, listing).await?;
+    end_reading(cx, tx, None).await?;
+    Ok(employees)
+}
+
+pub async fn departments(cx: &Context, company: Option<CompanyId>) -> Result<Vec<Department>> {
+    let (mut tx, company) = read_directory(cx, company).await?;
+    let departments = store::list_departments(&mut tx, company).await?;
+    end_reading(cx, tx, None).await?;
+    Ok(departments)
+}
+
+pub async fn find(cx: &Context, id: EmployeeId) -> Result<Employee> {
+    if !cx.caller().is(Role::PlatformAdmin) {
+        let mut tx = cx.read(Permission::ReadEmployees).await?;
+        return reload(&mut tx, id).await;
+    }
+    let mut tx = cx.begin(Permission::ReadEmployees).await?;
+    let employee = reload(&mut tx, id).await?;
+    tx.enter_company(employee.company_id).await?;
+    end_reading(cx, tx, Some(id)).await?;
+    Ok(employee)
+}
+
+/// A transaction that changes the directory of the caller's company, alone.
+async fn change_directory(cx: &Context, key: Option<&IdempotencyKey>) -> Result<(Tx, Change)> {
+    let mut tx = cx.begin(Permission::ManageEmployees).await?;
+    let company_id = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
+    if let Some(first) = tx.recall(key).await? {
+        return Ok((tx, Change::Done(Box::new(first))));
+    }
+    let company = companies::require_active(&mut tx, company_id).await?;
+    store::lock_directory(&mut tx, company_id).await?;
+    Ok((tx, Change::Open(Box::new(company))))
+}
+
+/// Whether a change is yet to be made.
+enum Change {
+    Open(Box<Company>),
+    /// The request came before: this is what it was answered.
+    Done(Box<Employee>),
+}
+
+async fn require_seat(tx: &mut Tx, company: &Company) -> Result<()> {
+    if store::count_active(tx, company.id).await? < i64::from(company.seats) {
+        Ok(())
+    } else {
+        Err(Problem::from(Error::SeatsExceeded).with_arg("seats", company.seats.to_string()))
+    }
+}
+
+async fn department_id(cx: &Context, tx: &mut Tx, it: &Employee) -> Result<Option<Uuid>> {
+    let Some(name) = &it.department else { return Ok(None) };
+    let found = store::ensure_departments(tx, it.company_id, slice::from_ref(name), || cx.new_id()).await?;
+    Ok(found.get(name).copied())
+}
+
+async fn reload(tx: &mut Tx, id: EmployeeId) -> Result<Employee> {
+    store::find(tx, id).await?.ok_or_else(|| Refusal::NotFound.into())
+}
+
+/// A person to add.
+#[derive(Debug)]
+pub struct NewEmployee {
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub staff_number: Option<String>,
+    pub department: Option<String>,
+    pub site: Option<String>,
+    /// The company's unless said.
+    pub locale: Option<Locale>,
+}
+
+/// Adds a person, who gets an invitation.
+pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewEmployee) -> Result<Employee> {
+    let now = cx.now();
+    let mut it = Employee {
+        id: cx.new_id(),
+        company_id: cx.caller().company_id.ok_or(Refusal::Forbidden)?,
+        email: new.email,
+        first_name: new.first_name,
+        last_name: new.last_name,
+        staff_number: new.staff_number,
+        department: new.department,
+        site: new.site,
+        locale: new.locale.unwrap_or_default(),
+        status: Status::Active,
+        left_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut faults = FieldErrors::new();
+    it.check(&mut faults);
+    faults.finish()?;
+    let (mut tx, change) = change_directory(cx, key).await?;
+    let company = match change {
+        Change::Done(first) => return Ok(*first),
+        Change::Open(company) => company,
+    };
+    it.locale = new.locale.unwrap_or(company.locale);
+    require_seat(&mut tx, &company).await?;
+    let department = department_id(cx, &mut tx, &it).await?;
+    store::insert(&mut tx, &it, department).await?;
+    let it = reload(&mut tx, it.id).await?;
+    tx.enqueue(&InviteEmployee { employee_id: it.id }, Some(&it.id.to_string()), None).await?;
+    tx.audit_done("employee.created", "employee", it.id.0).await?;
+    tx.remember(key, &it).await?;
+    tx.commit().await?;
+    Ok(it)
+}
+
+/// What to change; `None` stays, `Some(None)` empties.
+#[derive(Debug, Default)]
+pub struct EmployeeChange {
+    pub email: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub staff_number: Option<Option<String>>,
+    pub department: Option<Option<String>>,
+    pub site: Option<Option<String>>,
+    pub locale: Option<Locale>,
+}
+
+impl EmployeeChange {
+    fn apply(self, it: &mut Employee) {
+        fn set<T>(field: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *field = value;
+            }
+        }
+        set(&mut it.email, self.email);
+        set(&mut it.first_name, self.first_name);
+        set(&mut it.last_name, self.last_name);
+        set(&mut it.staff_number, self.staff_number);
+        set(&mut it.department, self.department);
+        set(&mut it.site, self.site);
+        set(&mut it.locale, self.locale);
+    }
+}
+
+/// Changes an entry. A corrected address gets an invitation of its own; the earlier one opens nothing any more.
+pub async fn change(cx: &Context, id: EmployeeId, change: EmployeeChange, if_match: Option<&str>) -> Result<Employee> {
+    let (mut tx, _) = change_directory(cx, None).await?;
+    let mut it = store::lock(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    Etag::of(it.updated_at).require(if_match)?;
+    let email = it.email.clone();
+    change.apply(&mut it);
+    let mut faults = FieldErrors::new();
+    it.check(&mut faults);
+    faults.finish()?;
+    let department = department_id(cx, &mut tx, &it).await?;
+    store::save(&mut tx, &it, department).await?;
+    if it.email != email && it.status == Status::Active {
+        tx.enqueue(&InviteEmployee { employee_id: id }, Some(&format!("{id}:{}", cx.new_id::<Uuid>())), None).await?;
+    }
+    tx.audit_done("employee.updated", "employee", id.0).await?;
+    let it = reload(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(it)
+}
+
+/// Notes that a person left. Whose entry says so already is left alone.
+pub async fn deactivate(cx: &Context, id: EmployeeId, if_match: Option<&str>) -> Result<()> {
+    let (mut tx, _) = change_directory(cx, None).await?;
+    let it = store::lock(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if if_match.is_some() {
+        Etag::of(it.updated_at).require(if_match)?;
+    }
+    if it.status == Status::Active {
+        store::save_status(&mut tx, id, Status::Left, Some(cx.now())).await?;
+        tx.enqueue(&EmployeeLeft { employee_id: id }, None, None).await?;
+        tx.audit_done("employee.deactivated", "employee", id.0).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Takes a person back who had left.
+pub async fn reactivate(cx: &Context, key: Option<&IdempotencyKey>, id: EmployeeId) -> Result<Employee> {
+    let (mut tx, change) = change_directory(cx, key).await?;
+    let company = match change {
+        Change::Done(first) => return Ok(*first),
+        Change::Open(company) => company,
+    };
+    let it = store::lock(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if it.status == Status::Left {
+        require_seat(&mut tx, &company).await?;
+        store::save_status(&mut tx, id, Status::Active, None).await?;
+        tx.audit_done("employee.reactivated", "employee", id.0).await?;
+    }
+    let it = reload(&mut tx, id).await?;
+    tx.remember(key, &it).await?;
+    tx.commit().await?;
+    Ok(it)
+}
+
+/// Sends the invitation again. The answer is the same for somebody who has an account; the job then sends nothing.
+pub async fn invite(cx: &Context, key: Option<&IdempotencyKey>, id: EmployeeId) -> Result<()> {
+    let (mut tx, change) = change_directory(cx, key).await?;
+    if matches!(change, Change::Done(_)) {
+        return Ok(());
+    }
+    let it = store::lock(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if it.status == Status::Left {
+        return Err(Error::EmployeeLeft.into());
+    }
+    tx.enqueue(&InviteEmployee { employee_id: id }, Some(&invitation_key(id, cx.now())), None).await?;
+    tx.audit_done("employee.invited", "employee", id.0).await?;
+    tx.remember(key, &it).await?;
+    tx.commit().await
+}
+
+fn invitation_key(id: EmployeeId, now: DateTime<Utc>) -> String {
+    format!("{id}:{}", now.timestamp().div_euclid(SECONDS_BETWEEN_INVITATIONS))
+}

@@ -1,0 +1,567 @@
+//! `/practitioners` and their weekly hours.
+
+use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::hours::Rule;
+use super::model::{Change, Filter, Listed, Mode, Money, Practitioner, Private, Specialty, Status};
+use super::service::{self, Availability, NewPractitioner};
+use crate::platform::auth::{Authorized, perm};
+use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged};
+use crate::platform::ids::PractitionerId;
+use crate::platform::locale::Locale;
+use crate::platform::{Problem, Result};
+
+#[derive(Tags)]
+enum Tag {
+    /// Care professionals: who they are, what they offer, when they work.
+    Practitioners,
+}
+
+const EXAMPLE_ID: PractitionerId = PractitionerId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0b01));
+
+/// A text in both languages.
+#[derive(Clone, Debug, Default, Object, Serialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BioBody {
+    #[oai(default, validator(max_length = 5000))]
+    fr: String,
+    #[oai(default, validator(max_length = 5000))]
+    en: String,
+}
+
+/// An amount in the currency's smallest unit, such as cents.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MoneyBody {
+    #[oai(validator(minimum(value = "0"), maximum(value = "1000000")))]
+    amount: i32,
+    /// ISO 4217.
+    #[oai(validator(pattern = "^[A-Z]{3}$"))]
+    currency: String,
+}
+
+impl From<MoneyBody> for Money {
+    fn from(it: MoneyBody) -> Self {
+        Self { amount: it.amount, currency: it.currency }
+    }
+}
+
+/// A practitioner to add.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
+pub struct PractitionerRequest {
+    /// Where the invitation goes, and what they log in with.
+    #[oai(validator(min_length = 3, max_length = 254))]
+    email: String,
+    /// The language of the invitation.
+    #[oai(default)]
+    locale: Locale,
+    #[oai(validator(min_length = 1, max_length = 200))]
+    display_name: String,
+    /// The first one is what their consultations are counted under.
+    #[oai(validator(min_items = 1, max_items = 6, unique_items))]
+    specialties: Vec<Specialty>,
+    /// ISO 639-1.
+    #[oai(validator(min_items = 1, max_items = 20, unique_items))]
+    languages: Vec<String>,
+    #[oai(validator(min_items = 1, max_items = 3, unique_items))]
+    modes: Vec<Mode>,
+    #[oai(default)]
+    bio: BioBody,
+    /// The number in the French register RPPS: 11 digits, the last one a check digit.
+    #[oai(validator(min_length = 1, max_length = 20))]
+    rpps: Option<String>,
+    /// The number in the older French register ADELI: 9 digits.
+    #[oai(validator(min_length = 1, max_length = 20))]
+    adeli: Option<String>,
+    /// An IANA name: the zone of their weekly hours.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    time_zone: String,
+    /// The lengths that can be booked, in minutes: 15 to 240 each.
+    #[oai(validator(min_items = 1, max_items = 8, unique_items))]
+    session_lengths: Vec<i32>,
+    /// Kept free before each session.
+    #[oai(default, validator(minimum(value = "0"), maximum(value = "120")))]
+    buffer_before_minutes: i32,
+    /// Kept free after each session.
+    #[oai(default, validator(minimum(value = "0"), maximum(value = "120")))]
+    buffer_after_minutes: i32,
+    /// The least time between booking and start.
+    #[oai(default = "default_notice", validator(minimum(value = "0"), maximum(value = "20160")))]
+    min_notice_minutes: i32,
+    /// How many days ahead can be booked.
+    #[oai(default = "default_horizon", validator(minimum(value = "1"), maximum(value = "365")))]
+    horizon_days: i32,
+    /// What the platform pays for an hour.
+    hourly_rate: MoneyBody,
+}
+
+fn default_notice() -> i32 {
+    120
+}
+
+fn default_horizon() -> i32 {
+    60
+}
+
+impl Example for PractitionerRequest {
+    fn example() -> Self {
+        Self {
+            email: "dr.martin@huntzen.test".into(),
+            locale: Locale::Fr,
+            display_name: "Dr Claire Martin".into(),
+            specialties: vec![Specialty::Psychology, Specialty::Sleep],
+            languages: vec!["fr".into(), "en".into()],
+            modes: vec![Mode::Video, Mode::Audio],
+            bio: BioBody { fr: "Psychologue clinicienne.".into(), en: "Clinical psychologist.".into() },
+            rpps: Some("10003456786".into()),
+            adeli: None,
+            time_zone: "Europe/Paris".into(),
+            session_lengths: vec![30, 60],
+            buffer_before_minutes: 0,
+            buffer_after_minutes: 10,
+            min_notice_minutes: 120,
+            horizon_days: 60,
+            hourly_rate: MoneyBody { amount: 9000, currency: "EUR".into() },
+        }
+    }
+}
+
+impl From<PractitionerRequest> for NewPractitioner {
+    fn from(it: PractitionerRequest) -> Self {
+        Self {
+            profile: Practitioner {
+                id: PractitionerId(Uuid::nil()),
+                display_name: it.display_name,
+                specialties: it.specialties,
+                languages: it.languages,
+                modes: it.modes,
+                bio_fr: it.bio.fr,
+                bio_en: it.bio.en,
+                time_zone: it.time_zone,
+                session_lengths: it.session_lengths,
+                buffer_before_minutes: it.buffer_before_minutes,
+                buffer_after_minutes: it.buffer_after_minutes,
+                min_notice_minutes: it.min_notice_minutes,
+                horizon_days: it.horizon_days,
+                status: Status::Active,
+                private: Some(Private {
+                    email: it.email,
+                    rpps: it.rpps,
+                    adeli: it.adeli,
+                    hourly_rate: it.hourly_rate.into(),
+                }),
+                updated_at: chrono::DateTime::UNIX_EPOCH,
+            },
+            locale: it.locale,
+        }
+    }
+}
+
+/// What to change; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
+pub struct PractitionerChange {
+    #[oai(validator(min_length = 1, max_length = 200))]
+    display_name: Option<String>,
+    #[oai(validator(min_items = 1, max_items = 6, unique_items))]
+    specialties: Option<Vec<Specialty>>,
+    #[oai(validator(min_items = 1, max_items = 20, unique_items))]
+    languages: Option<Vec<String>>,
+    #[oai(validator(min_items = 1, max_items = 3, unique_items))]
+    modes: Option<Vec<Mode>>,
+    /// Both languages are replaced.
+    bio: Option<BioBody>,
+    /// An IANA name. The weekly hours keep their wall-clock times and move with the zone.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    time_zone: Option<String>,
+    #[oai(validator(min_items = 1, max_items = 8, unique_items))]
+    session_lengths: Option<Vec<i32>>,
+    #[oai(validator(minimum(value = "0"), maximum(value = "120")))]
+    buffer_before_minutes: Option<i32>,
+    #[oai(validator(minimum(value = "0"), maximum(value = "120")))]
+    buffer_after_minutes: Option<i32>,
+    #[oai(validator(minimum(value = "0"), maximum(value = "20160")))]
+    min_notice_minutes: Option<i32>,
+    #[oai(validator(minimum(value = "1"), maximum(value = "365")))]
+    horizon_days: Option<i32>,
+    /// By platform admins only.
+    #[oai(validator(min_length = 1, max_length = 20))]
+    rpps: Option<String>,
+    /// By platform admins only.
+    #[oai(validator(min_length = 1, max_length = 20))]
+    adeli: Option<String>,
+    /// By platform admins only.
+    hourly_rate: Option<MoneyBody>,
+}
+
+impl Example for PractitionerChange {
+    fn example() -> Self {
+        Self {
+            display_name: None,
+            specialties: None,
+            languages: Some(vec!["fr".into(), "en".into(), "es".into()]),
+            modes: None,
+            bio: None,
+            time_zone: None,
+            session_lengths: Some(vec![45, 60]),
+            buffer_before_minutes: None,
+            buffer_after_minutes: Some(15),
+            min_notice_minutes: None,
+            horizon_days: None,
+            rpps: None,
+            adeli: None,
+            hourly_rate: None,
+        }
+    }
+}
+
+impl From<PractitionerChange> for Change {
+    fn from(it: PractitionerChange) -> Self {
+        let (bio_fr, bio_en) = it.bio.map(|bio| (bio.fr, bio.en)).unzip();
+        Self {
+            display_name: it.display_name,
+            specialties: it.specialties,
+            languages: it.languages,
+            modes: it.modes,
+            bio_fr,
+            bio_en,
+            time_zone: it.time_zone,
+            session_lengths: it.session_lengths,
+            buffer_before_minutes: it.buffer_before_minutes,
+            buffer_after_minutes: it.buffer_after_minutes,
+            min_notice_minutes: it.min_notice_minutes,
+            horizon_days: it.horizon_days,
+            rpps: it.rpps,
+            adeli: it.adeli,
+            hourly_rate: it.hourly_rate.map(Into::into),
+        }
+    }
+}
+
+/// A practitioner. Address, register numbers and rate are shown to themselves and to platform admins only.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub struct PractitionerAnswer {
+    id: PractitionerId,
+    display_name: String,
+    /// The first one is what their consultations are counted under.
+    specialties: Vec<Specialty>,
+    /// ISO 639-1.
+    languages: Vec<String>,
+    modes: Vec<Mode>,
+    bio: BioBody,
+    /// An IANA name: the zone of their weekly hours.
+    time_zone: String,
+    /// Minutes.
+    session_lengths: Vec<i32>,
+    buffer_before_minutes: i32,
+    buffer_after_minutes: i32,
+    min_notice_minutes: i32,
+    horizon_days: i32,
+    status: Status,
+    email: Option<String>,
+    rpps: Option<String>,
+    adeli: Option<String>,
+    hourly_rate: Option<MoneyBody>,
+}
+
+impl From<Practitioner> for PractitionerAnswer {
+    fn from(it: Practitioner) -> Self {
+        let (email, rpps, adeli, rate) = match it.private {
+            Some(private) => (Some(private.email), private.rpps, private.adeli, Some(private.hourly_rate)),
+            None => (None, None, None, None),
+        };
+        Self {
+            id: it.id,
+            display_name: it.display_name,
+            specialties: it.specialties,
+            languages: it.languages,
+            modes: it.modes,
+            bio: BioBody { fr: it.bio_fr, en: it.bio_en },
+            time_zone: it.time_zone,
+            session_lengths: it.session_lengths,
+            buffer_before_minutes: it.buffer_before_minutes,
+            buffer_after_minutes: it.buffer_after_minutes,
+            min_notice_minutes: it.min_notice_minutes,
+            horizon_days: it.horizon_days,
+            status: it.status,
+            email,
+            rpps,
+            adeli,
+            hourly_rate: rate.map(|rate| MoneyBody { amount: rate.amount, currency: rate.currency }),
+        }
+    }
+}
+
+impl Example for PractitionerAnswer {
+    fn example() -> Self {
+        let mut it = NewPractitioner::from(PractitionerRequest::example()).profile;
+        it.id = EXAMPLE_ID;
+        it.into()
+    }
+}
+
+/// A practitioner in a list.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct PractitionerItem {
+    id: PractitionerId,
+    display_name: String,
+    specialties: Vec<Specialty>,
+    languages: Vec<String>,
+    modes: Vec<Mode>,
+}
+
+impl From<Listed> for PractitionerItem {
+    fn from(it: Listed) -> Self {
+        Self {
+            id: it.id,
+            display_name: it.display_name,
+            specialties: it.specialties,
+            languages: it.languages,
+            modes: it.modes,
+        }
+    }
+}
+
+impl Example for PractitionerItem {
+    fn example() -> Self {
+        Self {
+            id: EXAMPLE_ID,
+            display_name: "Dr Claire Martin".into(),
+            specialties: vec![Specialty::Psychology, Specialty::Sleep],
+            languages: vec!["fr".into(), "en".into()],
+            modes: vec![Mode::Video, Mode::Audio],
+        }
+    }
+}
+
+/// Hours of one weekday, on the practitioner's wall clock.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuleBody {
+    /// ISO 8601: 1 is Monday.
+    #[oai(validator(minimum(value = "1"), maximum(value = "7")))]
+    weekday: i16,
+    /// `HH:MM`.
+    #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    starts_at: String,
+    /// `HH:MM`; `24:00` is the midnight that ends the day.
+    #[oai(validator(pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
+    ends_at: String,
+}
+
+/// Minutes since midnight of a checked `HH:MM`.
+fn minutes(text: &str) -> Option<i32> {
+    let (hours, minutes) = text.split_once(':')?;
+    Some(hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?)
+}
+
+fn clock(minutes: i32) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+impl RuleBody {
+    fn read(&self) -> Result<Rule> {
+        let fault = || Problem::internal("hours that the schema should have refused");
+        Ok(Rule {
+            weekday: self.weekday,
+            starts_minute: minutes(&self.starts_at).ok_or_else(fault)?,
+            ends_minute: minutes(&self.ends_at).ok_or_else(fault)?,
+        })
+    }
+}
+
+impl From<Rule> for RuleBody {
+    fn from(rule: Rule) -> Self {
+        Self { weekday: rule.weekday, starts_at: clock(rule.starts_minute), ends_at: clock(rule.ends_minute) }
+    }
+}
+
+/// The whole week; hours that are not in it are gone.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
+pub struct AvailabilityRequest {
+    /// Rules of one weekday may touch, not overlap. An empty list closes the practice.
+    #[oai(validator(max_items = 60))]
+    rules: Vec<RuleBody>,
+}
+
+impl Example for AvailabilityRequest {
+    fn example() -> Self {
+        let hours = |weekday, starts_at: &str, ends_at: &str| RuleBody {
+            weekday,
+            starts_at: starts_at.into(),
+            ends_at: ends_at.into(),
+        };
+        Self { rules: vec![hours(1, "09:00", "12:30"), hours(1, "14:00", "17:30"), hours(4, "18:00", "24:00")] }
+    }
+}
+
+/// The weekly hours.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct AvailabilityAnswer {
+    /// An IANA name: the zone in which the hours are meant.
+    time_zone: String,
+    /// By weekday and time.
+    rules: Vec<RuleBody>,
+}
+
+impl From<Availability> for AvailabilityAnswer {
+    fn from(it: Availability) -> Self {
+        Self { time_zone: it.time_zone, rules: it.rules.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl Example for AvailabilityAnswer {
+    fn example() -> Self {
+        Self { time_zone: "Europe/Paris".into(), rules: AvailabilityRequest::example().rules }
+    }
+}
+
+#[derive(ApiResponse)]
+pub enum CreatedPractitioner {
+    /// The practitioner was added and is invited by mail.
+    #[oai(status = 201)]
+    Created(
+        Json<PractitionerAnswer>,
+        /// The version, for `If-Match`.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
+pub struct PractitionersApi;
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Practitioners")]
+impl PractitionersApi {
+    /// Add a practitioner
+    ///
+    /// Makes the account and the profile, and sends an invitation by mail. The practitioner can be booked once
+    /// they have set their weekly hours.
+    #[oai(path = "/practitioners", method = "post", operation_id = "createPractitioner")]
+    async fn create(
+        &self,
+        cx: Authorized<perm::CreatePractitioner>,
+        /// Makes a repetition harmless: it gets the first answer. Kept for 24 hours.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+        body: Body<PractitionerRequest>,
+    ) -> Result<CreatedPractitioner> {
+        let key = IdempotencyKey::new(idempotency_key.0, "createPractitioner", &body.0)?;
+        let made = service::create(&cx, key.as_ref(), body.0.into()).await?;
+        let etag = Etag::of(made.updated_at);
+        Ok(CreatedPractitioner::Created(Json(made.into()), etag.as_str().to_owned()))
+    }
+
+    /// List practitioners
+    ///
+    /// Active practitioners by name: employees and HR see their company's network, company admins everybody whom
+    /// they may choose for it.
+    #[oai(path = "/practitioners", method = "get", operation_id = "listPractitioners")]
+    #[allow(clippy::too_many_arguments)] // one for each parameter of the query
+    async fn list(
+        &self,
+        cx: Authorized<perm::ListPractitioners>,
+        /// Who offer this field of care.
+        specialty: Query<Option<Specialty>>,
+        /// Who speak this language (ISO 639-1).
+        #[oai(validator(pattern = "^[a-z]{2}$"))]
+        language: Query<Option<String>>,
+        /// Who hold sessions in this way.
+        mode: Query<Option<Mode>>,
+        /// Words that all occur in the name, in any order and case.
+        #[oai(validator(max_length = 100))]
+        q: Query<Option<String>>,
+        /// 1–100; 20 unless said.
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<Option<u32>>,
+        /// `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<Page<PractitionerItem>>> {
+        let page = PageQuery::new(limit.0, cursor.0.as_deref())?;
+        let words = q.0.as_deref().unwrap_or_default().split_whitespace().map(ToOwned::to_owned).collect();
+        let filter = Filter { specialty: specialty.0, language: language.0, mode: mode.0, words, network_only: false };
+        let rows = service::list(&cx, filter, &page).await?;
+        Ok(Json(Page::new(&page, rows, |row| (row.display_name.clone(), row.id), Into::into)))
+    }
+
+    /// A practitioner
+    ///
+    /// The public profile; practitioners themselves and platform admins also get address, register numbers and rate.
+    #[oai(path = "/practitioners/:id", method = "get", operation_id = "getPractitioner")]
+    async fn get(
+        &self,
+        cx: Authorized<perm::ReadPractitioner>,
+        id: Path<PractitionerId>,
+        /// The version that the client has.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
+    ) -> Result<Tagged<PractitionerAnswer>> {
+        let it = service::get(&cx, id.0).await?;
+        let etag = Etag::of(it.updated_at);
+        Ok(Tagged::new(it.into(), &etag, if_none_match.0.as_deref()))
+    }
+
+    /// Change a practitioner
+    ///
+    /// By themselves or by a platform admin. Register numbers and rate are the platform's to change.
+    #[oai(path = "/practitioners/:id", method = "patch", operation_id = "updatePractitioner")]
+    async fn update(
+        &self,
+        cx: Authorized<perm::UpdatePractitioner>,
+        id: Path<PractitionerId>,
+        /// The version that the change was made on.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+        body: Body<PractitionerChange>,
+    ) -> Result<Tagged<PractitionerAnswer>> {
+        let it = service::change(&cx, id.0, body.0.into(), if_match.0.as_deref()).await?;
+        let etag = Etag::of(it.updated_at);
+        Ok(Tagged::new(it.into(), &etag, None))
+    }
+
+    /// Weekly hours
+    ///
+    /// One's own; platform admins read everybody's.
+    #[oai(path = "/practitioners/:id/availability", method = "get", operation_id = "getAvailability")]
+    async fn availability(
+        &self,
+        cx: Authorized<perm::ReadAvailability>,
+        id: Path<PractitionerId>,
+        /// The version that the client has.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
+    ) -> Result<Tagged<AvailabilityAnswer>> {
+        let it = service::availability(&cx, id.0).await?;
+        let etag = Etag::of(it.version);
+        Ok(Tagged::new(it.into(), &etag, if_none_match.0.as_deref()))
+    }
+
+    /// Set the weekly hours
+    ///
+    /// Replaces the whole week of the practitioner who asks. Sessions that are booked already stay. With `If-Match`,
+    /// a week that somebody else has changed meanwhile is not overwritten.
+    #[oai(path = "/practitioners/:id/availability", method = "put", operation_id = "setAvailability")]
+    async fn set_availability(
+        &self,
+        cx: Authorized<perm::SetAvailability>,
+        id: Path<PractitionerId>,
+        /// The version that the change was made on.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+        body: Body<AvailabilityRequest>,
+    ) -> Result<Tagged<AvailabilityAnswer>> {
+        let rules = body.rules.iter().map(RuleBody::read).collect::<Result<Vec<_>>>()?;
+        let it = service::set_availability(&cx, id.0, rules, if_match.0.as_deref()).await?;
+        let etag = Etag::of(it.version);
+        Ok(Tagged::new(it.into(), &etag, None))
+    }
+}

@@ -1,0 +1,144 @@
+//! Use cases of practitioners: add, list, read, change, and their weekly hours.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::hours::{self, Rule};
+use super::model::{Change, Filter, Listed, Practitioner};
+use super::store;
+use crate::domain::identity::jobs::InviteUser;
+use crate::platform::auth::{Permission, Role};
+use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
+use crate::platform::ids::{PractitionerId, UserId};
+use crate::platform::locale::Locale;
+use crate::platform::problem::Error as Refusal;
+use crate::platform::{Context, FieldErrors, Problem, Result, Tx};
+
+/// Somebody who joins the platform.
+pub struct NewPractitioner {
+    /// Its id and version are not looked at.
+    pub profile: Practitioner,
+    /// The language of their invitation.
+    pub locale: Locale,
+}
+
+pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewPractitioner) -> Result<Practitioner> {
+    let NewPractitioner { mut profile, locale } = new;
+    let mut faults = FieldErrors::new();
+    profile.check(&mut faults);
+    let mut private = profile.private.clone().ok_or_else(|| Problem::internal("a practitioner without an address"))?;
+    match normalise_address(&private.email) {
+        Some(address) => private.email = address,
+        None => faults.add("/email", "email"),
+    }
+    faults.finish()?;
+
+    let mut tx = cx.begin(Permission::CreatePractitioner).await?;
+    if let Some(first) = tx.recall(key).await? {
+        return Ok(first);
+    }
+    let user_id: UserId = cx.new_id();
+    profile.id = user_id.into();
+    store::insert_account(&mut tx, user_id, &private.email, &profile, locale).await?;
+    store::insert(&mut tx, &profile, &private).await?;
+    tx.enqueue(&InviteUser { user_id }, Some(&user_id.to_string()), None).await?;
+    tx.audit_done("practitioner.created", "practitioner", user_id.0).await?;
+    let made = find_whole(cx, &mut tx, profile.id).await?;
+    tx.remember(key, &made).await?;
+    tx.commit().await?;
+    Ok(made)
+}
+
+pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<(String, PractitionerId)>) -> Result<Vec<Listed>> {
+    let mut tx = cx.read(Permission::ListPractitioners).await?;
+    // employees may also see whom they have met, and company admins choose from all; a list is of the network
+    filter.network_only = matches!(cx.caller().role, Role::Employee | Role::Hr);
+    store::list(&mut tx, &filter, page.after.as_ref(), page.fetch()).await
+}
+
+pub async fn get(cx: &Context, id: PractitionerId) -> Result<Practitioner> {
+    let mut tx = cx.read(Permission::ReadPractitioner).await?;
+    find_whole(cx, &mut tx, id).await
+}
+
+pub async fn change(cx: &Context, id: PractitionerId, change: Change, if_match: Option<&str>) -> Result<Practitioner> {
+    let is_platform = cx.caller().is(Role::PlatformAdmin);
+    let mut tx = cx.begin(Permission::UpdatePractitioner).await?;
+    let (_, version) = store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    Etag::of(version).require(if_match)?;
+    let mut it = find_whole(cx, &mut tx, id).await?;
+    let mut faults = FieldErrors::new();
+    if !is_platform {
+        change.refuse_platform_fields(&mut faults);
+    }
+    change.apply(&mut it);
+    it.check(&mut faults);
+    faults.finish()?;
+    store::save(&mut tx, &it).await?;
+    if let Some(private) = it.private.as_ref().filter(|_| is_platform) {
+        store::save_private(&mut tx, id, private).await?;
+    }
+    tx.audit_done("practitioner.updated", "practitioner", id.0).await?;
+    let saved = find_whole(cx, &mut tx, id).await?;
+    tx.commit().await?;
+    Ok(saved)
+}
+
+/// With what is private, for those who may read it.
+async fn find_whole(cx: &Context, tx: &mut Tx, id: PractitionerId) -> Result<Practitioner> {
+    let mut it = store::find(tx, id).await?.ok_or(Refusal::NotFound)?;
+    if matches!(cx.caller().role, Role::Practitioner | Role::PlatformAdmin) {
+        it.private = store::find_private(tx, id).await?;
+    }
+    Ok(it)
+}
+
+/// Weekly hours in a zone, with their version.
+pub struct Availability {
+    pub time_zone: String,
+    pub rules: Vec<Rule>,
+    pub version: DateTime<Utc>,
+}
+
+pub async fn availability(cx: &Context, id: PractitionerId) -> Result<Availability> {
+    let mut tx = cx.read(Permission::ReadAvailability).await?;
+    let (time_zone, version) = store::find_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    Ok(Availability { time_zone, rules: store::list_rules(&mut tx, id).await?, version })
+}
+
+pub async fn set_availability(
+    cx: &Context,
+    id: PractitionerId,
+    rules: Vec<Rule>,
+    if_match: Option<&str>,
+) -> Result<Availability> {
+    let mut tx = cx.begin(Permission::SetAvailability).await?;
+    let (time_zone, version) = store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if if_match.is_some() {
+        Etag::of(version).require(if_match)?;
+    }
+    let mut faults = FieldErrors::new();
+    hours::check(&rules, &mut faults);
+    faults.finish()?;
+    let ids: Vec<Uuid> = rules.iter().map(|_| cx.new_id()).collect();
+    store::replace_rules(&mut tx, id, &rules, &ids).await?;
+    let version = store::touch(&mut tx, id).await?;
+    tx.audit_done("availability.replaced", "practitioner", id.0).await?;
+    let rules = store::list_rules(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Availability { time_zone, rules, version })
+}
+
+/// An address as it is kept; `None` where mail could not reach it. Only ASCII: few mail servers take
+/// anything else (RFC 6531), and look-alikes of other scripts stay out.
+fn normalise_address(text: &str) -> Option<String> {
+    use email_address::{EmailAddress, Options};
+
+    let address = crate::domain::identity::model::normalise_email(text);
+    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+    let valid = address.is_ascii()
+        && address.len() <= 254
+        && !address.contains('"')
+        && EmailAddress::parse_with_options(&address, options).is_ok();
+    valid.then_some(address)
+}

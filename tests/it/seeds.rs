@@ -1,0 +1,145 @@
+//! The demonstration and the load: whole, repeatable, and within the rules of the program.
+
+use huntzen::platform::config::{Config, Environment};
+use huntzen::seed::{self, SeedError, Seeded};
+use serde_json::json;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::support::TestApp;
+
+/// The database that the test's application runs on, as its superuser.
+fn owner(app: &TestApp) -> PgConnectOptions {
+    (*app.db().connect_options()).clone()
+}
+
+async fn seed_demo(app: &TestApp) -> Seeded {
+    seed::demo(&owner(app), &app.platform.config, &app.clock).await.unwrap()
+}
+
+/// Every row of the tables that seeding fills.
+async fn content(app: &TestApp) -> Vec<(String, String)> {
+    let mut content = Vec::new();
+    for table in ["companies", "employees", "users", "practitioners", "availability_rules", "consultations", "consultation_events"] {
+        // the times of writing are the database's own
+        let sql = format!(
+            "SELECT md5(string_agg(row, ',' ORDER BY row))
+             FROM (SELECT (to_jsonb(t) - 'updated_at')::text AS row FROM app.{table} t) it"
+        );
+        let sum: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(app.db()).await.unwrap();
+        content.push((table.to_owned(), sum));
+    }
+    content
+}
+
+#[tokio::test]
+async fn the_demonstration_is_what_it_is_said_to_be() {
+    let app = TestApp::start().await;
+    assert_eq!(seed_demo(&app).await, Seeded::Now);
+
+    assert_eq!(app.count("SELECT count(*) FROM app.companies").await, 2);
+    assert_eq!(app.count("SELECT min(n) FROM (SELECT count(*) n FROM app.employees GROUP BY company_id) it").await, 30);
+    assert_eq!(app.count("SELECT max(n) FROM (SELECT count(*) n FROM app.employees GROUP BY company_id) it").await, 30);
+    assert_eq!(app.count("SELECT min(n) FROM (SELECT count(*) n FROM app.departments GROUP BY company_id) it").await, 4);
+    assert_eq!(app.count("SELECT count(*) FROM app.practitioners").await, 12);
+    assert_eq!(app.count("SELECT count(DISTINCT time_zone) FROM app.practitioners").await, 2);
+    assert_eq!(app.count("SELECT count(DISTINCT status) FROM app.consultations").await, 6);
+    let months = "SELECT count(DISTINCT (company_id, to_char(starts_at, 'YYYY-MM'))) FROM app.consultations WHERE status = 'completed'";
+    assert!(app.count(months).await >= 24);
+    let practitioners_of_both = "SELECT count(*) FROM app.practitioners p WHERE 2 =
+        (SELECT count(DISTINCT company_id) FROM app.consultations c WHERE c.practitioner_id = p.id)";
+    assert!(app.count(practitioners_of_both).await >= 2);
+
+    for (email, _) in seed::DEMO_ACCOUNTS {
+        let credentials = json!({"email": email, "password": "demo-huntzen-2026"});
+        app.anonymous().post("/auth/login", credentials).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn the_demonstration_keeps_the_rules_of_the_program() {
+    let app = TestApp::start().await;
+    seed_demo(&app).await;
+    let offenders = [
+        // in the practitioner's hours, on the half hours that slots begin on; what goes on now may be outside
+        "SELECT count(*) FROM app.consultations c JOIN app.practitioners p ON p.id = c.practitioner_id
+         WHERE c.status <> 'in_progress' AND NOT EXISTS (
+             SELECT FROM app.availability_rules r,
+                 LATERAL (SELECT c.starts_at AT TIME ZONE p.time_zone AS at) local,
+                 LATERAL (SELECT extract(epoch FROM local.at::time) / 60 AS minute) it
+             WHERE r.practitioner_id = p.id AND r.weekday = extract(isodow FROM local.at)
+               AND it.minute >= r.starts_minute AND (it.minute - r.starts_minute) % 30 = 0
+               AND it.minute + extract(epoch FROM c.ends_at - c.starts_at) / 60 <= r.ends_minute)",
+        "SELECT count(*) FROM app.consultations c JOIN app.practitioners p ON p.id = c.practitioner_id
+         WHERE NOT (c.mode = ANY (p.modes) AND extract(epoch FROM c.ends_at - c.starts_at) / 60 = ANY (p.session_lengths))",
+        "SELECT count(*) FROM app.consultations WHERE status = 'completed' AND duration_minutes NOT BETWEEN 15 AND 60
+            OR status = 'completed' AND duration_minutes IS NULL",
+        "SELECT count(*) FROM app.consultations WHERE status IN ('pending', 'confirmed') AND starts_at <= now()",
+        "SELECT count(*) FROM app.consultations WHERE status IN ('completed', 'no_show') AND ends_at >= now()",
+        "SELECT count(*) FROM app.consultations WHERE created_at >= least(starts_at, now()) OR cancelled_at > now()",
+        "SELECT count(*) FROM app.consultations c WHERE c.status = 'completed' AND 2 <>
+            (SELECT count(*) FROM app.consultation_events e WHERE e.consultation_id = c.id AND kind IN ('STARTED', 'ENDED'))",
+        "SELECT count(*) FROM app.consultation_events WHERE at > now()",
+        "SELECT count(*) FROM app.consultations c JOIN app.users u ON u.id = c.user_id
+         JOIN app.employees e ON e.id = u.employee_id WHERE e.status = 'left'",
+    ];
+    for sql in offenders {
+        assert_eq!(app.count(sql).await, 0, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn seeding_twice_changes_nothing_and_two_databases_get_the_same() {
+    let (app, other) = (TestApp::start().await, TestApp::start().await);
+    assert_eq!(seed_demo(&app).await, Seeded::Now);
+    let first = content(&app).await;
+    assert_eq!(seed_demo(&app).await, Seeded::Before);
+    assert_eq!(content(&app).await, first);
+
+    // at one moment; the clocks of two applications differ
+    let at = &app.clock;
+    seed::demo(&owner(&other), &other.platform.config, at).await.unwrap();
+    let ids = "SELECT md5(string_agg(id::text || status || mode, ',' ORDER BY id)) FROM app.consultations";
+    let mut sums = Vec::new();
+    for app in [&app, &other] {
+        sums.push(sqlx::query_scalar::<_, String>(ids).fetch_one(app.db()).await.unwrap());
+    }
+    assert_eq!(sums[0], sums[1]);
+}
+
+#[tokio::test]
+async fn the_load_is_as_large_as_asked_and_its_people_can_log_in() {
+    let app = TestApp::start().await;
+    let load = || async { seed::scale(&owner(&app), &app.platform.config, &app.clock, 3).await.unwrap() };
+    assert_eq!(load().await, Seeded::Now);
+    assert_eq!(load().await, Seeded::Before);
+
+    assert_eq!(app.count("SELECT count(*) FROM app.companies").await, 3);
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE role = 'employee'").await, 300);
+    assert_eq!(app.count("SELECT count(*) FROM app.consultations").await, 3000);
+    assert!(app.count("SELECT count(*) FROM app.consultation_events").await > 8400);
+    // its foreign keys were not checked row by row
+    let strangers = "SELECT count(*) FROM app.consultations c
+        LEFT JOIN app.users u ON (u.company_id, u.id) = (c.company_id, c.user_id)
+        LEFT JOIN app.practitioners p ON p.id = c.practitioner_id
+        LEFT JOIN app.departments d ON (d.company_id, d.id) = (c.company_id, c.department_id)
+        WHERE u.id IS NULL OR p.id IS NULL OR d.id IS NULL";
+    assert_eq!(app.count(strangers).await, 0);
+    let overlaps = "SELECT count(*) FROM app.consultations a JOIN app.consultations b
+        ON a.id < b.id AND a.starts_at = b.starts_at
+        AND (a.practitioner_id = b.practitioner_id OR a.user_id = b.user_id)";
+    assert_eq!(app.count(overlaps).await, 0);
+
+    let credentials = json!({"email": "employee-139@bench.test", "password": "demo-huntzen-2026"});
+    app.anonymous().post("/auth/login", credentials).await.expect(200);
+}
+
+#[tokio::test]
+async fn production_is_never_seeded() {
+    let app = TestApp::start().await;
+    let config = Config { app_env: Environment::Production, ..(*app.platform.config).clone() };
+    let refused = seed::demo(&owner(&app), &config, &app.clock).await;
+    assert!(matches!(refused, Err(SeedError::Production)));
+    let refused = seed::scale(&owner(&app), &config, &app.clock, 1).await;
+    assert!(matches!(refused, Err(SeedError::Production)));
+    assert_eq!(app.count("SELECT count(*) FROM app.users").await, 0);
+}
