@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::golden::assert_golden;
 use crate::support::cluster;
 
+const REFUSALS: &str = include_str!("refusals.sql");
 const FIXTURE: &str = include_str!("fixture.sql");
 const HEADING: &str = "select              insert              update              delete";
 const VERBS: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
@@ -328,4 +329,38 @@ async fn every_role_holds_the_privileges_that_the_list_says() {
     superuser.close().await.unwrap();
     cluster::drop_database(&options).await;
     assert_golden("privileges.txt", &text);
+}
+
+#[tokio::test]
+async fn what_nobody_may_do_is_refused() {
+    let (options, mut superuser) = fixture().await;
+    let (mut tried, mut done) = (0, Vec::new());
+    for piece in REFUSALS.split("\n-- refused: ").skip(1) {
+        let (sentence, sql) = piece.split_once('\n').unwrap();
+        let who = sentence.split_whitespace().next().unwrap();
+        let persona = PERSONAS.iter().find(|persona| persona.name == who).unwrap_or_else(|| panic!("who is {who}?"));
+        let (person, company) = (id(&mut superuser, persona.person).await, id(&mut superuser, persona.company).await);
+        let mut conn = connect(&options, persona.role).await;
+        enter(&mut conn, person, company).await;
+        let mut statement = sql.trim().trim_end_matches(';').to_owned();
+        while let Some((before, rest)) = statement.clone().split_once("fixture_id('") {
+            let (name, after) = rest.split_once("')").unwrap();
+            let id = id(&mut superuser, Some(name)).await.unwrap();
+            statement = format!("{before}'{id}'::uuid{after}");
+        }
+        tried += 1;
+        match sqlx::query(AssertSqlSafe(statement.as_str())).execute(&mut conn).await {
+            Ok(it) if it.rows_affected() == 0 => {}
+            Ok(it) => done.push(format!("{sentence}: {} rows", it.rows_affected())),
+            // a privilege, row security, or a constraint; anything else is a mistake of the test
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| code == "42501" || code.starts_with("23")) => {}
+            Err(error) => panic!("{sentence}: {error}"),
+        }
+        conn.close().await.unwrap();
+    }
+    superuser.close().await.unwrap();
+    cluster::drop_database(&options).await;
+    assert!(done.is_empty(), "\n{}", done.join("\n"));
+    println!("{tried} statements, each refused");
 }
