@@ -80,6 +80,9 @@ async fn tables(superuser: &mut PgConnection) -> Vec<Table> {
 
 async fn rows(superuser: &mut PgConnection, table: &Table, persona: &Persona) -> Vec<Row> {
     let (Some(own), Some(company), Some(fresh)) = (&table.own, &table.company, &table.fresh) else { return Vec::new() };
+    // for views that ask who looks
+    let person = id(superuser, persona.person).await.map(|id| id.to_string()).unwrap_or_default();
+    sqlx::query("SELECT set_config('app.user_id', $1, false)").bind(person).execute(&mut *superuser).await.unwrap();
     let found: Vec<(String, bool, bool, Value)> = sqlx::query_as(AssertSqlSafe(format!(
         "SELECT {}, coalesce({own}, false), coalesce({company} = fixture.id($2), false), to_jsonb(t) || ({fresh})::jsonb
          FROM {} t, fixture.id($1) me ORDER BY 1",
@@ -250,13 +253,15 @@ async fn every_role_reaches_the_rows_that_the_matrix_says() {
     }
     for table in &tables {
         writeln!(text, "\n{}\n{:<16}{HEADING}", table.name, "").unwrap();
+        let mut there_are_rows = false;
         for (persona, conn) in PERSONAS.iter().zip(&mut conns) {
             let rows = rows(&mut superuser, table, persona).await;
-            if rows.is_empty() {
-                forgotten.push(table.name.clone());
-            }
+            there_are_rows |= !rows.is_empty();
             text.push_str(&line(conn, table, persona, &rows).await);
             text.push('\n');
+        }
+        if !there_are_rows {
+            forgotten.push(table.name.clone());
         }
     }
     text.push_str("\nWithout settings, as after a forgotten or an ended transaction, these are seen:\n");
@@ -279,7 +284,6 @@ async fn every_role_reaches_the_rows_that_the_matrix_says() {
     drop(conns);
     superuser.close().await.unwrap();
     cluster::drop_database(&options).await;
-    forgotten.dedup();
     assert!(forgotten.is_empty(), "fixture.sql has no rows of, or says nothing about: {forgotten:?}");
     assert_golden("access_matrix.txt", &text);
     println!("{} tables × {} callers × {} verbs", tables.len(), PERSONAS.len(), VERBS.len());

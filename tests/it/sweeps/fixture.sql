@@ -124,6 +124,6 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),
     ('app.audit_logs', 't.actor_id = me', 't.company_id', DEFAULT, NULL),
     ('app.exports', 't.requested_by = me', 't.company_id', DEFAULT, NULL),
-    ('app.clients', 'false', 'NULL::uuid', DEFAULT, NULL),
+    ('app.clients', 'true', 'NULL::uuid', DEFAULT, NULL),
     ('app.usage_refreshes', 'false', 'NULL::uuid', $$'{}'$$, NULL),
     ('stats.company_usage_monthly', 'false', 't.company_id', DEFAULT, NULL);
