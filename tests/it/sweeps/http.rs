@@ -40,6 +40,11 @@ impl Sent {
     }
 }
 
+fn with_token(mut user: User, token: String) -> User {
+    user.token = token;
+    user
+}
+
 impl Sweep {
     async fn start() -> Self {
         let app = TestApp::start().await;
@@ -59,7 +64,7 @@ impl Sweep {
     async fn signed_in(&self, role: &str) -> User {
         let (role, company, user) = &self.people[role];
         let token = self.app.session(user.id, *role, *company).await;
-        User { token, ..user.clone() }
+        with_token(user.clone(), token)
     }
 
     fn described(&self, operation: &Operation) -> &Value {
@@ -222,7 +227,7 @@ async fn every_route_refuses_those_who_may_not_call_it() {
             sweep.check(&operation, "nobody signed in", &answer);
             continue;
         }
-        let stranger = User { token: "not.a.token".into(), ..sweep.app.anonymous() };
+        let stranger = with_token(sweep.app.anonymous(), "not.a.token".into());
         for (what, user) in [("no token", sweep.app.anonymous()), ("a token that is none", stranger)] {
             let answer = sweep.send(&operation, &user, &path, body.as_ref()).await;
             sweep.check(&operation, what, &answer);
