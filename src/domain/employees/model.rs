@@ -12,7 +12,7 @@ use crate::platform::problem::FieldErrors;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "EmployeeStatus", rename_all = "snake_case")]
 pub enum Status {
     Active,
     Left,
@@ -166,7 +166,7 @@ impl Fault {
             Self::TooLong { .. } => "max_length",
             Self::Unreadable => "unreadable_character",
             Self::Address => "email",
-            Self::Language => "language",
+            Self::Language => "offered_language",
             Self::TooManyCells => "too_many_cells",
             Self::AddressRepeated { .. } => "address_repeated",
             Self::StaffNumberRepeated { .. } => "staff_number_repeated",

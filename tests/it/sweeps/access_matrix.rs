@@ -66,7 +66,7 @@ async fn tables(superuser: &mut PgConnection) -> Vec<Table> {
     sqlx::query_as(
         "SELECT it.name, it.key, f.own, f.company, f.fresh, f.change
          FROM (SELECT format('%s.%s', n.nspname, c.relname) AS name,
-                      coalesce((SELECT format('ROW(%s)::text', string_agg(a.attname, ', ' ORDER BY a.attnum))
+                      coalesce((SELECT 'ROW(' || string_agg(a.attname, ', ' ORDER BY a.attnum) || ')::text'
                                 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
                                 WHERE i.indrelid = c.oid AND i.indisprimary), 't::text') AS key
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -176,6 +176,13 @@ impl Sweep {
                     faults.push(format!("has no {member}"));
                 }
             }
+            let details = answer.json["errors"].as_array().into_iter().flatten().map(|error| &error["detail"]);
+            for words in details.chain([&answer.json["title"], &answer.json["detail"]]) {
+                let words = words.as_str().unwrap_or_default();
+                if words.is_empty() || words.contains("field.") || words.contains("problem.") || words.contains("%{") {
+                    faults.push(format!("says {words:?}"));
+                }
+            }
             if answer.json["requestId"] != answer.headers.get("x-request-id").map_or("", |value| value.to_str().unwrap()) {
                 faults.push("has another request id than its header".to_owned());
             }
