@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{companies, consultations, identity, notifications};
+use crate::domain::{companies, consultations, employees, identity, notifications, practitioners, usage};
 use crate::platform::auth::tokens::{RevokedSessions, Tokens};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -36,7 +36,14 @@ type Outcome<T = ()> = Result<T, Failure>;
 
 /// Every module's part of the API, below `/api/v1`.
 fn apis() -> impl OpenApi {
-    (identity::IdentityApi, companies::CompaniesApi, consultations::ConsultationsApi)
+    (
+        identity::IdentityApi,
+        companies::CompaniesApi,
+        employees::EmployeesApi,
+        practitioners::PractitionersApi,
+        consultations::ConsultationsApi,
+        usage::UsageApi,
+    )
 }
 
 /// Every module's jobs and schedules.
@@ -44,6 +51,7 @@ pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
     notifications::jobs(&mut registry);
+    usage::jobs(&mut registry);
     registry
 }
 
