@@ -47,7 +47,7 @@ pub async fn measure(args: &Args, database: &Database, server: &Server) -> Outco
     line.peak_kib = server.usage()?.peak_kib;
     let each = |part: fn(&Sample) -> f64| line.median(&line.ours, part);
     let note = format!(
-        "list_own  {people} people on {} connections; the load generator takes {:.1} us of processor time a request; {} bytes an answer",
+        "list_own  {people} people on {} connections; the load generator takes {:.1} us of processor time a request; {:.0} bytes an answer",
         args.connections,
         each(|sample| sample.client_us),
         each(|sample| sample.bytes),
