@@ -35,6 +35,8 @@ BEGIN
     END IF;
     EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO huntzen_owner', current_database());
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    -- a concurrent refresh of a materialized view compares through a temporary table
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO huntzen_stats', current_database());
     EXECUTE format(
         'GRANT CONNECT ON DATABASE %I TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin,
          huntzen_platform, huntzen_worker, huntzen_auth', current_database());

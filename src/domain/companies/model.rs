@@ -15,7 +15,7 @@ use crate::platform::problem::{FieldErrors, Problem, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "CompanyStatus", rename_all = "snake_case")]
 pub enum Status {
     Active,
     /// Its people can read, and neither book nor change anything.
@@ -179,7 +179,7 @@ pub fn normalise_siren(text: &str) -> Option<String> {
             weighted / 10 + weighted % 10
         })
         .sum();
-    (values.len() == 9 && sum > 0 && sum % 10 == 0).then_some(digits)
+    (values.len() == 9 && sum > 0 && sum.is_multiple_of(10)).then_some(digits)
 }
 
 /// The role of a member, from its name.
