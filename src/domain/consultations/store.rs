@@ -25,7 +25,7 @@ macro_rules! select_for {
             Role::Employee => select_for!(@ "NULL::uuid AS company_id, NULL AS employee_name", "", $rest),
             Role::Practitioner => select_for!(
                 @ "NULL::uuid AS company_id, u.display_name AS employee_name",
-                "JOIN app.users u ON u.id = c.user_id", $rest
+                "JOIN app.clients u ON u.id = c.user_id", $rest
             ),
             _ => select_for!(@ "c.company_id, NULL AS employee_name", "", $rest),
         }
