@@ -15,7 +15,7 @@ use crate::platform::problem::{FieldErrors, Problem, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "CompanyStatus", rename_all = "snake_case")]
 pub enum Status {
     Active,
     /// Its people can read, and neither book nor change anything.

@@ -15,7 +15,7 @@ pub const OPENS_BEFORE: TimeDelta = TimeDelta::minutes(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, Enum)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "ConsultationStatus", rename_all = "snake_case")]
 pub enum Status {
     /// Waits for the practitioner to confirm by hand.
     Pending,

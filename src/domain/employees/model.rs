@@ -12,7 +12,7 @@ use crate::platform::problem::FieldErrors;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "EmployeeStatus", rename_all = "snake_case")]
 pub enum Status {
     Active,
     Left,
