@@ -380,6 +380,31 @@ fn bad_bodies(sweep: &Sweep, schema: &Value) -> Vec<Sent> {
     bodies
 }
 
+/// Announces 10 MB and begins to send them; the answer comes without waiting for the rest.
+async fn announce_large_body(sweep: &Sweep, operation: &Operation, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let address = sweep.app.base.strip_prefix("http://").unwrap();
+    let token = sweep.callers(operation).await.token;
+    let authorization = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let head = format!(
+        "{} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\n\
+         {authorization}\r\n{{\"a\":\"",
+        operation.method
+    );
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    while !String::from_utf8_lossy(&answer).contains('}') {
+        match tokio::time::timeout(std::time::Duration::from_secs(10), stream.read(&mut chunk)).await {
+            Ok(Ok(length)) if length > 0 => answer.extend_from_slice(&chunk[..length]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_bodies_are_refused_with_a_code() {
     let mut sweep = Sweep::start().await;
@@ -394,12 +419,10 @@ async fn bad_bodies_are_refused_with_a_code() {
                 sweep.fault(&operation, &body.what, &answer, "instead of a refusal");
             }
         }
-        let user = sweep.callers(&operation).await;
-        let large = Sent::raw("10 MB", format!("{{\"a\":\"{}\"}}", "x".repeat(10_000_000)));
-        let answer = sweep.send(&operation, &user, &path, Some(&large)).await;
-        sweep.check(&operation, &large.what, &answer);
-        if answer.status != 413 {
-            sweep.fault(&operation, &large.what, &answer, "instead of 413");
+        let answer = announce_large_body(&sweep, &operation, &path).await;
+        sweep.requests += 1;
+        if !answer.starts_with("HTTP/1.1 413") || !answer.contains("problem+json") || !answer.contains("body_too_large") {
+            sweep.faults.push(format!("{} {} with 10 MB: {answer}", operation.method, operation.path));
         }
     }
     sweep.finish("bad bodies").await;
