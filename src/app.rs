@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{companies, consultations, employees, identity, notifications, practitioners};
+use crate::domain::{companies, consultations, employees, identity, notifications, practitioners, usage};
 use crate::platform::auth::tokens::{RevokedSessions, Tokens};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -42,6 +42,7 @@ fn apis() -> impl OpenApi {
         employees::EmployeesApi,
         practitioners::PractitionersApi,
         consultations::ConsultationsApi,
+        usage::UsageApi,
     )
 }
 
@@ -50,6 +51,7 @@ pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
     notifications::jobs(&mut registry);
+    usage::jobs(&mut registry);
     registry
 }
 

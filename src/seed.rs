@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::domain::identity::model::TERMS_VERSION;
 use crate::platform::clock::Clock;
@@ -128,6 +128,8 @@ async fn run(
 
 async fn connect(owner: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let options = owner.clone().application_name("huntzen seed").options([("timezone", "UTC")]);
+    // a large statement is slow, and no news
+    let options = options.disable_statement_logging();
     PgConnection::connect_with(&options).await
 }
 

@@ -12,15 +12,22 @@ use crate::Outcome;
 
 pub struct Floor {
     script: NamedTempFile,
+    variables: &'static [(&'static str, &'static str)],
     connection: Vec<(&'static str, String)>,
     connections: u32,
 }
 
 impl Floor {
-    pub fn new(database: &Database, role: DbRole, script: &str, connections: u32) -> Outcome<Self> {
+    pub fn new(
+        database: &Database,
+        role: DbRole,
+        script: &str,
+        variables: &'static [(&'static str, &'static str)],
+        connections: u32,
+    ) -> Outcome<Self> {
         let mut file = NamedTempFile::new()?;
         file.write_all(script.as_bytes())?;
-        Ok(Self { script: file, connection: database.libpq(role), connections })
+        Ok(Self { script: file, variables, connection: database.libpq(role), connections })
     }
 
     /// Runs pgbench for so long. One transaction in five is logged: enough for the percentiles, and cheap.
@@ -31,6 +38,7 @@ impl Floor {
             .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--log", "--sampling-rate=0.2"])
             .arg(format!("--client={}", self.connections))
             .arg(format!("--time={seconds}"))
+            .args(self.variables.iter().map(|(name, value)| format!("--define={name}={value}")))
             .arg("--file")
             .arg(self.script.path())
             .envs(self.connection.iter().map(|(name, value)| (name, value)))

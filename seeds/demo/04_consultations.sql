@@ -86,7 +86,7 @@ CREATE TEMP TABLE demo_consultations ON COMMIT DROP AS
            starts_at + CASE status WHEN 'in_progress' THEN interval '0'
                                    ELSE make_interval(secs => pg_temp.pick('late ' || key, 240)) END AS started_at,
            starts_at + make_interval(mins => minutes, secs => pg_temp.pick('end ' || key, 420) - 240) AS ended_at
-    FROM (SELECT *, least(starts_at, current_setting('seed.now')::timestamptz) AS known_at
+    FROM (SELECT *, date_trunc('minute', least(starts_at, current_setting('seed.now')::timestamptz)) AS known_at
           FROM (SELECT * FROM fated UNION ALL SELECT * FROM going_on) AS it) AS it;
 
 INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,

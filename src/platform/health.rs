@@ -92,7 +92,7 @@ impl MonitoringApi {
     /// is 503 and its problem has a member for each part.
     #[oai(path = "/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self, it: Anonymous) -> Result<Json<Readiness>> {
-        let found = self.check(&it.platform).await;
+        let found = Box::pin(self.check(&it.platform)).await;
         if found.status == State::Ok {
             return Ok(Json(found));
         }

@@ -125,6 +125,7 @@ impl FieldErrors {
 /// A refusal or a failure on its way to the client.
 ///
 /// Boxed inside, so that a `Result` stays small.
+#[must_use]
 pub struct Problem(Box<Inner>);
 
 struct Inner {

@@ -1,9 +1,13 @@
 //! Every test that needs a database, in one program.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
+mod booking_races;
+mod companies;
+mod consultations;
 mod development_database;
+mod employees;
 mod identity;
+mod practitioners;
 mod seeds;
 mod support;
 mod sweeps;
+mod usage;

@@ -19,7 +19,15 @@ async fn seed_demo(app: &TestApp) -> Seeded {
 /// Every row of the tables that seeding fills.
 async fn content(app: &TestApp) -> Vec<(String, String)> {
     let mut content = Vec::new();
-    for table in ["companies", "employees", "users", "practitioners", "availability_rules", "consultations", "consultation_events"] {
+    for table in [
+        "companies",
+        "employees",
+        "users",
+        "practitioners",
+        "availability_rules",
+        "consultations",
+        "consultation_events",
+    ] {
         // the times of writing are the database's own
         let sql = format!(
             "SELECT md5(string_agg(row, ',' ORDER BY row))
@@ -39,7 +47,10 @@ async fn the_demonstration_is_what_it_is_said_to_be() {
     assert_eq!(app.count("SELECT count(*) FROM app.companies").await, 2);
     assert_eq!(app.count("SELECT min(n) FROM (SELECT count(*) n FROM app.employees GROUP BY company_id) it").await, 30);
     assert_eq!(app.count("SELECT max(n) FROM (SELECT count(*) n FROM app.employees GROUP BY company_id) it").await, 30);
-    assert_eq!(app.count("SELECT min(n) FROM (SELECT count(*) n FROM app.departments GROUP BY company_id) it").await, 4);
+    assert_eq!(
+        app.count("SELECT min(n) FROM (SELECT count(*) n FROM app.departments GROUP BY company_id) it").await,
+        4
+    );
     assert_eq!(app.count("SELECT count(*) FROM app.practitioners").await, 12);
     assert_eq!(app.count("SELECT count(DISTINCT time_zone) FROM app.practitioners").await, 2);
     assert_eq!(app.count("SELECT count(DISTINCT status) FROM app.consultations").await, 6);

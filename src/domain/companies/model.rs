@@ -179,7 +179,7 @@ pub fn normalise_siren(text: &str) -> Option<String> {
             weighted / 10 + weighted % 10
         })
         .sum();
-    (values.len() == 9 && sum > 0 && sum % 10 == 0).then_some(digits)
+    (values.len() == 9 && sum > 0 && sum.is_multiple_of(10)).then_some(digits)
 }
 
 /// The role of a member, from its name.

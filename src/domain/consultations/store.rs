@@ -92,18 +92,22 @@ pub struct Listing {
     pub fetch: i64,
 }
 
-/// One statement: this is the busiest route.
-pub async fn list(tx: &mut Tx, role: Role, by: Listing) -> Result<Vec<Consultation>> {
+/// The statement of [`list`]. Benchmarks send it as well, to know what the database alone can do.
+pub fn list_statement(role: Role) -> &'static str {
     // every bound stays usable for the index, whether it is set or not
-    let sql = select_for!(
+    select_for!(
         role,
         "WHERE ($1::text IS NULL OR c.status = $1)
            AND c.starts_at >= coalesce($2::timestamptz, '-infinity') AND c.starts_at < coalesce($3::timestamptz, 'infinity')
            AND (c.starts_at, c.id) < (coalesce($4::timestamptz, 'infinity'),
                                       coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
          ORDER BY c.starts_at DESC, c.id DESC LIMIT $6"
-    );
-    Ok(sqlx::query_as(sql)
+    )
+}
+
+/// One statement: this is the busiest route.
+pub async fn list(tx: &mut Tx, role: Role, by: Listing) -> Result<Vec<Consultation>> {
+    Ok(sqlx::query_as(list_statement(role))
         .bind(by.status)
         .bind(by.from)
         .bind(by.to)

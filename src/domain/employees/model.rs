@@ -70,7 +70,7 @@ impl Employee {
 /// What HR writes of a person: a member of a body, a column of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, poem_openapi::Enum)]
 #[serde(rename_all = "camelCase")]
-#[oai(rename_all = "camelCase")]
+#[oai(rename = "EmployeeField", rename_all = "camelCase")]
 pub enum Field {
     Email,
     FirstName,

@@ -124,7 +124,7 @@ async fn require_seat(tx: &mut Tx, company: &Company) -> Result<()> {
 async fn department_id(cx: &Context, tx: &mut Tx, it: &Employee) -> Result<Option<Uuid>> {
     let Some(name) = &it.department else { return Ok(None) };
     let found = store::ensure_departments(tx, it.company_id, slice::from_ref(name), || cx.new_id()).await?;
-    Ok(found.get(name).copied())
+    Ok(found.id_of(Some(name)))
 }
 
 async fn reload(tx: &mut Tx, id: EmployeeId) -> Result<Employee> {

@@ -1,6 +1,6 @@
 //! SQL of the directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -97,7 +97,10 @@ pub async fn lock_directory(tx: &mut Tx, company: CompanyId) -> Result<()> {
         .await
         .map_err(|error| {
             // lock_not_available
-            let is_busy = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "55P03");
+            let is_busy = error
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .is_some_and(|code| code == "55P03");
             if is_busy { Error::DirectoryBusy.into() } else { Problem::from(error) }
         })?;
     Ok(())
@@ -116,15 +119,25 @@ pub async fn count_active(tx: &mut Tx, company: CompanyId) -> Result<i64> {
         .await?)
 }
 
-/// The ids of departments by name, made where they are missing. Each spelling in `names` is a key.
+/// Departments by name.
+#[derive(Debug, Default)]
+pub struct Departments(HashMap<String, Uuid>);
+
+impl Departments {
+    pub fn id_of(&self, name: Option<&String>) -> Option<Uuid> {
+        self.0.get(name?).copied()
+    }
+}
+
+/// The departments of these names, made where they are missing. Each spelling is found again.
 pub async fn ensure_departments(
     tx: &mut Tx,
     company: CompanyId,
     names: &[String],
     mut new_id: impl FnMut() -> Uuid,
-) -> Result<HashMap<String, Uuid>> {
+) -> Result<Departments> {
     if names.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Departments::default());
     }
     let ids: Vec<Uuid> = names.iter().map(|_| new_id()).collect();
     sqlx::query(
@@ -145,7 +158,7 @@ pub async fn ensure_departments(
     .bind(names)
     .fetch_all(tx.conn())
     .await?;
-    Ok(found.into_iter().collect())
+    Ok(Departments(found.into_iter().collect()))
 }
 
 /// What a broken constraint of the directory means.
@@ -209,13 +222,7 @@ pub async fn save_status(tx: &mut Tx, id: EmployeeId, status: Status, left_at: O
 }
 
 /// The entries with one of the addresses or staff numbers.
-pub async fn list_known(
-    tx: &mut Tx,
-    company: CompanyId,
-    emails: HashSet<&str>,
-    numbers: HashSet<&str>,
-) -> Result<Vec<Entry>> {
-    let (emails, numbers): (Vec<_>, Vec<_>) = (emails.into_iter().collect(), numbers.into_iter().collect());
+pub async fn list_known(tx: &mut Tx, company: CompanyId, emails: &[&str], numbers: &[&str]) -> Result<Vec<Entry>> {
     Ok(sqlx::query_as(
         "SELECT e.id, e.email, e.first_name, e.last_name, e.staff_number, d.name AS department, e.site, e.locale,
                 e.status
@@ -224,8 +231,8 @@ pub async fn list_known(
          WHERE e.company_id = $1 AND (e.email = ANY ($2) OR e.staff_number = ANY ($3))",
     )
     .bind(company)
-    .bind(&emails)
-    .bind(&numbers)
+    .bind(emails)
+    .bind(numbers)
     .fetch_all(tx.conn())
     .await?)
 }
@@ -243,17 +250,14 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(entries: &'a [Entry], departments: &HashMap<String, Uuid>) -> Self {
+    fn of(entries: &'a [Entry], departments: &Departments) -> Self {
         Self {
             ids: entries.iter().map(|it| it.id.0).collect(),
             emails: entries.iter().map(|it| it.email.as_str()).collect(),
             first_names: entries.iter().map(|it| it.first_name.as_str()).collect(),
             last_names: entries.iter().map(|it| it.last_name.as_str()).collect(),
             staff_numbers: entries.iter().map(|it| it.staff_number.as_deref()).collect(),
-            departments: entries
-                .iter()
-                .map(|it| it.department.as_ref().and_then(|name| departments.get(name).copied()))
-                .collect(),
+            departments: entries.iter().map(|it| departments.id_of(it.department.as_ref())).collect(),
             sites: entries.iter().map(|it| it.site.as_deref()).collect(),
             locales: entries.iter().map(|it| it.locale.as_str()).collect(),
         }
@@ -261,12 +265,7 @@ impl<'a> Columns<'a> {
 }
 
 /// Adds all the entries in one statement.
-pub async fn insert_all(
-    tx: &mut Tx,
-    company: CompanyId,
-    entries: &[Entry],
-    departments: &HashMap<String, Uuid>,
-) -> Result<()> {
+pub async fn insert_all(tx: &mut Tx, company: CompanyId, entries: &[Entry], departments: &Departments) -> Result<()> {
     let it = Columns::of(entries, departments);
     sqlx::query(
         "INSERT INTO app.employees (id, company_id, email, first_name, last_name, staff_number, department_id, site,
@@ -292,12 +291,7 @@ pub async fn insert_all(
 }
 
 /// Saves all the entries in one statement; who had left is back.
-pub async fn save_all(
-    tx: &mut Tx,
-    company: CompanyId,
-    entries: &[Entry],
-    departments: &HashMap<String, Uuid>,
-) -> Result<()> {
+pub async fn save_all(tx: &mut Tx, company: CompanyId, entries: &[Entry], departments: &Departments) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }

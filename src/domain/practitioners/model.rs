@@ -8,6 +8,7 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::codes;
+use crate::domain::companies::model::clean;
 use crate::domain::identity::model::check_time_zone;
 use crate::platform::FieldErrors;
 use crate::platform::ids::PractitionerId;
@@ -137,11 +138,12 @@ pub struct Private {
 impl Practitioner {
     /// Notes every fault that a schema does not find; puts the texts into the form in which they are kept.
     pub fn check(&mut self, faults: &mut FieldErrors) {
-        self.display_name = self.display_name.split_whitespace().collect::<Vec<_>>().join(" ");
-        let readable = !self.display_name.is_empty() && !self.display_name.chars().any(char::is_control);
-        faults.check(readable, "/displayName", "text");
+        match clean(&self.display_name) {
+            Some(name) => self.display_name = name,
+            None => faults.add("/displayName", "text"),
+        }
         for (index, language) in self.languages.iter().enumerate() {
-            faults.check(codes::is_language(language), format!("/languages/{index}"), "language");
+            faults.check(codes::is_language(language), format!("/languages/{index}"), "language_code");
         }
         check_time_zone(&self.time_zone, "/timeZone", faults);
         for (index, minutes) in self.session_lengths.iter().enumerate() {
@@ -177,9 +179,9 @@ pub struct Change {
 impl Change {
     /// Notes what only the platform may set.
     pub fn refuse_platform_fields(&self, faults: &mut FieldErrors) {
-        faults.check(self.rpps.is_none(), "/rpps", "platform_only");
-        faults.check(self.adeli.is_none(), "/adeli", "platform_only");
-        faults.check(self.hourly_rate.is_none(), "/hourlyRate", "platform_only");
+        faults.check(self.rpps.is_none(), "/rpps", "reserved_for_platform");
+        faults.check(self.adeli.is_none(), "/adeli", "reserved_for_platform");
+        faults.check(self.hourly_rate.is_none(), "/hourlyRate", "reserved_for_platform");
     }
 
     pub fn apply(self, to: &mut Practitioner) {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::hours::{self, Rule};
 use super::model::{Change, Filter, Listed, Practitioner};
 use super::store;
+use crate::domain::companies::model::normalise_address;
 use crate::domain::identity::jobs::InviteUser;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
@@ -127,18 +128,4 @@ pub async fn set_availability(
     let rules = store::list_rules(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Availability { time_zone, rules, version })
-}
-
-/// An address as it is kept; `None` where mail could not reach it. Only ASCII: few mail servers take
-/// anything else (RFC 6531), and look-alikes of other scripts stay out.
-fn normalise_address(text: &str) -> Option<String> {
-    use email_address::{EmailAddress, Options};
-
-    let address = crate::domain::identity::model::normalise_email(text);
-    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-    let valid = address.is_ascii()
-        && address.len() <= 254
-        && !address.contains('"')
-        && EmailAddress::parse_with_options(&address, options).is_ok();
-    valid.then_some(address)
 }

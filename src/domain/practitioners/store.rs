@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::error::Error;
 use super::hours::Rule;
 use super::model::{BookingTerms, Filter, Listed, Mode, Money, Practitioner, Private, Specialty};
+use crate::domain::companies;
 use crate::platform::db::{OrConstraint, broken_constraint};
 use crate::platform::ids::{PractitionerId, UserId};
 use crate::platform::locale::Locale;
@@ -121,7 +122,7 @@ pub async fn insert_account(tx: &mut Tx, id: UserId, email: &str, it: &Practitio
     .bind(&it.time_zone)
     .execute(tx.conn())
     .await
-    .or_constraint("users_email_key", Error::AddressUnavailable)?;
+    .or_constraint("users_email_key", companies::error::Error::AddressUnavailable)?;
     Ok(())
 }
 

@@ -4,16 +4,15 @@
 //! use huntzen::platform::http::openapi;
 //! use poem_openapi::OpenApiService;
 //!
-//! let api = OpenApiService::new((), "", "").url_prefix("/api/v1");
-//! let monitoring = OpenApiService::new((), "", "");
-//! let document = openapi::document(&[api.spec(), monitoring.spec()]).unwrap();
+//! let service = OpenApiService::new((), "", "");
+//! let document = openapi::document(&[service.spec()]).unwrap();
 //! assert!(openapi::operations(&document).is_empty());
-//! let pages: poem::Route = openapi::routes(poem::Route::new(), &document).unwrap();
+//! let routes = openapi::routes(poem::Route::new(), &document).unwrap().nest("/", service);
 //! ```
 //!
 //! Paths in the document are whole paths, as a client sends them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use poem::http::header;
@@ -52,9 +51,9 @@ pub struct Parameter {
     pub fault: &'static str,
 }
 
-/// One document out of the frameworks' documents, completed.
+/// One document out of the framework's documents, completed.
 pub fn document(specs: &[String]) -> Result<Value> {
-    let mut tags = BTreeSet::new();
+    let mut tags = BTreeMap::new();
     let mut paths = Map::new();
     let mut schemas = Map::new();
     for spec in specs {
@@ -76,6 +75,9 @@ pub fn document(specs: &[String]) -> Result<Value> {
         }
     }
     close_request_schemas(&paths, &mut schemas);
+    let mut responses = shared_responses();
+    let used = Value::Object(paths.clone()).to_string();
+    responses.retain(|name, _| used.contains(&format!("\"#/components/responses/{name}\"")));
     schemas.insert("Problem".into(), problem_schema());
     schemas.sort_keys();
     paths.sort_keys();
@@ -100,7 +102,7 @@ pub fn document(specs: &[String]) -> Result<Value> {
         "components": {
             "schemas": schemas,
             "headers": shared_headers(),
-            "responses": shared_responses(),
+            "responses": responses,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -230,7 +232,7 @@ struct Components {
 struct Paths(Vec<(String, Map<String, Value>)>);
 
 impl<'de> Deserialize<'de> for Paths {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
 
         impl<'de> serde::de::Visitor<'de> for Visitor {
@@ -240,7 +242,7 @@ impl<'de> Deserialize<'de> for Paths {
                 f.write_str("paths")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> std::result::Result<Paths, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Paths, A::Error> {
                 let mut all = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     all.push(entry);
@@ -303,7 +305,14 @@ fn complete_operation(operation: &mut Map<String, Value>, path: &str, method: &s
             let words = if status == "204" { "Done; there is nothing to tell." } else { "Done." };
             answer.insert("description".into(), words.into());
         }
+        if let Some(Value::Object(content)) = answer.get_mut("content") {
+            let kinds = std::mem::take(content).into_iter();
+            content.extend(kinds.map(|(kind, media)| (kind.replace("; charset=utf-8", ""), media)));
+        }
         if let Value::Object(headers) = answer.entry("headers").or_insert_with(|| json!({})) {
+            let known = std::mem::take(headers).into_iter();
+            headers.extend(known.map(|(name, header)| (header_name(&name), header)));
+            headers.values_mut().for_each(forget_not_deprecated);
             headers.insert("X-Request-Id".into(), json!({ "$ref": "#/components/headers/X-Request-Id" }));
         }
     }
@@ -322,15 +331,35 @@ fn permission_of(operation: &Map<String, Value>) -> Option<Permission> {
     Permission::ALL.iter().copied().find(|permission| permission.name() == name)
 }
 
-/// The framework writes defaults out and calls each parameter deprecated or not; less is clearer.
+/// The framework writes defaults out; less is clearer.
 fn tidy_parameters(operation: &mut Map<String, Value>) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
-    for parameter in parameters.filter_map(Value::as_object_mut) {
-        if parameter.get("deprecated") == Some(&Value::Bool(false)) {
-            parameter.remove("deprecated");
+    for parameter in parameters {
+        forget_not_deprecated(parameter);
+        if let Value::Object(parameter) = parameter {
+            parameter.remove("explode");
         }
-        parameter.remove("explode");
     }
+}
+
+fn forget_not_deprecated(part: &mut Value) {
+    if let Value::Object(part) = part
+        && part.get("deprecated") == Some(&Value::Bool(false))
+    {
+        part.remove("deprecated");
+    }
+}
+
+/// The framework writes names of headers in capitals.
+fn header_name(name: &str) -> String {
+    if name.eq_ignore_ascii_case("etag") {
+        return "ETag".into();
+    }
+    let capitalised = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| format!("{first}{}", letters.as_str().to_ascii_lowercase())).unwrap_or_default()
+    };
+    name.split('-').map(capitalised).collect::<Vec<_>>().join("-")
 }
 
 /// Says of every schema that a request uses that it takes no other properties.
@@ -440,7 +469,7 @@ fn shared_headers() -> Value {
     })
 }
 
-fn shared_responses() -> Value {
+fn shared_responses() -> Map<String, Value> {
     let answers = [
         ("BadRequest", "The request is malformed, or a parameter is not acceptable.", false),
         ("Unauthenticated", "There is no valid access token, or what should identify the caller is wrong.", false),
@@ -474,5 +503,5 @@ fn shared_responses() -> Value {
             }),
         );
     }
-    responses.into()
+    responses
 }

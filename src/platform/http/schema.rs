@@ -7,8 +7,12 @@ use serde_json::{Map, Value, json};
 const VALUES: [&str; 5] = ["example", "examples", "default", "enum", "const"];
 
 /// Gives integers the bounds of their format, and local dates and times a format that others know.
+/// Examples leave out what they leave empty.
 pub fn complete(value: &mut Value) {
     visit(value, &|schema| {
+        if let Some(example) = schema.get_mut("example") {
+            drop_nulls(example);
+        }
         let Some(format) = schema.get("format").and_then(Value::as_str) else { return };
         match format {
             "naive-date" => set(schema, "format", json!("date")),
@@ -88,6 +92,17 @@ fn visit(value: &mut Value, change: &impl Fn(&mut Map<String, Value>)) {
             change(map);
         }
         Value::Array(items) => items.iter_mut().for_each(|item| visit(item, change)),
+        _ => {}
+    }
+}
+
+fn drop_nulls(example: &mut Value) {
+    match example {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
     }
 }

@@ -149,6 +149,7 @@ pub struct EmployeePatch {
 }
 
 /// Undefined stays, null empties.
+#[allow(clippy::option_option)] // absent, null and a value are three things
 fn optional(value: MaybeUndefined<String>) -> Option<Option<String>> {
     match value {
         MaybeUndefined::Undefined => None,

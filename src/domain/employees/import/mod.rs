@@ -3,8 +3,6 @@
 mod plan;
 mod sheet;
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
 use self::plan::{Directory, Plan};
@@ -114,10 +112,10 @@ pub async fn import(cx: &Context, key: Option<&IdempotencyKey>, file: Vec<u8>, m
 
 async fn make_plan(cx: &Context, tx: &mut Tx, company_id: CompanyId, sheet: &Sheet) -> Result<Plan> {
     let company = companies::require_active(tx, company_id).await?;
-    let emails: HashSet<&str> = sheet.rows.iter().map(|row| row.email.as_str()).collect();
-    let numbers: HashSet<&str> = sheet.rows.iter().filter_map(|row| row.staff_number.as_deref()).collect();
+    let emails: Vec<&str> = sheet.rows.iter().map(|row| row.email.as_str()).collect();
+    let numbers: Vec<&str> = sheet.rows.iter().filter_map(|row| row.staff_number.as_deref()).collect();
     let directory = Directory {
-        known: store::list_known(tx, company_id, emails, numbers).await?,
+        known: store::list_known(tx, company_id, &emails, &numbers).await?,
         seats: company.seats,
         taken: store::count_active(tx, company_id).await?,
         locale: company.locale,

@@ -12,7 +12,7 @@ use crate::platform::locale::Locale;
 /// What became of a row, or would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, poem_openapi::Enum)]
 #[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case", rename = "ImportOutcome")]
 pub enum Outcome {
     Created,
     Updated,

@@ -53,7 +53,7 @@ impl Example for Sample {
 
 struct SampleApi;
 
-#[OpenApi(tag = "Tag::Samples")]
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Samples")]
 impl SampleApi {
     /// Read a sample
     #[oai(path = "/samples/:id/days/:day", method = "get", operation_id = "getSample")]
@@ -109,20 +109,14 @@ impl SampleApi {
     /// Panic
     #[oai(path = "/panic", method = "get", operation_id = "panic")]
     async fn panic(&self) -> PlainText<String> {
-        assert!(self.is_calm(), "the secret is 4711");
-        PlainText(String::new())
+        let nothing: Option<String> = None;
+        PlainText(nothing.expect("the secret is 4711"))
     }
 
     /// Wait for ever
     #[oai(path = "/stuck", method = "post", operation_id = "wait")]
     async fn wait(&self) -> PlainText<String> {
         std::future::pending().await
-    }
-}
-
-impl SampleApi {
-    fn is_calm(&self) -> bool {
-        false
     }
 }
 
@@ -142,9 +136,9 @@ fn config() -> Config {
             kid: "k".into(),
             pkcs8: base64::engine::general_purpose::STANDARD.encode(der.as_ref()).into(),
         }],
-        smtp_url: "file:///tmp".into(),
+        smtp_url: "smtp://127.0.0.1:1".into(),
         mail_from: "care@care.test".into(),
-        storage_url: "file:///tmp".parse().unwrap(),
+        storage_url: "file:///tmp/huntzen-edge/files".parse().unwrap(),
         trusted_proxies: Vec::new(),
         cors_origins: vec!["https://app.test".into()],
         metrics_token: Some("metrics".into()),
@@ -153,7 +147,7 @@ fn config() -> Config {
         max_body_bytes: 1000,
         rate_limit_per_ip: 1000,
         rate_limit_per_user: 2,
-        data_dir: "/tmp".into(),
+        data_dir: "/tmp/huntzen-edge".into(),
         log_format: LogFormat::Json,
         log_filter: "info".into(),
         demo_password: "d".into(),
@@ -188,11 +182,11 @@ struct App {
 impl App {
     fn new(config: Config) -> Self {
         let platform = platform(config);
-        let samples = OpenApiService::new(SampleApi, "", "").url_prefix("/api/v1");
+        let samples = OpenApiService::new(SampleApi, "", "");
         let monitoring = OpenApiService::new(MonitoringApi::default(), "", "");
         let document = openapi::document(&[samples.spec(), monitoring.spec()]).unwrap();
-        let routes = openapi::routes(Route::new(), &document).unwrap().nest("/api/v1", samples).nest("/", monitoring);
-        let routes = routes.data(platform.clone());
+        let routes =
+            openapi::routes(Route::new(), &document).unwrap().nest_no_strip("/api/v1", samples).nest("/", monitoring);
         let edge = Edge::new(routes.boxed(), platform, &openapi::operations(&document));
         Self { edge, document }
     }

@@ -1,0 +1,297 @@
+//! Months, dimensions, and the counters as the database lets them be seen.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use poem_openapi::Enum;
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use crate::platform::ids::{CompanyId, ExportId};
+use crate::platform::locale::Locale;
+use crate::platform::problem::Error as Refusal;
+use crate::platform::{FieldErrors, Problem, Result};
+
+/// Months that one answer or file covers at most.
+pub const MOST_MONTHS: i32 = 24;
+
+/// A calendar month, by its first day. Written `2026-01`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Month(NaiveDate);
+
+impl Month {
+    pub fn first_day(self) -> NaiveDate {
+        self.0
+    }
+
+    fn index(self) -> i32 {
+        self.0.year() * 12 + self.0.month0().cast_signed()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a month")]
+pub struct NotAMonth;
+
+impl FromStr for Month {
+    type Err = NotAMonth;
+
+    fn from_str(text: &str) -> Result<Self, NotAMonth> {
+        let is_shaped = text.len() == 7 && text.bytes().enumerate().all(|(i, b)| (b == b'-') == (i == 4));
+        let first = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok();
+        first.filter(|day| is_shaped && day.year() >= 2000).map(Self).ok_or(NotAMonth)
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = NotAMonth;
+
+    fn try_from(text: String) -> Result<Self, NotAMonth> {
+        text.parse()
+    }
+}
+
+impl From<Month> for String {
+    fn from(month: Month) -> Self {
+        month.to_string()
+    }
+}
+
+impl From<NaiveDate> for Month {
+    fn from(day: NaiveDate) -> Self {
+        Self(day.with_day(1).unwrap_or(day))
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m"))
+    }
+}
+
+/// The months from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Months {
+    pub from: Month,
+    pub to: Month,
+}
+
+impl Months {
+    /// Reads both ends; `prefix` is `/` for a body and `query:` for a query.
+    pub fn read(from: &str, to: &str, prefix: &str) -> Result<Self> {
+        let mut faults = FieldErrors::new();
+        let mut read = |text: &str, name: &str| {
+            let month = text.parse::<Month>();
+            faults.check(month.is_ok(), format!("{prefix}{name}"), "month");
+            month.ok()
+        };
+        let ends = read(from, "from").zip(read(to, "to"));
+        if let Some((from, to)) = ends {
+            faults.check(from <= to, format!("{prefix}to"), "order");
+            if to.index() - from.index() >= MOST_MONTHS {
+                faults.add_with(format!("{prefix}to"), "too_many_months", &[("max", MOST_MONTHS.to_string())]);
+            }
+        }
+        faults.finish()?;
+        let (from, to) = ends.ok_or_else(|| Problem::internal("months that were refused"))?;
+        Ok(Self { from, to })
+    }
+}
+
+/// What the counters of a month are broken down by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Dimension {
+    Specialty,
+    Mode,
+    Department,
+}
+
+impl Dimension {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Specialty => "specialty",
+            Self::Mode => "mode",
+            Self::Department => "department",
+        }
+    }
+
+    /// Reads `?by=`: nothing, or one dimension.
+    pub fn read(by: Option<&str>) -> Result<Option<Self>> {
+        match by.map(str::trim) {
+            None | Some("") => Ok(None),
+            Some("specialty") => Ok(Some(Self::Specialty)),
+            Some("mode") => Ok(Some(Self::Mode)),
+            Some("department") => Ok(Some(Self::Department)),
+            Some(several) if several.contains(',') => {
+                Err(Problem::from(Error::OneDimension).at("query:by", "one_only"))
+            }
+            Some(_) => Err(Problem::from(Refusal::Invalid).at("query:by", "dimension")),
+        }
+    }
+}
+
+/// Why a number is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum Withheld {
+    /// It rests on too few people.
+    SmallGroup,
+    /// Together with the numbers that are shown it would tell one that rests on too few people.
+    Derivable,
+}
+
+impl Withheld {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SmallGroup => "small_group",
+            Self::Derivable => "derivable",
+        }
+    }
+}
+
+/// What the counters rest on.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct Basis {
+    /// When they were counted.
+    pub as_of: DateTime<Utc>,
+    /// The fewest people that a shown number rests on.
+    pub threshold: i32,
+}
+
+/// Sessions, minutes and people (rounded down to five), or why they are not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    Shown { sessions: i32, minutes: i32, people: i32 },
+    Withheld(Withheld),
+}
+
+/// One number of the report: of a value of the dimension, or of the whole month.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub month: Month,
+    /// Of the month as a whole.
+    pub is_total: bool,
+    /// A specialty, a mode, or the id of a department; empty: no department.
+    pub key: String,
+    /// The name of a department.
+    pub label: Option<String>,
+    pub count: Count,
+}
+
+/// How a CSV file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Delimiter {
+    #[default]
+    Comma,
+    /// What Excel expects where the comma is the decimal mark.
+    Semicolon,
+}
+
+impl Delimiter {
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+        }
+    }
+}
+
+/// What a file of counters holds, and how it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExportParams {
+    pub from: Month,
+    pub to: Month,
+    pub by: Option<Dimension>,
+    pub delimiter: Delimiter,
+    /// Begins with a byte order mark, by which Excel knows UTF-8.
+    pub bom: bool,
+    /// The language of the header and of the words in the cells.
+    pub locale: Locale,
+}
+
+/// Where a file stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, Enum)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum ExportStatus {
+    Pending,
+    Running,
+    /// Can be downloaded until it expires.
+    Ready,
+    /// Every attempt failed.
+    Failed,
+    /// The file is gone.
+    Expired,
+}
+
+/// A file that somebody asked for.
+#[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Export {
+    pub id: ExportId,
+    pub company_id: Option<CompanyId>,
+    #[sqlx(json)]
+    pub params: ExportParams,
+    pub status: ExportStatus,
+    pub file_key: Option<String>,
+    pub row_count: Option<i32>,
+    pub created_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Export {
+    /// As it stands now: a file expires by the clock, whenever it is swept away.
+    #[must_use]
+    pub fn at(mut self, now: DateTime<Utc>) -> Self {
+        if self.status == ExportStatus::Ready && self.expires_at.is_some_and(|at| at <= now) {
+            self.status = ExportStatus::Expired;
+        }
+        self
+    }
+
+    /// The name under which a browser saves it.
+    pub fn file_name(&self) -> String {
+        format!("usage-{}-{}.csv", self.params.from, self.params.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_a_year_and_a_month() {
+        assert_eq!("2026-01".parse::<Month>().unwrap().to_string(), "2026-01");
+        for wrong in ["2026-13", "2026-1", "2026", "26-01", "2026-01-01", "", "+026-01", "1999-12", "2026/01"] {
+            assert_eq!(wrong.parse::<Month>(), Err(NotAMonth), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn at_most_two_years_in_order_are_covered() {
+        let faults = |from, to| {
+            let problem = Months::read(from, to, "query:").err();
+            problem.map(|problem| problem.errors().iter().map(|e| (e.pointer.clone(), e.code)).collect::<Vec<_>>())
+        };
+        assert_eq!(faults("2025-01", "2026-12"), None);
+        assert_eq!(faults("2026-05", "2026-05"), None);
+        assert_eq!(faults("2025-01", "2027-01"), Some(vec![("query:to".into(), "too_many_months")]));
+        assert_eq!(faults("2026-02", "2026-01"), Some(vec![("query:to".into(), "order")]));
+        assert_eq!(faults("x", "2026-1"), Some(vec![("query:from".into(), "month"), ("query:to".into(), "month")]));
+    }
+
+    #[test]
+    fn one_dimension_at_a_time() {
+        assert_eq!(Dimension::read(Some("mode")).unwrap(), Some(Dimension::Mode));
+        assert_eq!(Dimension::read(None).unwrap(), None);
+        assert_eq!(Dimension::read(Some("specialty,mode")).unwrap_err().code(), "one_dimension");
+        assert_eq!(Dimension::read(Some("person")).unwrap_err().code(), "invalid");
+    }
+}

@@ -1,0 +1,189 @@
+//! SQL of counters and exports.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use uuid::Uuid;
+
+use super::model::{Basis, Count, Dimension, Export, ExportParams, ExportStatus, Line, Months, Withheld};
+use crate::platform::ids::{CompanyId, ExportId, UserId};
+use crate::platform::locale::Locale;
+use crate::platform::{Problem, Result, Tx};
+
+/// What the counters of the transaction's company rest on.
+pub async fn find_basis(tx: &mut Tx) -> Result<Option<Basis>> {
+    Ok(sqlx::query_as("SELECT as_of, threshold FROM stats.usage_basis()").fetch_optional(tx.conn()).await?)
+}
+
+#[derive(sqlx::FromRow)]
+struct LineRow {
+    month: NaiveDate,
+    is_total: bool,
+    key: String,
+    label: Option<String>,
+    sessions: Option<i32>,
+    minutes: Option<i32>,
+    people: Option<i32>,
+    withheld: Option<String>,
+}
+
+impl TryFrom<LineRow> for Line {
+    type Error = Problem;
+
+    fn try_from(row: LineRow) -> Result<Self> {
+        let count = match (row.withheld.as_deref(), row.sessions, row.minutes, row.people) {
+            (None, Some(sessions), Some(minutes), Some(people)) => Count::Shown { sessions, minutes, people },
+            (Some("small_group"), ..) => Count::Withheld(Withheld::SmallGroup),
+            (Some("derivable"), ..) => Count::Withheld(Withheld::Derivable),
+            _ => return Err(Problem::internal("a counter that is neither shown nor withheld")),
+        };
+        Ok(Self { month: row.month.into(), is_total: row.is_total, key: row.key, label: row.label, count })
+    }
+}
+
+/// The counters of the transaction's company by month: the values of the dimension, then the month as a whole.
+/// What must be withheld is withheld by the database.
+pub fn stream_lines<'a>(tx: &'a mut Tx, months: &Months, by: Option<Dimension>) -> BoxStream<'a, Result<Line>> {
+    sqlx::query_as::<_, LineRow>(
+        "SELECT month, is_total, key, label, sessions, minutes, people, withheld FROM stats.company_usage($1, $2, $3)",
+    )
+    .bind(months.from.first_day())
+    .bind(months.to.first_day())
+    .bind(by.map_or("total", Dimension::as_str))
+    .fetch(tx.conn())
+    .map(|row| Line::try_from(row?))
+    .boxed()
+}
+
+pub async fn list_lines(tx: &mut Tx, months: &Months, by: Option<Dimension>) -> Result<Vec<Line>> {
+    stream_lines(tx, months, by).try_collect().await
+}
+
+/// Counts anew.
+pub async fn refresh(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
+    sqlx::query("SELECT stats.refresh($1)").bind(at).execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// An export that waits to be made.
+pub struct NewExport<'a> {
+    pub id: ExportId,
+    pub company_id: Option<CompanyId>,
+    pub requested_by: UserId,
+    pub params: &'a ExportParams,
+    pub at: DateTime<Utc>,
+}
+
+pub async fn insert_export(tx: &mut Tx, new: &NewExport<'_>) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO app.exports (id, company_id, requested_by, kind, params, created_at)
+         VALUES ($1, $2, $3, 'usage', $4, $5)",
+    )
+    .bind(new.id)
+    .bind(new.company_id)
+    .bind(new.requested_by)
+    .bind(sqlx::types::Json(new.params))
+    .bind(new.at)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+pub async fn find_export(tx: &mut Tx, id: ExportId) -> Result<Option<Export>> {
+    Ok(sqlx::query_as(
+        "SELECT id, company_id, params, status, file_key, row_count, created_at, finished_at, expires_at
+         FROM app.exports WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+/// As [`find_export`], and keeps other workers from it until the transaction ends.
+pub async fn lock_export(tx: &mut Tx, id: ExportId) -> Result<Option<Export>> {
+    Ok(sqlx::query_as(
+        "SELECT id, company_id, params, status, file_key, row_count, created_at, finished_at, expires_at
+         FROM app.exports WHERE id = $1 FOR UPDATE",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+/// The caller's exports, newest first.
+pub async fn list_exports(tx: &mut Tx, after: Option<ExportId>, limit: i64) -> Result<Vec<Export>> {
+    Ok(sqlx::query_as(
+        "SELECT id, company_id, params, status, file_key, row_count, created_at, finished_at, expires_at
+         FROM app.exports WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+pub async fn save_status(tx: &mut Tx, id: ExportId, status: ExportStatus, at: Option<DateTime<Utc>>) -> Result<()> {
+    sqlx::query("UPDATE app.exports SET status = $2, finished_at = $3 WHERE id = $1")
+        .bind(id)
+        .bind(status)
+        .bind(at)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// A file that has been written.
+pub struct Finished<'a> {
+    pub file_key: &'a str,
+    pub row_count: i32,
+    pub at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub async fn save_ready(tx: &mut Tx, id: ExportId, done: &Finished<'_>) -> Result<()> {
+    sqlx::query(
+        "UPDATE app.exports SET status = 'ready', file_key = $2, row_count = $3, finished_at = $4, expires_at = $5
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(done.file_key)
+    .bind(done.row_count)
+    .bind(done.at)
+    .bind(done.expires_at)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Whom to tell that a file is ready.
+#[derive(sqlx::FromRow)]
+pub struct Requester {
+    pub id: UserId,
+    pub email: String,
+    pub display_name: String,
+    pub locale: Locale,
+    pub time_zone: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Who asked for a file that is ready; nobody once they are suspended.
+pub async fn find_requester(tx: &mut Tx, id: ExportId) -> Result<Option<Requester>> {
+    Ok(sqlx::query_as(
+        "SELECT u.id, u.email, u.display_name, u.locale, u.time_zone, e.expires_at
+         FROM app.exports e JOIN app.users u ON u.id = e.requested_by
+         WHERE e.id = $1 AND e.status = 'ready' AND u.status = 'active'",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+/// Files whose time is over, of all companies; at most a thousand.
+pub async fn list_expired(tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<(Uuid, String)>> {
+    Ok(sqlx::query_as("SELECT id, file_key FROM app.expired_exports($1)").bind(at).fetch_all(tx.conn()).await?)
+}
+
+pub async fn forget_files(tx: &mut Tx, ids: &[Uuid]) -> Result<()> {
+    sqlx::query("SELECT app.forget_exports($1)").bind(ids).execute(tx.conn()).await?;
+    Ok(())
+}

@@ -1,0 +1,464 @@
+//! Companies: contract, status, settings, network, members.
+
+use chrono::TimeDelta;
+use huntzen::platform::auth::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::app::PASSWORD;
+use crate::support::{Answer, Company, TestApp, User};
+
+fn acme() -> Value {
+    json!({
+        "name": "  Acme \u{a0}SA ",
+        "siren": "732 829 320",
+        "locale": "fr",
+        "timeZone": "Europe/Paris",
+        "contract": {"startsOn": "2026-01-01", "endsOn": "2027-01-01", "sessionsPerEmployee": 8, "seats": 250},
+    })
+}
+
+async fn put(user: &User, path: &str, body: Value) -> Answer {
+    let etag = user.get(path).await.expect(200).header("etag").to_owned();
+    Answer::of(user.request(Method::PUT, path).header("if-match", etag).json(&body)).await
+}
+
+async fn post_with_key(user: &User, path: &str, key: &str, body: Value) -> Answer {
+    Answer::of(user.request(Method::POST, path).header("idempotency-key", key).json(&body)).await
+}
+
+#[track_caller]
+fn faults(answer: &Answer) -> Vec<(String, String)> {
+    let mut found: Vec<_> = answer.json["errors"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no errors in {}", answer.json))
+        .iter()
+        .map(|fault| {
+            assert_ne!(fault["detail"], format!("field.{}", fault["code"].as_str().unwrap()), "words are missing");
+            (fault["pointer"].as_str().unwrap().to_owned(), fault["code"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn fault(pointer: &str, code: &str) -> (String, String) {
+    (pointer.to_owned(), code.to_owned())
+}
+
+async fn status(app: &TestApp, company: &Company) -> String {
+    sqlx::query_scalar("SELECT status FROM app.companies WHERE id = $1")
+        .bind(company.id)
+        .fetch_one(app.db())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_platform_admin_makes_a_company_and_its_first_admin_accepts() {
+    let app = TestApp::start().await;
+    let platform = app.platform_admin().await;
+    let mut body = acme();
+    body["admin"] = json!({"email": "Nadia@Acme.test", "displayName": "Nadia Leroy"});
+    let made = platform.post("/companies", body).await.expect(201);
+    assert_eq!(made.json["name"], "Acme SA");
+    assert_eq!(made.json["siren"], "732829320");
+    assert_eq!(made.json["status"], "active");
+    assert_eq!(made.json["network"], "open");
+    assert_eq!(made.json["contract"]["seats"], 250);
+    let id = made.str("/id");
+    let etag = made.header("etag").to_owned();
+    assert_eq!(platform.get(&format!("/companies/{id}")).await.expect(200).header("etag"), etag);
+
+    let settings = platform.get(&format!("/companies/{id}/settings")).await.expect(200);
+    let expected = json!({"cancellationWindowHours": 24, "bookingHorizonDays": 60, "reportingThreshold": 11});
+    assert_eq!(settings.json, expected);
+
+    app.settle().await;
+    let mails = app.mails_to("nadia@acme.test");
+    assert_eq!(mails.len(), 1);
+    let token = mails[0].link_parameter("token");
+    let session = app
+        .anonymous()
+        .post("/auth/accept-invitation", json!({"token": token, "password": PASSWORD, "acceptTerms": true}))
+        .await
+        .expect(200);
+    assert_eq!(session.json["user"]["role"], "company_admin");
+    assert_eq!(session.json["user"]["companyId"], id.as_str());
+    let nadia = app.anonymous().with_token(session.str("/accessToken"));
+    assert_eq!(nadia.get(&format!("/companies/{id}")).await.expect(200).json["siren"], "732829320");
+    let actions: Vec<String> =
+        sqlx::query_scalar("SELECT action FROM app.audit_logs WHERE company_id = $1 AND action LIKE 'company.%' ORDER BY id")
+            .bind(Uuid::parse_str(&id).unwrap())
+            .fetch_all(app.db())
+            .await
+            .unwrap();
+    assert_eq!(actions, ["company.created"]);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_new_company_is_told_at_once() {
+    let app = TestApp::start().await;
+    let platform = app.platform_admin().await;
+    let answer = platform
+        .post(
+            "/companies",
+            json!({
+                "name": " ",
+                "siren": "732829321",
+                "timeZone": "Mars/Olympus",
+                "contract": {"startsOn": "2027-01-01", "endsOn": "2027-01-01", "sessionsPerEmployee": 8, "seats": 1},
+                "admin": {"email": "nobody", "displayName": "\u{7}"},
+            }),
+        )
+        .await
+        .refused(422, "invalid");
+    assert_eq!(
+        faults(&answer),
+        [
+            fault("/admin/displayName", "text"),
+            fault("/admin/email", "email"),
+            fault("/contract/endsOn", "contract_order"),
+            fault("/name", "text"),
+            fault("/siren", "siren"),
+            fault("/timeZone", "time_zone"),
+        ]
+    );
+    let mut far = acme();
+    far["contract"]["endsOn"] = json!("9999-01-01");
+    let answer = platform.post("/companies", far).await.refused(422, "invalid");
+    assert_eq!(faults(&answer), [fault("/contract/endsOn", "date_range")]);
+    let mut none = acme();
+    none["contract"]["seats"] = json!(0);
+    none["contract"]["endsOn"] = json!("2027-02-30");
+    none["colour"] = json!("red");
+    let answer = platform.post("/companies", none).await.refused(422, "invalid");
+    assert_eq!(faults(&answer).len(), 3);
+    assert_eq!(app.count("SELECT count(*) FROM app.companies").await, 0);
+}
+
+#[tokio::test]
+async fn a_repeated_creation_makes_one_company_and_gets_the_first_answer() {
+    let app = TestApp::start().await;
+    let platform = app.platform_admin().await;
+    let first = post_with_key(&platform, "/companies", "k1", acme()).await.expect(201);
+    let again = post_with_key(&platform, "/companies", "k1", acme()).await.expect(201);
+    assert_eq!(first.json, again.json);
+    let mut other = acme();
+    other["name"] = json!("Other");
+    post_with_key(&platform, "/companies", "k1", other.clone()).await.refused(422, "idempotency_mismatch");
+    platform.post("/companies", other).await.refused(409, "siren_taken");
+    assert_eq!(app.count("SELECT count(*) FROM app.companies").await, 1);
+}
+
+#[tokio::test]
+async fn a_taken_address_of_the_first_admin_leaves_no_company_behind() {
+    let app = TestApp::start().await;
+    let platform = app.platform_admin().await;
+    let mut body = acme();
+    body["admin"] = json!({"email": platform.email, "displayName": "Nadia Leroy"});
+    platform.post("/companies", body).await.refused(409, "address_unavailable");
+    assert_eq!(app.count("SELECT count(*) FROM app.companies").await, 0);
+}
+
+#[tokio::test]
+async fn companies_are_listed_by_name_page_by_page() {
+    let app = TestApp::start().await;
+    let platform = app.platform_admin().await;
+    for name in ["Beta 50%", "Alpha", "Gamma", "alpine"] {
+        app.company(name).await;
+    }
+    let mut names = Vec::new();
+    let mut path = "/companies?limit=3".to_owned();
+    loop {
+        let page = platform.get(&path).await.expect(200);
+        names.extend(page.json["items"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()));
+        match page.json["nextCursor"].as_str() {
+            Some(cursor) => path = format!("/companies?limit=3&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(names.len(), 4);
+    let found = async |query: &str| {
+        platform.get(&format!("/companies?{query}")).await.expect(200).json["items"].as_array().unwrap().len()
+    };
+    assert_eq!(found("q=ALP").await, 2);
+    assert_eq!(found("q=%25").await, 1);
+    assert_eq!(found("status=suspended").await, 0);
+    platform.get("/companies?limit=0").await.refused(400, "invalid_parameter");
+    platform.get("/companies?cursor=nonsense").await.refused(400, "invalid_cursor");
+}
+
+#[tokio::test]
+async fn each_role_sees_of_the_own_company_what_it_may_and_nothing_of_another() {
+    let app = TestApp::start().await;
+    let (acme, globex) = (app.company("Acme").await, app.company("Globex").await);
+    let (own, other) = (format!("/companies/{}", acme.id.0), format!("/companies/{}", globex.id.0));
+    let alice = app.employee(&acme).await;
+    for reader in [&alice, &acme.hr] {
+        let seen = reader.get(&own).await.expect(200);
+        let members: Vec<_> = seen.json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["id", "name", "status", "locale", "timeZone", "contract"]);
+        assert_eq!(seen.json["contract"].as_object().unwrap().len(), 2);
+        reader.get(&other).await.refused(404, "not_found");
+        for path in ["/settings", "/network", "/members"] {
+            reader.get(&format!("{own}{path}")).await.refused(403, "forbidden");
+        }
+    }
+    assert_eq!(acme.admin.get(&own).await.expect(200).json["contract"]["seats"], 20000);
+    for path in ["", "/settings", "/network", "/members"] {
+        acme.admin.get(&format!("{own}{path}")).await.expect(200);
+        acme.admin.get(&format!("{other}{path}")).await.refused(404, "not_found");
+    }
+    let any = |method, path: &str, body: Value| {
+        Answer::of(acme.admin.request(method, &format!("{other}{path}")).header("if-match", "*").json(&body))
+    };
+    any(Method::PATCH, "", json!({"name": "Mine"})).await.refused(404, "not_found");
+    any(Method::PATCH, "/settings", json!({"reportingThreshold": 20})).await.refused(404, "not_found");
+    any(Method::PUT, "/network", json!({"mode": "open"})).await.refused(404, "not_found");
+    let new = json!({"email": "x@y.test", "displayName": "X", "role": "hr"});
+    any(Method::POST, "/members", new).await.refused(404, "not_found");
+    any(Method::DELETE, &format!("/members/{}", globex.hr.id), json!({})).await.refused(404, "not_found");
+    // nor through the own company's path
+    acme.admin.delete(&format!("{own}/members/{}", globex.hr.id)).await.refused(404, "not_found");
+    acme.admin.get("/companies").await.refused(403, "forbidden");
+    acme.admin.post("/companies", json!({})).await.refused(403, "forbidden");
+    app.practitioner().await.get(&own).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_company_admin_changes_the_name_and_not_the_contract() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let path = format!("/companies/{}", company.id.0);
+    let changed = company.admin.patch(&path, json!({"name": "Acme France", "timeZone": "America/Guadeloupe"})).await;
+    assert_eq!(changed.expect(200).json["name"], "Acme France");
+    let refused = company
+        .admin
+        .patch(&path, json!({"siren": null, "contract": {"seats": 5, "endsOn": "2030-01-01"}}))
+        .await
+        .refused(403, "forbidden");
+    assert_eq!(
+        faults(&refused),
+        ["/contract/endsOn", "/contract/seats", "/siren"].map(|it| fault(it, "reserved_for_platform"))
+    );
+    let platform = app.platform_admin().await;
+    let changed = platform.patch(&path, json!({"siren": "552100554", "contract": {"seats": 5}})).await.expect(200);
+    assert_eq!(changed.json["contract"]["seats"], 5);
+    assert_eq!(changed.json["siren"], "552100554");
+    let changed = platform.patch(&path, json!({"siren": null})).await.expect(200);
+    assert!(changed.json.get("siren").is_none());
+}
+
+#[tokio::test]
+async fn a_change_of_an_outdated_version_is_refused() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let root = format!("/companies/{}", company.id.0);
+    for (method, path, body) in [
+        (Method::PATCH, root.clone(), json!({"name": "A"})),
+        (Method::PATCH, format!("{root}/settings"), json!({"bookingHorizonDays": 30})),
+        (Method::PUT, format!("{root}/network"), json!({"mode": "restricted"})),
+    ] {
+        let send = |etag: Option<String>| {
+            let request = company.admin.request(method.clone(), &path).json(&body);
+            Answer::of(match etag {
+                Some(etag) => request.header("if-match", etag),
+                None => request,
+            })
+        };
+        let etag = company.admin.get(&path).await.expect(200).header("etag").to_owned();
+        send(None).await.refused(428, "precondition_required");
+        send(Some(etag.clone())).await.expect(200);
+        send(Some(etag.clone())).await.refused(412, "stale");
+        let known = company.admin.request(Method::GET, &path).header("if-none-match", etag);
+        Answer::of(known).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_company_is_suspended_comes_back_and_is_archived_for_good() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let platform = app.platform_admin().await;
+    let path = format!("/companies/{}", company.id.0);
+    let step = async |to: &str| platform.post(&format!("{path}/{to}"), json!({})).await;
+
+    let detail = step("activate").await.refused(409, "company_status_change").str("/detail");
+    assert!(detail.contains("active"), "{detail}");
+    assert_eq!(step("suspend").await.expect(200).json["status"], "suspended");
+    step("suspend").await.refused(409, "company_status_change");
+    // its people read, and change nothing
+    company.hr.get("/employees").await.expect(200);
+    company.hr.get(&path).await.expect(200);
+    company.admin.patch(&path, json!({"name": "New"})).await.refused(403, "company_suspended");
+    let new = json!({"email": "x@y.test", "displayName": "X", "role": "hr"});
+    company.admin.post(&format!("{path}/members"), new).await.refused(403, "company_suspended");
+    let person = json!({"email": "p@y.test", "firstName": "P", "lastName": "Q"});
+    company.hr.post("/employees", person).await.refused(403, "company_suspended");
+    platform.patch(&path, json!({"name": "New"})).await.expect(200);
+
+    step("activate").await.expect(200);
+    company.admin.patch(&path, json!({"name": "Newer"})).await.expect(200);
+    step("archive").await.expect(200);
+    step("activate").await.refused(409, "company_status_change");
+    company.admin.patch(&path, json!({"name": "Newest"})).await.refused(403, "company_archived");
+    assert_eq!(status(&app, &company).await, "archived");
+    company.admin.post(&format!("{path}/suspend"), json!({})).await.refused(403, "forbidden");
+    platform.post(&format!("/companies/{}/suspend", Uuid::nil()), json!({})).await.refused(404, "not_found");
+    assert_eq!(
+        app.count("SELECT count(*) FROM app.audit_logs WHERE action ~ '^company.(suspended|activated|archived)$' AND company_id IS NOT NULL").await,
+        3
+    );
+}
+
+#[tokio::test]
+async fn a_repeated_suspension_gets_the_first_answer() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let platform = app.platform_admin().await;
+    let path = format!("/companies/{}/suspend", company.id.0);
+    for _ in 0..2 {
+        assert_eq!(post_with_key(&platform, &path, "once", json!({})).await.expect(200).json["status"], "suspended");
+    }
+}
+
+#[tokio::test]
+async fn nobody_reports_on_fewer_than_ten_people() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let path = format!("/companies/{}/settings", company.id.0);
+    let refused = company.admin.patch(&path, json!({"reportingThreshold": 9})).await.refused(422, "invalid");
+    assert_eq!(faults(&refused), [fault("/reportingThreshold", "minimum")]);
+    let raised = company.admin.patch(&path, json!({"reportingThreshold": 10})).await.expect(200);
+    assert_eq!(raised.json["reportingThreshold"], 10);
+    assert_eq!(raised.json["bookingHorizonDays"], 60);
+}
+
+#[tokio::test]
+async fn a_company_chooses_its_network() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (one, two) = (app.practitioner().await, app.practitioner().await);
+    let path = format!("/companies/{}/network", company.id.0);
+    let chosen = json!({"mode": "restricted", "practitionerIds": [one.id, two.id]});
+    put(&company.admin, &path, chosen).await.expect(200);
+    let chosen = json!({"mode": "restricted", "practitionerIds": [two.id]});
+    assert_eq!(put(&company.admin, &path, chosen.clone()).await.expect(200).json, chosen);
+    assert_eq!(app.platform_admin().await.get(&path).await.expect(200).json, chosen);
+    let unknown = json!({"mode": "open", "practitionerIds": [Uuid::nil()]});
+    let refused = put(&company.admin, &path, unknown).await.refused(422, "invalid");
+    assert_eq!(faults(&refused), [fault("/practitionerIds", "unknown_practitioner")]);
+    let twice = json!({"mode": "open", "practitionerIds": [one.id, one.id]});
+    put(&company.admin, &path, twice).await.refused(422, "invalid");
+    put(&company.admin, &path, json!({"mode": "closed"})).await.refused(422, "invalid");
+    assert_eq!(company.admin.get(&path).await.expect(200).json, chosen);
+    let opened = put(&company.admin, &path, json!({"mode": "open"})).await.expect(200);
+    assert_eq!(opened.json, json!({"mode": "open", "practitionerIds": []}));
+}
+
+#[tokio::test]
+async fn a_company_admin_invites_a_member() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let path = format!("/companies/{}/members", company.id.0);
+    let new = json!({"email": "Hugo@Acme.test", "displayName": "Hugo Petit", "role": "hr", "locale": "en"});
+    let invited = post_with_key(&company.admin, &path, "once", new.clone()).await.expect(201);
+    assert_eq!(invited.json["status"], "invited");
+    assert_eq!(invited.json["email"], "hugo@acme.test");
+    assert_eq!(post_with_key(&company.admin, &path, "once", new.clone()).await.expect(201).json, invited.json);
+    company.admin.post(&path, new).await.refused(409, "already_member");
+    app.settle().await;
+    assert_eq!(app.mails_to("hugo@acme.test").len(), 1);
+
+    let page = company.admin.get(&format!("{path}?limit=2")).await.expect(200);
+    let cursor = page.str("/nextCursor");
+    let rest = company.admin.get(&format!("{path}?limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!(rest.json["items"].as_array().unwrap().len(), 1);
+    assert_eq!(rest.json["items"][0]["id"], invited.json["id"]);
+    company.hr.post(&path, json!({})).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn an_invitation_tells_nothing_of_where_an_address_is_in_use() {
+    let app = TestApp::start().await;
+    let (acme, globex) = (app.company("Acme").await, app.company("Globex").await);
+    let path = format!("/companies/{}/members", acme.id.0);
+    let with_account = app.employee(&acme).await;
+    let person = json!({"email": "new@acme.test", "firstName": "P", "lastName": "Q"});
+    acme.hr.post("/employees", person).await.expect(201);
+    let mut answers = Vec::new();
+    for email in [&globex.hr.email, &app.practitioner().await.email, &with_account.email, "new@acme.test"] {
+        let new = json!({"email": email, "displayName": "X", "role": "company_admin"});
+        let mut answer = acme.admin.post(&path, new).await.refused(409, "address_unavailable").json;
+        answer["requestId"] = Value::Null;
+        answers.push(answer);
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+    let bad = json!({"email": "x@y.test", "displayName": "X", "role": "platform_admin"});
+    acme.admin.post(&path, bad).await.refused(422, "invalid");
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn a_removed_member_is_out_at_once() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let path = format!("/companies/{}/members", company.id.0);
+    company.hr.get("/me").await.expect(200);
+    company.admin.delete(&format!("{path}/{}", company.hr.id)).await.expect(204);
+    let live = app.count("SELECT count(*) FROM app.user_sessions s JOIN app.users u ON u.id = s.user_id WHERE u.role = 'hr' AND s.revoked_at IS NULL");
+    assert_eq!(live.await, 0);
+    app.clock.advance(TimeDelta::seconds(10));
+    company.hr.get("/me").await.refused(401, "unauthenticated");
+    let log_in = json!({"email": company.hr.email, "password": PASSWORD});
+    app.anonymous().post("/auth/login", log_in).await.refused(403, "account_suspended");
+    // twice changes nothing
+    company.admin.delete(&format!("{path}/{}", company.hr.id)).await.expect(204);
+    // an employee is no member
+    let alice = app.employee(&company).await;
+    company.admin.delete(&format!("{path}/{}", alice.id)).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn who_never_came_is_forgotten_and_can_be_invited_again() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let path = format!("/companies/{}/members", company.id.0);
+    let new = json!({"email": "hugo@acme.test", "displayName": "Hugo Petit", "role": "hr"});
+    let first = company.admin.post(&path, new.clone()).await.expect(201).str("/id");
+    app.settle().await;
+    company.admin.delete(&format!("{path}/{first}")).await.expect(204);
+    company.admin.post(&path, new).await.expect(201);
+    app.settle().await;
+    assert_eq!(app.mails_to("hugo@acme.test").len(), 2);
+    // the first link opens nothing any more
+    let token = app.mails_to("hugo@acme.test")[0].link_parameter("token");
+    let accept = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+    app.anonymous().post("/auth/accept-invitation", accept).await.refused(410, "invalid_invitation");
+}
+
+#[tokio::test]
+async fn the_last_admin_stays_even_when_two_remove_each_other() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let path = format!("/companies/{}/members", company.id.0);
+    let own = format!("{path}/{}", company.admin.id);
+    company.admin.delete(&own).await.refused(409, "last_company_admin");
+    // an invited one cannot run the company yet
+    let new = json!({"email": "n@acme.test", "displayName": "N", "role": "company_admin"});
+    company.admin.post(&path, new).await.expect(201);
+    company.admin.delete(&own).await.refused(409, "last_company_admin");
+    app.settle().await;
+
+    let second = app.person(Role::CompanyAdmin, Some(company.id)).await;
+    let others = format!("{path}/{}", second.id);
+    let (one, two) = tokio::join!(company.admin.delete(&others), second.delete(&own));
+    let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+    statuses.sort_unstable();
+    assert!(matches!(statuses, [204, 401 | 404 | 409]), "{statuses:?}");
+    let left = "SELECT count(*) FROM app.users WHERE role = 'company_admin' AND status = 'active'";
+    assert_eq!(app.count(left).await, 1);
+}
