@@ -169,7 +169,8 @@ async fn slots_are_told_in_the_askers_zone() {
     assert_eq!(tokyo.json["timeZone"], "Asia/Tokyo");
     assert!(tokyo.str("/items/0/startsAt").ends_with("+09:00"));
     // an instant with its offset, unescaped as browsers send it
-    let one = alice.get(&path(&format!("from={first}&to={}", instant(&first) + TimeDelta::seconds(1)).replace(" UTC", "Z").replace(' ', "T")));
+    let within = path(&format!("from={first}&to={}", instant(&first) + TimeDelta::seconds(1)).replace(" UTC", "Z").replace(' ', "T"));
+    let one = alice.get(&within);
     assert_eq!(one.await.expect(200).json["items"].as_array().unwrap().len(), 1);
     // two weeks unless said; the practitioner and the platform see them as well
     for user in [&alice, &dr, &app.platform_admin().await] {
@@ -449,10 +450,8 @@ async fn the_practitioner_starts_and_ends_and_the_time_between_counts() {
     alice.post(&format!("{path}/cancel"), json!({})).await.refused(409, "illegal_transition");
 
     at(&app, starts_at + TimeDelta::minutes(25), [(&mut dr, Role::Practitioner), (&mut alice, Role::Employee)]).await;
-    let (one, two) = tokio::join!(
-        dr.post(&format!("{path}/end"), json!({})),
-        dr.post(&format!("{path}/end"), json!({}))
-    );
+    let end = format!("{path}/end");
+    let (one, two) = tokio::join!(dr.post(&end, json!({})), dr.post(&end, json!({})));
     let mut statuses = [one.status.as_u16(), two.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409]);

@@ -292,7 +292,7 @@ fn complete_operation(operation: &mut Map<String, Value>, path: &str, method: &s
         ("412", "Stale", has_if_match),
         ("413", "BodyTooLarge", has_body),
         ("415", "UnsupportedMediaType", has_body),
-        ("422", "Invalid", has_body || writes),
+        ("422", "Invalid", has_body || writes || has_parameters),
         ("428", "PreconditionRequired", has_if_match),
         ("429", "TooManyRequests", true),
         ("500", "Internal", true),
