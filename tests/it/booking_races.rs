@@ -7,10 +7,7 @@ use crate::consultations::{free, in_days, wish};
 use crate::support::{Answer, TestApp};
 
 fn count(answers: &[Answer], status: u16, code: &str) -> usize {
-    answers
-        .iter()
-        .filter(|it| it.status.as_u16() == status && (code.is_empty() || it.json["code"] == code))
-        .count()
+    answers.iter().filter(|it| it.status.as_u16() == status && (code.is_empty() || it.json["code"] == code)).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -127,10 +127,11 @@ impl Offer {
             Why::OutsideHours
         } else if self.starts(starts_at, starts_at + moment).next().is_none() {
             Why::OffGrid
-        } else if self.is_taken(slot) {
-            Why::Taken
-        } else {
+        } else if overlaps(&self.own, slot.starts_at, slot.ends_at) {
+            // also where it was this very practitioner whom they booked
             Why::OwnTime
+        } else {
+            Why::Taken
         }
     }
 
