@@ -168,13 +168,13 @@ GRANT EXECUTE ON FUNCTION stats.usage_basis(), stats.company_usage(date, date, t
 GRANT EXECUTE ON FUNCTION stats.refresh(timestamptz) TO huntzen_worker;
 
 -- Files: whoever asked for one, within their company.
-GRANT SELECT ON app.exports TO huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
+GRANT SELECT ON app.exports TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
 GRANT INSERT (id, company_id, requested_by, kind, params, created_at) ON app.exports
     TO huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT UPDATE (status, file_key, row_count, finished_at, expires_at) ON app.exports TO huntzen_worker;
 CREATE POLICY fence ON app.exports AS RESTRICTIVE TO huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
-CREATE POLICY own ON app.exports FOR SELECT TO huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform
+CREATE POLICY own ON app.exports FOR SELECT TO huntzen_hr, huntzen_company_admin, huntzen_platform
     USING (requested_by = (SELECT app.user_id()));
 CREATE POLICY own_insert ON app.exports FOR INSERT TO huntzen_hr, huntzen_company_admin, huntzen_platform
     WITH CHECK (requested_by = (SELECT app.user_id()));

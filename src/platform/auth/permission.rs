@@ -73,7 +73,7 @@ permissions! {
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
     /// Ask for exports and fetch one's own.
-    Export: [Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    Export: [Hr, CompanyAdmin, PlatformAdmin],
     ReadAuditLog: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Failed jobs and the log of mails.
     OperatePlatform: [PlatformAdmin],

@@ -279,18 +279,24 @@ fn complete_operation(operation: &mut Map<String, Value>, path: &str, method: &s
     let has_if_match = parameters.is_some_and(|all| {
         all.iter().any(|one| one["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case("if-match")))
     });
+    let names_a_thing = path.contains('{')
+        || parameters.is_some_and(|all| all.iter().any(|one| one["name"].as_str().is_some_and(|n| n.ends_with("Id"))));
     let writes = method != "get";
+    // a file that is made later, and kept for a while
+    let fetches = path.ends_with("/download");
     let applying = [
         ("400", "BadRequest", has_body || has_parameters),
-        ("401", "Unauthenticated", permission.is_some()),
+        // a body that strangers send carries a password or a token, which may be refused or out of date
+        ("401", "Unauthenticated", permission.is_some() || has_body),
         ("403", "Forbidden", permission.is_some() || (writes && has_body)),
-        ("404", "NotFound", path.contains('{')),
+        ("404", "NotFound", names_a_thing || has_body),
         ("408", "RequestTimeout", has_body),
-        ("409", "Conflict", writes),
+        ("409", "Conflict", writes || fetches),
+        ("410", "Gone", fetches || (writes && (permission.is_none() || path.contains('{')))),
         ("412", "Stale", has_if_match),
         ("413", "BodyTooLarge", has_body),
         ("415", "UnsupportedMediaType", has_body),
-        ("422", "Invalid", has_body || writes),
+        ("422", "Invalid", has_body || writes || has_parameters),
         ("428", "PreconditionRequired", has_if_match),
         ("429", "TooManyRequests", true),
         ("500", "Internal", true),
@@ -470,11 +476,12 @@ fn shared_headers() -> Value {
 fn shared_responses() -> Map<String, Value> {
     let answers = [
         ("BadRequest", "The request is malformed, or a parameter is not acceptable.", false),
-        ("Unauthenticated", "There is no valid access token.", false),
+        ("Unauthenticated", "There is no valid access token, or what should identify the caller is wrong.", false),
         ("Forbidden", "The caller's role may not do this.", false),
         ("NotFound", "There is no such thing, or the caller may not see it.", false),
         ("RequestTimeout", "The request did not arrive in time.", false),
         ("Conflict", "The present state does not allow this.", false),
+        ("Gone", "The time for this is over.", false),
         ("Stale", "The resource was changed meanwhile: `If-Match` names an older version.", false),
         ("BodyTooLarge", "The body is larger than allowed.", false),
         ("UnsupportedMediaType", "The body's type or coding is not supported.", false),
