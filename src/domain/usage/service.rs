@@ -6,7 +6,7 @@ use super::error::Error;
 use super::jobs::MakeExport;
 use super::model::{Basis, Dimension, Export, ExportParams, ExportStatus, Line, Months};
 use super::store::{self, NewExport};
-use crate::platform::auth::{Permission, Role};
+use crate::platform::auth::Permission;
 use crate::platform::http::{IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, ExportId};
 use crate::platform::problem::Error as Refusal;
