@@ -16,8 +16,8 @@ use crate::platform::ids::PractitionerId;
 /// Declares an enum that is the same word in the interface and in the database.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $word:literal),* $(,)? }) => {
-        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Enum)]
+        $(#[$doc])*
         #[serde(rename_all = "snake_case")]
         #[oai(rename_all = "snake_case")]
         pub enum $name { $($(#[$vdoc])* $variant),* }
@@ -68,6 +68,7 @@ words! {
 
 words! {
     /// Whether a practitioner takes bookings at all.
+    #[oai(rename = "PractitionerStatus")]
     Status {
         Active => "active",
         Inactive => "inactive",

@@ -279,16 +279,20 @@ fn complete_operation(operation: &mut Map<String, Value>, path: &str, method: &s
     let has_if_match = parameters.is_some_and(|all| {
         all.iter().any(|one| one["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case("if-match")))
     });
+    let names_a_thing = path.contains('{')
+        || parameters.is_some_and(|all| all.iter().any(|one| one["name"].as_str().is_some_and(|n| n.ends_with("Id"))));
     let writes = method != "get";
+    // a file that is made later, and kept for a while
+    let fetches = path.ends_with("/download");
     let applying = [
         ("400", "BadRequest", has_body || has_parameters),
         // a body that strangers send carries a password or a token, which may be refused or out of date
         ("401", "Unauthenticated", permission.is_some() || has_body),
         ("403", "Forbidden", permission.is_some() || (writes && has_body)),
-        ("404", "NotFound", path.contains('{') || has_body),
+        ("404", "NotFound", names_a_thing || has_body),
         ("408", "RequestTimeout", has_body),
-        ("409", "Conflict", writes),
-        ("410", "Gone", writes && (permission.is_none() || path.contains('{'))),
+        ("409", "Conflict", writes || fetches),
+        ("410", "Gone", fetches || (writes && (permission.is_none() || path.contains('{')))),
         ("412", "Stale", has_if_match),
         ("413", "BodyTooLarge", has_body),
         ("415", "UnsupportedMediaType", has_body),

@@ -66,7 +66,8 @@ impl Cluster {
         let roles = DbRole::ALL.map(DbRole::name).join(", ");
         self.execute(&format!(
             "REVOKE ALL ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {roles};
-             GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {name} TO huntzen_owner"
+             GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {name} TO huntzen_owner;
+             GRANT TEMPORARY ON DATABASE {name} TO huntzen_stats"
         ))
         .await;
         self.server.options().database(&name)
