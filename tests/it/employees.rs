@@ -428,7 +428,7 @@ async fn one_bad_row_keeps_all_rows_out_unless_a_part_is_asked_for() {
     let expected = [
         (3, Some("firstName"), "required"),
         (3, Some("email"), "email"),
-        (3, Some("locale"), "language"),
+        (3, Some("locale"), "offered_language"),
         (5, Some("email"), "address_repeated"),
         (6, None, "too_many_cells"),
         (6, Some("staffNumber"), "staff_number_repeated"),
