@@ -13,7 +13,8 @@ GRANT EXECUTE ON FUNCTION app.audit(text, text, text, uuid, uuid, text, text, te
 
 GRANT INSERT ON app.audit_logs TO huntzen_kernel;
 CREATE POLICY write ON app.audit_logs FOR INSERT TO huntzen_kernel WITH CHECK (true);
--- everybody sees what they did themselves; a company what was done to its directory; the platform all
+-- everybody sees what they did themselves; a company what was done to its directory; the platform all but what
+-- employees did with their consultations, which would say whose they are
 GRANT SELECT ON app.audit_logs TO
     huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 -- what concerns no company, such as one's own log-in, is no other company's
@@ -25,7 +26,8 @@ CREATE POLICY own ON app.audit_logs FOR SELECT TO huntzen_employee, huntzen_prac
 CREATE POLICY directory ON app.audit_logs FOR SELECT TO huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id())
            AND object_type IN ('employee', 'department', 'company', 'company_settings', 'member', 'export'));
-CREATE POLICY all_rows ON app.audit_logs FOR SELECT TO huntzen_platform USING (true);
+CREATE POLICY of_others ON app.audit_logs FOR SELECT TO huntzen_platform
+    USING (NOT (object_type = 'consultation' AND actor_role IS NOT DISTINCT FROM 'employee'));
 
 -- takes a key for the transaction, or finds what it gave before
 CREATE OR REPLACE FUNCTION app.take_idempotency_key(wanted text, print bytea)

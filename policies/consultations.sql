@@ -24,6 +24,13 @@ CREATE POLICY assigned_change ON app.consultations FOR UPDATE TO huntzen_practit
 CREATE POLICY all_rows ON app.consultations FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
 CREATE POLICY of_job ON app.consultations FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
 
+-- A practitioner's clients: their names, and nothing else of their accounts.
+CREATE OR REPLACE VIEW app.clients WITH (security_barrier = true) AS
+    SELECT u.id, u.display_name FROM app.users u
+    WHERE u.id = ANY (ARRAY(SELECT c.user_id FROM app.consultations c WHERE c.practitioner_id = (SELECT app.user_id())));
+ALTER VIEW app.clients OWNER TO huntzen_kernel;
+GRANT SELECT ON app.clients TO huntzen_practitioner;
+
 -- the trigger that computes times from events
 GRANT SELECT ON app.consultations TO huntzen_kernel;
 GRANT UPDATE (started_at, ended_at, duration_minutes) ON app.consultations TO huntzen_kernel;

@@ -19,8 +19,6 @@ CREATE POLICY own_change ON app.users FOR UPDATE
 CREATE POLICY members ON app.users FOR SELECT TO huntzen_company_admin USING (role IN ('hr', 'company_admin'));
 CREATE POLICY new_member ON app.users FOR INSERT TO huntzen_company_admin
     WITH CHECK (role IN ('hr', 'company_admin') AND status = 'invited');
-CREATE POLICY of_own_consultations ON app.users FOR SELECT TO huntzen_practitioner
-    USING (id = ANY (ARRAY(SELECT c.user_id FROM app.consultations c WHERE c.practitioner_id = (SELECT app.user_id()))));
 -- staff read accounts for support; they change their own only, and add those that wait for their owner
 CREATE POLICY all_rows ON app.users FOR SELECT TO huntzen_platform USING (true);
 CREATE POLICY new_account ON app.users FOR INSERT TO huntzen_platform

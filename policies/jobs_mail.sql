@@ -74,6 +74,8 @@ GRANT SELECT (id, template, company_id, locale, status, message_id, attempts, cr
 ALTER TABLE app.email_log ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.email_log FORCE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS worker ON app.email_log;
-CREATE POLICY worker ON app.email_log TO huntzen_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON app.email_log TO huntzen_worker
+    USING (company_id IS NOT DISTINCT FROM (SELECT app.company_id()))
+    WITH CHECK (company_id IS NOT DISTINCT FROM (SELECT app.company_id()));
 DROP POLICY IF EXISTS platform ON app.email_log;
 CREATE POLICY platform ON app.email_log FOR SELECT TO huntzen_platform USING (true);

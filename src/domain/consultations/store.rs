@@ -26,7 +26,7 @@ macro_rules! select_for {
             Role::Employee => select_for!(@ "", "NULL::uuid AS company_id, NULL AS employee_name", "", $chosen),
             Role::Practitioner => select_for!(
                 @ ", user_id", "NULL::uuid AS company_id, u.display_name AS employee_name",
-                "JOIN app.users u ON u.id = c.user_id", $chosen
+                "JOIN app.clients u ON u.id = c.user_id", $chosen
             ),
             _ => select_for!(@ ", company_id", "c.company_id, NULL AS employee_name", "", $chosen),
         }

@@ -166,7 +166,7 @@ impl Fault {
             Self::TooLong { .. } => "max_length",
             Self::Unreadable => "unreadable_character",
             Self::Address => "email",
-            Self::Language => "language",
+            Self::Language => "offered_language",
             Self::TooManyCells => "too_many_cells",
             Self::AddressRepeated { .. } => "address_repeated",
             Self::StaffNumberRepeated { .. } => "staff_number_repeated",

@@ -57,6 +57,14 @@ FROM (VALUES ('alice', 'acme', 'martin', interval '9 hours'), ('bob', 'acme', 'm
              ('carol', 'globex', 'martin', '11 hours'), ('alice', 'acme', 'durand', '12 hours'),
              ('bob', 'acme', 'durand', '13 hours'), ('dave', 'globex', 'durand', '14 hours'))
      AS it (person, company, practitioner, hour), (VALUES (timestamptz '2026-09-07 00:00Z')) AS d (day);
+-- one of each company is over, so that there is something to count
+UPDATE consultations SET status = 'in_progress' WHERE id IN (id('alice with durand'), id('dave with durand'));
+UPDATE consultations SET status = 'completed' WHERE status = 'in_progress';
+REFRESH MATERIALIZED VIEW stats.company_usage_monthly;
+INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
+SELECT id('file for ' || u.id), coalesce(u.company_id, id('acme')), u.id, 'usage', '{}', '2026-06-01'
+FROM users u WHERE u.role IN ('hr', 'company_admin', 'platform_admin');
+
 INSERT INTO consultation_events (id, company_id, consultation_id, kind, at, actor_role)
 SELECT id('booking of ' || c.id), c.company_id, c.id, 'BOOKED', '2026-09-01', 'employee' FROM consultations c;
 
@@ -114,4 +122,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.idempotency_keys', 't.user_id = me', 'NULL::uuid', $$'{"key": "twice"}'$$, NULL),
     ('app.email_log', 't.recipient_user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),
-    ('app.audit_logs', 't.actor_id = me', 't.company_id', DEFAULT, NULL);
+    ('app.audit_logs', 't.actor_id = me', 't.company_id', DEFAULT, NULL),
+    ('app.exports', 't.requested_by = me', 't.company_id', DEFAULT, NULL),
+    ('app.clients', 'true', 'NULL::uuid', DEFAULT, NULL),
+    ('app.usage_refreshes', 'false', 'NULL::uuid', $$'{}'$$, NULL),
+    ('stats.company_usage_monthly', 'false', 't.company_id', DEFAULT, NULL);

@@ -26,7 +26,8 @@ async fn offenders(conn: &mut PgConnection, change: &'static str, rules: &[&'sta
     raw_sql("SET LOCAL search_path = pg_catalog").execute(&mut *tx).await.unwrap();
     let mut found = Vec::new();
     for rule in rules {
-        let rule = rule.trim_end().trim_end_matches(';');
+        let rule: String = rule.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+        let rule = rule.rsplit_once(';').map_or("", |(query, _)| query);
         let rows = sqlx::query_scalar(AssertSqlSafe(format!("SELECT offender::text FROM ({rule}\n) AS it (offender)")))
             .fetch_all(&mut *tx)
             .await;

@@ -2,6 +2,7 @@
 
 mod access_matrix;
 mod golden;
+mod http;
 mod lint;
 mod sources;
 mod words;

@@ -33,7 +33,10 @@ fn collect(prefix: &str, value: &Value, found: &mut BTreeMap<String, BTreeMap<St
         let words = map.iter().map(|(language, text)| {
             (language.as_str().unwrap_or_default().to_owned(), text.as_str().unwrap_or_default().to_owned())
         });
-        assert!(found.insert(prefix.to_owned(), words.collect()).is_none(), "{prefix} is said twice");
+        let words = words.collect();
+        if let Some(other) = found.insert(prefix.to_owned(), words) {
+            assert_eq!(Some(&other), found.get(prefix), "{prefix} is said twice, and not in the same words");
+        }
         return;
     }
     for (key, value) in map {

@@ -1,0 +1,129 @@
+-- What single statements must not do, beyond what the matrix tries. Each runs on fixture.sql's rows in a transaction
+-- of the person it names, and must reach no row or be refused.
+
+-- refused: employee makes a session of theirs begin
+UPDATE app.consultations SET status = 'in_progress';
+-- refused: employee cancels in the practitioner's name
+UPDATE app.consultations SET status = 'cancelled', cancelled_at = now(), cancelled_by = 'practitioner' WHERE status = 'confirmed';
+-- refused: employee says that a session began, which a practitioner is paid by
+INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+VALUES (app.company_id(), fixture_id('alice with martin'), 'STARTED', now(), 'employee');
+-- refused: employee speaks as the practitioner
+INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+VALUES (app.company_id(), fixture_id('alice with martin'), 'CANCELLED', now(), 'practitioner');
+-- refused: employee books for a colleague
+INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
+VALUES (app.uuid_v7(), app.company_id(), fixture_id('bob'), fixture_id('martin'), 'chat', 'confirmed', '2026-10-01 09:00Z',
+        '2026-10-01 10:00Z', '2026-10-01 09:00Z', '2026-10-01 10:00Z', 'sleep');
+-- refused: employee books on another company's contract
+INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
+VALUES (app.uuid_v7(), fixture_id('globex'), app.user_id(), fixture_id('martin'), 'chat', 'confirmed', '2026-10-01 09:00Z',
+        '2026-10-01 10:00Z', '2026-10-01 09:00Z', '2026-10-01 10:00Z', 'sleep');
+-- refused: employee writes a session that is over already
+INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
+VALUES (app.uuid_v7(), app.company_id(), app.user_id(), fixture_id('martin'), 'chat', 'completed', '2026-10-01 09:00Z',
+        '2026-10-01 10:00Z', '2026-10-01 09:00Z', '2026-10-01 10:00Z', 'sleep');
+-- refused: employee makes themselves an admin
+UPDATE app.users SET role = 'company_admin';
+-- refused: employee reads a password's hash
+SELECT password_hash FROM app.users;
+-- refused: employee reads what a practitioner earns
+SELECT hourly_rate_cents FROM app.practitioners;
+-- refused: employee opens a revoked session again
+UPDATE app.user_sessions SET revoked_at = NULL;
+-- refused: employee sees when an unknown practitioner's colleague booked
+SELECT FROM app.consultations WHERE practitioner_id = fixture_id('petit');
+-- refused: employee becomes another role
+SET ROLE huntzen_kernel;
+-- refused: employee turns row security off
+SELECT set_config('row_security', 'off', true), count(*) FROM app.users HAVING count(*) > 1;
+-- refused: employee empties the record
+DELETE FROM app.audit_logs;
+-- refused: employee enqueues past the function
+INSERT INTO apalis.jobs (id, job_type, job) VALUES ('1', 'x', '');
+
+-- refused: practitioner cancels in the employee's name
+UPDATE app.consultations SET status = 'cancelled', cancelled_at = now(), cancelled_by = 'employee' WHERE status = 'confirmed';
+-- refused: practitioner moves a session to another person
+UPDATE app.consultations SET user_id = fixture_id('bob');
+-- refused: practitioner writes the minutes that they are paid by
+UPDATE app.consultations SET duration_minutes = 60;
+-- refused: practitioner says what the employee says
+INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+VALUES (fixture_id('acme'), fixture_id('alice with martin'), 'CANCELLED', now(), 'employee');
+-- refused: practitioner says something of a colleague's session
+INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+VALUES (fixture_id('acme'), fixture_id('bob with durand'), 'STARTED', now(), 'practitioner');
+-- refused: practitioner raises their rate
+UPDATE app.practitioners SET hourly_rate_cents = 20000;
+-- refused: practitioner learns a client's address
+SELECT email FROM app.users WHERE id = fixture_id('alice');
+-- refused: practitioner learns the name of a colleague's client
+SELECT FROM app.clients WHERE id = fixture_id('dave');
+-- refused: practitioner reads a company's contract
+SELECT seats FROM app.companies;
+
+-- refused: hr asks which employees have an account
+SELECT FROM app.users WHERE role = 'employee';
+-- refused: hr asks who was invited
+SELECT count(*) FROM app.one_time_tokens;
+-- refused: hr counts sessions
+SELECT count(*) FROM app.consultations;
+-- refused: hr asks when a practitioner is busy
+SELECT * FROM app.busy_times(fixture_id('martin'), '-infinity', 'infinity');
+-- refused: hr reads the counters behind the threshold
+SELECT * FROM stats.company_usage_monthly;
+-- refused: hr asks what employees did
+SELECT FROM app.audit_logs WHERE object_type NOT IN ('employee', 'department', 'company', 'company_settings', 'member', 'export')
+    AND actor_id <> app.user_id();
+-- refused: hr lowers the reporting threshold
+UPDATE app.company_settings SET reporting_threshold = 10;
+-- refused: hr moves an employee to another company
+UPDATE app.employees SET company_id = fixture_id('globex');
+-- refused: hr puts an employee into another company's department
+UPDATE app.employees SET department_id = fixture_id('globex sales');
+-- refused: hr reads what somebody else asked for
+SELECT FROM app.exports WHERE requested_by <> app.user_id();
+
+-- refused: company_admin makes an account for an employee
+INSERT INTO app.users (id, email, role, display_name, status, company_id)
+VALUES (app.uuid_v7(), 'x@x.test', 'employee', 'X', 'invited', app.company_id());
+-- refused: company_admin makes an account that needs no invitation
+INSERT INTO app.users (id, email, role, display_name, status, company_id)
+VALUES (app.uuid_v7(), 'x@x.test', 'hr', 'X', 'active', app.company_id());
+-- refused: company_admin makes platform staff
+INSERT INTO app.users (id, email, role, display_name, status) VALUES (app.uuid_v7(), 'x@x.test', 'platform_admin', 'X', 'invited');
+-- refused: company_admin prolongs the contract
+UPDATE app.companies SET contract_ends_on = '2099-01-01';
+-- refused: company_admin sets the threshold below the platform's
+UPDATE app.company_settings SET reporting_threshold = 5;
+-- refused: company_admin asks which employees have an account
+SELECT FROM app.users WHERE role = 'employee';
+
+-- refused: platform asks whose a session is
+SELECT user_id FROM app.consultations;
+-- refused: platform asks the record who booked
+SELECT FROM app.audit_logs WHERE actor_role = 'employee' AND object_type = 'consultation';
+-- refused: platform asks to whom a mail went
+SELECT recipient_user_id FROM app.email_log;
+-- refused: platform changes somebody's account
+UPDATE app.users SET display_name = 'X' WHERE id <> app.user_id();
+-- refused: platform reads a password's hash
+SELECT password_hash FROM app.users;
+-- refused: platform makes an account for an employee
+INSERT INTO app.users (id, email, role, display_name, status, company_id)
+VALUES (app.uuid_v7(), 'x@x.test', 'employee', 'X', 'invited', fixture_id('acme'));
+-- refused: platform reads the queue
+SELECT count(*) FROM apalis.jobs;
+-- refused: platform rewrites the record
+UPDATE app.audit_logs SET outcome = 'success';
+
+-- refused: worker reads another company's sessions
+SELECT FROM app.consultations WHERE company_id = fixture_id('globex');
+-- refused: worker reads a token's hash
+SELECT hash FROM app.one_time_tokens;
+-- refused: worker reads another company's mails
+SELECT FROM app.email_log WHERE company_id = fixture_id('globex');
+
+-- refused: auth reads a table
+SELECT count(*) FROM app.users;
