@@ -1,4 +1,5 @@
 //! Every test that needs a database, in one program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test that fails may panic
 
 mod booking_races;
 mod companies;
