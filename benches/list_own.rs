@@ -7,7 +7,7 @@ use huntzen::platform::db::DbRole;
 use crate::support::database::Database;
 use crate::support::floor::Floor;
 use crate::support::generator::Load;
-use crate::support::measure::{Line, Sample};
+use crate::support::measure::{Line, Sample, middle};
 use crate::support::server::Server;
 use crate::{Args, Outcome};
 
@@ -45,9 +45,9 @@ pub async fn measure(args: &Args, database: &Database, server: &Server) -> Outco
         line.add(ours, its);
     }
     line.peak_kib = server.usage()?.peak_kib;
-    let each = |part: fn(&Sample) -> f64| line.median(&line.ours, part);
+    let each = |part: fn(&Sample) -> f64| middle(&line.ours, part);
     let note = format!(
-        "list_own  {people} people on {} connections; the load generator takes {:.1} us of processor time a request; {} bytes an answer",
+        "list_own  {people} people on {} connections; the load generator takes {:.1} us of processor time a request; {:.0} bytes an answer",
         args.connections,
         each(|sample| sample.client_us),
         each(|sample| sample.bytes),

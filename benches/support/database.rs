@@ -41,16 +41,17 @@ impl Database {
         if !known {
             sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await?;
         }
-        if !is_tuned(&mut conn).await? {
+        let tuned = is_tuned(&mut conn).await?;
+        if !tuned {
             for (setting, value) in SETTINGS {
                 let change = format!("ALTER SYSTEM SET {setting} = '{value}'");
                 sqlx::raw_sql(AssertSqlSafe(change)).execute(&mut conn).await?;
             }
-            conn.close().await?;
+        }
+        conn.close().await?;
+        if !tuned {
             cluster.stop();
             cluster = DevelopmentDatabase::start(&folder, Durability::Full).await?;
-        } else {
-            conn.close().await?;
         }
 
         let options = cluster.options().database(&name);

@@ -84,15 +84,15 @@ impl Line {
         self.floor.push(floor);
     }
 
-    /// The middle one of the values of a side.
-    pub fn median(&self, side: &[Sample], part: impl Fn(&Sample) -> f64) -> f64 {
-        median(side.iter().map(part).collect())
-    }
-
     /// The middle one of the ratios of each pair: what disturbs the machine disturbs both of a pair.
     fn ratio(&self, part: impl Fn(&Sample) -> f64) -> f64 {
         median(self.ours.iter().zip(&self.floor).map(|(ours, floor)| part(ours) / part(floor)).collect())
     }
+}
+
+/// The middle one of the values of a side.
+pub fn middle(side: &[Sample], part: impl Fn(&Sample) -> f64) -> f64 {
+    median(side.iter().map(part).collect())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -109,15 +109,15 @@ impl fmt::Display for Line {
             f,
             "{:<12} {:>8.0} {:>9.0} {:>7.2} {:>9.2} {:>10.2} {:>9.2} {:>10.2} {:>11.2} {:>11.0} {:>10.1}",
             self.name,
-            self.median(ours, |s| s.rate),
-            self.median(floor, |s| s.rate),
+            middle(ours, |s| s.rate),
+            middle(floor, |s| s.rate),
             self.ratio(|s| s.rate),
-            self.median(ours, |s| s.p50),
-            self.median(floor, |s| s.p50),
-            self.median(ours, |s| s.p99),
-            self.median(floor, |s| s.p99),
+            middle(ours, |s| s.p50),
+            middle(floor, |s| s.p50),
+            middle(ours, |s| s.p99),
+            middle(floor, |s| s.p99),
             self.ratio(|s| s.p99),
-            self.median(ours, Sample::server_us),
+            middle(ours, Sample::server_us),
             f64::from(u32::try_from(self.peak_kib).unwrap_or(u32::MAX)) / 1024.0,
         )
     }

@@ -17,7 +17,7 @@ use super::database::Database;
 use super::measure::Usage;
 use crate::Outcome;
 
-/// The default of DEMO_PASSWORD, which the database was filled with.
+/// The default of `DEMO_PASSWORD`, which the database was filled with.
 const PASSWORD: &str = "demo-huntzen-2026";
 
 pub struct Server {
@@ -56,7 +56,7 @@ impl Server {
         let mut server = Self { child, address, client: reqwest::Client::new() };
         let begun = Instant::now();
         while !server.is_ready().await {
-            if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_secs(60) {
+            if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_mins(1) {
                 return Err("the server did not start; see .huntzen/bench/server.log".into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

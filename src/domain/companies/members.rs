@@ -106,5 +106,7 @@ pub async fn remove(cx: &Context, company: CompanyId, id: UserId) -> Result<()> 
         RemovalOutcome::LastAdmin => return Err(Error::LastAdmin.into()),
     }
     tx.audit_done("member.removed", "member", id.0).await?;
-    tx.commit().await
+    tx.commit().await?;
+    cx.platform().sessions.refresh(cx.platform()).await?;
+    Ok(())
 }

@@ -200,6 +200,20 @@ impl RevokedSessions {
         Ok(!live)
     }
 
+    /// Reads the table again; to be called after a commit that ended sessions of others, so that this node refuses
+    /// them at once.
+    pub async fn refresh(&self, platform: &Platform) -> Result<(), sqlx::Error> {
+        let since = platform.clock.now() - platform.tokens.access_ttl - LEEWAY * 2;
+        let rows: Vec<(SessionId, DateTime<Utc>)> = sqlx::query_as("SELECT id, revoked_at FROM auth.revoked_since($1)")
+            .bind(since)
+            .fetch_all(platform.db.pool(crate::platform::db::DbRole::Auth))
+            .await?;
+        for (session, at) in rows {
+            self.note(session, at, platform.tokens.access_ttl);
+        }
+        Ok(())
+    }
+
     /// Keeps the set up to date until the future is dropped; reconnects by itself.
     pub async fn follow(&self, platform: &Platform) {
         use std::sync::atomic::Ordering;
@@ -220,12 +234,7 @@ impl RevokedSessions {
         listener.listen("session_revoked").await?;
         loop {
             // a notification can be forged and carries nothing: the table is read again
-            let since = platform.clock.now() - platform.tokens.access_ttl - LEEWAY * 2;
-            let rows: Vec<(SessionId, DateTime<Utc>)> =
-                sqlx::query_as("SELECT id, revoked_at FROM auth.revoked_since($1)").bind(since).fetch_all(pool).await?;
-            for (session, at) in rows {
-                self.note(session, at, platform.tokens.access_ttl);
-            }
+            self.refresh(platform).await?;
             self.listening.store(true, Ordering::Release);
             // lost connection: None; fall back to asking
             if listener.try_recv().await?.is_none() {

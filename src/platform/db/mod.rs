@@ -76,6 +76,8 @@ fn pool_size(role: DbRole, config: &Config) -> u32 {
         DbRole::Employee => config.database_pool_size,
         // every running job may hold a transaction, a mail even while it is sent
         DbRole::Worker => config.database_pool_size.max(16),
+        // one more, on which the revocations of sessions are listened for
+        DbRole::Auth => config.database_pool_size.div_ceil(2) + 1,
         _ => config.database_pool_size.div_ceil(2),
     }
 }
