@@ -310,7 +310,7 @@ async fn every_role_holds_the_privileges_that_the_list_says() {
                 if granted.is_empty() {
                     continue;
                 }
-                let list = if granted.len() as i64 == all { "*".to_owned() } else { granted.join(" ") };
+                let list = if i64::try_from(granted.len()) == Ok(all) { "*".to_owned() } else { granted.join(" ") };
                 writeln!(text, "  {:<30} {:<7}{list}", table.name, verb.to_lowercase()).unwrap();
             }
             if may_delete(&mut conn, &table.name).await {

@@ -1,6 +1,7 @@
 //! Every route of the OpenAPI document: who is refused, what bad input is answered, and that the document says so.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use huntzen::app;
 use huntzen::platform::auth::Role;
@@ -133,7 +134,7 @@ impl Sweep {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                path.push_str(&format!("{glue}{}={value}", parameter["name"].as_str().unwrap()));
+                write!(path, "{glue}{}={value}", parameter["name"].as_str().unwrap()).unwrap();
                 glue = '&';
             }
         }
