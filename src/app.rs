@@ -50,6 +50,7 @@ fn apis() -> impl OpenApi {
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
+    consultations::jobs(&mut registry);
     notifications::jobs(&mut registry);
     usage::jobs(&mut registry);
     registry
