@@ -177,7 +177,7 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     if let Some(workers) = workers {
         workers.stop(grace).await;
     }
-    platform.db.close().await;
+    platform.db.close();
     if let Some(development) = development {
         development.stop();
     }

@@ -122,6 +122,8 @@ async fn run(
     for file in files {
         sqlx::raw_sql(*file).execute(&mut *tx).await?;
     }
+    // HR reads about the history at once, not from the next hour on
+    sqlx::query("SELECT stats.refresh($1)").bind(now).execute(&mut *tx).await?;
     tx.commit().await?;
     conn.close().await?;
     Ok(Seeded::Now)

@@ -209,7 +209,7 @@ impl Config {
                 parse::origins(text, production)
             });
         let max_body_bytes =
-            r.or("MAX_BODY_BYTES", 1 << 20, "1024 to 104857600 bytes", |t| parse::number(t, 1024..=100 << 20));
+            r.or("MAX_BODY_BYTES", 5 << 20, "1024 to 104857600 bytes", |t| parse::number(t, 1024..=100 << 20));
         let rate_limit_per_ip =
             r.or("RATE_LIMIT_PER_IP", 1200, "1 to 1000000 requests a minute", |t| parse::number(t, 1..=1_000_000));
         let rate_limit_per_user =

@@ -12,7 +12,7 @@ use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::Passwords;
-use crate::platform::db::{Db, Tx};
+use crate::platform::db::{Arg, Db, Once, Tx};
 use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
@@ -120,6 +120,15 @@ impl Context {
     pub async fn read(&self, permission: Permission) -> Result<Tx> {
         self.allow(permission)?;
         self.platform.db.read(self).await
+    }
+
+    /// Reads with one statement in one round trip; for the busiest routes. The scope is that of [`Context::read`].
+    pub async fn read_once<T>(&self, permission: Permission, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        self.allow(permission)?;
+        self.platform.db.read_once(self, once, args).await
     }
 
     fn allow(&self, permission: Permission) -> Result<()> {

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 
 use crate::platform::auth::Anonymous;
-use crate::platform::db::{Actor, DbRole};
+use crate::platform::db::Actor;
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, telemetry};
 
@@ -160,8 +160,8 @@ async fn database(platform: &Platform) -> bool {
 
 /// Whether the worker's role finds the queue.
 async fn queue(platform: &Platform) -> bool {
-    let pool = platform.db.pool(DbRole::Worker);
-    let found = sqlx::query_scalar("SELECT to_regclass('apalis.jobs') IS NOT NULL").fetch_one(pool).await;
+    let Ok(mut tx) = platform.db.job(None, None).await else { return false };
+    let found = sqlx::query_scalar("SELECT to_regclass('apalis.jobs') IS NOT NULL").fetch_one(tx.conn()).await;
     found.unwrap_or(false)
 }
 

@@ -6,13 +6,18 @@ use serde_json::json;
 use crate::consultations::{free, in_days, wish};
 use crate::support::{Answer, TestApp};
 
+/// Waits for connections as long as it takes: how soon an exhausted pool says so is another test.
+async fn patient_app() -> TestApp {
+    TestApp::start_with(|name| (name == "DATABASE_ACQUIRE_TIMEOUT_MS").then(|| "30000".to_owned())).await
+}
+
 fn count(answers: &[Answer], status: u16, code: &str) -> usize {
     answers.iter().filter(|it| it.status.as_u16() == status && (code.is_empty() || it.json["code"] == code)).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_forty_employees_who_want_one_slot_one_gets_it() {
-    let app = TestApp::start().await;
+    let app = patient_app().await;
     let (acme, globex) = (app.company("Acme").await, app.company("Globex").await);
     let dr = app.practitioner().await;
     let mut people = Vec::new();
@@ -35,7 +40,7 @@ async fn of_forty_employees_who_want_one_slot_one_gets_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_books_more_than_the_contract_grants() {
-    let app = TestApp::start().await;
+    let app = patient_app().await;
     let company = app.company("Acme").await;
     sqlx::query("UPDATE app.companies SET sessions_per_employee = 2").execute(app.db()).await.unwrap();
     let (alice, dr) = (app.employee(&company).await, app.practitioner().await);
@@ -54,7 +59,7 @@ async fn nobody_books_more_than_the_contract_grants() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_is_in_one_place_at_a_time() {
-    let app = TestApp::start().await;
+    let app = patient_app().await;
     let company = app.company("Acme").await;
     let alice = app.employee(&company).await;
     let mut practitioners = Vec::new();
@@ -70,7 +75,7 @@ async fn a_person_is_in_one_place_at_a_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_bookings_and_cancellations_leaves_no_overlap() {
-    let app = TestApp::start().await;
+    let app = patient_app().await;
     let company = app.company("Acme").await;
     sqlx::query("UPDATE app.companies SET sessions_per_employee = 100").execute(app.db()).await.unwrap();
     let (one, two) = (app.practitioner().await, app.practitioner().await);

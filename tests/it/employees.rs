@@ -177,7 +177,8 @@ async fn the_directory_is_listed_by_name_and_searched() {
     assert_eq!(list("status=left").await, [] as [&str; 0]);
     company.hr.get("/employees?status=gone").await.expect(400);
     let departments = company.hr.get("/employees/departments").await.expect(200);
-    let seen: Vec<_> = departments.json["items"].as_array().unwrap().iter().map(|it| (&it["name"], &it["employees"])).collect();
+    let seen: Vec<_> =
+        departments.json["items"].as_array().unwrap().iter().map(|it| (&it["name"], &it["employees"])).collect();
     assert_eq!(seen, [(&json!("Legal"), &json!(1)), (&json!("SALES"), &json!(2))]);
     app.settle().await;
 }
@@ -271,9 +272,7 @@ async fn an_invitation_to_a_wrong_address_opens_nothing_once_it_is_corrected() {
     let company = app.company("Acme").await;
     let id = company.hr.post("/employees", person("wrong@acme.test")).await.expect(201).str("/id");
     app.settle().await;
-    let accept = |mail: &crate::support::smtp::Mail| {
-        json!({"token": mail.link_parameter("token"), "password": "four quiet words here", "acceptTerms": true})
-    };
+    let accept = |mail: &crate::support::smtp::Mail| json!({"token": mail.link_parameter("token"), "password": "four quiet words here", "acceptTerms": true});
     let first = accept(&app.mails_to("wrong@acme.test")[0]);
     company.hr.patch(&format!("/employees/{id}"), json!({"email": "right@acme.test"})).await.expect(200);
     app.settle().await;
@@ -309,9 +308,8 @@ async fn inviting_again_answers_the_same_whether_or_not_there_is_an_account() {
     assert_eq!(app.mails_to(&with_account.email).len(), 0);
     assert_eq!(app.mails_to("ana@acme.test").len(), 2);
     app.clock.advance(TimeDelta::minutes(10));
-    let hr = company.hr.with_token(
-        app.session(company.hr.id, huntzen::platform::auth::Role::Hr, Some(company.id)).await,
-    );
+    let hr =
+        company.hr.with_token(app.session(company.hr.id, huntzen::platform::auth::Role::Hr, Some(company.id)).await);
     hr.post(&path, json!({})).await.expect(202);
     app.settle().await;
     assert_eq!(app.mails_to("ana@acme.test").len(), 3);
@@ -430,7 +428,7 @@ async fn one_bad_row_keeps_all_rows_out_unless_a_part_is_asked_for() {
     let expected = [
         (3, Some("firstName"), "required"),
         (3, Some("email"), "email"),
-        (3, Some("locale"), "language"),
+        (3, Some("locale"), "offered_language"),
         (5, Some("email"), "address_repeated"),
         (6, None, "too_many_cells"),
         (6, Some("staffNumber"), "staff_number_repeated"),
@@ -445,7 +443,8 @@ async fn one_bad_row_keeps_all_rows_out_unless_a_part_is_asked_for() {
     assert_eq!(written(&app).await, before);
 
     let french = company.hr.request(Method::POST, "/employees/import?dryRun=true").header("accept-language", "fr");
-    let french = Answer::of(french.header(CONTENT_TYPE, "text/csv; charset=utf-8").body(file.clone())).await.expect(200);
+    let french =
+        Answer::of(french.header(CONTENT_TYPE, "text/csv; charset=utf-8").body(file.clone())).await.expect(200);
     assert!(french.text().contains("figure déjà à la ligne 2"), "{}", french.text());
 
     let partial = import(&company.hr, "?partial=true", file).await.expect(200).json;
@@ -536,10 +535,7 @@ async fn ten_thousand_people_are_imported_in_seconds() {
 async fn two_imports_of_one_file_at_once_make_nobody_twice() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    let (one, two) = tokio::join!(
-        import(&company.hr, "", people(300)),
-        import(&company.admin, "", people(300))
-    );
+    let (one, two) = tokio::join!(import(&company.hr, "", people(300)), import(&company.admin, "", people(300)));
     let (one, two) = (one.expect(200).json, two.expect(200).json);
     let mut created = [&one, &two].map(|report| report["counts"]["created"].as_u64().unwrap());
     created.sort_unstable();

@@ -252,6 +252,7 @@ impl ConsultationsApi {
     /// the practitioner's clock where all session lengths and hours do, else on quarters of an hour. At most 62 days
     /// at once.
     #[oai(path = "/practitioners/:id/slots", method = "get", operation_id = "listSlots")]
+    #[allow(clippy::too_many_arguments)] // one for each parameter of the route
     async fn list_slots(
         &self,
         cx: Authorized<perm::ReadSlots>,

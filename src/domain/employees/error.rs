@@ -19,3 +19,20 @@ causes! {
         ImportRejected => (UNPROCESSABLE_ENTITY, "import_rejected"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+    use crate::platform::problem::Cause;
+
+    #[test]
+    fn every_cause_has_words_in_both_languages() {
+        for cause in Error::ALL {
+            for part in ["title", "detail"] {
+                let key = format!("problem.{}.{part}", cause.code());
+                let [english, french] = ["en", "fr"].map(|locale| rust_i18n::t!(&key, locale = locale).into_owned());
+                assert!(english != key && french != key && english != french, "{key}");
+            }
+        }
+    }
+}

@@ -226,4 +226,27 @@ mod tests {
         assert_eq!(read_language("English"), Some(Locale::En));
         assert_eq!(read_language("de"), None);
     }
+
+    #[test]
+    fn every_fault_has_words_in_both_languages() {
+        for fault in [
+            Fault::Missing,
+            Fault::TooLong { max: 1 },
+            Fault::Unreadable,
+            Fault::Address,
+            Fault::Language,
+            Fault::TooManyCells,
+            Fault::AddressRepeated { line: 1 },
+            Fault::StaffNumberRepeated { line: 1 },
+            Fault::StaffNumberTaken,
+            Fault::SeatsExceeded { seats: 1 },
+        ] {
+            let key = format!("field.{}", fault.code());
+            let [english, french] = ["en", "fr"].map(|locale| rust_i18n::t!(&key, locale = locale).into_owned());
+            assert!(english != key && french != key && english != french, "{key}");
+            for (name, _) in fault.args() {
+                assert!(english.contains(&format!("%{{{name}}}")), "{key}: {english}");
+            }
+        }
+    }
 }

@@ -202,11 +202,11 @@ impl RevokedSessions {
 
     /// Reads the table again; to be called after a commit that ended sessions of others, so that this node refuses
     /// them at once.
-    pub async fn refresh(&self, platform: &Platform) -> Result<(), sqlx::Error> {
+    pub async fn refresh(&self, platform: &Platform) -> Result<()> {
         let since = platform.clock.now() - platform.tokens.access_ttl - LEEWAY * 2;
         let rows: Vec<(SessionId, DateTime<Utc>)> = sqlx::query_as("SELECT id, revoked_at FROM auth.revoked_since($1)")
             .bind(since)
-            .fetch_all(platform.db.pool(crate::platform::db::DbRole::Auth))
+            .fetch_all(platform.db.anonymous(Actor::job(None, None)).await?.conn())
             .await?;
         for (session, at) in rows {
             self.note(session, at, platform.tokens.access_ttl);
@@ -226,10 +226,12 @@ impl RevokedSessions {
         }
     }
 
-    async fn listen(&self, platform: &Platform) -> Result<(), sqlx::Error> {
+    async fn listen(&self, platform: &Platform) -> Result<()> {
         use std::sync::atomic::Ordering;
-        let pool = platform.db.pool(crate::platform::db::DbRole::Auth);
-        let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
+        let pool = sqlx::postgres::PgPoolOptions::new()
+            .max_connections(1)
+            .connect_lazy_with(platform.db.options(crate::platform::db::DbRole::Auth).clone());
+        let mut listener = sqlx::postgres::PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
         listener.listen("session_revoked").await?;
         loop {
@@ -238,7 +240,7 @@ impl RevokedSessions {
             self.listening.store(true, Ordering::Release);
             // lost connection: None; fall back to asking
             if listener.try_recv().await?.is_none() {
-                return Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()));
+                return Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()).into());
             }
         }
     }

@@ -5,15 +5,20 @@
 
 pub mod development;
 pub mod migrate;
+mod once;
+mod pool;
 mod refusal;
 mod tx;
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
+pub use once::{Arg, Once};
 pub use tx::{Actor, Tx};
+
+use pool::Pool;
 
 use crate::platform::auth::Role;
 use crate::platform::config::Config;
@@ -67,7 +72,7 @@ impl From<Role> for DbRole {
 /// The pools, one for each log-in role. They connect when first used.
 #[derive(Clone)]
 pub struct Db {
-    pools: [PgPool; DbRole::ALL.len()],
+    pools: [Pool; DbRole::ALL.len()],
 }
 
 /// Connections that a pool may open: employees make most of the traffic.
@@ -76,8 +81,6 @@ fn pool_size(role: DbRole, config: &Config) -> u32 {
         DbRole::Employee => config.database_pool_size,
         // every running job may hold a transaction, a mail even while it is sent
         DbRole::Worker => config.database_pool_size.max(16),
-        // one more, on which the revocations of sessions are listened for
-        DbRole::Auth => config.database_pool_size.div_ceil(2) + 1,
         _ => config.database_pool_size.div_ceil(2),
     }
 }
@@ -88,13 +91,11 @@ impl Db {
         Self {
             pools: DbRole::ALL.map(|role| {
                 let options = role_options(base, role, config);
-                PgPoolOptions::new()
-                    .max_connections(pool_size(role, config))
-                    .min_connections(0)
-                    .acquire_timeout(Duration::from_millis(config.database_acquire_timeout_ms))
-                    .idle_timeout(Duration::from_mins(5))
-                    .test_before_acquire(false)
-                    .connect_lazy_with(options)
+                Pool::new(
+                    options,
+                    pool_size(role, config),
+                    Duration::from_millis(config.database_acquire_timeout_ms),
+                )
             }),
         }
     }
@@ -102,13 +103,19 @@ impl Db {
     /// Refuses an unsafe server or unsafe roles, and warms one connection for each role.
     pub async fn verify(&self) -> Result<(), refusal::Refusal> {
         for role in DbRole::ALL {
-            refusal::check(self.pool(role), role).await?;
+            let unreachable = |source| refusal::Refusal::Unreachable { role: role.name(), source };
+            let mut conn = self.pool(role).get().await.map_err(unreachable)?;
+            refusal::check(&mut conn.pg, role).await?;
         }
         Ok(())
     }
 
-    /// For the queue, which needs pools of its own to listen and poll with. Nothing else may call it.
-    pub(in crate::platform) fn pool(&self, role: DbRole) -> &PgPool {
+    /// How the queue and the listener for revocations connect, which need connections of their own.
+    pub(in crate::platform) fn options(&self, role: DbRole) -> &PgConnectOptions {
+        self.pool(role).options()
+    }
+
+    fn pool(&self, role: DbRole) -> &Pool {
         let index = match role {
             DbRole::Employee => 0,
             DbRole::Practitioner => 1,
@@ -142,14 +149,22 @@ impl Db {
         self.open_tx(Actor::job(company, user), DbRole::Worker, false).await
     }
 
+    /// A read of one statement in one round trip. Reached through [`Context::read_once`].
+    pub(in crate::platform) async fn read_once<T>(&self, cx: &Context, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        once::run(self.pool(cx.caller().role.into()), &Actor::of(cx), once, args).await
+    }
+
     async fn open_tx(&self, actor: Actor, role: DbRole, read_only: bool) -> Result<Tx> {
         Tx::open(self.pool(role), actor, read_only).await
     }
 
-    /// Closes every connection; running transactions finish first.
-    pub async fn close(&self) {
+    /// Gives out no connection any more; those in use end with their transactions.
+    pub fn close(&self) {
         for role in DbRole::ALL {
-            self.pool(role).close().await;
+            self.pool(role).close();
         }
     }
 }

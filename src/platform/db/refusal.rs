@@ -1,6 +1,6 @@
 //! What the program refuses to start on.
 
-use sqlx::postgres::PgPool;
+use sqlx::PgConnection;
 
 use super::DbRole;
 
@@ -23,7 +23,7 @@ fn is_old(version: i32) -> bool {
 
 /// Refuses a role that could see past row security: superuser, BYPASSRLS, owner of a table,
 /// or member of any role (with a closed enum of log-in roles there is no need for membership).
-pub async fn check(pool: &PgPool, role: DbRole) -> Result<(), Refusal> {
+pub async fn check(conn: &mut PgConnection, role: DbRole) -> Result<(), Refusal> {
     let name = role.name();
     let (version, superuser, bypass, can_create, owner, member): (i32, bool, bool, bool, bool, bool) = sqlx::query_as(
         "SELECT current_setting('server_version_num')::int, r.rolsuper, r.rolbypassrls,
@@ -32,7 +32,7 @@ pub async fn check(pool: &PgPool, role: DbRole) -> Result<(), Refusal> {
                 EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
          FROM pg_roles r WHERE r.rolname = current_user",
     )
-    .fetch_one(pool)
+    .fetch_one(conn)
     .await
     .map_err(|source| Refusal::Unreachable { role: name, source })?;
 

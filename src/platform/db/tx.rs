@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use deadpool::managed::Object;
+use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 use uuid::Uuid;
 
+use super::pool::{Manager, Pool, is_broken};
 use super::setting;
 use crate::platform::auth::Role;
 use crate::platform::context::{Context, RequestInfo};
@@ -58,35 +59,60 @@ impl Actor {
 ///
 /// Dropping it rolls it back.
 pub struct Tx {
-    inner: Transaction<'static, Postgres>,
+    /// `None` once it was given back.
+    conn: Option<Object<Manager>>,
     actor: Actor,
 }
 
 impl Tx {
-    pub(super) async fn open(pool: &PgPool, actor: Actor, read_only: bool) -> Result<Self> {
+    pub(super) async fn open(pool: &Pool, actor: Actor, read_only: bool) -> Result<Self> {
         // one message, one round trip; UUIDs hold no quote
-        let statement = format!(
-            "BEGIN{}; SELECT set_config('app.user_id', '{}', true), set_config('app.company_id', '{}', true)",
+        let begin = format!(
+            "BEGIN{}; SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'",
             if read_only { " READ ONLY" } else { "" },
             setting(actor.user_id.map(|id| id.0)),
             setting(actor.company_id.map(|id| id.0)),
         );
-        let inner = pool.begin_with(AssertSqlSafe(statement)).await?;
-        Ok(Self { inner, actor })
+        let mut broken = 0;
+        loop {
+            // from here on a drop, also of this very future, rolls back
+            let mut tx = Self { conn: Some(pool.get().await?), actor: actor.clone() };
+            match raw_sql(AssertSqlSafe(begin.as_str())).execute(tx.conn()).await {
+                Ok(_) => return Ok(tx),
+                Err(error) => {
+                    tx.discard();
+                    // connections of a server that was away are found out one by one
+                    if !is_broken(&error) || broken > pool.size() {
+                        return Err(error.into());
+                    }
+                    broken += 1;
+                }
+            }
+        }
     }
 
     /// What a store runs its statements on.
+    #[allow(clippy::expect_used)] // taken only by what consumes the transaction
     pub fn conn(&mut self) -> &mut PgConnection {
-        &mut self.inner
+        &mut self.conn.as_mut().expect("a transaction has its connection until it ends").pg
     }
 
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
 
-    pub async fn commit(self) -> Result<()> {
-        self.inner.commit().await?;
+    pub async fn commit(mut self) -> Result<()> {
+        // an error, or a future that is dropped here, leaves it to the roll-back
+        raw_sql("COMMIT").execute(self.conn()).await?;
+        drop(self.conn.take());
         Ok(())
+    }
+
+    /// Closes the connection instead of giving it back.
+    fn discard(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            drop(Object::take(conn));
+        }
     }
 
     /// Changes the company that this transaction is about. For the platform's staff, who belong to none.
@@ -97,5 +123,21 @@ impl Tx {
             .await?;
         self.actor.company_id = Some(company);
         Ok(())
+    }
+}
+
+impl Drop for Tx {
+    /// Ends what was not committed; only then does the connection go back.
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(Object::take(conn));
+            return;
+        };
+        runtime.spawn(async move {
+            if raw_sql("ROLLBACK").execute(&mut conn.pg).await.is_err() {
+                drop(Object::take(conn));
+            }
+        });
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::Queue;
 use crate::platform::context::Platform;
-use crate::platform::db::{DbRole, Tx};
+use crate::platform::db::Tx;
 use crate::platform::problem::Result;
 
 /// How much is in the queues.
@@ -24,7 +24,7 @@ pub async fn counts(platform: &Platform) -> Result<QueueCounts> {
                 count(*) FILTER (WHERE status IN ('Queued', 'Running')), count(*) FILTER (WHERE status = 'Killed')
          FROM apalis.jobs WHERE status <> 'Done' GROUP BY job_type",
     )
-    .fetch_all(platform.db.pool(DbRole::Worker))
+    .fetch_all(platform.db.job(None, None).await?.conn())
     .await?;
     let mut total = QueueCounts::default();
     for queue in Queue::ALL {

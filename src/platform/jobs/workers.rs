@@ -64,7 +64,7 @@ impl Workers {
             .max_connections(listeners * 2)
             .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_mins(5))
-            .connect_lazy_with(platform.db.pool(DbRole::Worker).connect_options().as_ref().clone());
+            .connect_lazy_with(platform.db.options(DbRole::Worker).clone());
         // never the same name twice: a job would stay with a dead worker whose name lives on
         let prefix = format!("{}-{}", std::process::id(), platform.new_id::<Uuid>().simple());
 

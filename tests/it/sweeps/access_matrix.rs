@@ -210,9 +210,8 @@ async fn line(conn: &mut PgConnection, table: &Table, persona: &Persona, rows: &
                 Outcome::Broke(what) => *broken.entry(what).or_default() += 1,
             }
         }
-        let cells = [Whose::Own, Whose::SameCompany, Whose::Other].map(|whose| {
-            counts.get(&whose).map_or_else(|| ".".to_owned(), |(done, all)| format!("{done}/{all}"))
-        });
+        let cells = [Whose::Own, Whose::SameCompany, Whose::Other]
+            .map(|whose| counts.get(&whose).map_or_else(|| ".".to_owned(), |(done, all)| format!("{done}/{all}")));
         write!(line, "{:<20}", format!("{:<6}{:<6}{}", cells[0], cells[1], cells[2])).unwrap();
         notes.extend(broken.into_iter().map(|(what, times)| format!("{} {times}× {what}", verb.to_lowercase())));
     }
@@ -292,7 +291,8 @@ async fn every_role_reaches_the_rows_that_the_matrix_says() {
 #[tokio::test]
 async fn every_role_holds_the_privileges_that_the_list_says() {
     let (options, mut superuser) = fixture().await;
-    let mut text = String::from("What each role may use at all: columns of tables, and functions. `*` is every column.\n");
+    let mut text =
+        String::from("What each role may use at all: columns of tables, and functions. `*` is every column.\n");
     let tables = tables(&mut superuser).await;
     for role in DbRole::ALL {
         let mut conn = connect(&options, role).await;
@@ -310,7 +310,7 @@ async fn every_role_holds_the_privileges_that_the_list_says() {
                 if granted.is_empty() {
                     continue;
                 }
-                let list = if granted.len() as i64 == all { "*".to_owned() } else { granted.join(" ") };
+                let list = if i64::try_from(granted.len()) == Ok(all) { "*".to_owned() } else { granted.join(" ") };
                 writeln!(text, "  {:<30} {:<7}{list}", table.name, verb.to_lowercase()).unwrap();
             }
             if may_delete(&mut conn, &table.name).await {

@@ -1,6 +1,7 @@
 //! Every route of the OpenAPI document: who is refused, what bad input is answered, and that the document says so.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use huntzen::app;
 use huntzen::platform::auth::Role;
@@ -53,7 +54,8 @@ impl Sweep {
         let mut people = BTreeMap::new();
         for role in ROLES {
             let company = matches!(role, Role::Employee | Role::Hr | Role::CompanyAdmin).then_some(company.id);
-            let user = if role == Role::Practitioner { app.practitioner().await } else { app.person(role, company).await };
+            let user =
+                if role == Role::Practitioner { app.practitioner().await } else { app.person(role, company).await };
             people.insert(role.as_str(), (role, company, user));
         }
         let operations = openapi::operations(&document);
@@ -132,7 +134,7 @@ impl Sweep {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                path.push_str(&format!("{glue}{}={value}", parameter["name"].as_str().unwrap()));
+                write!(path, "{glue}{}={value}", parameter["name"].as_str().unwrap()).unwrap();
                 glue = '&';
             }
         }
@@ -144,7 +146,11 @@ impl Sweep {
         let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
         let mut request = user.request(method, &format!("/{path}"));
         for parameter in operation.parameters.iter().filter(|parameter| parameter.place == "header") {
-            let value = if parameter.name.eq_ignore_ascii_case("if-match") { "\"0\"".to_owned() } else { Uuid::new_v4().to_string() };
+            let value = if parameter.name.eq_ignore_ascii_case("if-match") {
+                "\"0\"".to_owned()
+            } else {
+                Uuid::new_v4().to_string()
+            };
             request = request.header(&parameter.name, value);
         }
         if let Some(body) = body {
@@ -183,16 +189,20 @@ impl Sweep {
                     faults.push(format!("says {words:?}"));
                 }
             }
-            if answer.json["requestId"] != answer.headers.get("x-request-id").map_or("", |value| value.to_str().unwrap()) {
+            if answer.json["requestId"]
+                != answer.headers.get("x-request-id").map_or("", |value| value.to_str().unwrap())
+            {
                 faults.push("has another request id than its header".to_owned());
             }
         }
         let documented = self.resolve(&self.described(operation)["responses"][status.to_string()]);
         if documented.is_null() {
             faults.push("is not in the document".to_owned());
-        } else if !answer.bytes.is_empty() && documented["content"].as_object().is_none_or(|content| {
-            !content.keys().any(|kind| kind.split(';').next() == Some(media.as_str()))
-        }) {
+        } else if !answer.bytes.is_empty()
+            && documented["content"]
+                .as_object()
+                .is_none_or(|content| !content.keys().any(|kind| kind.split(';').next() == Some(media.as_str())))
+        {
             faults.push(format!("is {media}, which is not in the document"));
         }
         for fault in faults {
@@ -203,7 +213,12 @@ impl Sweep {
     fn fault(&mut self, operation: &Operation, what: &str, answer: &Answer, fault: &str) {
         let text = answer.text();
         let text: String = text.chars().take(200).collect();
-        self.faults.push(format!("{} {} with {what}: {} {fault}: {text}", operation.method, operation.path, answer.status.as_u16()));
+        self.faults.push(format!(
+            "{} {} with {what}: {} {fault}: {text}",
+            operation.method,
+            operation.path,
+            answer.status.as_u16()
+        ));
     }
 
     /// The roles as which to try bad input; nobody's where nobody needs to be signed in.
@@ -262,7 +277,11 @@ async fn every_route_refuses_those_who_may_not_call_it() {
 async fn sessions_that_are_over_open_no_route() {
     let mut sweep = Sweep::start().await;
     let (ended, expired) = (sweep.signed_in("employee").await, sweep.signed_in("practitioner").await);
-    sqlx::query("UPDATE app.user_sessions SET revoked_at = now() WHERE user_id = $1").bind(ended.id).execute(sweep.app.db()).await.unwrap();
+    sqlx::query("UPDATE app.user_sessions SET revoked_at = now() WHERE user_id = $1")
+        .bind(ended.id)
+        .execute(sweep.app.db())
+        .await
+        .unwrap();
     let heard = async {
         while ended.get("/me").await.status == 200 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -450,7 +469,8 @@ async fn bad_bodies_are_refused_with_a_code() {
         }
         let answer = announce_large_body(&sweep, &operation, &path).await;
         sweep.requests += 1;
-        if !answer.starts_with("HTTP/1.1 413") || !answer.contains("problem+json") || !answer.contains("body_too_large") {
+        if !answer.starts_with("HTTP/1.1 413") || !answer.contains("problem+json") || !answer.contains("body_too_large")
+        {
             sweep.faults.push(format!("{} {} with 10 MB: {answer}", operation.method, operation.path));
         }
     }
@@ -459,7 +479,20 @@ async fn bad_bodies_are_refused_with_a_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_parameters_are_refused_with_a_code() {
-    let values = ["%00", "x", "-1", "0", "99999999999999999999", "%FF", "2026-13-45", "%27%3B--", "", "%F0%9F%92%A9", "1e9", "null"];
+    let values = [
+        "%00",
+        "x",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "%FF",
+        "2026-13-45",
+        "%27%3B--",
+        "",
+        "%F0%9F%92%A9",
+        "1e9",
+        "null",
+    ];
     let mut sweep = Sweep::start().await;
     for operation in sweep.operations.clone() {
         let body = sweep.good_body(&operation);
@@ -469,7 +502,10 @@ async fn bad_parameters_are_refused_with_a_code() {
                     "query" => {
                         let path = sweep.path(&operation, &Uuid::new_v4().to_string());
                         let glue = if path.contains('?') { '&' } else { '?' };
-                        (format!("{path}{glue}{}={value}", parameter.name), parameter.fault != "invalid" && value == "x")
+                        (
+                            format!("{path}{glue}{}={value}", parameter.name),
+                            parameter.fault != "invalid" && value == "x",
+                        )
                     }
                     "path" if !value.is_empty() => (sweep.path(&operation, value), true),
                     _ => continue,

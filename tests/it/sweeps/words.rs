@@ -114,8 +114,11 @@ fn every_cause_and_every_fault_has_words() {
             }
         }
     }
-    let unsaid = words.keys().filter_map(|key| key.strip_prefix("problem.")?.split('.').next()).collect::<BTreeSet<_>>();
-    missing.extend(unsaid.into_iter().filter(|code| !causes.contains(*code)).map(|code| format!("nobody says problem.{code}")));
+    let unsaid =
+        words.keys().filter_map(|key| key.strip_prefix("problem.")?.split('.').next()).collect::<BTreeSet<_>>();
+    missing.extend(
+        unsaid.into_iter().filter(|code| !causes.contains(*code)).map(|code| format!("nobody says problem.{code}")),
+    );
     assert!(!causes.is_empty() && !faults.is_empty());
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
     println!("{} causes and {} faults, each with words", causes.len(), faults.len());

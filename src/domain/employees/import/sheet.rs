@@ -252,6 +252,8 @@ fn read_row(record: &csv::StringRecord, columns: &[Option<Field>], line: u64) ->
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     fn names(sheet: &Sheet) -> Vec<(u64, &str, &str)> {
@@ -396,7 +398,7 @@ mod tests {
         let rows = |count: usize| {
             let mut text = String::from("email,nom,prenom\n");
             for n in 0..count {
-                text.push_str(&format!("p{n}@b.test,Silva,Ana\n"));
+                writeln!(text, "p{n}@b.test,Silva,Ana").unwrap();
             }
             text
         };
