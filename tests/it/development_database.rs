@@ -22,7 +22,7 @@ async fn runtime_roles_need_their_password_and_are_safe_to_start_on() {
     }
     let db = Db::open(&options, cluster.config());
     db.verify().await.unwrap();
-    db.close().await;
+    db.close();
     cluster::drop_database(&options).await;
 }
 

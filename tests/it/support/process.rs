@@ -1,6 +1,6 @@
 //! The real program as a process of its own, to be killed and to be told to stop.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -45,6 +45,7 @@ impl Site {
             ("DATA_DIR", folder.path().to_str().unwrap().to_owned()),
             // chosen by the system at each start, and printed
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
+            ("LOG_FILTER", std::env::var("XLOG").unwrap_or("info,sqlx=warn".into())),
             ("SMTP_URL", format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
             ("MAIL_FROM", sender.clone()),
             ("RATE_LIMIT_PER_IP", "1000000".to_owned()),
@@ -85,6 +86,7 @@ impl Site {
     /// Starts `huntzen serve`, and waits until it serves.
     pub async fn serve(&self) -> Server {
         let log = self.folder.path().join("server.log");
+        let mut kept = std::fs::File::options().append(true).create(true).open(&log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_huntzen"))
             .arg("serve")
             .env_clear()
@@ -92,24 +94,25 @@ impl Site {
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::options().append(true).create(true).open(&log).unwrap())
+            .stderr(kept.try_clone().unwrap())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (found, address) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
-            let mut said = Vec::new();
-            let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-                let address = line.strip_prefix(START).map(str::to_owned);
-                said.push(line);
-                address
-            });
-            let _ = found.send(address.ok_or(said));
-            // whoever writes to a pipe that nobody reads stops
-            lines.for_each(drop);
+            let mut found = Some(found);
+            // to its end: whoever writes to a pipe that nobody reads stops
+            for line in lines.map_while(Result::ok) {
+                writeln!(kept, "{line}").unwrap();
+                if let Some(address) = line.strip_prefix(START)
+                    && let Some(found) = found.take()
+                {
+                    let _ = found.send(address.to_owned());
+                }
+            }
         });
-        let started = tokio::time::timeout(PATIENCE, address).await.expect("it starts within a minute").unwrap();
-        let base = started.unwrap_or_else(|said| panic!("it does not start: {said:#?}\n{}", read(&log)));
+        let started = tokio::time::timeout(PATIENCE, address).await.expect("it starts within a minute");
+        let base = started.unwrap_or_else(|_| panic!("it does not start: {}", read(&log)));
         Server { child, base, log }
     }
 
