@@ -36,6 +36,7 @@ const DEMO: &[&str] = &[
     include_str!("../seeds/demo/02_employees.sql"),
     include_str!("../seeds/demo/03_practitioners.sql"),
     include_str!("../seeds/demo/04_consultations.sql"),
+    include_str!("../seeds/demo/05_usage.sql"),
 ];
 const DEMO_EXISTS: &str = "SELECT EXISTS (SELECT FROM app.users WHERE email = 'admin@acme.test')";
 

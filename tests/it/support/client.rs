@@ -75,6 +75,11 @@ impl User {
         Self { token: token.into(), ..self.clone() }
     }
 
+    /// The same person, at a server that runs elsewhere: `http://127.0.0.1:port`.
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// A request below `/api/v1`; paths that begin with `//` are below the root.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = match path.strip_prefix('/') {
