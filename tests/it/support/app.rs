@@ -265,21 +265,17 @@ impl Drop for TestApp {
         let (options, failed) = (self.options.clone(), std::thread::panicking());
         let settled = self.workers.initialized();
         drop(self.workers.take());
-        let left = on_its_own({
-            let options = options.clone();
-            async move { cluster::jobs_left(&options).await }
-        });
-        let left = left.join().unwrap();
+        let own = options.clone();
+        let left = std::thread::spawn(move || runtime().block_on(cluster::jobs_left(&own))).join().unwrap();
         // not waited for: PostgreSQL drops a database when every connection has answered, also those that this
         // very thread would have to serve
-        on_its_own(async move { cluster::drop_database(&options).await });
+        std::thread::spawn(move || runtime().block_on(cluster::drop_database(&options)));
         if !failed {
             assert!(left.is_empty(), "jobs are left (settled: {settled}): {left:?}");
         }
     }
 }
 
-/// Runs on a thread and a runtime of its own.
-fn on_its_own<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> std::thread::JoinHandle<T> {
-    std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work))
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
