@@ -45,7 +45,6 @@ impl Site {
             ("DATA_DIR", folder.path().to_str().unwrap().to_owned()),
             // chosen by the system at each start, and printed
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
-            ("LOG_FILTER", std::env::var("XLOG").unwrap_or("info,sqlx=warn".into())),
             ("SMTP_URL", format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
             ("MAIL_FROM", sender.clone()),
             ("RATE_LIMIT_PER_IP", "1000000".to_owned()),
