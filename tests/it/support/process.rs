@@ -74,7 +74,10 @@ impl Site {
             }
         };
         if tokio::time::timeout(PATIENCE, asking).await.is_err() {
-            let jobs: Vec<String> = sqlx::query_scalar("SELECT job_type || ' ' || status FROM apalis.jobs LIMIT 20")
+            let jobs: Vec<String> = sqlx::query_scalar(
+                "SELECT concat_ws(' ', job_type, status, attempts, run_at, last_result) FROM apalis.jobs
+                 WHERE status <> 'Done' LIMIT 20",
+            )
                 .fetch_all(&self.db)
                 .await
                 .unwrap();
