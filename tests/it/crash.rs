@@ -55,7 +55,12 @@ fn wishes(people: &People) -> Vec<Wish> {
 
 /// One try. `None`: nobody knows whether it was booked.
 async fn book(wish: &Wish, base: &str) -> Option<Answer> {
-    let request = wish.employee.at(base).request(Method::POST, "/consultations").header("idempotency-key", &wish.key).json(&wish.body);
+    let request = wish
+        .employee
+        .at(base)
+        .request(Method::POST, "/consultations")
+        .header("idempotency-key", &wish.key)
+        .json(&wish.body);
     let response = request.send().await.ok()?;
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.ok()?.to_vec();
@@ -119,12 +124,13 @@ async fn a_server_killed_during_bookings_loses_none_and_sends_each_mail() {
     for (n, answer) in again.into_iter().enumerate() {
         assert_eq!(answer.unwrap().expect(201).str("/id"), ids[&n].to_string());
     }
-    let kept: Vec<(Uuid, Uuid)> =
-        sqlx::query_as("SELECT c.id, c.user_id FROM app.consultations c JOIN app.companies k ON k.id = c.company_id
-                        WHERE k.name = 'Initech' AND c.status = 'confirmed' ORDER BY c.id")
-            .fetch_all(&site.db)
-            .await
-            .unwrap();
+    let kept: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "SELECT c.id, c.user_id FROM app.consultations c JOIN app.companies k ON k.id = c.company_id
+                        WHERE k.name = 'Initech' AND c.status = 'confirmed' ORDER BY c.id",
+    )
+    .fetch_all(&site.db)
+    .await
+    .unwrap();
     let mut answered: Vec<(Uuid, Uuid)> = ids.iter().map(|(n, id)| (*id, wishes[*n].employee.id.0)).collect();
     answered.sort_unstable();
     assert_eq!(kept, answered);
@@ -184,7 +190,10 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_began() {
     )
     .await;
     let mut request_held = job_held.begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE app.consultations IN SHARE ROW EXCLUSIVE MODE").execute(&mut *request_held).await.unwrap();
+    sqlx::raw_sql("LOCK TABLE app.consultations IN SHARE ROW EXCLUSIVE MODE")
+        .execute(&mut *request_held)
+        .await
+        .unwrap();
     let base = server.base.clone();
     let request = tokio::spawn(async move { book(&wishes[1], &base).await });
     site.until(
@@ -222,13 +231,13 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_began() {
     let about_first = site.mails().into_iter().filter(|mail| mail.text.as_ref().unwrap().contains(&first.str("/id")));
     assert_eq!(about_first.count(), 2);
     let left: Vec<String> = sqlx::query_scalar(
-        "SELECT concat_ws(' ', job_type, status, convert_from(job, 'UTF8')::jsonb ->> 'kind', lock_by)
+        "SELECT concat_ws(' ', job_type, status, convert_from(job, 'UTF8')::jsonb ->> 'kind', id)
          FROM apalis.jobs WHERE status IN ('Queued', 'Running')",
     )
     .fetch_all(&site.db)
     .await
     .unwrap();
-    assert!(left.is_empty(), "{left:?} wait for the missed heartbeat: {log}");
+    assert!(left.is_empty(), "{left:?} wait for a heartbeat that will be missed: {log}");
     site.db.close().await;
     cluster::drop_database(&options).await;
 }

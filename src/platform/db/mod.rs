@@ -91,11 +91,7 @@ impl Db {
         Self {
             pools: DbRole::ALL.map(|role| {
                 let options = role_options(base, role, config);
-                Pool::new(
-                    options,
-                    pool_size(role, config),
-                    Duration::from_millis(config.database_acquire_timeout_ms),
-                )
+                Pool::new(options, pool_size(role, config), Duration::from_millis(config.database_acquire_timeout_ms))
             }),
         }
     }

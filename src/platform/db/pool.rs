@@ -44,10 +44,8 @@ impl Pool {
             timeouts: Timeouts { wait: Some(patience), create: Some(patience), recycle: None },
             ..PoolConfig::default()
         };
-        let pool = managed::Pool::builder(Manager { options })
-            .config(config)
-            .runtime(deadpool::Runtime::Tokio1)
-            .build();
+        let pool =
+            managed::Pool::builder(Manager { options }).config(config).runtime(deadpool::Runtime::Tokio1).build();
         match pool {
             Ok(pool) => Self(pool),
             // refused only where timeouts are set without a runtime, and one is

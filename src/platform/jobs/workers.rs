@@ -64,6 +64,13 @@ impl Workers {
             .max_connections(listeners * 2)
             .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_mins(5))
+            // apalis drops a fetch that it no longer needs; dropped in the middle of its BEGIN, sqlx gives the connection
+            // back with a transaction open, in which the end of another job would be lost
+            .after_release(|conn, _| {
+                Box::pin(
+                    async move { sqlx::query_scalar("SELECT now() = statement_timestamp()").fetch_one(conn).await },
+                )
+            })
             .connect_lazy_with(platform.db.options(DbRole::Worker).clone());
         // never the same name twice: a job would stay with a dead worker whose name lives on
         let prefix = format!("{}-{}", std::process::id(), platform.new_id::<Uuid>().simple());

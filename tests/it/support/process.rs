@@ -45,7 +45,6 @@ impl Site {
             ("DATA_DIR", folder.path().to_str().unwrap().to_owned()),
             // chosen by the system at each start, and printed
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
-            ("LOG_FILTER", std::env::var("XLOG").unwrap_or("info,sqlx=warn".into())),
             ("SMTP_URL", format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
             ("MAIL_FROM", sender.clone()),
             ("RATE_LIMIT_PER_IP", "1000000".to_owned()),
@@ -75,7 +74,10 @@ impl Site {
             }
         };
         if tokio::time::timeout(PATIENCE, asking).await.is_err() {
-            let jobs: Vec<String> = sqlx::query_scalar("SELECT job_type || ' ' || status FROM apalis.jobs LIMIT 20")
+            let jobs: Vec<String> = sqlx::query_scalar(
+                "SELECT concat_ws(' ', job_type, status, attempts, run_at, last_result) FROM apalis.jobs
+                 WHERE status <> 'Done' LIMIT 20",
+            )
                 .fetch_all(&self.db)
                 .await
                 .unwrap();
