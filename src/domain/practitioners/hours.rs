@@ -75,10 +75,11 @@ impl Rule {
 
 /// Notes rules that end before they begin, and rules that overlap an earlier one. Rules may touch.
 pub fn check(rules: &[Rule], faults: &mut FieldErrors) {
+    let is_empty = |rule: &Rule| rule.ends_minute <= rule.starts_minute;
     for (index, rule) in rules.iter().enumerate() {
-        if rule.ends_minute <= rule.starts_minute {
+        if is_empty(rule) {
             faults.add(format!("/rules/{index}/endsAt"), "ends_before_start");
-        } else if rules.iter().take(index).any(|other| rule.overlaps(other)) {
+        } else if rules.iter().take(index).any(|other| !is_empty(other) && rule.overlaps(other)) {
             faults.add(format!("/rules/{index}"), "hours_overlap");
         }
     }
