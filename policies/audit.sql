@@ -21,13 +21,16 @@ GRANT SELECT ON app.audit_logs TO
 CREATE POLICY fence ON app.audit_logs AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (coalesce(company_id, (SELECT app.company_id())) = (SELECT app.company_id()))
     WITH CHECK (company_id = (SELECT app.company_id()));
-CREATE POLICY own ON app.audit_logs FOR SELECT TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin
+CREATE POLICY own ON app.audit_logs FOR SELECT TO huntzen_employee, huntzen_practitioner
     USING (actor_id = (SELECT app.user_id()));
+-- whatever HR sets off, it learns nothing of consultations
+CREATE POLICY own_of_hr ON app.audit_logs FOR SELECT TO huntzen_hr, huntzen_company_admin
+    USING (actor_id = (SELECT app.user_id()) AND object_type <> 'consultation');
 CREATE POLICY directory ON app.audit_logs FOR SELECT TO huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id())
            AND object_type IN ('employee', 'department', 'company', 'company_settings', 'member', 'export'));
 CREATE POLICY of_others ON app.audit_logs FOR SELECT TO huntzen_platform
-    USING (NOT (object_type = 'consultation' AND actor_role IS NOT DISTINCT FROM 'employee'));
+    USING (object_type <> 'consultation' OR actor_role = 'practitioner');
 
 -- takes a key for the transaction, or finds what it gave before
 CREATE OR REPLACE FUNCTION app.take_idempotency_key(wanted text, print bytea)

@@ -88,3 +88,29 @@ ALTER FUNCTION app.busy_times(uuid, timestamptz, timestamptz) OWNER TO huntzen_k
 REVOKE ALL ON FUNCTION app.busy_times(uuid, timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.busy_times(uuid, timestamptz, timestamptz)
     TO huntzen_employee, huntzen_practitioner, huntzen_platform;
+
+-- A person who left their company: what they had booked on its contract is cancelled. Answers with the cancelled ones.
+CREATE OR REPLACE FUNCTION app.cancel_consultations_of_leaver(leaver uuid, at timestamptz)
+RETURNS SETOF uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH cancelled AS (
+        UPDATE app.consultations c
+        SET status = 'cancelled', cancelled_at = at, cancelled_by = 'platform', ics_sequence = ics_sequence + 1
+        FROM app.users u JOIN app.employees e ON e.company_id = u.company_id AND e.id = u.employee_id
+        WHERE e.company_id = (SELECT app.company_id()) AND e.id = leaver AND e.status = 'left'
+          AND c.company_id = e.company_id AND c.user_id = u.id AND c.status IN ('pending', 'confirmed') AND c.starts_at > at
+        RETURNING c.id, c.company_id
+    ), told AS (
+        INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+        SELECT company_id, id, 'CANCELLED', cancel_consultations_of_leaver.at, 'platform' FROM cancelled
+        RETURNING consultation_id
+    )
+    SELECT consultation_id FROM told
+$$;
+ALTER FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) TO huntzen_worker;
+GRANT UPDATE (status, cancelled_at, cancelled_by, ics_sequence) ON app.consultations TO huntzen_kernel;
+GRANT SELECT ON app.consultation_events TO huntzen_kernel;
+GRANT INSERT (company_id, consultation_id, kind, at, actor_role) ON app.consultation_events TO huntzen_kernel;
+CREATE POLICY kernel ON app.consultation_events FOR SELECT TO huntzen_kernel USING (true);
+CREATE POLICY kernel_insert ON app.consultation_events FOR INSERT TO huntzen_kernel WITH CHECK (true);

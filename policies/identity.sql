@@ -79,12 +79,20 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     FROM app.users u WHERE u.email = wanted
 $$;
 
+-- Whether the session was opened: not for a person who was suspended while the password was checked.
 CREATE OR REPLACE FUNCTION auth.open_session(session uuid, of_user uuid, token uuid, token_hash bytea, device text,
                                              ip text, at timestamptz, expires timestamptz)
-RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    INSERT INTO app.user_sessions (id, user_id, device, ip, created_at, last_used_at, expires_at)
-        VALUES (session, of_user, device, ip::inet, at, at, expires);
-    INSERT INTO app.refresh_tokens (id, session_id, hash, created_at) VALUES (token, session, token_hash, at);
+RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH person AS (
+        SELECT u.id FROM app.users u WHERE u.id = of_user AND u.status = 'active' FOR SHARE
+    ), opened AS (
+        INSERT INTO app.user_sessions (id, user_id, device, ip, created_at, last_used_at, expires_at)
+        SELECT session, person.id, device, ip::inet, at, at, expires FROM person RETURNING id
+    ), token AS (
+        INSERT INTO app.refresh_tokens (id, session_id, hash, created_at)
+        SELECT open_session.token, opened.id, token_hash, at FROM opened RETURNING id
+    )
+    SELECT EXISTS (SELECT FROM opened)
 $$;
 
 -- A refresh token is used once. Its direct predecessor is taken again for 30 seconds, while the successor is

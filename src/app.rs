@@ -11,6 +11,7 @@ use poem_openapi::{OpenApi, OpenApiService};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
@@ -50,6 +51,7 @@ fn apis() -> impl OpenApi {
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
+    consultations::jobs(&mut registry);
     notifications::jobs(&mut registry);
     usage::jobs(&mut registry);
     registry
@@ -155,33 +157,59 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     telemetry::init(config.log_format, &config.log_filter);
     let stop = signal()?;
     let (owner, development) = database(&config).await?;
-    if !config.is_production() {
+    // only our own private database: somebody else's is migrated and filled when asked
+    if development.is_some() {
         migrate::migrate(&owner, &config).await?;
         seed::demo(&owner, &config, &Clock::System).await?;
     }
     let grace = Duration::from_secs(config.shutdown_grace_seconds);
     let platform = platform(config, &owner, Clock::System).await?;
     let workers = if work { Some(Workers::start(platform.clone(), registry(), Default::default())?) } else { None };
-    if serve {
-        let (address, serving) = listen(platform.clone(), platform.config.listen_addr, stop).await?;
+    // requests and jobs are told to end at the same moment, and share the time that they have for it
+    let (told, stopping) = watch::channel(false);
+    let stopped = move || {
+        let mut stopping = stopping.clone();
+        async move {
+            let _ = stopping.wait_for(|told| *told).await;
+        }
+    };
+    let signalled = async {
+        stop.await;
+        tracing::info!("stopping");
+        told.send_replace(true);
+    };
+    let working = async {
+        stopped().await;
+        if let Some(workers) = workers {
+            workers.stop(grace).await;
+        }
+    };
+    let served = if serve {
+        let (address, serving) = listen(platform.clone(), platform.config.listen_addr, stopped()).await?;
         if !platform.config.is_production() {
-            welcome(address, &platform.config)?;
+            welcome(address, &platform.config, development.is_some())?;
         }
         tracing::info!(%address, "serving");
-        serving.await?;
+        // a server that fails ends the jobs as well
+        let serving = async {
+            let served = serving.await;
+            told.send_replace(true);
+            served
+        };
+        tokio::select! {
+            (served, ()) = async { tokio::join!(serving, working) } => served,
+            never = async { signalled.await; std::future::pending().await } => never,
+        }
     } else {
         tracing::info!("working");
-        stop.await;
-    }
-    tracing::info!("stopping");
-    if let Some(workers) = workers {
-        workers.stop(grace).await;
-    }
+        tokio::join!(signalled, working);
+        Ok(())
+    };
     platform.db.close();
     if let Some(development) = development {
         development.stop();
     }
-    Ok(())
+    Ok(served?)
 }
 
 /// Resolves at SIGTERM or Ctrl-C. Handlers are in place when this returns.
@@ -215,18 +243,20 @@ pub async fn seed(config: Config, kind: SeedKind) -> Outcome {
 }
 
 /// What somebody who just started the program wants to know.
-fn welcome(address: SocketAddr, config: &Config) -> Outcome {
+fn welcome(address: SocketAddr, config: &Config, demonstration: bool) -> Outcome {
     use std::io::Write;
 
     let base = format!("http://{address}");
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "\nHuntZen Care runs at {base}\n\n  API documentation   {base}/docs\n  OpenAPI document    {base}/openapi.json\n  Mailbox             {base}/dev/mail\n  Health              {base}/health/ready\n\nAccounts, all with the password {}:",
-        config.demo_password.expose_secret()
+        "\nHuntZen Care runs at {base}\n\n  API documentation   {base}/docs\n  OpenAPI document    {base}/openapi.json\n  Mailbox             {base}/dev/mail\n  Health              {base}/health/ready"
     )?;
-    for (email, role) in seed::DEMO_ACCOUNTS {
-        writeln!(out, "  {email:28} {role}")?;
+    if demonstration {
+        writeln!(out, "\nAccounts, all with the password {}:", config.demo_password.expose_secret())?;
+        for (email, role) in seed::DEMO_ACCOUNTS {
+            writeln!(out, "  {email:28} {role}")?;
+        }
     }
     writeln!(out, "\nStop with Ctrl-C; the data stays in {}.", config.data_dir.display())?;
     out.flush()?;

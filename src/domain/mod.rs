@@ -1,7 +1,5 @@
 //! The modules, by floor: a module imports only from floors below its own.
 
-pub mod admin;
-pub mod audit_trail;
 pub mod companies;
 pub mod consultations;
 pub mod employees;

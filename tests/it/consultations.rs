@@ -537,3 +537,28 @@ async fn the_list_has_pages_and_filters_for_both_sides() {
     Answer::of(request(&etag)).await.expect(200);
     app.settle().await;
 }
+
+#[tokio::test]
+async fn what_a_person_who_leaves_had_booked_is_cancelled_and_both_are_told() {
+    let (app, company, alice, dr) = scene().await;
+    let id = book_on(&alice, &dr, in_days(&app, 3)).await.str("/id");
+    app.settle().await;
+    let entry: uuid::Uuid = sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")
+        .bind(alice.id)
+        .fetch_one(app.db())
+        .await
+        .unwrap();
+    company.hr.delete(&format!("/employees/{entry}")).await.expect(204);
+    app.settle().await;
+    let cancelled = dr.get(&format!("/consultations/{id}")).await.expect(200);
+    assert_eq!(cancelled.str("/status"), "cancelled");
+    for person in [&alice, &dr] {
+        let mails = app.mails_to(&person.email);
+        assert_eq!(mails.len(), 2, "{}", person.email);
+        assert_eq!(mails[1].calendar()["method"], "CANCEL");
+        assert_eq!(mails[1].calendar()["events"][0]["uid"], mails[0].calendar()["events"][0]["uid"]);
+    }
+    // the time is free again, though not for whom has left
+    let start = cancelled.str("/startsAt");
+    alice.post("/consultations", wish(&dr, &start)).await.refused(403, "not_covered");
+}

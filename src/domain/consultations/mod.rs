@@ -22,6 +22,7 @@ pub mod calendar;
 pub mod error;
 pub mod events;
 pub mod model;
+pub mod reactions;
 pub mod service;
 pub mod slots;
 pub mod store;
@@ -30,5 +31,6 @@ mod booking;
 
 pub use api::ConsultationsApi;
 pub use error::Error;
+pub use reactions::jobs;
 pub use model::{Consultation, EventKind, Status};
 pub use store::{Appointment, Person, find_appointment};

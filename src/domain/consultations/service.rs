@@ -13,8 +13,7 @@ use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result, Tx};
 
 pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
-    let mut tx = cx.read(Permission::ReadConsultations).await?;
-    store::list(&mut tx, cx.caller().role, by).await
+    store::list(cx, by).await
 }
 
 pub async fn find(cx: &Context, id: ConsultationId) -> Result<Consultation> {

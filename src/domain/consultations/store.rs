@@ -12,11 +12,11 @@ use super::error::Error;
 use super::model::{Consultation, DoneBy, Event, EventKind, Standing, Status};
 use super::slots::{Slot, Span};
 use crate::domain::practitioners::{BookingTerms, Mode};
-use crate::platform::auth::Role;
-use crate::platform::db::{OrConstraint, broken_constraint};
-use crate::platform::ids::{CompanyId, ConsultationId, PractitionerId, UserId};
+use crate::platform::auth::{Permission, Role};
+use crate::platform::db::{Arg, Once, OrConstraint, broken_constraint};
+use crate::platform::ids::{CompanyId, ConsultationId, EmployeeId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
-use crate::platform::{Problem, Result, Tx};
+use crate::platform::{Context, Problem, Result, Tx};
 
 /// The statement for a role: each sees other columns, and has grants for no more. The rows are chosen, in order and
 /// within the limit, before names are joined: so an index gives them, whatever policies the joined tables have.
@@ -110,17 +110,19 @@ pub fn list_statement(role: Role) -> &'static str {
     )
 }
 
-/// One statement: this is the busiest route.
-pub async fn list(tx: &mut Tx, role: Role, by: Listing) -> Result<Vec<Consultation>> {
-    Ok(sqlx::query_as(list_statement(role))
-        .bind(by.status)
-        .bind(by.from)
-        .bind(by.to)
-        .bind(by.after.map(|(at, _)| at))
-        .bind(by.after.map(|(_, id)| id))
-        .bind(by.fetch)
-        .fetch_all(tx.conn())
-        .await?)
+/// One statement in one round trip: this is the busiest route.
+pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
+    let role = cx.caller().role;
+    let once = Once { name: "list_consultations", statement: list_statement(role) };
+    let args = [
+        Arg::Word(by.status.map(Status::as_str)),
+        Arg::At(by.from),
+        Arg::At(by.to),
+        Arg::At(by.after.map(|(at, _)| at)),
+        Arg::Id(by.after.map(|(_, id)| id.0)),
+        Arg::Count(by.fetch),
+    ];
+    cx.read_once(Permission::ReadConsultations, &once, &args).await
 }
 
 pub async fn find_standing(tx: &mut Tx, id: ConsultationId) -> Result<Option<Standing>> {
@@ -403,4 +405,13 @@ pub async fn find_own_appointment(tx: &mut Tx, id: ConsultationId) -> Result<Opt
     .bind(id)
     .fetch_optional(tx.conn())
     .await?)
+}
+
+/// Cancels what a person who left had booked; the cancelled ones.
+pub async fn cancel_for_leaver(tx: &mut Tx, leaver: EmployeeId, now: DateTime<Utc>) -> Result<Vec<ConsultationId>> {
+    Ok(sqlx::query_scalar("SELECT app.cancel_consultations_of_leaver($1, $2)")
+        .bind(leaver)
+        .bind(now)
+        .fetch_all(tx.conn())
+        .await?)
 }

@@ -76,7 +76,7 @@ pub async fn log_in(
 async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, device: Option<&str>) -> Result<Session> {
     let (id, token, now) =
         (platform.new_id::<SessionId>(), OpaqueToken::generate(&platform.entropy), platform.clock.now());
-    store::insert_session(
+    let opened = store::insert_session(
         tx,
         &store::NewSession {
             id,
@@ -89,6 +89,9 @@ async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, device: 
         },
     )
     .await?;
+    if !opened {
+        return Err(Error::AccountSuspended.into());
+    }
     note(tx, "session.opened", Some(person.id), Some(id), Outcome::Success).await?;
     issue(platform, person, id, token.plain, now)
 }

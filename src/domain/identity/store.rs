@@ -35,9 +35,10 @@ pub struct NewSession<'a> {
     pub expires_at: DateTime<Utc>,
 }
 
-pub async fn insert_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<()> {
+/// Whether it was opened: not for a person who is not active any more.
+pub async fn insert_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool> {
     let ip = tx.actor().ip.map(|ip| ip.to_string());
-    sqlx::query("SELECT auth.open_session($1, $2, $3, $4, $5, $6, $7, $8)")
+    let opened = sqlx::query_scalar("SELECT auth.open_session($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(new.id)
         .bind(new.user_id)
         .bind(new.token_id)
@@ -46,9 +47,9 @@ pub async fn insert_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<()> {
         .bind(ip)
         .bind(new.at)
         .bind(new.expires_at)
-        .execute(tx.conn())
+        .fetch_one(tx.conn())
         .await?;
-    Ok(())
+    Ok(opened)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]

@@ -2,17 +2,18 @@
 //!
 //! Round trips decide what a read costs: BEGIN with its settings, the statement, and the end of the transaction are
 //! three. Here the settings and the statement, prepared beforehand on its connection, travel in one message of the
-//! simple protocol, which PostgreSQL runs as one transaction of its own. The scope is the same as a [`super::Tx`]'s.
+//! simple protocol, which PostgreSQL runs as one transaction of its own. The scope is the same as a [`super::Tx`]'s, and so is that it can only read.
 //! What such a message holds is made of UUIDs, times, numbers and words of the program: nothing in it can hold a quote.
 
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
+use deadpool::managed::Object;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, raw_sql};
 use uuid::Uuid;
 
-use super::pool::{Connection, Pool, is_broken};
+use super::pool::{Connection, Manager, Pool, is_broken};
 use super::{Actor, setting};
 use crate::platform::problem::Result;
 
@@ -39,7 +40,12 @@ impl Arg {
     fn write(self, out: &mut String) {
         let _ = match self {
             Self::Id(Some(id)) => write!(out, "'{id}'"),
-            Self::At(Some(at)) => write!(out, "'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00")),
+            // beyond these years PostgreSQL writes dates in another way, and nothing of ours lies there
+            Self::At(Some(at)) => {
+                let (first, last) = (DateTime::from_timestamp(-62_135_596_800, 0), DateTime::from_timestamp(253_402_300_799, 0));
+                let at = at.clamp(first.unwrap_or(at), last.unwrap_or(at));
+                write!(out, "'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00"))
+            }
             Self::Count(count) => write!(out, "{count}"),
             Self::Word(Some(word)) => write!(out, "'{}'", word.replace('\'', "''")),
             Self::Id(None) | Self::At(None) | Self::Word(None) => out.write_str("NULL"),
@@ -55,13 +61,14 @@ where
     let message = message(actor, once, args);
     let mut broken = 0;
     let rows = loop {
-        let mut conn = pool.get().await?;
-        match fetch(&mut conn, once, &message).await {
-            Ok(rows) => break rows,
+        let mut conn = Unfinished(Some(pool.get().await?));
+        match fetch(conn.get(), once, &message).await {
+            Ok(rows) => {
+                conn.finish();
+                break rows;
+            }
             Err(error) => {
-                let try_another = is_broken(&error) && broken <= pool.size();
-                // what failed may be in any state
-                drop(deadpool::managed::Object::take(conn));
+                let try_another = (is_broken(&error) || is_outdated(&error)) && broken <= pool.size();
                 if !try_another {
                     return Err(error.into());
                 }
@@ -72,11 +79,41 @@ where
     Ok(rows.iter().map(T::from_row).collect::<sqlx::Result<_>>()?)
 }
 
+/// A connection whose answer is not there yet: dropped in that state, by an error or with its request, it is closed,
+/// because the next caller would get what is left of the answer.
+struct Unfinished(Option<Object<Manager>>);
+
+impl Unfinished {
+    #[allow(clippy::expect_used)] // taken only by what consumes it
+    fn get(&mut self) -> &mut Connection {
+        self.0.as_mut().expect("a connection until it is finished")
+    }
+
+    /// Gives the connection back.
+    fn finish(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            drop(Object::take(conn));
+        }
+    }
+}
+
+/// What was prepared on this connection does not fit any more: the tables changed under it, or it is gone.
+fn is_outdated(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| ["0A000", "26000", "42P05"].contains(&code.as_ref()))
+}
+
 fn message(actor: &Actor, once: &Once, args: &[Arg]) -> String {
     let mut message = String::with_capacity(256);
     let _ = write!(
         message,
-        "SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'; EXECUTE {}(",
+        "SET LOCAL transaction_read_only = on; SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'; EXECUTE {}(",
         setting(actor.user_id.map(|id| id.0)),
         setting(actor.company_id.map(|id| id.0)),
         once.name

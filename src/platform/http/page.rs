@@ -49,6 +49,8 @@ impl Cursor {
         URL_SAFE_NO_PAD
             .decode(cursor)
             .ok()
+            // PostgreSQL takes no text that holds NUL
+            .filter(|json| !json.windows(6).any(|six| six == br"\u0000") && !json.contains(&0))
             .and_then(|json| serde_json::from_slice(&json).ok())
             .ok_or_else(|| Problem::from(Error::InvalidCursor).at("query:cursor", "invalid_cursor"))
     }

@@ -265,17 +265,17 @@ impl Drop for TestApp {
         let (options, failed) = (self.options.clone(), std::thread::panicking());
         let settled = self.workers.initialized();
         drop(self.workers.take());
-        let left = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-                let left = cluster::jobs_left(&options).await;
-                cluster::drop_database(&options).await;
-                left
-            })
-        })
-        .join()
-        .unwrap();
+        let own = options.clone();
+        let left = std::thread::spawn(move || runtime().block_on(cluster::jobs_left(&own))).join().unwrap();
+        // not waited for: PostgreSQL drops a database when every connection has answered, also those that this
+        // very thread would have to serve
+        std::thread::spawn(move || runtime().block_on(cluster::drop_database(&options)));
         if !failed {
             assert!(left.is_empty(), "jobs are left (settled: {settled}): {left:?}");
         }
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

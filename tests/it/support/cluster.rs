@@ -81,7 +81,9 @@ impl Cluster {
                 .expect("the list of databases");
         // left by earlier runs, or of another schema
         for name in databases.iter().filter(|name| **name != self.template) {
-            self.execute(&format!("ALTER DATABASE {name} IS_TEMPLATE false")).await;
+            if name.starts_with("template_") {
+                self.execute(&format!("ALTER DATABASE {name} IS_TEMPLATE false")).await;
+            }
             self.execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
         }
         if databases.contains(&self.template) {

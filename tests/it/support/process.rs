@@ -85,8 +85,16 @@ impl Site {
         }
     }
 
-    /// Starts `huntzen serve`, and waits until it serves.
+    /// Starts `huntzen serve` on the migrated database, and waits until it serves.
     pub async fn serve(&self) -> Server {
+        let migrated = Command::new(env!("CARGO_BIN_EXE_huntzen"))
+            .arg("migrate")
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .status()
+            .unwrap();
+        assert!(migrated.success());
         let log = self.folder.path().join("server.log");
         let mut kept = std::fs::File::options().append(true).create(true).open(&log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_huntzen"))
