@@ -58,20 +58,12 @@ impl Workers {
         settings: Settings,
     ) -> std::result::Result<Self, RegistryError> {
         registry.check()?;
-        // one connection to listen on for each queue, and as many to fetch and finish with
-        let listeners = u32::try_from(Queue::ALL.len()).unwrap_or(4);
-        let pool = PgPoolOptions::new()
-            .max_connections(listeners * 2)
-            .acquire_timeout(Duration::from_secs(3))
-            .idle_timeout(Duration::from_mins(5))
-            // apalis drops a fetch that it no longer needs; dropped in the middle of its BEGIN, sqlx gives the connection
-            // back with a transaction open, in which the end of another job would be lost
-            .after_release(|conn, _| {
-                Box::pin(
-                    async move { sqlx::query_scalar("SELECT now() = statement_timestamp()").fetch_one(conn).await },
-                )
-            })
-            .connect_lazy_with(platform.db.options(DbRole::Worker).clone());
+        let queues = u32::try_from(Queue::ALL.len()).unwrap_or(4);
+        // one connection to listen on for each queue, and as many to fetch with
+        let fetching = pool(&platform, queues * 2);
+        // Starts and ends of jobs have their own. apalis drops a fetch that it no longer needs; dropped in the middle of
+        // its BEGIN, sqlx gives the connection back with a transaction open, in which the end of a job would be lost.
+        let pool = pool(&platform, queues);
         // never the same name twice: a job would stay with a dead worker whose name lives on
         let prefix = format!("{}-{}", std::process::id(), platform.new_id::<Uuid>().simple());
 
@@ -82,7 +74,7 @@ impl Workers {
             !worker.is_shutting_down()
         });
         for queue in Queue::ALL {
-            monitor = watch_queue(monitor, &runner, queue, &prefix, settings);
+            monitor = watch_queue(monitor, &runner, &fetching, queue, &prefix, settings);
         }
         for scheduled in schedules {
             monitor = watch_clock(monitor, &platform, scheduled, &prefix);
@@ -171,9 +163,25 @@ impl Workers {
     }
 }
 
+/// Connections of the workers' role, made when they are needed.
+fn pool(platform: &Platform, size: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(Duration::from_secs(3))
+        .idle_timeout(Duration::from_mins(5))
+        .connect_lazy_with(platform.db.options(DbRole::Worker).clone())
+}
+
 /// Adds the worker of a queue.
-fn watch_queue(monitor: Monitor, runner: &Arc<Runner>, queue: Queue, prefix: &str, settings: Settings) -> Monitor {
-    let runner = runner.clone();
+fn watch_queue(
+    monitor: Monitor,
+    runner: &Arc<Runner>,
+    fetching: &PgPool,
+    queue: Queue,
+    prefix: &str,
+    settings: Settings,
+) -> Monitor {
+    let (runner, fetching) = (runner.clone(), fetching.clone());
     let prefix = prefix.to_owned();
     monitor.register(move |restarts| {
         let config = StorageConfig::default()
@@ -185,7 +193,7 @@ fn watch_queue(monitor: Monitor, runner: &Arc<Runner>, queue: Queue, prefix: &st
             // begun and ended by the runner, under its own conditions
             .lock_tasks(false)
             .persist_results(false);
-        let storage = PostgresStorage::<Vec<u8>>::new(&runner.pool)
+        let storage = PostgresStorage::<Vec<u8>>::new(&fetching)
             .with_config(config)
             .with_pubsub()
             .poll_with_interval(settings.poll)

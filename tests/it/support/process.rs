@@ -78,9 +78,9 @@ impl Site {
                 "SELECT concat_ws(' ', job_type, status, attempts, run_at, last_result) FROM apalis.jobs
                  WHERE status <> 'Done' LIMIT 20",
             )
-                .fetch_all(&self.db)
-                .await
-                .unwrap();
+            .fetch_all(&self.db)
+            .await
+            .unwrap();
             panic!("not within a minute: {query}; jobs: {jobs:?}");
         }
     }
