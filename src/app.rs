@@ -26,7 +26,7 @@ use crate::platform::db::{Db, migrate};
 use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
 use crate::platform::http::{middleware, openapi};
-use crate::platform::jobs::{Registry, Workers};
+use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::mail::{self, Mailer};
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
@@ -164,7 +164,7 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     }
     let grace = Duration::from_secs(config.shutdown_grace_seconds);
     let platform = platform(config, &owner, Clock::System).await?;
-    let workers = if work { Some(Workers::start(platform.clone(), registry(), Default::default())?) } else { None };
+    let workers = if work { Some(Workers::start(platform.clone(), registry(), Settings::default())?) } else { None };
     // requests and jobs are told to end at the same moment, and share the time that they have for it
     let (told, stopping) = watch::channel(false);
     let stopped = move || {

@@ -4,6 +4,7 @@
 
 use uuid::Uuid;
 
+use crate::platform::auth::Role;
 use crate::platform::db::Tx;
 use crate::platform::ids::CompanyId;
 use crate::platform::problem::Result;
@@ -32,7 +33,7 @@ impl Tx {
     pub async fn audit(&mut self, entry: Entry<'_>) -> Result<()> {
         let actor = self.actor().clone();
         sqlx::query("SELECT app.audit($1, $2, $3, $4, $5, $6, $7, $8)")
-            .bind(actor.role.map(|role| role.as_str()))
+            .bind(actor.role.map(Role::as_str))
             .bind(entry.action)
             .bind(entry.object_type)
             .bind(entry.object_id)

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use chrono::{Days, TimeDelta, TimeZone, Utc};
+use chrono::{Days, TimeDelta, TimeZone};
 use chrono_tz::Europe::Paris;
 use futures_util::future::join_all;
+use huntzen::platform::clock::Clock;
 use huntzen::platform::db::development::{DevelopmentDatabase, Durability};
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -37,7 +38,7 @@ struct Wish {
 
 /// One for each employee: tomorrow, with the practitioners in turn, one half hour after the other.
 fn wishes(people: &People) -> Vec<Wish> {
-    let tomorrow = Utc::now().with_timezone(&Paris).date_naive() + Days::new(1);
+    let tomorrow = Clock::System.now().with_timezone(&Paris).date_naive() + Days::new(1);
     let nine = Paris.from_local_datetime(&tomorrow.and_hms_opt(9, 0, 0).unwrap()).unwrap();
     let wish = |(n, employee): (usize, &User)| {
         let practitioner = &people.practitioners[n % people.practitioners.len()];

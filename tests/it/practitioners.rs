@@ -298,18 +298,18 @@ async fn practitioners_change_themselves_and_the_platform_their_rate() {
     assert_eq!(paid.json["hourlyRate"], json!({"amount": 100, "currency": "CHF"}));
     assert_eq!(paid.json["sessionLengths"], json!([45]));
 
-    let patch = |user: &User, tag: Option<&str>| {
+    let change = |user: &User, tag: Option<&str>| {
         let request = user.request(Method::PATCH, &path).json(&json!({"displayName": "Anne"}));
         Answer::of(match tag {
             Some(tag) => request.header("if-match", tag.to_owned()),
             None => request,
         })
     };
-    patch(&anne, None).await.refused(428, "precondition_required");
-    patch(&anne, Some(changed.header("etag"))).await.refused(412, "stale");
-    patch(&app.practitioner().await, Some("*")).await.refused(404, "not_found");
+    change(&anne, None).await.refused(428, "precondition_required");
+    change(&anne, Some(changed.header("etag"))).await.refused(412, "stale");
+    change(&app.practitioner().await, Some("*")).await.refused(404, "not_found");
     let company = app.company("Acme").await;
-    patch(&company.admin, Some("*")).await.refused(403, "forbidden");
+    change(&company.admin, Some("*")).await.refused(403, "forbidden");
     assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'practitioner.updated'").await, 2);
 }
 

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::support::TestApp;
 
 const BASE: &str = "http://127.0.0.1:3000";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The first block of shell in the section "A tour".
 fn tour() -> &'static str {

@@ -427,12 +427,11 @@ async fn attack(app: &TestApp, k: i32, step: i32, cells: usize, most: i32, disjo
             .cells
             .iter()
             .zip(&by_key)
-            .map(|((sessions, people), word)| match word {
-                Some(word) => word.clone(),
-                None => {
+            .map(|((sessions, people), word)| {
+                word.clone().unwrap_or_else(|| {
                     assert!(*people >= k, "{table:?}");
                     format!("{sessions}/{}", people - people % step)
-                }
+                })
             })
             .collect();
         let pooled: Vec<i32> = table.cells.iter().zip(&by_key).filter(|(_, w)| w.is_some()).map(|(c, _)| c.1).collect();

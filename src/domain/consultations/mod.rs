@@ -31,6 +31,6 @@ mod booking;
 
 pub use api::ConsultationsApi;
 pub use error::Error;
-pub use reactions::jobs;
 pub use model::{Consultation, EventKind, Status};
+pub use reactions::jobs;
 pub use store::{Appointment, Person, find_appointment};

@@ -411,6 +411,7 @@ fn refresh_cookie(request: &poem::Request, config: &Config) -> Option<String> {
 
 /// `GET /.well-known/jwks.json`: the keys that verify access tokens.
 #[poem::handler]
+#[allow(clippy::needless_pass_by_value)] // extractors are values
 pub fn jwks(platform: poem::web::Data<&std::sync::Arc<Platform>>) -> poem::web::Json<serde_json::Value> {
     poem::web::Json(platform.tokens.jwks())
 }

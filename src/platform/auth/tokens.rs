@@ -1,4 +1,4 @@
-//! Access tokens (JWT, EdDSA, RFC 9068), opaque tokens, and the sessions that were revoked.
+//! Access tokens (JWT, `EdDSA`, RFC 9068), opaque tokens, and the sessions that were revoked.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -104,13 +104,12 @@ impl Tokens {
 
     /// The caller that a token names. Any fault is `401`; only age is told apart.
     pub fn verify_access(&self, token: &str, now: DateTime<Utc>) -> Result<Caller> {
-        let it = match self.verified.get(token) {
-            Some(it) => it,
-            None => {
-                let it = self.verify_signature(token)?;
-                self.verified.insert(token.into(), it);
-                it
-            }
+        let it = if let Some(it) = self.verified.get(token) {
+            it
+        } else {
+            let it = self.verify_signature(token)?;
+            self.verified.insert(token.into(), it);
+            it
         };
         let (now, leeway) = (now.timestamp(), LEEWAY.num_seconds());
         if it.not_before > now + leeway {

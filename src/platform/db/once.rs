@@ -42,7 +42,8 @@ impl Arg {
             Self::Id(Some(id)) => write!(out, "'{id}'"),
             // beyond these years PostgreSQL writes dates in another way, and nothing of ours lies there
             Self::At(Some(at)) => {
-                let (first, last) = (DateTime::from_timestamp(-62_135_596_800, 0), DateTime::from_timestamp(253_402_300_799, 0));
+                let (first, last) =
+                    (DateTime::from_timestamp(-62_135_596_800, 0), DateTime::from_timestamp(253_402_300_799, 0));
                 let at = at.clamp(first.unwrap_or(at), last.unwrap_or(at));
                 write!(out, "'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00"))
             }
@@ -68,7 +69,7 @@ where
                 break rows;
             }
             Err(error) => {
-                let try_another = (is_broken(&error) || is_outdated(&error)) && broken <= pool.size();
+                let try_another = (is_broken(&error) || is_outdated(&error)) && broken <= pool.max_size();
                 if !try_another {
                     return Err(error.into());
                 }

@@ -66,7 +66,7 @@ impl Pool {
     }
 
     /// How many connections may be broken at once, after the server was away.
-    pub fn size(&self) -> usize {
+    pub fn max_size(&self) -> usize {
         self.0.status().max_size
     }
 

@@ -82,7 +82,7 @@ impl Tx {
                 Err(error) => {
                     tx.discard();
                     // connections of a server that was away are found out one by one
-                    if !is_broken(&error) || broken > pool.size() {
+                    if !is_broken(&error) || broken > pool.max_size() {
                         return Err(error.into());
                     }
                     broken += 1;

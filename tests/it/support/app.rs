@@ -106,10 +106,11 @@ impl TestApp {
         let workers = self
             .workers
             .get_or_init(|| async {
-                Workers::start(self.platform.clone(), app::registry(), Default::default()).unwrap()
+                Workers::start(self.platform.clone(), app::registry(), huntzen::platform::jobs::Settings::default())
+                    .unwrap()
             })
             .await;
-        workers.settle(Duration::from_secs(60)).await.unwrap()
+        workers.settle(Duration::from_mins(1)).await.unwrap()
     }
 
     /// The mails that were sent so far, in order. Call [`TestApp::settle`] first.

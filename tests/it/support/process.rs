@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use huntzen::platform::auth::tokens::Tokens;
 use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::config::Config;
@@ -19,7 +19,7 @@ use super::client::User;
 use super::smtp::{Mail, sink};
 
 const START: &str = "HuntZen Care runs at ";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where programs are started: one database, one set of secrets, one sender of mails.
 pub struct Site {
@@ -129,7 +129,7 @@ impl Site {
     /// A person with a session of a quarter of an hour.
     pub async fn user(&self, id: UserId, role: Role, company_id: Option<CompanyId>) -> User {
         let session_id = SessionId(Uuid::new_v4());
-        let now = Utc::now();
+        let now = huntzen::platform::clock::Clock::System.now();
         let email = sqlx::query_scalar(
             "WITH session AS (INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at)
                               VALUES ($1, $2, $3, $3, $4))

@@ -109,8 +109,8 @@ impl SampleApi {
     /// Panic
     #[oai(path = "/panic", method = "get", operation_id = "panic")]
     async fn panic(&self) -> PlainText<String> {
-        let nothing: Option<String> = None;
-        PlainText(nothing.expect("the secret is 4711"))
+        #[allow(clippy::unnecessary_literal_unwrap)] // a panic is what is tested
+        PlainText(None::<String>.expect("the secret is 4711"))
     }
 
     /// Wait for ever
