@@ -558,7 +558,53 @@ async fn what_a_person_who_leaves_had_booked_is_cancelled_and_both_are_told() {
         assert_eq!(mails[1].calendar()["method"], "CANCEL");
         assert_eq!(mails[1].calendar()["events"][0]["uid"], mails[0].calendar()["events"][0]["uid"]);
     }
+    // the entry is in nobody's name: HR learns nothing, not even from what it set off itself
+    let in_a_name =
+        "SELECT count(*) FROM app.audit_logs WHERE action = 'consultation.cancelled' AND actor_id IS NOT NULL";
+    assert_eq!(app.count(in_a_name).await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'consultation.cancelled'").await, 1);
     // the time is free again, though not for whom has left
     let start = cancelled.str("/startsAt");
     alice.post("/consultations", wish(&dr, &start)).await.refused(403, "not_covered");
+}
+
+#[tokio::test]
+async fn years_beyond_the_calendar_and_forged_cursors_are_no_failure() {
+    let (_app, _company, alice, _dr) = scene().await;
+    for from in ["0000-01-01T00:00:00Z", "-0044-03-15T00:00:00Z", "%2B12345-01-01T00:00:00Z"] {
+        let answer = alice.get(&format!("/consultations?from={from}")).await;
+        assert!(answer.status.as_u16() < 500, "{from}: {}", answer.text());
+    }
+    // ["+99999-01-01T00:00:00Z","00000000-0000-0000-0000-000000000000"]
+    let far = "WyIrOTk5OTktMDEtMDFUMDA6MDA6MDBaIiwiMDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwIl0";
+    assert!(alice.get(&format!("/consultations?cursor={far}")).await.status.as_u16() < 500);
+    // ["\u0000","00000000-0000-0000-0000-000000000000"]
+    let nul = "WyJcdTAwMDAiLCIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiXQ";
+    alice.get(&format!("/practitioners?cursor={nul}")).await.refused(400, "invalid_cursor");
+}
+
+#[tokio::test]
+async fn requests_that_are_given_up_leave_nothing_to_the_next() {
+    // one connection for everybody
+    let app = TestApp::start_with(|name| match name {
+        "DATABASE_POOL_SIZE" => Some("1".into()),
+        "DATABASE_ACQUIRE_TIMEOUT_MS" => Some("20000".into()),
+        _ => None,
+    })
+    .await;
+    let company = app.company("Acme").await;
+    let (alice, bob, dr) = (app.employee(&company).await, app.employee(&company).await, app.practitioner().await);
+    let id = book_on(&alice, &dr, in_days(&app, 3)).await.str("/id");
+    for wait in (0..60).map(|n| std::time::Duration::from_micros(n * 150)) {
+        for path in ["/consultations", "/me"] {
+            let _ = tokio::time::timeout(wait, alice.get(path)).await;
+        }
+    }
+    for _ in 0..5 {
+        let own = alice.get("/consultations").await.expect(200);
+        assert_eq!(own.str("/items/0/id"), id);
+        assert_eq!(bob.get("/consultations").await.expect(200).json["items"], json!([]));
+        assert_eq!(bob.get("/me").await.expect(200).str("/email"), bob.email);
+    }
+    app.settle().await;
 }
