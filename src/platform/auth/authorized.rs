@@ -34,13 +34,6 @@ pub struct Anonymous {
     pub request: RequestInfo,
 }
 
-/// A request that works for anybody, and knows the caller where there is one.
-pub struct MaybeAuthorized {
-    pub platform: Arc<Platform>,
-    pub request: RequestInfo,
-    pub caller: Option<Caller>,
-}
-
 fn platform(request: &Request) -> Result<Arc<Platform>> {
     request.data::<Arc<Platform>>().cloned().ok_or_else(|| Problem::internal("the platform is not in the request"))
 }
@@ -120,26 +113,6 @@ impl<'a> ApiExtractor<'a> for Anonymous {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         Ok(Self { platform: platform(request)?, request: info(request) })
-    }
-}
-
-impl<'a> ApiExtractor<'a> for MaybeAuthorized {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::PoemExtractor];
-
-    type ParamType = ();
-    type ParamRawType = ();
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        let platform = platform(request)?;
-        let caller = match bearer(request) {
-            Some(_) => Some(authenticate(&platform, request).await?),
-            None => None,
-        };
-        Ok(Self { platform, request: info(request), caller })
     }
 }
 

@@ -4,7 +4,7 @@ mod authorized;
 pub mod permission;
 pub mod tokens;
 
-pub use authorized::{Anonymous, Authorized, MaybeAuthorized};
+pub use authorized::{Anonymous, Authorized};
 pub use permission::{Permission, perm};
 
 use crate::platform::ids::{CompanyId, SessionId, UserId};
