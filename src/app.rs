@@ -21,6 +21,7 @@ use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::{Cost, Passwords};
+use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::development::{DevelopmentDatabase, Durability};
 use crate::platform::db::{Db, migrate};
 use crate::platform::health::MonitoringApi;
@@ -68,6 +69,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         tokens: Tokens::new(&config)?,
         sessions: RevokedSessions::new(),
         passwords: Passwords::new(cost, &entropy)?,
+        keyring: Keyring::new(&config.master_keys)?,
         storage: Storage::open(&config)?,
         mailer: Mailer::open(&config)?,
         limits: Limits::new(&config),

@@ -12,6 +12,7 @@ use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::Passwords;
+use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::{Arg, Db, Once, Tx};
 use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
@@ -29,6 +30,8 @@ pub struct Platform {
     pub tokens: Tokens,
     pub sessions: RevokedSessions,
     pub passwords: Passwords,
+    /// Seals the secrets that the database keeps.
+    pub keyring: Keyring,
     pub storage: Storage,
     pub mailer: Mailer,
     pub limits: Limits,

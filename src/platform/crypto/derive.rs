@@ -8,8 +8,13 @@ use zeroize::Zeroizing;
 
 /// 32 bytes for one purpose.
 pub fn key(secret: &SecretString, purpose: &str) -> Zeroizing<[u8; 32]> {
+    from_bytes(secret.expose_secret().as_bytes(), purpose)
+}
+
+/// The same, of a secret that is bytes.
+pub fn from_bytes(secret: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
     let mut out = Zeroizing::new([0; 32]);
-    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"huntzen").extract(secret.expose_secret().as_bytes());
+    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"huntzen").extract(secret);
     let info = [purpose.as_bytes()];
     // 32 bytes are within HKDF's limit, so neither step can fail
     if let Ok(okm) = prk.expand(&info, hkdf::HKDF_SHA256) {

@@ -1,5 +1,6 @@
-//! Randomness, passwords, and keys derived from the secrets of the configuration.
+//! Randomness, passwords, sealed secrets, and keys derived from the secrets of the configuration.
 
 pub mod derive;
 pub mod entropy;
 pub mod passwords;
+pub mod seal;

@@ -21,6 +21,7 @@ use crate::platform::clock::Clock;
 use crate::platform::config::{Config, Environment, JwtKey, LogFormat};
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::{Cost, Passwords};
+use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::Db;
 use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
@@ -165,6 +166,7 @@ fn platform(config: Config) -> Arc<Platform> {
         tokens: Tokens::new(&config).unwrap(),
         sessions: RevokedSessions::new(),
         passwords: Passwords::new(Cost::LEAST, &entropy).unwrap(),
+        keyring: Keyring::new(&config.master_keys).unwrap(),
         storage: Storage::open(&config).unwrap(),
         mailer: Mailer::open(&config).unwrap(),
         limits: Limits::new(&config),
