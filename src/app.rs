@@ -39,7 +39,7 @@ type Outcome<T = ()> = Result<T, Failure>;
 /// Every module's part of the API, below `/api/v1`.
 fn apis() -> impl OpenApi {
     (
-        identity::IdentityApi,
+        identity::apis(),
         companies::CompaniesApi,
         employees::EmployeesApi,
         practitioners::PractitionersApi,
@@ -97,7 +97,7 @@ pub fn openapi() -> Outcome<Value> {
 pub fn endpoint(platform: Arc<Platform>) -> Outcome<impl Endpoint> {
     let document = openapi()?;
     let mut routes =
-        openapi::routes(Route::new(), &document)?.at("/.well-known/jwks.json", poem::get(identity::api::jwks));
+        openapi::routes(Route::new(), &document)?.at("/.well-known/jwks.json", poem::get(identity::session::api::jwks));
     if let Some(mailbox) = mail::dev_mailbox(&platform.config) {
         routes = routes.nest("/dev/mail", mailbox);
     }

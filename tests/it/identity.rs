@@ -225,7 +225,7 @@ async fn invited(app: &TestApp, email: &str) {
     .unwrap();
     sqlx::query("SELECT app.enqueue($1, $2, ARRAY[$3], ARRAY[NULL::text], NULL, 8)")
         .bind("mail")
-        .bind(huntzen::domain::identity::jobs::InviteUser::KIND)
+        .bind(huntzen::domain::identity::invitation::InviteUser::KIND)
         .bind(json!({"user_id": id}))
         .execute(app.db())
         .await

@@ -4,7 +4,7 @@ use super::error::Error;
 use super::model::{self, Company, Member, MemberRole, MemberStatus};
 use super::service;
 use super::store::{self, RemovalOutcome};
-use crate::domain::identity::jobs::InviteUser;
+use crate::domain::identity::invitation::InviteUser;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, UserId};

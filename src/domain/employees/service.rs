@@ -11,7 +11,7 @@ use super::model::{Employee, Status};
 use super::store::{self, Department, Listing};
 use crate::domain::companies;
 use crate::domain::companies::model::Company;
-use crate::domain::identity::jobs::InviteEmployee;
+use crate::domain::identity::invitation::InviteEmployee;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, EmployeeId};

@@ -4,12 +4,30 @@
 //! in the body or in a cookie as they choose. Nobody registers: an account begins with an invitation,
 //! sent by mail, whose token is kept only as a hash. Answers do not tell whether an address has an account.
 
-pub mod api;
+pub mod account;
 pub mod error;
-pub mod jobs;
+pub mod invitation;
 pub mod model;
-pub mod service;
-pub mod store;
+pub mod session;
 
-pub use api::IdentityApi;
-pub use jobs::jobs;
+use poem_openapi::{OpenApi, Tags};
+
+use crate::platform::jobs::Registry;
+
+#[derive(Tags)]
+enum Tag {
+    /// Log in, stay logged in, log out; invitations.
+    Auth,
+    /// One's own account.
+    Me,
+}
+
+/// `/auth` and `/me`.
+pub fn apis() -> impl OpenApi {
+    (session::SessionApi, invitation::InvitationApi, account::AccountApi)
+}
+
+/// What this module does later.
+pub fn jobs(registry: &mut Registry) {
+    invitation::jobs(registry);
+}

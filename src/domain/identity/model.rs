@@ -1,6 +1,5 @@
 //! What a password and a name must be. Pure.
 
-use crate::platform::locale::Locale;
 use crate::platform::problem::FieldErrors;
 
 /// The terms in force. A person agrees to them with the invitation.
@@ -36,19 +35,6 @@ pub fn check_time_zone(name: &str, pointer: &str, errors: &mut FieldErrors) {
 /// An address as it is kept: trimmed and in lower case.
 pub fn normalise_email(email: &str) -> String {
     email.trim().to_lowercase()
-}
-
-/// What may be said of the person who is signed in.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Profile {
-    pub id: crate::platform::ids::UserId,
-    pub email: String,
-    pub role: crate::platform::auth::Role,
-    pub display_name: String,
-    pub locale: Locale,
-    pub time_zone: String,
-    pub company_id: Option<crate::platform::ids::CompanyId>,
-    pub updated_at: chrono::DateTime<chrono::Utc>,
 }
 
 #[cfg(test)]

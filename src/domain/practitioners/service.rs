@@ -7,7 +7,7 @@ use super::hours::{self, Rule};
 use super::model::{Change, Filter, Listed, Practitioner};
 use super::store;
 use crate::domain::companies::model::normalise_address;
-use crate::domain::identity::jobs::InviteUser;
+use crate::domain::identity::invitation::InviteUser;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::{PractitionerId, UserId};

@@ -11,7 +11,7 @@ use self::sheet::Sheet;
 use super::model::Field;
 use super::store;
 use crate::domain::companies;
-use crate::domain::identity::jobs::InviteEmployee;
+use crate::domain::identity::invitation::InviteEmployee;
 use crate::platform::auth::Permission;
 use crate::platform::http::IdempotencyKey;
 use crate::platform::ids::CompanyId;

@@ -1,31 +1,23 @@
-//! `/auth`, `/me` and the public keys.
+//! `/auth`: log in, stay logged in, log out; and the public keys.
 
 use poem::http::HeaderValue;
 use poem::web::cookie::{Cookie, SameSite};
 use poem_openapi::param::Header;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi, Tags};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use secrecy::SecretString;
 
-use super::error::Error;
-use super::model::Profile;
+use super::super::Tag;
+use super::super::error::Error;
 use super::service::{self, Session};
 use crate::platform::auth::{Anonymous, Authorized, Role, perm};
 use crate::platform::config::Config;
-use crate::platform::http::{Body, Etag, Tagged};
+use crate::platform::http::Body;
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Platform, Result};
-
-#[derive(Tags)]
-enum Tag {
-    /// Log in, stay logged in, log out; invitations.
-    Auth,
-    /// One's own account.
-    Me,
-}
 
 /// Where the refresh token travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
@@ -78,55 +70,16 @@ impl Example for RefreshRequest {
     }
 }
 
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
-pub struct AcceptInvitationRequest {
-    /// The token of the link in the mail.
-    #[oai(validator(min_length = 1, max_length = 200))]
-    token: String,
-    /// 12 to 128 characters of any kind.
-    #[oai(validator(min_length = 1, max_length = 1024))]
-    password: String,
-    /// Must be true: the person agrees to the current terms.
-    accept_terms: bool,
-    /// How practitioners address the person; the directory's name unless said.
-    #[oai(validator(min_length = 1, max_length = 200))]
-    display_name: Option<String>,
-    locale: Option<Locale>,
-    /// An IANA name; the company's unless said.
-    #[oai(validator(min_length = 1, max_length = 64))]
-    time_zone: Option<String>,
-    #[oai(default)]
-    transport: Transport,
-    #[oai(validator(min_length = 1, max_length = 200))]
-    device: Option<String>,
-}
-
-impl Example for AcceptInvitationRequest {
-    fn example() -> Self {
-        Self {
-            token: "q7mX0c1mN2b3V4x5Z6l7K8j9H0g1F2d3S4a5P6o7I8u".into(),
-            password: "four quiet words here".into(),
-            accept_terms: true,
-            display_name: Some("Alice Martin".into()),
-            locale: Some(Locale::Fr),
-            time_zone: Some("Europe/Paris".into()),
-            transport: Transport::Body,
-            device: None,
-        }
-    }
-}
-
 /// Who is signed in.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub struct SignedInUser {
-    id: UserId,
-    email: String,
-    role: Role,
-    company_id: Option<CompanyId>,
-    display_name: String,
-    locale: Locale,
+    pub id: UserId,
+    pub email: String,
+    pub role: Role,
+    pub company_id: Option<CompanyId>,
+    pub display_name: String,
+    pub locale: Locale,
 }
 
 #[derive(Object)]
@@ -138,7 +91,7 @@ pub struct SessionAnswer {
     refresh_token: Option<String>,
     /// Seconds until the access token expires.
     expires_in: i64,
-    user: SignedInUser,
+    pub user: SignedInUser,
 }
 
 impl Example for SessionAnswer {
@@ -182,66 +135,6 @@ pub enum LogoutResponse {
     ),
 }
 
-/// One's own account.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub struct MeAnswer {
-    id: UserId,
-    email: String,
-    role: Role,
-    company_id: Option<CompanyId>,
-    display_name: String,
-    locale: Locale,
-    /// An IANA name.
-    time_zone: String,
-}
-
-impl From<Profile> for MeAnswer {
-    fn from(it: Profile) -> Self {
-        Self {
-            id: it.id,
-            email: it.email,
-            role: it.role,
-            company_id: it.company_id,
-            display_name: it.display_name,
-            locale: it.locale,
-            time_zone: it.time_zone,
-        }
-    }
-}
-
-impl Example for MeAnswer {
-    fn example() -> Self {
-        let user = SessionAnswer::example().user;
-        Self {
-            id: user.id,
-            email: user.email,
-            role: user.role,
-            company_id: user.company_id,
-            display_name: user.display_name,
-            locale: user.locale,
-            time_zone: "Europe/Paris".into(),
-        }
-    }
-}
-
-/// What to change; what is absent stays.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
-pub struct MeChange {
-    #[oai(validator(min_length = 1, max_length = 200))]
-    display_name: Option<String>,
-    locale: Option<Locale>,
-    #[oai(validator(min_length = 1, max_length = 64))]
-    time_zone: Option<String>,
-}
-
-impl Example for MeChange {
-    fn example() -> Self {
-        Self { display_name: None, locale: Some(Locale::En), time_zone: Some("Europe/London".into()) }
-    }
-}
-
 /// The cookie's name. `__Host-` makes browsers insist on Secure, the root path and this very host; development
 /// without TLS cannot use it.
 fn cookie_name(config: &Config) -> &'static str {
@@ -258,7 +151,7 @@ fn cookie(config: &Config, value: &str, max_age: std::time::Duration) -> String 
     cookie.to_string()
 }
 
-fn answer(platform: &Platform, session: Session, transport: Transport) -> SessionResponse {
+pub fn answer(platform: &Platform, session: Session, transport: Transport) -> SessionResponse {
     let in_cookie = transport == Transport::Cookie;
     let max_age = platform.config.refresh_token_ttl.to_std().unwrap_or_default();
     let set_cookie = in_cookie.then(|| cookie(&platform.config, &session.refresh_token, max_age));
@@ -290,10 +183,10 @@ fn check_origin(platform: &Platform, origin: Option<&str>) -> Result<()> {
     }
 }
 
-pub struct IdentityApi;
+pub struct SessionApi;
 
 #[OpenApi(prefix_path = "/api/v1")]
-impl IdentityApi {
+impl SessionApi {
     /// Log in
     ///
     /// Opens a session. A wrong address and a wrong password get the same answer in the same time.
@@ -338,61 +231,6 @@ impl IdentityApi {
     async fn logout(&self, cx: Authorized<perm::ManageSelf>) -> Result<LogoutResponse> {
         service::log_out(&cx).await?;
         Ok(LogoutResponse::SignedOut(cookie(&cx.platform().config, "", std::time::Duration::ZERO)))
-    }
-
-    /// Accept an invitation
-    ///
-    /// Sets the password, records the consent to the terms, and signs in. Opening the link consumes nothing;
-    /// only this does, once.
-    #[oai(path = "/auth/accept-invitation", method = "post", operation_id = "acceptInvitation", tag = "Tag::Auth")]
-    async fn accept_invitation(&self, it: Anonymous, body: Body<AcceptInvitationRequest>) -> Result<SessionResponse> {
-        let body = body.0;
-        let session = service::accept_invitation(
-            &it.platform,
-            &it.request,
-            service::Acceptance {
-                token: body.token,
-                password: body.password.into(),
-                accept_terms: body.accept_terms,
-                display_name: body.display_name,
-                locale: body.locale,
-                time_zone: body.time_zone,
-                device: body.device,
-            },
-        )
-        .await?;
-        Ok(answer(&it.platform, session, body.transport))
-    }
-
-    /// One's own account
-    #[oai(path = "/me", method = "get", operation_id = "getMe", tag = "Tag::Me")]
-    async fn me(
-        &self,
-        cx: Authorized<perm::ManageSelf>,
-        /// The version that the client has.
-        #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<String>>,
-    ) -> Result<Tagged<MeAnswer>> {
-        let profile = service::profile(&cx).await?;
-        let etag = Etag::of(profile.updated_at);
-        Ok(Tagged::new(profile.into(), &etag, if_none_match.0.as_deref()))
-    }
-
-    /// Change one's own account
-    #[oai(path = "/me", method = "patch", operation_id = "updateMe", tag = "Tag::Me")]
-    async fn update_me(
-        &self,
-        cx: Authorized<perm::ManageSelf>,
-        /// The version that the change was made on.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
-        body: Body<MeChange>,
-    ) -> Result<Tagged<MeAnswer>> {
-        let MeChange { display_name, locale, time_zone } = body.0;
-        let change = service::ProfileChange { display_name, locale, time_zone };
-        let profile = service::change_profile(&cx, change, if_match.0.as_deref()).await?;
-        let etag = Etag::of(profile.updated_at);
-        Ok(Tagged::new(profile.into(), &etag, None))
     }
 }
 

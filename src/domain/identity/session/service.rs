@@ -1,20 +1,18 @@
-//! Log in, refresh, log out, accept an invitation, one's own profile.
+//! Log in, refresh, log out.
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::error::Error;
-use super::model::{self, Profile};
-use super::store::{self, AcceptanceOutcome, RotationOutcome};
+use super::super::error::Error;
+use super::super::model;
+use super::store::{self, RotationOutcome};
 use crate::platform::audit::{Entry, Outcome};
 use crate::platform::auth::tokens::{OpaqueToken, hash_opaque};
 use crate::platform::auth::{Caller, Permission, Role};
 use crate::platform::db::Actor;
-use crate::platform::http::Etag;
 use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::locale::Locale;
-use crate::platform::problem::{Error as Refusal, FieldErrors};
-use crate::platform::{Context, Platform, Problem, RequestInfo, Result, Tx};
+use crate::platform::{Context, Platform, RequestInfo, Result, Tx};
 
 /// Who was let in.
 pub struct Person {
@@ -73,7 +71,8 @@ pub async fn log_in(
     Ok(session)
 }
 
-async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, device: Option<&str>) -> Result<Session> {
+/// Opens a session for a person who has proven who they are; with every step that their account asks for.
+pub async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, device: Option<&str>) -> Result<Session> {
     let (id, token, now) =
         (platform.new_id::<SessionId>(), OpaqueToken::generate(&platform.entropy), platform.clock.now());
     let opened = store::insert_session(
@@ -116,7 +115,7 @@ fn actor(request: &RequestInfo, person: &Person) -> Actor {
     Actor { user_id: Some(person.id), role: Some(person.role), company_id: person.company_id, ..Actor::nobody(request) }
 }
 
-async fn note(
+pub(in super::super) async fn note(
     tx: &mut Tx,
     action: &str,
     user: Option<UserId>,
@@ -177,113 +176,4 @@ pub async fn log_out(cx: &Context) -> Result<()> {
     tx.commit().await?;
     cx.platform().sessions.note(session, cx.now(), cx.platform().tokens.access_ttl);
     Ok(())
-}
-
-/// What a person says when they accept.
-pub struct Acceptance {
-    pub token: String,
-    pub password: SecretString,
-    pub accept_terms: bool,
-    pub display_name: Option<String>,
-    pub locale: Option<Locale>,
-    pub time_zone: Option<String>,
-    pub device: Option<String>,
-}
-
-pub async fn accept_invitation(platform: &Platform, request: &RequestInfo, it: Acceptance) -> Result<Session> {
-    use secrecy::ExposeSecret;
-
-    let mut errors = FieldErrors::new();
-    model::check_password(it.password.expose_secret(), "/password", &mut errors);
-    errors.check(it.accept_terms, "/acceptTerms", "terms_not_accepted");
-    if let Some(zone) = &it.time_zone {
-        model::check_time_zone(zone, "/timeZone", &mut errors);
-    }
-    errors.finish()?;
-
-    let (hash, now) = (hash_opaque(&it.token), platform.clock.now());
-    let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
-    // a token that opens nothing is not worth a hash
-    if !store::invitation_is_open(&mut tx, &hash, now).await? {
-        return Err(Error::InvalidInvitation.into());
-    }
-    drop(tx);
-    let password_hash = platform.passwords.hash(&it.password, &platform.entropy).await?;
-
-    let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
-    let accepted = store::accept_invitation(
-        &mut tx,
-        &store::Acceptance {
-            token_hash: &hash,
-            new_user_id: platform.new_id(),
-            password_hash: &password_hash,
-            display_name: it.display_name.as_deref(),
-            locale: it.locale,
-            time_zone: it.time_zone.as_deref(),
-            terms_version: model::TERMS_VERSION,
-            at: now,
-        },
-    )
-    .await?;
-    match (accepted.outcome, accepted) {
-        (
-            AcceptanceOutcome::Accepted,
-            store::Accepted {
-                user_id: Some(id),
-                role: Some(role),
-                company_id,
-                email: Some(email),
-                display_name: Some(display_name),
-                locale: Some(locale),
-                ..
-            },
-        ) => {
-            note(&mut tx, "user.invitation_accepted", Some(id), None, Outcome::Success).await?;
-            let person = Person { id, email, role, company_id, display_name, locale };
-            let session = open_session(platform, &mut tx, person, it.device.as_deref()).await?;
-            tx.commit().await?;
-            Ok(session)
-        }
-        // rolled back: the invitation stays unused
-        (AcceptanceOutcome::AddressTaken, _) => Err(Error::AccountExists.into()),
-        _ => Err(Error::InvalidInvitation.into()),
-    }
-}
-
-pub async fn profile(cx: &Context) -> Result<Profile> {
-    let mut tx = cx.read(Permission::ManageSelf).await?;
-    store::find_profile(&mut tx, cx.caller().user_id).await?.ok_or_else(|| Problem::from(Refusal::NotFound))
-}
-
-/// A change to one's own profile; `None` leaves a field as it is.
-#[derive(Default)]
-pub struct ProfileChange {
-    pub display_name: Option<String>,
-    pub locale: Option<Locale>,
-    pub time_zone: Option<String>,
-}
-
-pub async fn change_profile(cx: &Context, change: ProfileChange, if_match: Option<&str>) -> Result<Profile> {
-    let mut errors = FieldErrors::new();
-    if let Some(zone) = &change.time_zone {
-        model::check_time_zone(zone, "/timeZone", &mut errors);
-    }
-    errors.finish()?;
-
-    let mut tx = cx.begin(Permission::ManageSelf).await?;
-    let mut it = store::lock_profile(&mut tx, cx.caller().user_id).await?.ok_or(Refusal::NotFound)?;
-    Etag::of(it.updated_at).require(if_match)?;
-    if let Some(name) = change.display_name {
-        it.display_name = name;
-    }
-    if let Some(locale) = change.locale {
-        it.locale = locale;
-    }
-    if let Some(zone) = change.time_zone {
-        it.time_zone = zone;
-    }
-    it.updated_at = store::save_profile(&mut tx, &it).await?;
-    tx.audit_done("user.profile_changed", "user", it.id.0).await?;
-    tx.commit().await?;
-    Ok(it)
 }

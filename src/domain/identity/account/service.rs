@@ -1,0 +1,48 @@
+//! One's own profile.
+
+use super::super::model;
+use super::model::Profile;
+use super::store;
+use crate::platform::auth::Permission;
+use crate::platform::http::Etag;
+use crate::platform::locale::Locale;
+use crate::platform::problem::{Error as Refusal, FieldErrors};
+use crate::platform::{Context, Problem, Result};
+
+pub async fn profile(cx: &Context) -> Result<Profile> {
+    let mut tx = cx.read(Permission::ManageSelf).await?;
+    store::find_profile(&mut tx, cx.caller().user_id).await?.ok_or_else(|| Problem::from(Refusal::NotFound))
+}
+
+/// A change to one's own profile; `None` leaves a field as it is.
+#[derive(Default)]
+pub struct ProfileChange {
+    pub display_name: Option<String>,
+    pub locale: Option<Locale>,
+    pub time_zone: Option<String>,
+}
+
+pub async fn change_profile(cx: &Context, change: ProfileChange, if_match: Option<&str>) -> Result<Profile> {
+    let mut errors = FieldErrors::new();
+    if let Some(zone) = &change.time_zone {
+        model::check_time_zone(zone, "/timeZone", &mut errors);
+    }
+    errors.finish()?;
+
+    let mut tx = cx.begin(Permission::ManageSelf).await?;
+    let mut it = store::lock_profile(&mut tx, cx.caller().user_id).await?.ok_or(Refusal::NotFound)?;
+    Etag::of(it.updated_at).require(if_match)?;
+    if let Some(name) = change.display_name {
+        it.display_name = name;
+    }
+    if let Some(locale) = change.locale {
+        it.locale = locale;
+    }
+    if let Some(zone) = change.time_zone {
+        it.time_zone = zone;
+    }
+    it.updated_at = store::save_profile(&mut tx, &it).await?;
+    tx.audit_done("user.profile_changed", "user", it.id.0).await?;
+    tx.commit().await?;
+    Ok(it)
+}

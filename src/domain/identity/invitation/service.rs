@@ -1,0 +1,85 @@
+//! Accept an invitation.
+
+use secrecy::SecretString;
+
+use super::super::error::Error;
+use super::super::model;
+use super::super::session::service::{Person, Session, note, open_session};
+use super::store::{self, AcceptanceOutcome};
+use crate::platform::audit::Outcome;
+use crate::platform::auth::tokens::hash_opaque;
+use crate::platform::db::Actor;
+use crate::platform::locale::Locale;
+use crate::platform::problem::FieldErrors;
+use crate::platform::{Platform, RequestInfo, Result};
+
+/// What a person says when they accept.
+pub struct Acceptance {
+    pub token: String,
+    pub password: SecretString,
+    pub accept_terms: bool,
+    pub display_name: Option<String>,
+    pub locale: Option<Locale>,
+    pub time_zone: Option<String>,
+    pub device: Option<String>,
+}
+
+pub async fn accept_invitation(platform: &Platform, request: &RequestInfo, it: Acceptance) -> Result<Session> {
+    use secrecy::ExposeSecret;
+
+    let mut errors = FieldErrors::new();
+    model::check_password(it.password.expose_secret(), "/password", &mut errors);
+    errors.check(it.accept_terms, "/acceptTerms", "terms_not_accepted");
+    if let Some(zone) = &it.time_zone {
+        model::check_time_zone(zone, "/timeZone", &mut errors);
+    }
+    errors.finish()?;
+
+    let (hash, now) = (hash_opaque(&it.token), platform.clock.now());
+    let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
+    // a token that opens nothing is not worth a hash
+    if !store::invitation_is_open(&mut tx, &hash, now).await? {
+        return Err(Error::InvalidInvitation.into());
+    }
+    drop(tx);
+    let password_hash = platform.passwords.hash(&it.password, &platform.entropy).await?;
+
+    let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
+    let accepted = store::accept_invitation(
+        &mut tx,
+        &store::Acceptance {
+            token_hash: &hash,
+            new_user_id: platform.new_id(),
+            password_hash: &password_hash,
+            display_name: it.display_name.as_deref(),
+            locale: it.locale,
+            time_zone: it.time_zone.as_deref(),
+            terms_version: model::TERMS_VERSION,
+            at: now,
+        },
+    )
+    .await?;
+    match (accepted.outcome, accepted) {
+        (
+            AcceptanceOutcome::Accepted,
+            store::Accepted {
+                user_id: Some(id),
+                role: Some(role),
+                company_id,
+                email: Some(email),
+                display_name: Some(display_name),
+                locale: Some(locale),
+                ..
+            },
+        ) => {
+            note(&mut tx, "user.invitation_accepted", Some(id), None, Outcome::Success).await?;
+            let person = Person { id, email, role, company_id, display_name, locale };
+            let session = open_session(platform, &mut tx, person, it.device.as_deref()).await?;
+            tx.commit().await?;
+            Ok(session)
+        }
+        // rolled back: the invitation stays unused
+        (AcceptanceOutcome::AddressTaken, _) => Err(Error::AccountExists.into()),
+        _ => Err(Error::InvalidInvitation.into()),
+    }
+}

@@ -1,0 +1,11 @@
+//! Sessions: log in, stay logged in, log out.
+//!
+//! A session is a family of refresh tokens, each used once. Whoever proves who a person is — by password, by a
+//! second step, by an invitation — opens a session through [`open_session`] and nothing else.
+
+pub mod api;
+pub mod service;
+pub mod store;
+
+pub use api::SessionApi;
+pub use service::{Person, Session, open_session};
