@@ -74,6 +74,8 @@ pub struct Config {
     /// Connections for the busiest role; others get half.
     pub database_pool_size: u32,
     pub database_acquire_timeout_ms: u64,
+    /// An older connection is closed instead of being used again.
+    pub database_connection_max_age_seconds: u64,
     /// Newest first: `id:base64` of 32 bytes each.
     pub master_keys: Vec<(String, SecretString)>,
     /// The first one signs; all verify.
@@ -151,6 +153,8 @@ impl Config {
         let database_pool_size = r.or("DATABASE_POOL_SIZE", 10, "1 to 200 connections", |t| parse::number(t, 1..=200));
         let database_acquire_timeout_ms =
             r.or("DATABASE_ACQUIRE_TIMEOUT_MS", 1500, "50 to 30000 milliseconds", |t| parse::number(t, 50..=30_000));
+        let database_connection_max_age_seconds =
+            r.or("DATABASE_CONNECTION_MAX_AGE_SECONDS", 1800, "0 to 86400 seconds", |t| parse::number(t, 0..=86_400));
 
         let metrics_token =
             r.optional("METRICS_TOKEN", "32 characters or more of random text", |text| parse::secret(text, production));
@@ -260,6 +264,7 @@ impl Config {
                 database_roles_secret: roles_secret?,
                 database_pool_size: database_pool_size?,
                 database_acquire_timeout_ms: database_acquire_timeout_ms?,
+                database_connection_max_age_seconds: database_connection_max_age_seconds?,
                 master_keys: master_keys?,
                 jwt_keys: jwt_keys?,
                 smtp_url: smtp_url?,

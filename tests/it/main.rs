@@ -5,6 +5,7 @@ mod booking_races;
 mod companies;
 mod consultations;
 mod crash;
+mod database;
 mod development_database;
 mod employees;
 mod identity;

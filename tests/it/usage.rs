@@ -541,6 +541,58 @@ async fn a_file_is_made_announced_and_fetched() {
     assert!(file.text().starts_with("\"Month\",\"Department\","), "{}", file.text());
 }
 
+/// As if every attempt at the export but the last had failed, or the last one as well had taken its worker down.
+async fn use_up_attempts(app: &TestApp, left: i32) {
+    sqlx::query(
+        "UPDATE apalis.jobs SET attempts = max_attempts - $1
+         WHERE convert_from(job, 'UTF8')::jsonb ->> 'kind' = 'usage.export'",
+    )
+    .bind(left)
+    .execute(app.db())
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_file_whose_maker_died_is_told_that_it_failed() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 20).await;
+    let asked = ask(&acme, "en", json!({})).await.expect(202);
+    sqlx::query("UPDATE app.exports SET status = 'running'").execute(app.db()).await.unwrap();
+    use_up_attempts(&app, 0).await;
+    let dead = app.settle_with_dead().await;
+    assert_eq!(dead.iter().map(|job| job.code.as_str()).collect::<Vec<_>>(), ["worker_lost"]);
+    let hr = &acme.company.hr;
+    let path = format!("/exports/{}", asked.str("/id"));
+    let failed = hr.get(&path).await.expect(200);
+    assert_eq!(failed.json["status"], "failed");
+    assert!(failed.json["finishedAt"].is_string());
+    hr.get(&format!("{path}/download")).await.refused(409, "not_ready");
+    let mails = app.mails_to(&hr.email);
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].text.as_ref().unwrap().contains("could not be made"), "{mails:?}");
+
+    // an operator mends the cause and queues the job again
+    sqlx::query("SELECT app.retry_job($1)").bind(&dead[0].id).execute(app.db()).await.unwrap();
+    app.settle().await;
+    assert_eq!(hr.get(&path).await.expect(200).json["status"], "ready");
+    assert_eq!(app.mails_to(&hr.email).len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_at_the_last_attempt_has_failed() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 20).await;
+    let folder = app.platform.config.storage_url.to_file_path().unwrap();
+    std::fs::write(folder.join("exports"), "not a folder").unwrap();
+    let asked = ask(&acme, "en", json!({})).await.expect(202);
+    use_up_attempts(&app, 1).await;
+    assert_eq!(app.settle_with_dead().await.len(), 1);
+    let path = format!("/exports/{}", asked.str("/id"));
+    assert_eq!(acme.company.hr.get(&path).await.expect(200).json["status"], "failed");
+    assert_eq!(app.mails_to(&acme.company.hr.email).len(), 1);
+}
+
 #[tokio::test]
 async fn a_file_expires_after_seven_days_and_is_swept_away() {
     let app = TestApp::start().await;

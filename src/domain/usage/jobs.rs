@@ -47,6 +47,17 @@ impl Job for MailExportReady {
     const QUEUE: Queue = Queue::Mail;
 }
 
+/// Tells the person who asked for an export that it could not be made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MailExportFailed {
+    pub export_id: ExportId,
+}
+
+impl Job for MailExportFailed {
+    const KIND: &'static str = "usage.mail_export_failed";
+    const QUEUE: Queue = Queue::Mail;
+}
+
 /// Removes the files whose time is over.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SweepExports {}
@@ -60,7 +71,9 @@ pub fn register(registry: &mut Registry) {
     registry.on(refresh);
     registry.schedule("usage.refresh", "0 5 * * * *", || RefreshUsage {});
     registry.on(make_export);
+    registry.on_given_up(give_up_export);
     registry.on(mail_export_ready);
+    registry.on(mail_export_failed);
     registry.on(sweep_exports);
     registry.schedule("usage.sweep_exports", "0 35 * * * *", || SweepExports {});
 }
@@ -71,17 +84,19 @@ async fn refresh(cx: JobContext, _: RefreshUsage) -> Result<()> {
     tx.commit().await
 }
 
-async fn make_export(cx: JobContext, job: MakeExport) -> Result<()> {
-    let made = try_export(&cx, job.export_id).await;
-    if made.is_err() && cx.attempt >= MakeExport::MAX_ATTEMPTS {
-        let mut tx = cx.begin().await?;
-        store::save_status(&mut tx, job.export_id, ExportStatus::Failed, Some(cx.now())).await?;
-        tx.commit().await?;
+/// No attempt is left, or the last one took its worker down: nobody must wait for the file any longer.
+async fn give_up_export(cx: JobContext, job: MakeExport) -> Result<()> {
+    let id = job.export_id;
+    let mut tx = cx.begin().await?;
+    if is_wanted(&mut tx, id).await? {
+        store::save_status(&mut tx, id, ExportStatus::Failed, Some(cx.now())).await?;
+        tx.enqueue(&MailExportFailed { export_id: id }, Some(&id.to_string()), None).await?;
     }
-    made
+    tx.commit().await
 }
 
-async fn try_export(cx: &JobContext, id: ExportId) -> Result<()> {
+async fn make_export(cx: JobContext, job: MakeExport) -> Result<()> {
+    let id = job.export_id;
     let mut tx = cx.begin().await?;
     if !is_wanted(&mut tx, id).await? {
         return Ok(());
@@ -96,7 +111,7 @@ async fn try_export(cx: &JobContext, id: ExportId) -> Result<()> {
     }
     // the name follows from the id: a repetition replaces what an earlier one left
     let file_key = format!("exports/{}.csv", id.0.simple());
-    let row_count = write_file(cx, &mut tx, id, &file_key).await?;
+    let row_count = write_file(&cx, &mut tx, id, &file_key).await?;
     let done = Finished { file_key: &file_key, row_count, at: cx.now(), expires_at: cx.now() + EXPORT_LIFE };
     store::save_ready(&mut tx, id, &done).await?;
     tx.enqueue(&MailExportReady { export_id: id }, Some(&id.to_string()), None).await?;
@@ -130,9 +145,17 @@ async fn write_file(cx: &JobContext, tx: &mut Tx, id: ExportId, file_key: &str) 
 }
 
 async fn mail_export_ready(cx: JobContext, job: MailExportReady) -> Result<()> {
-    let id = job.export_id;
-    mail::deliver(&cx, &format!("usage.export_ready:{id}"), async |tx| {
-        let Some(reader) = store::find_requester(tx, id).await? else { return Ok(None) };
+    tell(&cx, job.export_id, ExportStatus::Ready, "export_ready").await
+}
+
+async fn mail_export_failed(cx: JobContext, job: MailExportFailed) -> Result<()> {
+    tell(&cx, job.export_id, ExportStatus::Failed, "export_failed").await
+}
+
+/// Tells who asked for a file, if it is still as they are told.
+async fn tell(cx: &JobContext, id: ExportId, status: ExportStatus, template: &'static str) -> Result<()> {
+    mail::deliver(cx, &format!("usage.{template}:{id}"), async |tx| {
+        let Some(reader) = store::find_requester(tx, id, status).await? else { return Ok(None) };
         let context = json!({
             "name": reader.display_name,
             "link": format!("{}/exports/{id}", cx.platform.config.public_url.as_str().trim_end_matches('/')),
@@ -140,7 +163,7 @@ async fn mail_export_ready(cx: JobContext, job: MailExportReady) -> Result<()> {
             "time_zone": reader.time_zone,
         });
         let to = mail::mailbox(Some(&reader.display_name), &reader.email)?;
-        Ok(Some(Letter::new(to, Recipient::User(reader.id), reader.locale, "export_ready", context)))
+        Ok(Some(Letter::new(to, Recipient::User(reader.id), reader.locale, template, context)))
     })
     .await
 }

@@ -155,7 +155,7 @@ pub async fn save_ready(tx: &mut Tx, id: ExportId, done: &Finished<'_>) -> Resul
     Ok(())
 }
 
-/// Whom to tell that a file is ready.
+/// Whom to tell what became of their file.
 #[derive(sqlx::FromRow)]
 pub struct Requester {
     pub id: UserId,
@@ -163,17 +163,19 @@ pub struct Requester {
     pub display_name: String,
     pub locale: Locale,
     pub time_zone: String,
-    pub expires_at: DateTime<Utc>,
+    /// Of the file, where there is one.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Who asked for a file that is ready; nobody once they are suspended.
-pub async fn find_requester(tx: &mut Tx, id: ExportId) -> Result<Option<Requester>> {
+/// Who asked for a file that is in this state; nobody once they are suspended.
+pub async fn find_requester(tx: &mut Tx, id: ExportId, status: ExportStatus) -> Result<Option<Requester>> {
     Ok(sqlx::query_as(
         "SELECT u.id, u.email, u.display_name, u.locale, u.time_zone, e.expires_at
          FROM app.exports e JOIN app.users u ON u.id = e.requested_by
-         WHERE e.id = $1 AND e.status = 'ready' AND u.status = 'active'",
+         WHERE e.id = $1 AND e.status = $2 AND u.status = 'active'",
     )
     .bind(id)
+    .bind(status)
     .fetch_optional(tx.conn())
     .await?)
 }

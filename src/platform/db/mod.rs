@@ -88,10 +88,11 @@ fn pool_size(role: DbRole, config: &Config) -> u32 {
 impl Db {
     /// Opens the pools. `base` says where the database is; the roles' passwords are derived.
     pub fn open(base: &PgConnectOptions, config: &Config) -> Self {
+        let patience = Duration::from_millis(config.database_acquire_timeout_ms);
+        let longest_life = Duration::from_secs(config.database_connection_max_age_seconds);
         Self {
             pools: DbRole::ALL.map(|role| {
-                let options = role_options(base, role, config);
-                Pool::new(options, pool_size(role, config), Duration::from_millis(config.database_acquire_timeout_ms))
+                Pool::new(role_options(base, role, config), pool_size(role, config), patience, longest_life)
             }),
         }
     }

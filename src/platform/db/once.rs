@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, raw_sql};
 use uuid::Uuid;
 
-use super::pool::{Connection, Manager, Pool, is_broken};
+use super::pool::{Connection, Manager, Pool, is_broken, patiently};
 use super::{Actor, setting};
 use crate::platform::problem::Result;
 
@@ -63,7 +63,7 @@ where
     let mut broken = 0;
     let rows = loop {
         let mut conn = Unfinished(Some(pool.get().await?));
-        match fetch(conn.get(), once, &message).await {
+        match patiently(fetch(conn.get(), once, &message)).await {
             Ok(rows) => {
                 conn.finish();
                 break rows;

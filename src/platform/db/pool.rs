@@ -4,11 +4,25 @@
 //! back when its transaction has ended, and one that is broken is found out by its next BEGIN.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, Object, PoolConfig, PoolError, RecycleResult, Timeouts};
+use deadpool::managed::{self, Metrics, Object, PoolConfig, PoolError, RecycleError, RecycleResult, Timeouts};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
+
+/// How long the server may take to answer what costs it nothing: the beginning of a transaction, its end, a read of
+/// one short statement. A server that hangs answers nothing, not even that the time of a statement is up.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Waits for such an answer. The connection of one that did not come must be closed: what is left of it would be the
+/// next caller's.
+pub async fn patiently<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => Err(sqlx::Error::Io(ErrorKind::TimedOut.into())),
+    }
+}
 
 /// A connection and the statements that were prepared on it by name.
 pub struct Connection {
@@ -18,6 +32,7 @@ pub struct Connection {
 
 pub struct Manager {
     options: PgConnectOptions,
+    longest_life: Duration,
 }
 
 impl managed::Manager for Manager {
@@ -28,8 +43,9 @@ impl managed::Manager for Manager {
         Ok(Connection { pg: self.options.connect().await?, prepared: HashSet::new() })
     }
 
-    async fn recycle(&self, _: &mut Connection, _: &Metrics) -> RecycleResult<sqlx::Error> {
-        Ok(())
+    async fn recycle(&self, _: &mut Connection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        // what a connection gathers on the server goes with it, and a new one finds a server that has moved
+        if metrics.age() < self.longest_life { Ok(()) } else { Err(RecycleError::message("it has lived long enough")) }
     }
 }
 
@@ -37,15 +53,16 @@ impl managed::Manager for Manager {
 pub struct Pool(managed::Pool<Manager>);
 
 impl Pool {
-    /// Connects when first asked; a caller waits no longer than `patience`.
-    pub fn new(options: PgConnectOptions, size: u32, patience: Duration) -> Self {
+    /// Connects when first asked; a caller waits no longer than `patience`. A connection older than `longest_life` is
+    /// closed instead of being given out again.
+    pub fn new(options: PgConnectOptions, size: u32, patience: Duration, longest_life: Duration) -> Self {
         let config = PoolConfig {
             max_size: size as usize,
             timeouts: Timeouts { wait: Some(patience), create: Some(patience), recycle: None },
             ..PoolConfig::default()
         };
         let pool =
-            managed::Pool::builder(Manager { options }).config(config).runtime(deadpool::Runtime::Tokio1).build();
+            managed::Pool::builder(Manager { options, longest_life }).config(config).runtime(deadpool::Runtime::Tokio1).build();
         match pool {
             Ok(pool) => Self(pool),
             // refused only where timeouts are set without a runtime, and one is
@@ -75,9 +92,10 @@ impl Pool {
     }
 }
 
-/// Whether the connection itself failed, so that another one may do.
+/// Whether the connection itself failed, so that another one may do. Who waited for an answer has waited enough.
 pub fn is_broken(error: &sqlx::Error) -> bool {
     match error {
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::TimedOut => false,
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         // the server said good-bye
         sqlx::Error::Database(e) => e.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),

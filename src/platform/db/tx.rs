@@ -7,8 +7,8 @@ use deadpool::managed::Object;
 use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 use uuid::Uuid;
 
-use super::pool::{Manager, Pool, is_broken};
-use super::setting;
+use super::pool::{Manager, Pool, is_broken, patiently};
+use super::{is_unavailable, setting};
 use crate::platform::auth::Role;
 use crate::platform::context::{Context, RequestInfo};
 use crate::platform::ids::{CompanyId, SessionId, UserId};
@@ -77,7 +77,7 @@ impl Tx {
         loop {
             // from here on a drop, also of this very future, rolls back
             let mut tx = Self { conn: Some(pool.get().await?), actor: actor.clone() };
-            match raw_sql(AssertSqlSafe(begin.as_str())).execute(tx.conn()).await {
+            match patiently(raw_sql(AssertSqlSafe(begin.as_str())).execute(tx.conn())).await {
                 Ok(_) => return Ok(tx),
                 Err(error) => {
                     tx.discard();
@@ -101,9 +101,16 @@ impl Tx {
         &self.actor
     }
 
+    /// An error does not tell that nothing was kept: a server that hung may still commit when it goes on. Whoever
+    /// repeats a request with its key then gets the first answer.
     pub async fn commit(mut self) -> Result<()> {
-        // an error, or a future that is dropped here, leaves it to the roll-back
-        raw_sql("COMMIT").execute(self.conn()).await?;
+        // a future that is dropped here leaves it to the roll-back
+        if let Err(error) = patiently(raw_sql("COMMIT").execute(self.conn())).await {
+            if is_unavailable(&error) {
+                self.discard();
+            }
+            return Err(error.into());
+        }
         drop(self.conn.take());
         Ok(())
     }
@@ -135,7 +142,7 @@ impl Drop for Tx {
             return;
         };
         runtime.spawn(async move {
-            if raw_sql("ROLLBACK").execute(&mut conn.pg).await.is_err() {
+            if patiently(raw_sql("ROLLBACK").execute(&mut conn.pg)).await.is_err() {
                 drop(Object::take(conn));
             }
         });

@@ -37,6 +37,7 @@ pub(super) struct Scheduled {
 /// The handlers and schedules of every module.
 pub struct Registry {
     handlers: HashMap<&'static str, Box<Run>>,
+    given_up: HashMap<&'static str, Box<Run>>,
     schedules: Vec<Scheduled>,
     faults: Vec<RegistryError>,
 }
@@ -50,7 +51,7 @@ impl Default for Registry {
 impl Registry {
     /// Holds the platform's own jobs; the modules add theirs.
     pub fn new() -> Self {
-        let mut registry = Self { handlers: HashMap::new(), schedules: Vec::new(), faults: Vec::new() };
+        let mut registry = Self { handlers: HashMap::new(), given_up: HashMap::new(), schedules: Vec::new(), faults: Vec::new() };
         purge::jobs(&mut registry);
         registry
     }
@@ -62,8 +63,20 @@ impl Registry {
         F: Fn(JobContext, J) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        let run = move |cx, data| Ok(handler(cx, serde_json::from_value(data)?).boxed());
-        if self.handlers.insert(J::KIND, Box::new(run)).is_some() {
+        if self.handlers.insert(J::KIND, boxed(handler)).is_some() {
+            self.faults.push(RegistryError::DuplicateKind(J::KIND));
+        }
+    }
+
+    /// Names what is done when a job of a kind has failed for good, also where its worker died at the last attempt.
+    /// It is run before the job becomes a dead letter, perhaps twice, so it must be idempotent.
+    pub fn on_given_up<J, F, Fut>(&mut self, handler: F)
+    where
+        J: Job,
+        F: Fn(JobContext, J) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        if self.given_up.insert(J::KIND, boxed(handler)).is_some() {
             self.faults.push(RegistryError::DuplicateKind(J::KIND));
         }
     }
@@ -110,6 +123,20 @@ impl Registry {
     pub(super) fn find(&self, kind: &str) -> Option<(&'static str, &Run)> {
         self.handlers.get_key_value(kind).map(|(kind, run)| (*kind, &**run))
     }
+
+    /// What is done when a job of a kind is given up.
+    pub(super) fn find_given_up(&self, kind: &str) -> Option<&Run> {
+        self.given_up.get(kind).map(|run| &**run)
+    }
+}
+
+fn boxed<J, F, Fut>(handler: F) -> Box<Run>
+where
+    J: Job,
+    F: Fn(JobContext, J) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<()>> + Send + 'static,
+{
+    Box::new(move |cx, data| Ok(handler(cx, serde_json::from_value(data)?).boxed()))
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use crate::platform::problem::{Cause, Problem, Result};
 
 /// Between two tries of a statement on the queue while the database is away.
 const DATABASE_PAUSE: Duration = Duration::from_millis(500);
+/// Tries of what is done when a job is given up.
+const GIVING_UP_TRIES: u32 = 10;
 /// The first wait after a failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -95,14 +97,12 @@ impl Runner {
         let outcome = if attempt > max_attempts {
             Outcome::Dead("worker_lost") // each attempt took its worker down with it
         } else {
-            match (envelope, found) {
+            match (&envelope, found) {
                 (None, _) => Outcome::Dead("undecodable"),
                 // a newer release knows it, and may get it at the next attempt
                 (Some(_), None) => Outcome::Failed("unknown_kind"),
-                (Some(Envelope { company_id, user_id, data, .. }), Some((_, handler))) => {
-                    let platform = self.platform.clone();
-                    let cx = JobContext { platform, company_id, user_id, job_id: job_id.clone(), attempt };
-                    match handler(cx, data) {
+                (Some(envelope), Some((_, handler))) => {
+                    match handler(self.context(envelope, &job_id, attempt), envelope.data.clone()) {
                         Err(_) => Outcome::Dead("undecodable"),
                         // a task of its own: a panic ends it alone, a busy one holds up no heartbeat
                         Ok(job) => outcome(AbortOnDropHandle::new(tokio::spawn(job.instrument(span.clone()))).await),
@@ -114,6 +114,9 @@ impl Runner {
             Outcome::Failed(code) if attempt >= max_attempts => Outcome::Dead(code),
             other => other,
         };
+        if let (Outcome::Dead(_), Some(envelope)) = (&end, &envelope) {
+            self.give_up(envelope, &job_id, attempt).instrument(span.clone()).await;
+        }
         self.finish(&job_id, worker, kind, attempt.min(max_attempts), queue, &end).instrument(span).await;
 
         let label = match end {
@@ -123,6 +126,26 @@ impl Runner {
         };
         metrics::counter!("jobs_total", "kind" => kind, "outcome" => label).increment(1);
         metrics::histogram!("job_duration_seconds", "kind" => kind).record(started.elapsed());
+    }
+
+    fn context(&self, it: &Envelope, job_id: &str, attempt: i32) -> JobContext {
+        let (platform, job_id) = (self.platform.clone(), job_id.to_owned());
+        JobContext { platform, company_id: it.company_id, user_id: it.user_id, job_id, attempt }
+    }
+
+    /// Tells the module whose job it was. Should this process die meanwhile, the next one does it.
+    async fn give_up(&self, envelope: &Envelope, job_id: &str, attempt: i32) {
+        let Some(handler) = self.registry.find_given_up(&envelope.kind) else { return };
+        for _ in 0..GIVING_UP_TRIES {
+            // what cannot be decoded concerns nobody
+            let Ok(told) = handler(self.context(envelope, job_id, attempt), envelope.data.clone()) else { return };
+            match outcome(AbortOnDropHandle::new(tokio::spawn(told.in_current_span())).await) {
+                Outcome::Done => return,
+                Outcome::Failed(code) | Outcome::Dead(code) => tracing::warn!(code, "giving the job up failed"),
+            }
+            tokio::time::sleep(DATABASE_PAUSE).await;
+        }
+        tracing::error!("the job is given up, but what follows from that was not done");
     }
 
     /// Marks the job as running; says which attempt this is and how many there may be.

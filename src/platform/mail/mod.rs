@@ -13,6 +13,7 @@
 //! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
 //! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
 //! | `export_ready` | `link`, `expires_at`, `time_zone` |
+//! | `export_failed` | `link` |
 //! | `password_changed` | `changed_at`, `time_zone` |
 
 pub mod ics;

@@ -28,6 +28,7 @@ const FILES: &[(&str, &str)] = embedded![
     "appointment_booked_practitioner",
     "appointment_cancelled",
     "export_ready",
+    "export_failed",
     "password_changed",
 ];
 
@@ -114,6 +115,7 @@ mod tests {
                     "time_zone": "Europe/Paris",
                 }),
             ),
+            ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
             (
                 "password_changed",
                 json!({
