@@ -14,13 +14,12 @@ struct Halted(Vec<i32>);
 
 impl Halted {
     async fn all_of(app: &TestApp, role: &str) -> Self {
-        let backends = sqlx::query_scalar(
-            "SELECT pid FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()",
-        )
-        .bind(role)
-        .fetch_all(app.db())
-        .await
-        .unwrap();
+        let backends =
+            sqlx::query_scalar("SELECT pid FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()")
+                .bind(role)
+                .fetch_all(app.db())
+                .await
+                .unwrap();
         let halted = Self(backends);
         assert!(!halted.0.is_empty(), "{role} has connections");
         halted.signal("-STOP");

@@ -61,8 +61,10 @@ impl Pool {
             timeouts: Timeouts { wait: Some(patience), create: Some(patience), recycle: None },
             ..PoolConfig::default()
         };
-        let pool =
-            managed::Pool::builder(Manager { options, longest_life }).config(config).runtime(deadpool::Runtime::Tokio1).build();
+        let pool = managed::Pool::builder(Manager { options, longest_life })
+            .config(config)
+            .runtime(deadpool::Runtime::Tokio1)
+            .build();
         match pool {
             Ok(pool) => Self(pool),
             // refused only where timeouts are set without a runtime, and one is

@@ -51,7 +51,8 @@ impl Default for Registry {
 impl Registry {
     /// Holds the platform's own jobs; the modules add theirs.
     pub fn new() -> Self {
-        let mut registry = Self { handlers: HashMap::new(), given_up: HashMap::new(), schedules: Vec::new(), faults: Vec::new() };
+        let mut registry =
+            Self { handlers: HashMap::new(), given_up: HashMap::new(), schedules: Vec::new(), faults: Vec::new() };
         purge::jobs(&mut registry);
         registry
     }

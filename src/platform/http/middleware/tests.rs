@@ -132,6 +132,7 @@ fn config() -> Config {
         database_roles_secret: "s".into(),
         database_pool_size: 1,
         database_acquire_timeout_ms: 100,
+        database_connection_max_age_seconds: 1800,
         master_keys: Vec::new(),
         jwt_keys: vec![JwtKey {
             kid: "k".into(),
