@@ -22,7 +22,8 @@ CREATE POLICY kernel ON app.companies FOR SELECT TO huntzen_kernel, huntzen_stat
 GRANT SELECT ON app.company_settings TO huntzen_employee, huntzen_hr, huntzen_company_admin, huntzen_platform,
     huntzen_worker, huntzen_stats;
 GRANT INSERT ON app.company_settings TO huntzen_platform;
-GRANT UPDATE (cancellation_window_hours, booking_horizon_days, reporting_threshold) ON app.company_settings
+GRANT UPDATE (cancellation_window_hours, booking_horizon_days, reporting_threshold, late_cancellation_counts,
+              no_show_counts) ON app.company_settings
     TO huntzen_company_admin, huntzen_platform;
 CREATE POLICY fence ON app.company_settings AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));

@@ -342,7 +342,7 @@ async fn who_is_not_covered_cannot_book_and_sees_why() {
     let slots = format!("/practitioners/{}/slots", dr.id);
     for (change, back, code) in [
         ("status = 'suspended'", "status = 'active'", "company_suspended"),
-        ("status = 'archived'", "status = 'active'", "company_suspended"),
+        ("status = 'archived'", "status = 'active'", "company_archived"),
         ("contract_ends_on = current_date - 2", "contract_ends_on = current_date + 200", "contract_ended"),
     ] {
         set_company(&app, company.id, change).await;

@@ -3,6 +3,7 @@
 
 mod booking_races;
 mod companies;
+mod company_lifecycle;
 mod consultations;
 mod crash;
 mod database;

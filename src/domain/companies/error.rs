@@ -4,7 +4,7 @@ use crate::causes;
 
 causes! {
     pub enum Error {
-        /// Active companies are suspended or archived, suspended ones activated or archived, archived ones stay so.
+        /// An archived company is activated before it can be suspended.
         StatusChange => (CONFLICT, "company_status_change"),
         /// The company is suspended: its people can read, not change.
         Suspended => (FORBIDDEN, "company_suspended"),

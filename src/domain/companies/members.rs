@@ -107,9 +107,6 @@ pub async fn remove(cx: &Context, company: CompanyId, id: UserId) -> Result<()> 
     }
     tx.audit_done("member.removed", "member", id.0).await?;
     tx.commit().await?;
-    // done in any case: the notification tells every node, this only spares the wait for it
-    if let Err(problem) = cx.platform().sessions.refresh(cx.platform()).await {
-        tracing::warn!(code = problem.code(), "revoked sessions are refused when the notification is here");
-    }
+    service::refuse_ended_sessions(cx).await;
     Ok(())
 }

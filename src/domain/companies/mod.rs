@@ -5,9 +5,12 @@
 //! works for it as HR or as admin (its *members*). The contract and the SIREN are the platform's to change.
 //!
 //! Choices:
-//! - Active companies can be suspended or archived, suspended ones activated or archived; an archive is final. While
-//!   a company is not active its own people read everything that they could before and change nothing
-//!   (`403 company_suspended`, `company_archived`); platform admins can.
+//! - A suspended company's people read everything that they could before, and neither book nor change anything
+//!   (`403 company_suspended`); what is booked takes place. Platform admins can still change it.
+//! - Archiving ends the contract: HR and admins are signed out at once and cannot sign in, invitations open nothing,
+//!   and what is booked is cancelled with notice. Employees keep their accounts and read their own history.
+//! - An archive can be undone by activating the company, for a customer who returns or a mistake; what was cancelled
+//!   stays cancelled. Suspending an archived company is refused. A step that was taken already changes nothing.
 //! - Settings have a version of their own; the network shares the company's, since its mode is a column of it.
 //!   The list of a restricted network is kept while the network is open.
 //! - A member's address must be free on the whole platform. A taken one is refused as `address_unavailable` wherever
@@ -19,6 +22,7 @@
 
 pub mod api;
 pub mod error;
+pub mod events;
 pub mod members;
 pub mod model;
 pub mod service;

@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 
+use super::events::CompanyArchived;
 use super::members::{self, NewMember};
 use super::model::{Company, MemberRole, NetworkMode, Settings, Status};
 use super::store::{self, Listing};
@@ -152,18 +153,35 @@ pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyI
         return Ok(first);
     }
     let mut company = enter_locked(cx, &mut tx, id).await?;
-    company.status = company.status.change_to(status)?;
-    store::save(&mut tx, &company).await?;
-    let action = match status {
-        Status::Active => "company.activated",
-        Status::Suspended => "company.suspended",
-        Status::Archived => "company.archived",
-    };
-    tx.audit_done(action, "company", id.0).await?;
+    if company.status.change_to(status)? {
+        company.status = status;
+        store::save(&mut tx, &company).await?;
+        let action = match status {
+            Status::Active => "company.activated",
+            Status::Suspended => "company.suspended",
+            Status::Archived => "company.archived",
+        };
+        if status == Status::Archived {
+            store::end_sessions_of_members(&mut tx, cx.now()).await?;
+            tx.enqueue(&CompanyArchived {}, None, None).await?;
+        }
+        tx.audit_done(action, "company", id.0).await?;
+    }
     let company = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     tx.remember(key, &company).await?;
     tx.commit().await?;
+    if status == Status::Archived {
+        refuse_ended_sessions(cx).await;
+    }
     Ok(company)
+}
+
+/// Lets this node know at once of the sessions that a commit has ended. The others hear of it by the notification,
+/// and so does this one where asking fails.
+pub(super) async fn refuse_ended_sessions(cx: &Context) {
+    if let Err(problem) = cx.platform().sessions.refresh(cx.platform()).await {
+        tracing::warn!(code = problem.code(), "revoked sessions are refused when the notification is here");
+    }
 }
 
 pub async fn settings(cx: &Context, id: CompanyId) -> Result<Settings> {
@@ -177,6 +195,8 @@ pub struct SettingsChange {
     pub cancellation_window_hours: Option<i32>,
     pub booking_horizon_days: Option<i32>,
     pub reporting_threshold: Option<i32>,
+    pub late_cancellation_counts: Option<bool>,
+    pub no_show_counts: Option<bool>,
 }
 
 pub async fn change_settings(
@@ -193,6 +213,8 @@ pub async fn change_settings(
         cancellation_window_hours: change.cancellation_window_hours.unwrap_or(now.cancellation_window_hours),
         booking_horizon_days: change.booking_horizon_days.unwrap_or(now.booking_horizon_days),
         reporting_threshold: change.reporting_threshold.unwrap_or(now.reporting_threshold),
+        late_cancellation_counts: change.late_cancellation_counts.unwrap_or(now.late_cancellation_counts),
+        no_show_counts: change.no_show_counts.unwrap_or(now.no_show_counts),
         ..now
     };
     let saved = store::save_settings(&mut tx, id, &next).await?;

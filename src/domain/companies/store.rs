@@ -127,8 +127,8 @@ pub async fn save_own(tx: &mut Tx, it: &Company) -> Result<()> {
 macro_rules! select_settings {
     ($rest:literal) => {
         concat!(
-            "SELECT cancellation_window_hours, booking_horizon_days, reporting_threshold, updated_at \
-             FROM app.company_settings WHERE company_id = $1",
+            "SELECT cancellation_window_hours, booking_horizon_days, reporting_threshold, late_cancellation_counts, \
+             no_show_counts, updated_at FROM app.company_settings WHERE company_id = $1",
             $rest
         )
     };
@@ -145,16 +145,26 @@ pub async fn lock_settings(tx: &mut Tx, id: CompanyId) -> Result<Option<Settings
 pub async fn save_settings(tx: &mut Tx, id: CompanyId, it: &Settings) -> Result<Settings> {
     Ok(sqlx::query_as(
         "UPDATE app.company_settings
-         SET cancellation_window_hours = $2, booking_horizon_days = $3, reporting_threshold = $4
+         SET cancellation_window_hours = $2, booking_horizon_days = $3, reporting_threshold = $4,
+             late_cancellation_counts = $5, no_show_counts = $6
          WHERE company_id = $1
-         RETURNING cancellation_window_hours, booking_horizon_days, reporting_threshold, updated_at",
+         RETURNING cancellation_window_hours, booking_horizon_days, reporting_threshold, late_cancellation_counts,
+                   no_show_counts, updated_at",
     )
     .bind(id)
     .bind(it.cancellation_window_hours)
     .bind(it.booking_horizon_days)
     .bind(it.reporting_threshold)
+    .bind(it.late_cancellation_counts)
+    .bind(it.no_show_counts)
     .fetch_one(tx.conn())
     .await?)
+}
+
+/// Ends the sessions of the HR users and admins of the transaction's company.
+pub async fn end_sessions_of_members(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
+    sqlx::query("SELECT app.end_sessions_of_members($1)").bind(at).execute(tx.conn()).await?;
+    Ok(())
 }
 
 pub async fn list_network(tx: &mut Tx, id: CompanyId) -> Result<Vec<PractitionerId>> {

@@ -191,8 +191,10 @@ async fn find_terms(cx: &Context, tx: &mut Tx, id: PractitionerId) -> Result<(Bo
 }
 
 fn check_coverage(coverage: &Coverage, now: DateTime<Utc>) -> Result<()> {
-    if coverage.status != "active" {
-        return Err(Error::CompanySuspended.into());
+    match coverage.status.as_str() {
+        "active" => {}
+        "archived" => return Err(Error::CompanyArchived.into()),
+        _ => return Err(Error::CompanySuspended.into()),
     }
     if coverage.has_left {
         return Err(Error::NotCovered.into());

@@ -13,6 +13,7 @@ causes! {
         /// The contract's sessions of this year are used up.
         QuotaExhausted => (CONFLICT, "quota_exhausted"),
         CompanySuspended => (FORBIDDEN, "company_suspended"),
+        CompanyArchived => (FORBIDDEN, "company_archived"),
         /// The contract does not cover today, or the day of the session.
         ContractEnded => (FORBIDDEN, "contract_ended"),
         /// The person has left the company that pays.

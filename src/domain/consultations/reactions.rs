@@ -2,6 +2,7 @@
 
 use super::events::{self, ConsultationCancelled};
 use super::store;
+use crate::domain::companies::events::CompanyArchived;
 use crate::domain::employees::events::EmployeeLeft;
 use crate::platform::Result;
 use crate::platform::jobs::{JobContext, Registry};
@@ -9,6 +10,29 @@ use crate::platform::jobs::{JobContext, Registry};
 /// Registers what this module does later.
 pub fn jobs(registry: &mut Registry) {
     registry.on(cancel_for_leaver);
+    registry.on(cancel_for_archived_company);
+}
+
+/// What one transaction cancels of an archived company's consultations.
+const CANCELLED_AT_ONCE: i32 = 100;
+
+/// A company was archived: what is booked on its contract is cancelled, and both people of each are told. A second run
+/// finds the rest; one for a company that is active again finds nothing.
+async fn cancel_for_archived_company(cx: JobContext, _: CompanyArchived) -> Result<()> {
+    // nobody's doing, as with leavers
+    let cx = JobContext { user_id: None, ..cx };
+    loop {
+        let mut tx = cx.begin().await?;
+        let cancelled = store::cancel_for_archived_company(&mut tx, cx.now(), CANCELLED_AT_ONCE).await?;
+        if cancelled.is_empty() {
+            return Ok(());
+        }
+        for id in cancelled {
+            events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+            tx.audit_done("consultation.cancelled", "consultation", id.0).await?;
+        }
+        tx.commit().await?;
+    }
 }
 
 /// Somebody left their company: their future consultations on its contract are cancelled, and both people are told.

@@ -271,6 +271,9 @@ pub async fn insert(
         Err(error) => Err(match broken_constraint(&error) {
             Some("consultations_practitioner_free") => Error::SlotTaken.into(),
             Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
+            // changed since the booking looked
+            Some("consultations_company_active") => Error::CompanySuspended.into(),
+            Some("consultations_employee_active") => Error::NotCovered.into(),
             _ => Problem::from(error),
         }),
     }
@@ -412,6 +415,15 @@ pub async fn cancel_for_leaver(tx: &mut Tx, leaver: EmployeeId, now: DateTime<Ut
     Ok(sqlx::query_scalar("SELECT app.cancel_consultations_of_leaver($1, $2)")
         .bind(leaver)
         .bind(now)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+/// Cancels some of what is booked on the contract of the transaction's company, which was archived; the cancelled ones.
+pub async fn cancel_for_archived_company(tx: &mut Tx, now: DateTime<Utc>, most: i32) -> Result<Vec<ConsultationId>> {
+    Ok(sqlx::query_scalar("SELECT app.cancel_consultations_of_archived_company($1, $2)")
+        .bind(now)
+        .bind(most)
         .fetch_all(tx.conn())
         .await?)
 }

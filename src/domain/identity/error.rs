@@ -10,6 +10,8 @@ causes! {
         /// A refresh token came twice: the session was ended, for it may have been stolen.
         RefreshTokenReused => (UNAUTHORIZED, "refresh_token_reused"),
         AccountSuspended => (FORBIDDEN, "account_suspended"),
+        /// The company is archived: nobody runs it any more.
+        CompanyArchived => (FORBIDDEN, "company_archived"),
         /// Unknown, used or out of date.
         InvalidInvitation => (GONE, "invalid_invitation"),
         /// The invited address has an account already, elsewhere.

@@ -27,7 +27,7 @@ fn day(year: i32) -> NaiveDate {
 pub struct Contract {
     /// The first day.
     starts_on: NaiveDate,
-    /// The day after the last one.
+    /// The last day.
     ends_on: NaiveDate,
     /// Sessions for each employee and contract year.
     #[oai(validator(minimum(value = "0"), maximum(value = "1000")))]
@@ -257,12 +257,16 @@ impl Example for CompanyAnswer {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub struct SettingsAnswer {
-    /// A consultation that is cancelled later than this before its start counts as used.
+    /// Cancelling later than this before the start is late.
     cancellation_window_hours: i32,
     /// How far ahead employees may book.
     booking_horizon_days: i32,
     /// Usage counters that rest on fewer people are withheld.
     reporting_threshold: i32,
+    /// Whether a session that was cancelled too late counts as used.
+    late_cancellation_counts: bool,
+    /// Whether a session to which the employee did not come counts as used.
+    no_show_counts: bool,
 }
 
 impl From<Settings> for SettingsAnswer {
@@ -271,13 +275,21 @@ impl From<Settings> for SettingsAnswer {
             cancellation_window_hours: it.cancellation_window_hours,
             booking_horizon_days: it.booking_horizon_days,
             reporting_threshold: it.reporting_threshold,
+            late_cancellation_counts: it.late_cancellation_counts,
+            no_show_counts: it.no_show_counts,
         }
     }
 }
 
 impl Example for SettingsAnswer {
     fn example() -> Self {
-        Self { cancellation_window_hours: 24, booking_horizon_days: 60, reporting_threshold: 11 }
+        Self {
+            cancellation_window_hours: 24,
+            booking_horizon_days: 60,
+            reporting_threshold: 11,
+            late_cancellation_counts: true,
+            no_show_counts: true,
+        }
     }
 }
 
@@ -292,11 +304,21 @@ pub struct SettingsPatch {
     /// Nobody can go below 10.
     #[oai(validator(minimum(value = "10"), maximum(value = "1000")))]
     reporting_threshold: Option<i32>,
+    /// Whether a session that was cancelled too late counts as used.
+    late_cancellation_counts: Option<bool>,
+    /// Whether a session to which the employee did not come counts as used.
+    no_show_counts: Option<bool>,
 }
 
 impl Example for SettingsPatch {
     fn example() -> Self {
-        Self { cancellation_window_hours: Some(48), booking_horizon_days: None, reporting_threshold: Some(15) }
+        Self {
+            cancellation_window_hours: Some(48),
+            booking_horizon_days: None,
+            reporting_threshold: Some(15),
+            late_cancellation_counts: None,
+            no_show_counts: Some(false),
+        }
     }
 }
 
@@ -306,6 +328,8 @@ impl From<SettingsPatch> for SettingsChange {
             cancellation_window_hours: patch.cancellation_window_hours,
             booking_horizon_days: patch.booking_horizon_days,
             reporting_threshold: patch.reporting_threshold,
+            late_cancellation_counts: patch.late_cancellation_counts,
+            no_show_counts: patch.no_show_counts,
         }
     }
 }

@@ -140,7 +140,8 @@ impl CompaniesApi {
 
     /// Suspend a company
     ///
-    /// Its people can still read, and neither book nor change anything. Nothing is lost.
+    /// Its people can still read, and neither book nor change anything. What is booked takes place; nothing is lost.
+    /// Doing it twice changes nothing.
     #[oai(path = "/companies/:id/suspend", method = "post", operation_id = "suspendCompany")]
     async fn suspend(
         &self,
@@ -153,7 +154,9 @@ impl CompaniesApi {
         set_status(&cx, idempotency_key.0, id.0, Status::Suspended).await
     }
 
-    /// Activate a suspended company
+    /// Activate a company
+    ///
+    /// One that was suspended or archived. What an archiving cancelled stays cancelled. Doing it twice changes nothing.
     #[oai(path = "/companies/:id/activate", method = "post", operation_id = "activateCompany")]
     async fn activate(
         &self,
@@ -168,7 +171,9 @@ impl CompaniesApi {
 
     /// Archive a company
     ///
-    /// When the contract is over for good: an archived company stays archived.
+    /// When the contract is over. HR users and company admins are signed out at once and cannot log in; what is booked
+    /// is cancelled with notice. Employees keep their accounts and read their own history. Doing it twice changes
+    /// nothing.
     #[oai(path = "/companies/:id/archive", method = "post", operation_id = "archiveCompany")]
     async fn archive(
         &self,

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::super::error::Error;
 use crate::platform::auth::Role;
+use crate::platform::db::OrConstraint;
 use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
@@ -47,7 +49,8 @@ pub async fn insert_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool> {
         .bind(new.at)
         .bind(new.expires_at)
         .fetch_one(tx.conn())
-        .await?;
+        .await
+        .or_constraint("user_sessions_company_archived", Error::CompanyArchived)?;
     Ok(opened)
 }
 
