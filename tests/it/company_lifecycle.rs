@@ -31,7 +31,8 @@ async fn log_in(app: &TestApp, user: &User) -> Answer {
 async fn a_suspended_companys_people_cannot_book_and_see_why_and_what_is_booked_stays() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    let (platform, alice, doctor) = (app.platform_admin().await, app.employee(&company).await, app.practitioner().await);
+    let (platform, alice, doctor) =
+        (app.platform_admin().await, app.employee(&company).await, app.practitioner().await);
     let booked = book(&alice, &doctor, ten(&app, 3)).await.expect(201).str("/id");
     app.settle().await;
     step(&platform, &company, "suspend").await;
@@ -127,7 +128,8 @@ async fn who_ran_an_archived_company_is_out_at_once_on_every_node_and_its_employ
 async fn an_archiving_that_is_taken_back_before_its_job_ran_cancels_nothing() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    let (platform, alice, doctor) = (app.platform_admin().await, app.employee(&company).await, app.practitioner().await);
+    let (platform, alice, doctor) =
+        (app.platform_admin().await, app.employee(&company).await, app.practitioner().await);
     let id = book(&alice, &doctor, ten(&app, 3)).await.expect(201).str("/id");
     step(&platform, &company, "archive").await;
     step(&platform, &company, "activate").await;
@@ -163,7 +165,8 @@ async fn no_booking_slips_in_beside_an_archiving_or_a_departure() {
             .await
         });
         let waiting = async {
-            let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+            let blocked =
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
             while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut *changing).await.unwrap() == 0 {
                 tokio::task::yield_now().await;
             }
@@ -198,7 +201,8 @@ async fn the_database_itself_knows_the_steps_of_a_companys_life() {
 async fn bookings_end_with_the_contract() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    let (platform, alice, doctor) = (app.platform_admin().await, app.employee(&company).await, app.practitioner().await);
+    let (platform, alice, doctor) =
+        (app.platform_admin().await, app.employee(&company).await, app.practitioner().await);
     let last = ten(&app, 5);
     let end = json!({"contract": {"endsOn": last.date_naive()}});
     platform.patch(&format!("/companies/{}", company.id.0), end).await.expect(200);
@@ -228,7 +232,10 @@ async fn a_company_says_what_late_cancellations_and_no_shows_cost() {
     let acme: Uuid = company.id.0;
     let other = app.company("Globex").await;
     assert_ne!(other.id.0, acme);
-    assert_eq!(other.admin.get(&format!("/companies/{}/settings", other.id.0)).await.expect(200).json["noShowCounts"], true);
+    assert_eq!(
+        other.admin.get(&format!("/companies/{}/settings", other.id.0)).await.expect(200).json["noShowCounts"],
+        true
+    );
     let role = app.person(Role::Hr, Some(company.id)).await;
     role.get(&path).await.refused(403, "forbidden");
 }

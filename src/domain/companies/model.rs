@@ -38,9 +38,9 @@ impl Status {
     /// Whether the step to `next` changes anything; refused where there is no such step.
     pub fn change_to(self, next: Self) -> Result<bool> {
         match (self, next) {
-            (Self::Archived, Self::Suspended) => Err(Problem::from(Error::StatusChange)
-                .with_arg("from", self.as_str())
-                .with_arg("to", next.as_str())),
+            (Self::Archived, Self::Suspended) => {
+                Err(Problem::from(Error::StatusChange).with_arg("from", self.as_str()).with_arg("to", next.as_str()))
+            }
             _ => Ok(self != next),
         }
     }
