@@ -6,6 +6,7 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::model::{Consultation, DoneBy, Event, EventKind, Status};
@@ -14,7 +15,7 @@ use super::store::Listing;
 use crate::domain::practitioners::Mode;
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged};
+use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged, Written, written};
 use crate::platform::ids::{CompanyId, ConsultationId, PractitionerId};
 
 #[derive(Tags)]
@@ -88,44 +89,57 @@ impl Example for BookingRequest {
 }
 
 /// Who gives the session.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct PractitionerOf {
     id: PractitionerId,
     display_name: String,
 }
 
 /// Whose session it is.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct EmployeeOf {
     display_name: String,
 }
 
 /// A booked session.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[serde(rename_all = "camelCase")]
 pub struct ConsultationAnswer {
     id: ConsultationId,
     status: Status,
     practitioner: PractitionerOf,
     /// For the practitioner only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     employee: Option<EmployeeOf>,
     /// For the platform only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     company_id: Option<CompanyId>,
+    #[serde(serialize_with = "written::instant")]
     starts_at: DateTime<Utc>,
+    #[serde(serialize_with = "written::instant")]
     ends_at: DateTime<Utc>,
     /// As booked.
     duration_minutes: i32,
     mode: Mode,
     /// The field of care that it is counted under.
     specialty: String,
+    #[serde(serialize_with = "written::optional_instant", skip_serializing_if = "Option::is_none")]
     started_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "written::optional_instant", skip_serializing_if = "Option::is_none")]
     ended_at: Option<DateTime<Utc>>,
     /// As held, from start to end; begun minutes count as whole ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     actual_minutes: Option<i32>,
+    #[serde(serialize_with = "written::optional_instant", skip_serializing_if = "Option::is_none")]
     cancelled_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_by: Option<DoneBy>,
+    #[serde(serialize_with = "written::instant")]
     created_at: DateTime<Utc>,
 }
 
@@ -315,11 +329,11 @@ impl ConsultationsApi {
         limit: Query<Option<u32>>,
         /// `nextCursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<Page<ConsultationAnswer>>> {
+    ) -> Result<Written<Page<ConsultationAnswer>>> {
         let page: PageQuery<(DateTime<Utc>, ConsultationId)> = PageQuery::new(limit.0, cursor.0.as_deref())?;
         let by = Listing { status: status.0, from: from.0, to: to.0, after: page.after, fetch: page.fetch() };
         let rows = service::list(&cx, by).await?;
-        Ok(Json(Page::new(&page, rows, |row| (row.starts_at, row.id), ConsultationAnswer::from)))
+        Ok(Written(Page::new(&page, rows, |row| (row.starts_at, row.id), ConsultationAnswer::from)))
     }
 
     /// A consultation
@@ -398,5 +412,35 @@ impl ConsultationsApi {
     ) -> Result<CalendarResponse> {
         let ics = service::calendar(&cx, id.0).await?;
         Ok(CalendarResponse::File(PlainText(ics), "attachment; filename=\"appointment.ics\"".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_written_as_it_is_described() {
+        let empty = ConsultationAnswer::example();
+        let at = example_start() + TimeDelta::microseconds(120);
+        let filled = ConsultationAnswer {
+            employee: Some(EmployeeOf { display_name: "Zoé \"Z\" Roux".into() }),
+            company_id: Some(CompanyId(example_id(0x0d))),
+            status: Status::NoShow,
+            started_at: Some(at),
+            ended_at: Some(at),
+            actual_minutes: Some(44),
+            cancelled_at: Some(at),
+            cancelled_by: Some(DoneBy::Auto),
+            ..ConsultationAnswer::example()
+        };
+        for next_cursor in [None, Some("bmV4dA".to_owned())] {
+            let page = Page { items: vec![ConsultationAnswer::example()], next_cursor };
+            assert_eq!(serde_json::to_string(&page).unwrap(), page.to_json_string());
+        }
+        let page = Page { items: vec![empty, filled], next_cursor: None };
+        assert_eq!(serde_json::to_string(&page).unwrap(), page.to_json_string());
     }
 }

@@ -13,7 +13,7 @@ use super::model::{Consultation, DoneBy, Event, EventKind, Standing, Status};
 use super::slots::{Slot, Span};
 use crate::domain::practitioners::{BookingTerms, Mode};
 use crate::platform::auth::{Permission, Role};
-use crate::platform::db::{Arg, Once, OrConstraint, broken_constraint};
+use crate::platform::db::{Arg, Instant, Once, OrConstraint, broken_constraint};
 use crate::platform::ids::{CompanyId, ConsultationId, EmployeeId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Context, Problem, Result, Tx};
@@ -46,38 +46,39 @@ macro_rules! select_for {
 }
 
 impl FromRow<'_, PgRow> for Consultation {
+    /// By position, in the order of [`select_for`]: looking a name up costs more than reading most of the values.
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let instant = |index: usize| row.try_get::<Instant, _>(index).map(|it| it.0);
+        let optional = |index: usize| row.try_get::<Option<Instant>, _>(index).map(|it| it.map(|it| it.0));
         Ok(Self {
-            id: row.try_get("id")?,
-            company_id: row.try_get("company_id")?,
-            practitioner_id: row.try_get("practitioner_id")?,
-            practitioner_name: row.try_get("practitioner_name")?,
-            employee_name: row.try_get("employee_name")?,
-            mode: word(row, "mode")?,
-            status: row.try_get("status")?,
-            specialty: row.try_get("specialty")?,
-            starts_at: row.try_get("starts_at")?,
-            ends_at: row.try_get("ends_at")?,
-            started_at: row.try_get("started_at")?,
-            ended_at: row.try_get("ended_at")?,
-            actual_minutes: row.try_get("duration_minutes")?,
-            cancelled_at: row.try_get("cancelled_at")?,
-            cancelled_by: row.try_get("cancelled_by")?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
+            id: row.try_get(0)?,
+            company_id: row.try_get(1)?,
+            employee_name: row.try_get(2)?,
+            practitioner_id: row.try_get(3)?,
+            practitioner_name: row.try_get(4)?,
+            mode: word(row.try_get(5)?)?,
+            status: row.try_get(6)?,
+            specialty: row.try_get(7)?,
+            starts_at: instant(8)?,
+            ends_at: instant(9)?,
+            started_at: optional(10)?,
+            ended_at: optional(11)?,
+            actual_minutes: row.try_get(12)?,
+            cancelled_at: optional(13)?,
+            cancelled_by: row.try_get(14)?,
+            created_at: instant(15)?,
+            updated_at: instant(16)?,
         })
     }
 }
 
-/// A column that holds a word of the practitioners' vocabulary.
-fn word<T>(row: &PgRow, column: &str) -> sqlx::Result<T>
+/// A word of the practitioners' vocabulary.
+fn word<T>(text: &str) -> sqlx::Result<T>
 where
     T: FromStr,
     T::Err: StdError + Send + Sync + 'static,
 {
-    row.try_get::<&str, _>(column)?
-        .parse()
-        .map_err(|source| sqlx::Error::ColumnDecode { index: column.into(), source: Box::new(source) })
+    text.parse().map_err(|source| sqlx::Error::Decode(Box::new(source)))
 }
 
 pub async fn find(tx: &mut Tx, role: Role, id: ConsultationId) -> Result<Option<Consultation>> {
@@ -362,7 +363,7 @@ impl FromRow<'_, PgRow> for Appointment {
         Ok(Self {
             id: row.try_get("id")?,
             status: row.try_get("status")?,
-            mode: word(row, "mode")?,
+            mode: word(row.try_get("mode")?)?,
             starts_at: row.try_get("starts_at")?,
             ends_at: row.try_get("ends_at")?,
             ics_sequence: row.try_get("ics_sequence")?,

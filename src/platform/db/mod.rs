@@ -5,6 +5,7 @@
 
 pub mod development;
 pub mod migrate;
+mod instant;
 mod once;
 mod pool;
 mod refusal;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
+pub use instant::Instant;
 pub use once::{Arg, Once};
 pub use tx::{Actor, Tx};
 

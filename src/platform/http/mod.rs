@@ -10,8 +10,10 @@ pub mod middleware;
 pub mod openapi;
 pub mod page;
 pub mod schema;
+pub mod written;
 
 pub use body::Body;
 pub use etag::{Etag, Tagged};
 pub use idempotency::IdempotencyKey;
 pub use page::{Cursor, Page, PageQuery};
+pub use written::Written;

@@ -57,12 +57,14 @@ impl Cursor {
 }
 
 /// A page of a list.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Page<T: Type + ParseFromJSON + ToJSON> {
     pub items: Vec<T>,
     /// Send it as `cursor` to get the next page; absent on the last one.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
