@@ -36,9 +36,7 @@ fn parse(text: &[u8]) -> Option<DateTime<Utc>> {
     let year = i32::try_from(number(&[*y1, *y2, *y3, *y4])?).ok()?;
     let micros = match fraction {
         [] => 0,
-        [b'.', digits @ ..] if digits.len() <= 6 => {
-            number(digits)? * 10_u32.pow(6 - u32::try_from(digits.len()).ok()?)
-        }
+        [b'.', digits @ ..] if digits.len() <= 6 => number(digits)? * 10_u32.pow(6 - u32::try_from(digits.len()).ok()?),
         _ => return None,
     };
     let date = NaiveDate::from_ymd_opt(year, number(&[*o1, *o2])?, number(&[*d1, *d2])?)?;

@@ -4,8 +4,8 @@
 //! end with it; the policies in `policies/` read those. Nothing outside this folder holds a pool.
 
 pub mod development;
-pub mod migrate;
 mod instant;
+pub mod migrate;
 mod once;
 mod pool;
 mod refusal;
