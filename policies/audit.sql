@@ -1,14 +1,87 @@
 -- The audit log and the idempotency keys: written through functions only.
-CREATE OR REPLACE FUNCTION app.audit(actor_role text, action text, object_type text, object_id uuid, company_id uuid,
-                                     outcome text, ip text, request_id text)
-RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    INSERT INTO app.audit_logs (actor_id, actor_role, company_id, action, object_type, object_id, outcome, ip, request_id)
-    VALUES (app.user_id(), audit.actor_role, audit.company_id, audit.action, audit.object_type, audit.object_id,
-            audit.outcome, audit.ip::inet, audit.request_id)
+-- What an entry may say besides ids: these keys, with numbers, yes or no, and words of the program (states, names of
+-- fields, ids, dates). Nothing that somebody typed fits. `platform::audit::Detail` is the same list.
+CREATE OR REPLACE FUNCTION app.audit_details_are_plain(details jsonb)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT jsonb_typeof(details) = 'object' AND octet_length(details::text) <= 1000 AND NOT EXISTS (
+        SELECT FROM jsonb_each(CASE jsonb_typeof(details) WHEN 'object' THEN details ELSE '{}' END) d (key, value)
+        WHERE key NOT IN ('attempts', 'by', 'count', 'created', 'fields', 'filters', 'format', 'from', 'kind', 'limit',
+                          'method', 'mode', 'of', 'partial', 'purpose', 'reason', 'rejected', 'removed', 'role',
+                          'sessions', 'status', 'to', 'unchanged', 'updated')
+           OR CASE jsonb_typeof(value)
+                  WHEN 'number' THEN false
+                  WHEN 'boolean' THEN false
+                  WHEN 'string' THEN value #>> '{}' !~ '^[a-z0-9][a-z0-9_.-]{0,39}$'
+                  WHEN 'array' THEN EXISTS (SELECT FROM jsonb_array_elements(value) word
+                                            WHERE jsonb_typeof(word) <> 'string'
+                                               OR word #>> '{}' !~ '^[a-z0-9][a-z0-9_.-]{0,39}$')
+                  ELSE true
+              END)
 $$;
-ALTER FUNCTION app.audit(text, text, text, uuid, uuid, text, text, text) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.audit(text, text, text, uuid, uuid, text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.audit(text, text, text, uuid, uuid, text, text, text) TO
+
+-- Who is connected, as the audit log says it: nothing that a statement could change.
+CREATE OR REPLACE FUNCTION app.connected_role() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE session_user
+               WHEN 'huntzen_employee' THEN 'employee'
+               WHEN 'huntzen_practitioner' THEN 'practitioner'
+               WHEN 'huntzen_hr' THEN 'hr'
+               WHEN 'huntzen_company_admin' THEN 'company_admin'
+               WHEN 'huntzen_platform' THEN 'platform_admin'
+               WHEN 'huntzen_worker' THEN 'system'
+               WHEN 'huntzen_auth' THEN 'visitor'
+               -- on the command line, with the owner's connection
+               ELSE 'operator'
+           END
+$$;
+REVOKE ALL ON FUNCTION app.audit_details_are_plain(jsonb), app.connected_role() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.audit_details_are_plain(jsonb), app.connected_role() TO huntzen_kernel;
+
+-- Writes an entry. Role and company come from the connection and its settings, not from what the program says: an
+-- account must have the role that is connected, and belong to the company of the transaction. Before anybody is
+-- signed in, the account that logs in is named, with the role and company that it has. Only the platform's staff,
+-- jobs and those who are not signed in yet may name another company than the transaction's.
+CREATE OR REPLACE FUNCTION app.audit(action text, object_type text, object_id uuid, subject_type text, subject_id uuid,
+                                     company_id uuid, outcome text, details jsonb, ip text, request_id text)
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    actor   uuid := app.user_id();
+    role    text := app.connected_role();
+    company uuid := app.company_id();
+    account app.users;
+BEGIN
+    SELECT * INTO account FROM app.users u WHERE u.id = actor;
+    CASE
+        WHEN role IN ('employee', 'hr', 'company_admin') THEN
+            IF account.role IS DISTINCT FROM role OR account.company_id IS DISTINCT FROM company
+               OR audit.company_id <> company THEN
+                RAISE EXCEPTION 'an entry in another name' USING ERRCODE = 'insufficient_privilege';
+            END IF;
+        WHEN role = 'practitioner' THEN
+            -- a client's company
+            IF account.role IS DISTINCT FROM role OR audit.company_id <> company OR company IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM app.consultations c WHERE c.practitioner_id = actor AND c.company_id = company) THEN
+                RAISE EXCEPTION 'an entry in another name' USING ERRCODE = 'insufficient_privilege';
+            END IF;
+        WHEN role = 'platform_admin' THEN
+            IF account.role IS DISTINCT FROM role THEN
+                RAISE EXCEPTION 'an entry in another name' USING ERRCODE = 'insufficient_privilege';
+            END IF;
+            company := coalesce(audit.company_id, company);
+        WHEN role = 'visitor' THEN
+            role := coalesce(account.role, role);
+            company := CASE WHEN account.id IS NULL THEN coalesce(audit.company_id, company) ELSE account.company_id END;
+        ELSE
+            company := coalesce(audit.company_id, company);
+    END CASE;
+    INSERT INTO app.audit_logs (actor_id, actor_role, company_id, action, object_type, object_id, subject_type, subject_id,
+                                outcome, details, ip, request_id)
+    VALUES (actor, role, company, audit.action, audit.object_type, audit.object_id, audit.subject_type,
+            audit.subject_id, audit.outcome, coalesce(audit.details, '{}'), audit.ip::inet, audit.request_id);
+END
+$$;
+ALTER FUNCTION app.audit(text, text, uuid, text, uuid, uuid, text, jsonb, text, text) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.audit(text, text, uuid, text, uuid, uuid, text, jsonb, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.audit(text, text, uuid, text, uuid, uuid, text, jsonb, text, text) TO
     huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker, huntzen_auth;
 
 GRANT INSERT ON app.audit_logs TO huntzen_kernel;

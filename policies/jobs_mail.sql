@@ -7,18 +7,83 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apalis FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apalis TO huntzen_worker;
 GRANT EXECUTE ON FUNCTION apalis.generate_ulid(), apalis.notify_new_jobs() TO huntzen_kernel;
 
+-- Every kind of job, in which queue it waits, who may enqueue it, and what its payload must name: a thing of the
+-- transaction's own (`<thing>_id`), so that a statement that somebody smuggled in makes no mail about another person.
+-- Who is connected is the log-in role, which no statement changes; jobs enqueue further ones as 'system'. The owner's
+-- connection ('operator') may enqueue anything.
+CREATE OR REPLACE FUNCTION app.job_kinds()
+RETURNS TABLE (kind text, queue text, enqueued_by text[], about text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    VALUES
+        ('consultations.booked', 'events', '{employee}'::text[], 'consultation'),
+        ('consultations.cancelled', 'events', '{employee,practitioner,system}', 'consultation'),
+        ('employees.employee_left', 'events', '{hr,company_admin}', 'employee'),
+        ('identity.invite_employee', 'mail', '{hr,company_admin}', 'employee'),
+        ('identity.invite_user', 'mail', '{company_admin,platform_admin}', 'invited'),
+        ('jobs.purge', 'maintenance', '{system}', NULL),
+        ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
+        ('usage.export', 'exports', '{hr,company_admin,platform_admin}', 'export'),
+        ('usage.mail_export_ready', 'mail', '{system}', NULL),
+        ('usage.refresh', 'maintenance', '{system}', NULL),
+        ('usage.sweep_exports', 'maintenance', '{system}', NULL)
+$$;
+
 CREATE OR REPLACE FUNCTION app.enqueue(queue text, kind text, payloads jsonb[], keys text[], run_at timestamptz,
                                        max_attempts int)
-RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    caller text := app.connected_role();
+    its    text;
+    others boolean;
+BEGIN
+    SELECT k.about INTO its FROM app.job_kinds() k
+        WHERE k.kind = enqueue.kind AND k.queue = enqueue.queue AND (caller = ANY (k.enqueued_by) OR caller = 'operator');
+    IF NOT FOUND OR EXISTS (SELECT FROM unnest(enqueue.keys) key WHERE NOT starts_with(key, enqueue.kind || ':')) THEN
+        RAISE EXCEPTION 'no job % of queue % for %', enqueue.kind, enqueue.queue, caller
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'policies/jobs_mail.sql lists the kinds, and who may enqueue them';
+    END IF;
+    others := CASE
+        WHEN caller IN ('system', 'operator') THEN false
+        WHEN its = 'consultation' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.consultations c
+                WHERE c.id = (p ->> 'consultation_id')::uuid AND c.company_id = app.company_id()
+                  AND CASE caller WHEN 'employee' THEN c.user_id ELSE c.practitioner_id END = app.user_id()))
+        WHEN its = 'employee' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.employees e WHERE e.company_id = app.company_id() AND e.id = (p ->> 'employee_id')::uuid))
+        WHEN its = 'invited' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.users u
+                WHERE u.id = (p ->> 'user_id')::uuid AND u.status = 'invited'
+                  AND (caller <> 'company_admin' OR u.company_id = app.company_id())))
+        WHEN its = 'export' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.exports e
+                WHERE e.id = (p ->> 'export_id')::uuid AND e.requested_by = app.user_id()
+                  AND e.company_id IS NOT DISTINCT FROM app.company_id()))
+        -- one's own account
+        WHEN its = 'user' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p
+            WHERE (p ->> 'user_id')::uuid IS DISTINCT FROM app.user_id())
+        ELSE false
+    END;
+    IF others THEN
+        RAISE EXCEPTION 'a job % about somebody else', enqueue.kind USING ERRCODE = 'insufficient_privilege';
+    END IF;
     -- no conflict target: a key that is taken makes no second job, and fails no business transaction
     INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority, idempotency_key)
     SELECT apalis.generate_ulid(), enqueue.queue,
            convert_to(jsonb_build_object('kind', enqueue.kind, 'companyId', app.company_id(), 'userId', app.user_id(),
                                          'data', wanted.payload)::text, 'UTF8'),
-           'Pending', 0, greatest(enqueue.max_attempts, 1), coalesce(enqueue.run_at, now()), 0, wanted.key
+           'Pending', 0, least(greatest(enqueue.max_attempts, 1), 1000), coalesce(enqueue.run_at, now()), 0, wanted.key
     FROM unnest(enqueue.payloads, enqueue.keys) AS wanted (payload, key)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING;
+END
 $$;
+REVOKE ALL ON FUNCTION app.job_kinds() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.job_kinds() TO huntzen_kernel;
 ALTER FUNCTION app.enqueue(text, text, jsonb[], text[], timestamptz, int) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.enqueue(text, text, jsonb[], text[], timestamptz, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.enqueue(text, text, jsonb[], text[], timestamptz, int) TO

@@ -1,25 +1,62 @@
-//! The append-only log of sensitive actions, written inside the transaction of the action itself.
+//! The append-only log of sensitive actions and reads, written inside the transaction of the action itself.
 //!
-//! It never holds health content: ids, action names and outcomes only.
+//! An entry says who, what, which object, whose data, from where, with which outcome: ids and words of the program,
+//! never health content and nothing that somebody typed. Who and for which company is found out by the database from
+//! the connection; the program does not get to say it.
 
+use chrono::NaiveDate;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::platform::auth::Role;
 use crate::platform::db::Tx;
-use crate::platform::ids::CompanyId;
+use crate::platform::ids::{CompanyId, EmployeeId, PractitionerId, UserId};
 use crate::platform::problem::Result;
 
-/// What was done, to what.
-#[derive(Clone, Copy, Debug)]
+/// What was done, to what, and whose data it concerns.
+#[derive(Clone, Debug)]
 pub struct Entry<'a> {
-    /// `domain.verb` in the past tense, such as `company.created`.
-    pub action: &'a str,
-    /// The table's name in the singular, such as `company`.
-    pub object_type: &'a str,
-    pub object_id: Option<Uuid>,
-    /// The company that it concerns, where it is not the actor's own.
-    pub company_id: Option<CompanyId>,
-    pub outcome: Outcome,
+    action: &'a str,
+    object_type: &'a str,
+    object_id: Option<Uuid>,
+    subject: Option<Subject>,
+    company_id: Option<CompanyId>,
+    outcome: Outcome,
+    details: Map<String, Value>,
+}
+
+/// The person whose data an action opens or changes. They find it in their access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    User(UserId),
+    /// An entry of a directory, which is all that an employer knows of a person.
+    Employee(EmployeeId),
+}
+
+impl Subject {
+    fn columns(self) -> (&'static str, Uuid) {
+        match self {
+            Self::User(id) => ("user", id.0),
+            Self::Employee(id) => ("employee", id.0),
+        }
+    }
+}
+
+impl From<UserId> for Subject {
+    fn from(id: UserId) -> Self {
+        Self::User(id)
+    }
+}
+
+impl From<PractitionerId> for Subject {
+    fn from(id: PractitionerId) -> Self {
+        Self::User(id.into())
+    }
+}
+
+impl From<EmployeeId> for Subject {
+    fn from(id: EmployeeId) -> Self {
+        Self::Employee(id)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,22 +65,155 @@ pub enum Outcome {
     Refused,
 }
 
+macro_rules! details {
+    ($($name:ident => $key:literal),* $(,)?) => {
+        /// What an entry may say besides ids. The database holds the same list (`app.audit_details_are_plain`).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Detail { $($name),* }
+
+        impl Detail {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            pub fn key(self) -> &'static str {
+                match self { $(Self::$name => $key),* }
+            }
+        }
+    };
+}
+
+details! {
+    Attempts => "attempts",
+    By => "by",
+    Count => "count",
+    Created => "created",
+    Fields => "fields",
+    Filters => "filters",
+    Format => "format",
+    From => "from",
+    Kind => "kind",
+    Limit => "limit",
+    Method => "method",
+    Mode => "mode",
+    Of => "of",
+    Partial => "partial",
+    Purpose => "purpose",
+    Reason => "reason",
+    Rejected => "rejected",
+    Removed => "removed",
+    Role => "role",
+    Sessions => "sessions",
+    Status => "status",
+    To => "to",
+    Unchanged => "unchanged",
+    Updated => "updated",
+}
+
+/// A value of a detail: numbers, yes or no, dates, ids, and words that stand in the program's source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plain(Value);
+
+impl From<bool> for Plain {
+    fn from(flag: bool) -> Self {
+        Self(flag.into())
+    }
+}
+
+impl From<i64> for Plain {
+    fn from(count: i64) -> Self {
+        Self(count.into())
+    }
+}
+
+impl From<usize> for Plain {
+    fn from(count: usize) -> Self {
+        Self(count.into())
+    }
+}
+
+impl From<&'static str> for Plain {
+    fn from(word: &'static str) -> Self {
+        Self(word.into())
+    }
+}
+
+impl From<Vec<&'static str>> for Plain {
+    fn from(words: Vec<&'static str>) -> Self {
+        Self(words.into())
+    }
+}
+
+impl From<Uuid> for Plain {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string().into())
+    }
+}
+
+impl From<NaiveDate> for Plain {
+    fn from(day: NaiveDate) -> Self {
+        Self(day.to_string().into())
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// An action that succeeded: `domain.verb` in the past tense, such as `company.created`, and the kind of its object,
+    /// a table's name in the singular.
+    pub fn done(action: &'a str, object_type: &'a str, object_id: impl Into<Option<Uuid>>) -> Self {
+        Self {
+            action,
+            object_type,
+            object_id: object_id.into(),
+            subject: None,
+            company_id: None,
+            outcome: Outcome::Success,
+            details: Map::new(),
+        }
+    }
+
+    /// An attempt that was refused. Commit its transaction all the same.
+    pub fn refused(action: &'a str, object_type: &'a str, object_id: impl Into<Option<Uuid>>) -> Self {
+        Self { outcome: Outcome::Refused, ..Self::done(action, object_type, object_id) }
+    }
+
+    /// Whose data it concerns.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<Subject>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// The company that it concerns, where it is not the transaction's.
+    #[must_use]
+    pub fn of_company(mut self, company: CompanyId) -> Self {
+        self.company_id = Some(company);
+        self
+    }
+
+    #[must_use]
+    pub fn with(mut self, detail: Detail, value: impl Into<Plain>) -> Self {
+        self.details.insert(detail.key().to_owned(), value.into().0);
+        self
+    }
+}
+
 impl Tx {
     /// Writes an entry; it stands or falls with the transaction.
     pub async fn audit(&mut self, entry: Entry<'_>) -> Result<()> {
-        let actor = self.actor().clone();
-        sqlx::query("SELECT app.audit($1, $2, $3, $4, $5, $6, $7, $8)")
-            .bind(actor.role.map(Role::as_str))
+        let (ip, request_id) = (self.actor().ip.map(|ip| ip.to_string()), self.actor().request_id.clone());
+        let (subject_type, subject_id) = entry.subject.map(Subject::columns).unzip();
+        sqlx::query("SELECT app.audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
             .bind(entry.action)
             .bind(entry.object_type)
             .bind(entry.object_id)
-            .bind(entry.company_id.or(actor.company_id))
+            .bind(subject_type)
+            .bind(subject_id)
+            .bind(entry.company_id)
             .bind(match entry.outcome {
                 Outcome::Success => "success",
                 Outcome::Refused => "refused",
             })
-            .bind(actor.ip.map(|ip| ip.to_string()))
-            .bind(actor.request_id.as_deref())
+            .bind(Value::Object(entry.details))
+            .bind(ip)
+            .bind(request_id.as_deref())
             .execute(self.conn())
             .await?;
         Ok(())
@@ -56,13 +226,6 @@ impl Tx {
         object_type: &str,
         object_id: impl Into<Option<Uuid>>,
     ) -> Result<()> {
-        self.audit(Entry {
-            action,
-            object_type,
-            object_id: object_id.into(),
-            company_id: None,
-            outcome: Outcome::Success,
-        })
-        .await
+        self.audit(Entry::done(action, object_type, object_id)).await
     }
 }

@@ -141,10 +141,7 @@ impl Job for Sweep {
 }
 
 async fn run(app: &TestApp, job: &impl Job) {
-    let actor = huntzen::platform::db::Actor::job(None, None);
-    let mut tx = app.platform.db.anonymous(actor).await.unwrap();
-    tx.enqueue(job, None, None).await.unwrap();
-    tx.commit().await.unwrap();
+    app.enqueue(job).await;
     app.settle().await;
 }
 

@@ -5,6 +5,7 @@ use super::model::{self, Company, Member, MemberRole, MemberStatus};
 use super::service;
 use super::store::{self, RemovalOutcome};
 use crate::domain::identity::invitation::InviteUser;
+use crate::platform::audit::Entry;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, UserId};
@@ -92,7 +93,7 @@ pub(super) async fn invite_into(
     };
     store::insert_member(tx, company, &member).await?;
     tx.enqueue(&InviteUser { user_id: member.id }, Some(&member.id.to_string()), None).await?;
-    tx.audit_done("member.invited", "member", member.id.0).await?;
+    tx.audit(Entry::done("member.invited", "member", member.id.0).about(member.id)).await?;
     Ok(member)
 }
 
@@ -105,7 +106,7 @@ pub async fn remove(cx: &Context, company: CompanyId, id: UserId) -> Result<()> 
         RemovalOutcome::NotFound => return Err(Refusal::NotFound.into()),
         RemovalOutcome::LastAdmin => return Err(Error::LastAdmin.into()),
     }
-    tx.audit_done("member.removed", "member", id.0).await?;
+    tx.audit(Entry::done("member.removed", "member", id.0).about(id)).await?;
     tx.commit().await?;
     service::refuse_ended_sessions(cx).await;
     Ok(())

@@ -12,6 +12,7 @@ use super::store::{self, Department, Listing};
 use crate::domain::companies;
 use crate::domain::companies::model::Company;
 use crate::domain::identity::invitation::InviteEmployee;
+use crate::platform::audit::Entry;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, EmployeeId};
@@ -42,7 +43,8 @@ async fn read_directory(cx: &Context, wanted: Option<CompanyId>) -> Result<(Tx, 
 /// Ends a reading. The platform's staff read a directory for support only, and leave a trace.
 async fn end_reading(cx: &Context, mut tx: Tx, id: Option<EmployeeId>) -> Result<()> {
     if cx.caller().is(Role::PlatformAdmin) {
-        tx.audit_done("employee.read_by_platform", "employee", id.map(|id| id.0)).await?;
+        let entry = Entry::done("employee.read_by_platform", "employee", id.map(|id| id.0));
+        tx.audit(if let Some(id) = id { entry.about(id) } else { entry }).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -176,7 +178,7 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewEmployee
     store::insert(&mut tx, &it, department).await?;
     let it = reload(&mut tx, it.id).await?;
     tx.enqueue(&InviteEmployee { employee_id: it.id }, Some(&it.id.to_string()), None).await?;
-    tx.audit_done("employee.created", "employee", it.id.0).await?;
+    tx.audit(Entry::done("employee.created", "employee", it.id.0).about(it.id)).await?;
     tx.remember(key, &it).await?;
     tx.commit().await?;
     Ok(it)
@@ -226,7 +228,7 @@ pub async fn change(cx: &Context, id: EmployeeId, change: EmployeeChange, if_mat
     if it.email != email && it.status == Status::Active {
         tx.enqueue(&InviteEmployee { employee_id: id }, Some(&format!("{id}:{}", cx.new_id::<Uuid>())), None).await?;
     }
-    tx.audit_done("employee.updated", "employee", id.0).await?;
+    tx.audit(Entry::done("employee.updated", "employee", id.0).about(id)).await?;
     let it = reload(&mut tx, id).await?;
     tx.commit().await?;
     Ok(it)
@@ -242,7 +244,7 @@ pub async fn deactivate(cx: &Context, id: EmployeeId, if_match: Option<&str>) ->
     if it.status == Status::Active {
         store::save_status(&mut tx, id, Status::Left, Some(cx.now())).await?;
         tx.enqueue(&EmployeeLeft { employee_id: id }, None, None).await?;
-        tx.audit_done("employee.deactivated", "employee", id.0).await?;
+        tx.audit(Entry::done("employee.deactivated", "employee", id.0).about(id)).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -259,7 +261,7 @@ pub async fn reactivate(cx: &Context, key: Option<&IdempotencyKey>, id: Employee
     if it.status == Status::Left {
         require_seat(&mut tx, &company).await?;
         store::save_status(&mut tx, id, Status::Active, None).await?;
-        tx.audit_done("employee.reactivated", "employee", id.0).await?;
+        tx.audit(Entry::done("employee.reactivated", "employee", id.0).about(id)).await?;
     }
     let it = reload(&mut tx, id).await?;
     tx.remember(key, &it).await?;
@@ -278,7 +280,7 @@ pub async fn invite(cx: &Context, key: Option<&IdempotencyKey>, id: EmployeeId) 
         return Err(Error::EmployeeLeft.into());
     }
     tx.enqueue(&InviteEmployee { employee_id: id }, Some(&invitation_key(id, cx.now())), None).await?;
-    tx.audit_done("employee.invited", "employee", id.0).await?;
+    tx.audit(Entry::done("employee.invited", "employee", id.0).about(id)).await?;
     tx.remember(key, &it).await?;
     tx.commit().await
 }

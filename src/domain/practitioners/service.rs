@@ -8,6 +8,7 @@ use super::model::{Change, Filter, Listed, Practitioner};
 use super::store;
 use crate::domain::companies::model::normalise_address;
 use crate::domain::identity::invitation::InviteUser;
+use crate::platform::audit::Entry;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::{PractitionerId, UserId};
@@ -43,7 +44,7 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewPractiti
     store::insert_account(&mut tx, user_id, &private.email, &profile, locale).await?;
     store::insert(&mut tx, &profile, &private).await?;
     tx.enqueue(&InviteUser { user_id }, Some(&user_id.to_string()), None).await?;
-    tx.audit_done("practitioner.created", "practitioner", user_id.0).await?;
+    tx.audit(Entry::done("practitioner.created", "practitioner", user_id.0).about(user_id)).await?;
     let made = find_whole(cx, &mut tx, profile.id).await?;
     tx.remember(key, &made).await?;
     tx.commit().await?;
@@ -79,7 +80,7 @@ pub async fn change(cx: &Context, id: PractitionerId, change: Change, if_match: 
     if let Some(private) = it.private.as_ref().filter(|_| is_platform) {
         store::save_private(&mut tx, id, private).await?;
     }
-    tx.audit_done("practitioner.updated", "practitioner", id.0).await?;
+    tx.audit(Entry::done("practitioner.updated", "practitioner", id.0).about(id)).await?;
     let saved = find_whole(cx, &mut tx, id).await?;
     tx.commit().await?;
     Ok(saved)

@@ -10,7 +10,7 @@ use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::clock::Clock;
 use huntzen::platform::config::Config;
 use huntzen::platform::ids::{CompanyId, EmployeeId, PractitionerId, SessionId, UserId};
-use huntzen::platform::jobs::{DeadJob, Workers};
+use huntzen::platform::jobs::{DeadJob, Job, Workers};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -93,6 +93,17 @@ impl TestApp {
 
     pub async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.db).await.unwrap()
+    }
+
+    /// Enqueues a job with the owner's connection, as a schedule would.
+    pub async fn enqueue<J: Job>(&self, job: &J) {
+        sqlx::query("SELECT app.enqueue($1, $2, ARRAY[$3], ARRAY[NULL::text], NULL, 8)")
+            .bind(J::QUEUE.name())
+            .bind(J::KIND)
+            .bind(serde_json::to_value(job).unwrap())
+            .execute(&self.db)
+            .await
+            .unwrap();
     }
 
     /// Runs every job that is due by the application's clock, and what they enqueue. Panics where one died.

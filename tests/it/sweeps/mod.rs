@@ -1,6 +1,7 @@
 //! Tests that read catalogues (tables, routes, sources, words), so that forgetting something new fails.
 
 mod access_matrix;
+mod catalogues;
 mod golden;
 mod http;
 mod lint;

@@ -41,6 +41,43 @@ SELECT set_config('row_security', 'off', true), count(*) FROM app.users HAVING c
 DELETE FROM app.audit_logs;
 -- refused: employee enqueues past the function
 INSERT INTO apalis.jobs (id, job_type, job) VALUES ('1', 'x', '');
+-- refused: employee has another person's mail sent
+SELECT app.enqueue('events', 'consultations.cancelled', ARRAY[jsonb_build_object('consultation_id', fixture_id('bob with martin'))],
+                   NULL, NULL, 8);
+-- refused: employee enqueues a mail without the event that it tells of
+SELECT app.enqueue('mail', 'notifications.send_appointment_mail', ARRAY[jsonb_build_object('consultation_id',
+                   fixture_id('alice with martin'), 'to', 'employee', 'kind', 'booked')], NULL, NULL, 8);
+-- refused: employee enqueues an invitation
+SELECT app.enqueue('mail', 'identity.invite_employee', ARRAY[jsonb_build_object('employee_id', fixture_id('erin entry'))],
+                   NULL, NULL, 8);
+-- refused: employee enqueues under the key of another kind
+SELECT app.enqueue('events', 'consultations.booked', ARRAY[jsonb_build_object('consultation_id', fixture_id('alice with martin'))],
+                   ARRAY['consultations.cancelled:x'], NULL, 8);
+-- refused: employee enqueues a kind that nobody knows
+SELECT app.enqueue('events', 'consultations.forged', ARRAY['{}'::jsonb], NULL, NULL, 8);
+-- refused: employee enqueues into another queue
+SELECT app.enqueue('mail', 'consultations.booked', ARRAY[jsonb_build_object('consultation_id', fixture_id('alice with martin'))],
+                   NULL, NULL, 8);
+-- refused: employee signs the record as HR
+SELECT app.audit('employee.updated', 'employee', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
+FROM (SELECT set_config('app.user_id', fixture_id('acme hr')::text, true)) AS forged OFFSET 0;
+-- refused: employee signs the record as nobody
+SELECT app.audit('employee.updated', 'employee', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
+FROM (SELECT set_config('app.user_id', '', true)) AS forged OFFSET 0;
+-- refused: employee writes into another company's record
+SELECT app.audit('employee.updated', 'employee', NULL, NULL, NULL, fixture_id('globex'), 'success', '{}', NULL, NULL);
+-- refused: employee moves to another company to write into its record
+SELECT app.audit('employee.updated', 'employee', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
+FROM (SELECT set_config('app.company_id', fixture_id('globex')::text, true)) AS forged OFFSET 0;
+-- refused: employee writes free text into the record
+SELECT app.audit('consultation.booked', 'consultation', NULL, NULL, NULL, NULL, 'success', '{"reason": "I cannot sleep"}', NULL, NULL);
+-- refused: employee writes what no entry holds into the record
+SELECT app.audit('consultation.booked', 'consultation', NULL, NULL, NULL, NULL, 'success', '{"name": "alice"}', NULL, NULL);
+-- refused: employee nests what no entry holds into the record
+SELECT app.audit('consultation.booked', 'consultation', NULL, NULL, NULL, NULL, 'success', '{"reason": {"name": "alice"}}', NULL, NULL);
+-- refused: employee writes without end into the record
+SELECT app.audit('consultation.booked', 'consultation', NULL, NULL, NULL, NULL, 'success',
+                 jsonb_build_object('fields', (SELECT jsonb_agg('field'::text) FROM generate_series(1, 200))), NULL, NULL);
 
 -- refused: practitioner cancels in the employee's name
 UPDATE app.consultations SET status = 'cancelled', cancelled_at = now(), cancelled_by = 'employee' WHERE status = 'confirmed';
@@ -62,6 +99,12 @@ SELECT email FROM app.users WHERE id = fixture_id('alice');
 SELECT FROM app.clients WHERE id = fixture_id('dave');
 -- refused: practitioner reads a company's contract
 SELECT seats FROM app.companies;
+-- refused: practitioner writes into the record of a company without clients of theirs
+SELECT app.audit('consultation.ended', 'consultation', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
+FROM (SELECT set_config('app.company_id', gen_random_uuid()::text, true)) AS forged OFFSET 0;
+-- refused: practitioner has a colleague's client told
+SELECT app.enqueue('events', 'consultations.cancelled', ARRAY[jsonb_build_object('consultation_id', fixture_id('dave with durand'))],
+                   NULL, NULL, 8) FROM (SELECT set_config('app.company_id', fixture_id('globex')::text, true)) AS forged OFFSET 0;
 
 -- refused: hr asks which employees have an account
 SELECT FROM app.users WHERE role = 'employee';
@@ -84,6 +127,17 @@ UPDATE app.employees SET company_id = fixture_id('globex');
 UPDATE app.employees SET department_id = fixture_id('globex sales');
 -- refused: hr reads what somebody else asked for
 SELECT FROM app.exports WHERE requested_by <> app.user_id();
+-- refused: hr invites somebody of another company
+SELECT app.enqueue('mail', 'identity.invite_employee', ARRAY[jsonb_build_object('employee_id', fixture_id('dave entry'))],
+                   NULL, NULL, 8);
+-- refused: hr has somebody else's file made
+SELECT app.enqueue('exports', 'usage.export', ARRAY[jsonb_build_object('export_id', md5('file for ' || fixture_id('acme admin'))::uuid)],
+                   NULL, NULL, 8);
+-- refused: hr invites a member
+SELECT app.enqueue('mail', 'identity.invite_user', ARRAY[jsonb_build_object('user_id', fixture_id('acme hr 2'))], NULL, NULL, 8);
+-- refused: hr signs the record as the company's admin
+SELECT app.audit('company.updated', 'company', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
+FROM (SELECT set_config('app.user_id', fixture_id('acme admin')::text, true)) AS forged OFFSET 0;
 
 -- refused: company_admin makes an account for an employee
 INSERT INTO app.users (id, email, role, display_name, status, company_id)
@@ -117,6 +171,9 @@ VALUES (app.uuid_v7(), 'x@x.test', 'employee', 'X', 'invited', fixture_id('acme'
 SELECT count(*) FROM apalis.jobs;
 -- refused: platform rewrites the record
 UPDATE app.audit_logs SET outcome = 'success';
+-- refused: platform signs the record as a company's admin
+SELECT app.audit('company.updated', 'company', NULL, NULL, NULL, fixture_id('acme'), 'success', '{}', NULL, NULL)
+FROM (SELECT set_config('app.user_id', fixture_id('acme admin')::text, true)) AS forged OFFSET 0;
 
 -- refused: worker reads another company's sessions
 SELECT FROM app.consultations WHERE company_id = fixture_id('globex');

@@ -12,6 +12,7 @@ use super::model::Field;
 use super::store;
 use crate::domain::companies;
 use crate::domain::identity::invitation::InviteEmployee;
+use crate::platform::audit::{self, Detail};
 use crate::platform::auth::Permission;
 use crate::platform::http::IdempotencyKey;
 use crate::platform::ids::CompanyId;
@@ -103,8 +104,16 @@ pub async fn import(cx: &Context, key: Option<&IdempotencyKey>, file: Vec<u8>, m
         return Err(Failure::Rejected(Box::new(report(sheet, plan, mode, false))));
     }
     write(cx, &mut tx, company_id, &plan).await?;
-    tx.audit_done("employee.imported", "employee", None).await?;
     let report = report(sheet, plan, mode, true);
+    tx.audit(
+        audit::Entry::done("employee.imported", "employee", None)
+            .with(Detail::Created, report.counts.created)
+            .with(Detail::Updated, report.counts.updated)
+            .with(Detail::Unchanged, report.counts.unchanged)
+            .with(Detail::Rejected, report.counts.rejected)
+            .with(Detail::Partial, mode.partial),
+    )
+    .await?;
     tx.remember(key, &report).await?;
     tx.commit().await?;
     Ok(report)

@@ -122,14 +122,16 @@ pub(in super::super) async fn note(
     session: Option<SessionId>,
     outcome: Outcome,
 ) -> Result<()> {
-    tx.audit(Entry {
-        action,
-        object_type: if session.is_some() { "session" } else { "user" },
-        object_id: session.map(|id| id.0).or(user.map(|id| id.0)),
-        company_id: None,
-        outcome,
-    })
-    .await
+    let object_type = if session.is_some() { "session" } else { "user" };
+    let object_id = session.map(|id| id.0).or(user.map(|id| id.0));
+    let mut entry = match outcome {
+        Outcome::Success => Entry::done(action, object_type, object_id),
+        Outcome::Refused => Entry::refused(action, object_type, object_id),
+    };
+    if let Some(user) = user {
+        entry = entry.about(user);
+    }
+    tx.audit(entry).await
 }
 
 pub async fn refresh(platform: &Platform, request: &RequestInfo, presented: &str) -> Result<Session> {
