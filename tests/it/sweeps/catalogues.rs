@@ -27,9 +27,11 @@ async fn every_kind_of_job_says_who_may_enqueue_it() {
         .map(|(kind, by)| format!("policies/jobs_mail.sql lists {kind} by {by:?}: nobody, or no handler"))
         .collect();
     let listed: BTreeSet<_> = listed.into_iter().map(|(kind, _)| kind).collect();
-    faults.extend(handled.difference(&listed).map(|kind| {
-        format!("{kind} is not in app.job_kinds() of policies/jobs_mail.sql, so nobody could enqueue it")
-    }));
+    faults.extend(
+        handled.difference(&listed).map(|kind| {
+            format!("{kind} is not in app.job_kinds() of policies/jobs_mail.sql, so nobody could enqueue it")
+        }),
+    );
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     println!("{} kinds of jobs", handled.len());
 }
