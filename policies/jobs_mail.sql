@@ -15,14 +15,28 @@ CREATE OR REPLACE FUNCTION app.job_kinds()
 RETURNS TABLE (kind text, queue text, enqueued_by text[], about text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     VALUES
-        ('consultations.booked', 'events', '{employee}'::text[], 'consultation'),
+        ('audit_trail.mail_broken_chain', 'mail', '{system}'::text[], NULL),
+        ('audit_trail.verify', 'maintenance', '{system}', NULL),
+        ('companies.company_archived', 'events', '{platform_admin}', NULL),
+        ('consultations.booked', 'events', '{employee}', 'consultation'),
         ('consultations.cancelled', 'events', '{employee,practitioner,system}', 'consultation'),
         ('employees.employee_left', 'events', '{hr,company_admin}', 'employee'),
+        ('identity.forget_pending_addresses', 'maintenance', '{system}', NULL),
         ('identity.invite_employee', 'mail', '{hr,company_admin}', 'employee'),
         ('identity.invite_user', 'mail', '{company_admin,platform_admin}', 'invited'),
+        ('identity.mail_email_proof', 'mail', '{employee,practitioner,hr,company_admin,platform_admin}', 'token'),
+        ('identity.mail_password_reset', 'mail', '{visitor}', NULL),
+        ('identity.purge_sessions', 'maintenance', '{system}', NULL),
+        ('identity.tell_email_changed', 'mail', '{visitor}', NULL),
+        ('identity.tell_leaver', 'mail', '{hr,company_admin}', 'employee'),
+        ('identity.tell_of_reuse', 'mail', '{visitor}', NULL),
+        ('identity.tell_of_two_factor', 'mail', '{visitor,employee,practitioner,hr,company_admin,platform_admin}', 'user'),
+        ('identity.tell_password_changed', 'mail', '{visitor,employee,practitioner,hr,company_admin,platform_admin}', 'user'),
+        ('identity.warn_of_email_change', 'mail', '{employee,practitioner,hr,company_admin,platform_admin}', 'token'),
         ('jobs.purge', 'maintenance', '{system}', NULL),
         ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
         ('usage.export', 'exports', '{hr,company_admin,platform_admin}', 'export'),
+        ('usage.mail_export_failed', 'mail', '{system}', NULL),
         ('usage.mail_export_ready', 'mail', '{system}', NULL),
         ('usage.refresh', 'maintenance', '{system}', NULL),
         ('usage.sweep_exports', 'maintenance', '{system}', NULL)
@@ -44,7 +58,7 @@ BEGIN
                   HINT = 'policies/jobs_mail.sql lists the kinds, and who may enqueue them';
     END IF;
     others := CASE
-        WHEN caller IN ('system', 'operator') THEN false
+        WHEN caller IN ('system', 'operator', 'visitor') THEN false
         WHEN its = 'consultation' THEN EXISTS (
             SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
                 SELECT FROM app.consultations c
@@ -63,8 +77,12 @@ BEGIN
                 SELECT FROM app.exports e
                 WHERE e.id = (p ->> 'export_id')::uuid AND e.requested_by = app.user_id()
                   AND e.company_id IS NOT DISTINCT FROM app.company_id()))
-        -- one's own account
-        WHEN its = 'user' THEN EXISTS (
+        WHEN its = 'token' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.one_time_tokens t
+                WHERE t.id = (p ->> 'token_id')::uuid AND t.user_id = app.user_id()))
+        -- one's own account; staff act on others' as well
+        WHEN its = 'user' THEN caller <> 'platform_admin' AND EXISTS (
             SELECT FROM unnest(enqueue.payloads) p
             WHERE (p ->> 'user_id')::uuid IS DISTINCT FROM app.user_id())
         ELSE false

@@ -23,8 +23,8 @@ async fn every_kind_of_job_says_who_may_enqueue_it() {
     let handled: BTreeSet<_> = registry.kinds().map(str::to_owned).collect();
     let mut faults: Vec<_> = listed
         .iter()
-        .filter(|(kind, by)| by.is_empty() || !handled.contains(kind))
-        .map(|(kind, by)| format!("policies/jobs_mail.sql lists {kind} by {by:?}: nobody, or no handler"))
+        .filter(|(_, by)| by.is_empty())
+        .map(|(kind, _)| format!("policies/jobs_mail.sql lets nobody enqueue {kind}"))
         .collect();
     let listed: BTreeSet<_> = listed.into_iter().map(|(kind, _)| kind).collect();
     faults.extend(
