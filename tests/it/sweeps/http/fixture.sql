@@ -1,0 +1,90 @@
+-- What the matrix of routes needs beside ../fixture.sql, whose rows it asks for as well.
+-- Run by the superuser after it. A new route with ids in its path, query or body needs a row of fixture.ids;
+-- one whose example in the document does not suit the rows here, a row of fixture.bodies.
+SET search_path = app, fixture, public, pg_temp;
+
+-- people who may no longer do what they could: the test suspends, removes and lets go of them through the API
+INSERT INTO companies (id, name, contract_starts_on, contract_ends_on, sessions_per_employee, seats, network)
+VALUES (id('initech'), 'Initech', '2026-01-01', '2027-01-01', 6, 100, 'restricted');
+INSERT INTO company_settings (company_id) VALUES (id('initech'));
+INSERT INTO departments (id, company_id, name) VALUES (id('initech sales'), id('initech'), 'Sales');
+INSERT INTO employees (id, company_id, email, first_name, last_name, department_id)
+SELECT id(name || ' entry'), id(company), name || '@' || company || '.test', name, company, id(company || ' sales')
+FROM (VALUES ('frank', 'acme'), ('gina', 'acme'), ('peter', 'initech'), ('milton', 'initech')) AS person (name, company);
+INSERT INTO users (id, email, password_hash, role, display_name, status, company_id, employee_id)
+SELECT id(name), replace(name, ' ', '-') || '@people.test', 'x', role, name, 'active', id(company),
+       CASE role WHEN 'employee' THEN id(name || ' entry') END
+FROM (VALUES ('frank', 'employee', 'acme'), ('gina', 'employee', 'acme'), ('acme hr 3', 'hr', 'acme'),
+             ('peter', 'employee', 'initech'), ('milton', 'employee', 'initech'), ('initech hr', 'hr', 'initech'),
+             ('initech hr 2', 'hr', 'initech'), ('initech admin', 'company_admin', 'initech'),
+             ('initech admin 2', 'company_admin', 'initech')) AS person (name, role, company);
+INSERT INTO user_sessions (id, user_id, created_at, last_used_at, expires_at)
+SELECT id(display_name || ' session'), u.id, '2026-06-01', '2026-06-01', '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
+INSERT INTO company_networks (company_id, practitioner_id) VALUES (id('initech'), id('martin'));
+INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until,
+                           specialty, department_id)
+SELECT id(person || ' with martin'), id(company), id(person), id('martin'), 'video', 'confirmed',
+       day + hour, day + hour + '1 hour', day + hour, day + hour + '1 hour', 'psychology', id(company || ' sales')
+FROM (VALUES ('frank', 'acme', interval '9 hours'), ('peter', 'initech', '10 hours'), ('milton', 'initech', '11 hours'))
+     AS it (person, company, hour), (VALUES (timestamptz '2026-09-08 00:00Z')) AS d (day);
+-- one that may still be cancelled, and one that goes on
+INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
+SELECT id('alice with martin later'), id('acme'), id('alice'), id('martin'), 'chat', 'confirmed', at, at + '1 hour', at, at + '1 hour',
+       'psychology' FROM (VALUES (timestamptz '2026-09-21 08:00Z')) AS it (at);
+UPDATE consultations SET status = 'in_progress' WHERE consultations.id = id('milton with martin');
+INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
+SELECT id('file for ' || u.id), u.company_id, u.id, 'usage', '{}', '2026-06-01'
+FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
+UPDATE exports SET params = '{"from": "2026-01", "to": "2026-06", "by": null, "delimiter": "semicolon", "bom": true, "locale": "fr"}';
+
+-- Where ids come from, by the name of the operation, or of the collection before the parameter, or of the query's or
+-- body's property. For each caller the matrix takes one of their own, one of their company, one of others.
+CREATE TABLE fixture.ids (
+    name      text PRIMARY KEY,
+    -- NULL: an id of the client's own making, which refers to nothing
+    relation  text,
+    -- SQL over its row `t`, the caller `me` and the caller's company `its`
+    key       text NOT NULL DEFAULT 't.id',
+    condition text NOT NULL DEFAULT 'true',
+    -- which one to take where there are several
+    prefer    text NOT NULL DEFAULT 'true',
+    -- where fixture.tables says it otherwise
+    own       text,
+    company   text
+);
+INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
+    ('companies', 'app.companies', DEFAULT, $$t.id = fixture.id('acme')$$, NULL, NULL),
+    ('activateCompany', 'app.companies', DEFAULT, $$t.status = 'suspended'$$, NULL, NULL),
+    ('companyId', 'app.companies', DEFAULT, DEFAULT, NULL, NULL),
+    ('members', 'app.users', $$t.role IN ('hr', 'company_admin')$$,
+     $$t.status = 'active' AND t.id <> me AND t.company_id = coalesce(its, fixture.id('acme'))$$, NULL, NULL),
+    ('employees', 'app.employees', DEFAULT, $$t.status = 'active' AND t.id <> fixture.id('erin entry')$$, NULL, NULL),
+    ('reactivateEmployee', 'app.employees', DEFAULT, $$t.status = 'left'$$, NULL, NULL),
+    ('inviteEmployee', 'app.employees', DEFAULT, $$t.id = fixture.id('erin entry')$$, NULL, NULL),
+    -- martin serves acme and initech, nobody there ever met petit; admins choose among all
+    ('practitioners', 'app.practitioners', $$t.id <> fixture.id('durand')$$, $$t.id = fixture.id('martin')$$, NULL,
+     $$CASE WHEN t.id = fixture.id('martin') OR me IN (fixture.id('acme admin'), fixture.id('initech admin')) THEN its END$$),
+    ('practitionerId', 'app.practitioners', $$t.id <> fixture.id('durand')$$, DEFAULT, NULL,
+     $$CASE t.id WHEN fixture.id('martin') THEN its END$$),
+    ('practitionerIds', 'app.practitioners', $$t.id <> fixture.id('durand')$$, $$t.id = fixture.id('martin')$$, NULL, 'its'),
+    ('consultations', 'app.consultations', DEFAULT, $$t.status = 'confirmed'$$, NULL, NULL),
+    ('startConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin')$$, NULL, NULL),
+    ('cancelConsultation', 'app.consultations', DEFAULT, $$t.status = 'confirmed' AND t.starts_at > '2026-09-10'$$, NULL, NULL),
+    ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
+    ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
+    ('sessions', 'app.user_sessions', 't.revoked_at IS NULL', DEFAULT, NULL, NULL);
+
+-- What an operation is sent where the document's example does not suit these rows. Ids are put in afterwards.
+CREATE TABLE fixture.bodies (
+    operation text PRIMARY KEY,
+    kind      text NOT NULL DEFAULT 'application/json',
+    body      text NOT NULL
+);
+INSERT INTO fixture.bodies (operation, body) VALUES
+    ('bookConsultation', '{"practitionerId": null, "startsAt": "2026-09-14T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
+    ('createCompany', '{"name": "Hooli", "contract": {"startsOn": "2026-01-01", "endsOn": "2027-01-01", "sessionsPerEmployee": 6, "seats": 9}}'),
+    -- the contract is for staff alone to change
+    ('updateCompany', '{"name": "Renamed"}'),
+    ('createEmployee', '{"email": "new@acme.test", "firstName": "Nina", "lastName": "Petit"}');
+INSERT INTO fixture.bodies VALUES
+    ('importEmployees', 'text/csv', E'email,first_name,last_name\nnew@acme.test,Nina,Petit\n');

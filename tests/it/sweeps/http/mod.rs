@@ -1,0 +1,8 @@
+//! Every route of the OpenAPI document: who gets which answer, what bad input is answered, and that the document says
+//! so. The routes come from the document, so that none can be forgotten.
+
+mod bad_input;
+mod contract;
+mod markers;
+mod matrix;
+mod world;

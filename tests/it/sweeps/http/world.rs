@@ -1,0 +1,294 @@
+//! The rows and people that routes are tried on. What a request changes is put back before the next one, so that the
+//! order does not matter.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use huntzen::platform::auth::Role;
+use huntzen::platform::ids::{CompanyId, UserId};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
+use uuid::Uuid;
+
+use super::markers::foreign_to;
+use crate::support::{TestApp, User};
+
+/// While alice's first consultation with martin goes on.
+const NOW: &str = "2026-09-07T09:05:00Z";
+
+/// Tables are copied, and note when they are written to. Its superuser's writes are not noted.
+const KEEP: &str = "
+    CREATE SCHEMA kept;
+    CREATE TABLE fixture.touched (relation text PRIMARY KEY);
+    CREATE FUNCTION fixture.touch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        INSERT INTO fixture.touched VALUES (format('%s.%s', TG_TABLE_SCHEMA, TG_TABLE_NAME)) ON CONFLICT DO NOTHING;
+        RETURN NULL;
+    END $$;
+    DO $$
+    DECLARE
+        it record;
+    BEGIN
+        FOR it IN SELECT c.oid::regclass AS name, format('%s.%s', n.nspname, c.relname) AS label
+                  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname IN ('app', 'auth', 'apalis') AND c.relkind IN ('r', 'p') AND NOT c.relispartition LOOP
+            EXECUTE format('CREATE TABLE kept.%I AS TABLE %s', it.label, it.name);
+            EXECUTE format('CREATE TRIGGER zz_touch AFTER INSERT OR UPDATE OR DELETE ON %s
+                            FOR EACH STATEMENT EXECUTE FUNCTION fixture.touch()', it.name);
+        END LOOP;
+    END $$;
+    CREATE FUNCTION fixture.put_back(label text) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE
+        columns text := (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+                         WHERE attrelid = label::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
+    BEGIN
+        EXECUTE format('DELETE FROM %s', label::regclass);
+        EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM kept.%I', label::regclass, columns, label);
+    END $$;";
+
+/// What became of a caller before they call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Nobody,
+    Good,
+    /// Signed in, with fewer rights than others of their role.
+    Restricted,
+    /// Their token is worth nothing any more.
+    Out,
+}
+
+pub struct Caller {
+    pub name: &'static str,
+    person: &'static str,
+    pub role: Role,
+    company: Option<&'static str>,
+    pub standing: Standing,
+}
+
+const fn caller(
+    name: &'static str,
+    person: &'static str,
+    role: Role,
+    company: Option<&'static str>,
+    standing: Standing,
+) -> Caller {
+    Caller { name, person, role, company, standing }
+}
+
+pub const CALLERS: [Caller; 15] = {
+    use Role::{CompanyAdmin, Employee, Hr, PlatformAdmin, Practitioner};
+    use Standing::{Good, Nobody, Out, Restricted};
+    [
+        caller("nobody", "", Employee, None, Nobody),
+        caller("employee", "alice", Employee, Some("acme"), Good),
+        caller("practitioner", "martin", Practitioner, None, Good),
+        caller("hr", "acme hr", Hr, Some("acme"), Good),
+        caller("company_admin", "acme admin", CompanyAdmin, Some("acme"), Good),
+        caller("platform_admin", "staff", PlatformAdmin, None, Good),
+        caller("leaver", "frank", Employee, Some("acme"), Restricted),
+        caller("employee of a suspended company", "peter", Employee, Some("initech"), Restricted),
+        caller("HR of a suspended company", "initech hr", Hr, Some("initech"), Restricted),
+        caller("admin of a suspended company", "initech admin", CompanyAdmin, Some("initech"), Restricted),
+        caller("suspended person", "gina", Employee, Some("acme"), Out),
+        caller("removed member", "acme hr 3", Hr, Some("acme"), Out),
+        caller("ended session", "alice", Employee, Some("acme"), Out),
+        caller("expired token", "alice", Employee, Some("acme"), Out),
+        caller("forged token", "alice", Employee, Some("acme"), Out),
+    ]
+};
+
+/// Somebody, with what they hold at this moment.
+pub struct Person {
+    pub id: Option<UserId>,
+    pub company: Option<CompanyId>,
+    pub token: String,
+    /// Texts that no answer to them may hold.
+    pub foreign: Vec<String>,
+}
+
+pub struct World {
+    pub app: TestApp,
+    superuser: PgConnection,
+    /// As [`CALLERS`].
+    pub people: Vec<Person>,
+    pub put_back: usize,
+}
+
+impl World {
+    /// Loads the rows and signs everybody in.
+    pub async fn start() -> Self {
+        let app = TestApp::start().await;
+        let now: DateTime<Utc> = NOW.parse().unwrap();
+        app.clock.advance(now - app.clock.now());
+        let mut superuser = PgConnection::connect_with(&app.db().connect_options()).await.unwrap();
+        for sql in [include_str!("../fixture.sql"), include_str!("fixture.sql"), "RESET search_path"] {
+            raw_sql(sql).execute(&mut superuser).await.unwrap();
+        }
+        let mut world = Self { app, superuser, people: Vec::new(), put_back: 0 };
+        for caller in &CALLERS {
+            let mut person = Person { id: None, company: None, token: String::new(), foreign: Vec::new() };
+            if caller.standing != Standing::Nobody {
+                person.id = Some(UserId(world.id(caller.person).await));
+            }
+            if let Some(company) = caller.company {
+                person.company = Some(CompanyId(world.id(company).await));
+            }
+            world.people.push(person);
+        }
+        world.sign_in(|_| true).await;
+        world
+    }
+
+    pub async fn id(&mut self, name: &str) -> Uuid {
+        sqlx::query_scalar("SELECT fixture.id($1)").bind(name).fetch_one(&mut self.superuser).await.unwrap()
+    }
+
+    /// New sessions, for whom it concerns.
+    async fn sign_in(&mut self, whom: impl Fn(&Caller) -> bool) {
+        for (caller, person) in CALLERS.iter().zip(&mut self.people) {
+            let Some(user) = person.id.filter(|_| whom(caller)) else { continue };
+            let expired = caller.name == "expired token";
+            if expired {
+                self.app.clock.advance(-TimeDelta::hours(1));
+            }
+            person.token = match caller.name {
+                "forged token" => "not.a.token".to_owned(),
+                _ => self.app.session(user, caller.role, person.company).await,
+            };
+            if expired {
+                self.app.clock.advance(TimeDelta::hours(1));
+            }
+        }
+    }
+
+    pub fn user(&self, caller: usize) -> User {
+        self.app.anonymous().with_token(&self.people[caller].token)
+    }
+
+    pub fn named(&self, name: &str) -> User {
+        self.user(CALLERS.iter().position(|caller| caller.name == name).unwrap())
+    }
+
+    /// Keeps the rows as they are now: what is put back from here on.
+    pub async fn keep(&mut self, vocabulary: &str) {
+        for sql in ["DELETE FROM apalis.jobs", KEEP] {
+            raw_sql(sql).execute(&mut self.superuser).await.unwrap();
+        }
+        for (caller, person) in CALLERS.iter().zip(&mut self.people) {
+            if let Some(user) = person.id {
+                let its = person.company.map(|company| company.0);
+                person.foreign = foreign_to(&mut self.superuser, user.0, its, caller.role, vocabulary).await;
+            }
+        }
+        self.renew().await;
+    }
+
+    async fn renew(&mut self) {
+        self.sign_in(|caller| matches!(caller.standing, Standing::Good | Standing::Restricted)).await;
+        raw_sql("DELETE FROM fixture.touched").execute(&mut self.superuser).await.unwrap();
+    }
+
+    /// Puts back what the last request wrote, and tells which tables that was.
+    pub async fn put_back(&mut self) -> Vec<String> {
+        let touched: Vec<String> = sqlx::query_scalar("SELECT relation FROM fixture.touched ORDER BY relation")
+            .fetch_all(&mut self.superuser)
+            .await
+            .unwrap();
+        if touched.is_empty() {
+            return touched;
+        }
+        self.put_back += 1;
+        let mut tx = self.superuser.begin().await.unwrap();
+        // neither triggers nor foreign keys mind in which order
+        raw_sql("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
+        sqlx::query("SELECT fixture.put_back(relation) FROM unnest($1::text[]) relation")
+            .bind(&touched)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        raw_sql("DELETE FROM fixture.touched").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        if touched.iter().any(|table| table == "app.user_sessions") {
+            self.renew().await;
+        }
+        touched
+    }
+
+    /// What fixture.ids says about a name.
+    pub async fn source(&mut self, name: &str) -> Option<Source> {
+        sqlx::query_as(
+            "SELECT i.relation, i.key, i.condition, i.prefer, coalesce(i.own, t.own, 'false') AS own,
+                    coalesce(i.company, t.company, 'NULL::uuid') AS company
+             FROM fixture.ids i LEFT JOIN fixture.tables t ON t.name = i.relation WHERE i.name = $1",
+        )
+        .bind(name)
+        .fetch_optional(&mut self.superuser)
+        .await
+        .unwrap()
+    }
+
+    /// An id of each kind, as far as there are such rows.
+    pub async fn candidates(&mut self, source: &Source, caller: usize) -> Candidates {
+        let Some(relation) = &source.relation else { return Candidates::default() };
+        let Source { key, condition, prefer, own, company, .. } = source;
+        let found: Vec<(String, String)> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT DISTINCT ON (whose) whose, key FROM (
+                 SELECT CASE WHEN coalesce({own}, false) THEN 'own' WHEN ({company}) = its THEN 'same' ELSE 'other' END AS whose,
+                        ({key})::text AS key, coalesce({prefer}, false) AS preferred
+                 FROM {relation} t, (SELECT $1::uuid AS me, $2::uuid AS its) AS caller WHERE {condition}) it
+             ORDER BY whose, preferred DESC, key"
+        )))
+        .bind(self.people[caller].id)
+        .bind(self.people[caller].company)
+        .fetch_all(&mut self.superuser)
+        .await
+        .unwrap_or_else(|error| panic!("fixture.ids, {relation}: {error}"));
+        let mut candidates = Candidates::default();
+        for (whose, key) in found {
+            *match whose.as_str() {
+                "own" => &mut candidates.own,
+                "same" => &mut candidates.same,
+                _ => &mut candidates.other,
+            } = Some(key);
+        }
+        candidates
+    }
+
+    /// What fixture.bodies says about an operation: media type and body.
+    pub async fn body(&mut self, operation: &str) -> Option<(String, String)> {
+        sqlx::query_as("SELECT kind, body FROM fixture.bodies WHERE operation = $1")
+            .bind(operation)
+            .fetch_optional(&mut self.superuser)
+            .await
+            .unwrap()
+    }
+
+    /// Names of fixture.ids and fixture.bodies.
+    pub async fn names(&mut self) -> Vec<String> {
+        sqlx::query_scalar("SELECT name FROM fixture.ids UNION ALL SELECT operation FROM fixture.bodies")
+            .fetch_all(&mut self.superuser)
+            .await
+            .unwrap()
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub struct Source {
+    relation: Option<String>,
+    key: String,
+    condition: String,
+    prefer: String,
+    own: String,
+    company: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    pub own: Option<String>,
+    pub same: Option<String>,
+    pub other: Option<String>,
+}
+
+impl Candidates {
+    /// The one that the caller most likely may use.
+    pub fn nearest(&self) -> Option<String> {
+        [&self.own, &self.same, &self.other].into_iter().flatten().next().cloned()
+    }
+}
