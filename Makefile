@@ -5,7 +5,7 @@ ARGS ?=
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint
+.PHONY: help run test bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,8 +22,12 @@ bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
 	@tools/install database
 	$(CARGO) bench $(ARGS)
 
-lint: ## Formatting, clippy, and cargo-deny where it is installed
+lint: ## Formatting, clippy; licences, sources and bans of the dependencies
 	@tools/install lint
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: skipped"; fi
+	$(CARGO) deny --log-level error check bans licenses sources
+
+advisories: ## Known faults of the dependencies; fetches the advisory database of RustSec
+	@tools/install lint
+	$(CARGO) deny check advisories
