@@ -2,6 +2,7 @@
 
 pub mod companies;
 pub mod consultations;
+pub mod content;
 pub mod employees;
 pub mod identity;
 pub mod notifications;

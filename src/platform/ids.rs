@@ -47,6 +47,7 @@ ids! {
     PractitionerId,
     ConsultationId,
     ExportId,
+    ArticleId,
 }
 
 impl From<PractitionerId> for UserId {

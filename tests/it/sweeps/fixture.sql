@@ -81,6 +81,12 @@ UNION ALL
 SELECT id('booking by ' || u.id), u.id, u.role, u.company_id, 'consultation.booked', 'consultation', 'success'
 FROM users u WHERE u.role = 'employee';
 
+INSERT INTO articles (id, status, category, publish_at, published_at)
+VALUES (id('article'), 'published', 'sleep', NULL, '2026-06-01'), (id('draft'), 'draft', 'sleep', NULL, NULL),
+       (id('scheduled article'), 'scheduled', 'sleep', '2027-06-01', NULL);
+INSERT INTO article_translations (article_id, language, slug, title, summary, body)
+SELECT a.id, 'fr', 'article-' || a.status, 'Titre', 'Résumé', 'Texte' FROM articles a;
+
 -- How the matrix sorts the rows of a table for a person `me`, and what it tries with them.
 CREATE TABLE fixture.tables (
     name    text PRIMARY KEY,
@@ -124,6 +130,9 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),
     ('app.audit_logs', 't.actor_id = me', 't.company_id', DEFAULT, NULL),
     ('app.exports', 't.requested_by = me', 't.company_id', DEFAULT, NULL),
+    -- what is published is everybody's own
+    ('app.articles', 't.status = ''published''', 'NULL::uuid', DEFAULT, NULL),
+    ('app.article_translations', 't.article_id = fixture.id(''article'')', 'NULL::uuid', $$'{"language": "en"}'$$, NULL),
     ('app.clients', 'true', 'NULL::uuid', DEFAULT, NULL),
     ('app.usage_refreshes', 'false', 'NULL::uuid', $$'{}'$$, NULL),
     ('stats.company_usage_monthly', 'false', 't.company_id', DEFAULT, NULL);

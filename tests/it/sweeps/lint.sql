@@ -301,7 +301,8 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
   AND (g.nspname, g.relname) NOT IN (VALUES
       ('app', 'companies'), ('app', 'company_settings'), ('app', 'company_networks'), ('app', 'departments'),
       ('app', 'employees'), ('app', 'users'), ('app', 'user_sessions'), ('app', 'practitioners'),
-      ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'));
+      ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
+      ('app', 'articles'), ('app', 'article_translations'));
 
 -- rule: the_platform_never_learns_whose
 SELECT format('%s of %s.%s', coalesce(g.col, 'all'), g.nspname, g.relname) FROM given g

@@ -10,7 +10,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (0, &["identity"]),
     (1, &["companies"]),
     (2, &["employees", "practitioners"]),
-    (3, &["consultations"]),
+    (3, &["consultations", "content"]),
     (5, &["usage", "notifications", "audit_trail", "admin"]),
 ];
 

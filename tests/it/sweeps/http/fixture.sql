@@ -73,6 +73,8 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('sessions', 'app.user_sessions', 't.revoked_at IS NULL', DEFAULT, NULL, NULL);
+-- by name; what is not published is others'
+INSERT INTO fixture.ids (name, relation, key) VALUES ('getArticle', 'app.articles', $$'article-' || t.status$$);
 
 -- What an operation is sent where the document's example does not suit these rows. Ids are put in afterwards.
 CREATE TABLE fixture.bodies (
