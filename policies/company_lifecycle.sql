@@ -1,34 +1,10 @@
 -- What a suspended or archived company's people cannot do, whatever the program forgets. A status changes under a lock
--- on the company's row; the triggers below share that lock, so that nothing slips in beside the change.
+-- on the company's row; the trigger below, and that of quota.sql on bookings, share that lock, so that nothing slips in
+-- beside the change.
 
 -- whoever locks a row needs a policy for changing it; this one lets nothing be changed
-GRANT UPDATE (status) ON app.companies, app.employees TO huntzen_kernel;
+GRANT UPDATE (status) ON app.companies TO huntzen_kernel;
 CREATE POLICY kernel_lock ON app.companies FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (false);
-CREATE POLICY kernel_lock ON app.employees FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (false);
-
--- A session is booked on a running contract only, by somebody who still works there.
-CREATE OR REPLACE FUNCTION app.check_covered() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = app, pg_temp AS $$
-BEGIN
-    PERFORM FROM app.companies c WHERE c.id = NEW.company_id AND c.status = 'active' FOR SHARE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the company is not active'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_company_active';
-    END IF;
-    PERFORM FROM app.users u JOIN app.employees e ON e.company_id = u.company_id AND e.id = u.employee_id
-        WHERE u.id = NEW.user_id AND e.company_id = NEW.company_id AND e.status = 'active' FOR SHARE OF e;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the person has left the company'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_employee_active';
-    END IF;
-    RETURN NEW;
-END
-$$;
-ALTER FUNCTION app.check_covered() OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.check_covered() FROM PUBLIC;
-DROP TRIGGER IF EXISTS consultations_covered ON app.consultations;
-CREATE TRIGGER consultations_covered BEFORE INSERT ON app.consultations
-    FOR EACH ROW EXECUTE FUNCTION app.check_covered();
 
 -- Nobody runs an archived company: its HR and admins open no session. Its employees do, to read what is theirs.
 CREATE OR REPLACE FUNCTION app.check_company_open() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER

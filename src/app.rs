@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{companies, consultations, employees, identity, notifications, practitioners, usage};
+use crate::domain::{companies, consultations, content, employees, identity, notifications, practitioners, usage};
 use crate::platform::auth::tokens::{RevokedSessions, Tokens};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -44,6 +44,8 @@ fn apis() -> impl OpenApi {
         employees::EmployeesApi,
         practitioners::PractitionersApi,
         consultations::ConsultationsApi,
+        consultations::QuotaApi,
+        content::ContentApi,
         usage::UsageApi,
     )
 }

@@ -433,15 +433,31 @@ async fn a_booking_that_is_cancelled_before_anybody_was_told_is_not_told() {
 }
 
 #[tokio::test]
-async fn late_an_employee_cannot_cancel_and_a_practitioner_can() {
+async fn both_can_cancel_until_the_start() {
+    let (app, _, mut alice, mut dr) = scene().await;
+    let booked = book_on(&alice, &dr, in_days(&app, 3)).await;
+    let again = book_on(&alice, &dr, in_days(&app, 3)).await;
+    let path = |answer: &Answer| format!("/consultations/{}/cancel", answer.str("/id"));
+    let starts_at = instant(&booked.str("/startsAt"));
+    at(&app, starts_at - TimeDelta::seconds(30), [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner)]).await;
+    assert_eq!(alice.post(&path(&booked), json!({})).await.expect(200).json["cancelledBy"], "employee");
+    let starts_at = instant(&again.str("/startsAt"));
+    at(&app, starts_at - TimeDelta::seconds(30), [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner)]).await;
+    assert_eq!(dr.post(&path(&again), json!({})).await.expect(200).json["cancelledBy"], "practitioner");
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn what_has_begun_cannot_be_cancelled() {
     let (app, _, mut alice, mut dr) = scene().await;
     let booked = book_on(&alice, &dr, in_days(&app, 3)).await;
     let path = format!("/consultations/{}/cancel", booked.str("/id"));
-    let starts_at = instant(&booked.str("/startsAt"));
-    at(&app, starts_at - TimeDelta::hours(23), [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner)]).await;
-    alice.post(&path, json!({})).await.refused(409, "too_late");
+    let late = instant(&booked.str("/startsAt")) + TimeDelta::seconds(1);
+    at(&app, late, [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner)]).await;
+    for person in [&alice, &dr] {
+        person.post(&path, json!({})).await.refused(409, "too_late");
+    }
     assert_eq!(app.count("SELECT count(*) FROM app.consultations WHERE status = 'confirmed'").await, 1);
-    assert_eq!(dr.post(&path, json!({})).await.expect(200).json["cancelledBy"], "practitioner");
     app.settle().await;
 }
 

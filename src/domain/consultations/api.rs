@@ -19,7 +19,7 @@ use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged,
 use crate::platform::ids::{CompanyId, ConsultationId, PractitionerId};
 
 #[derive(Tags)]
-enum Tag {
+pub(super) enum Tag {
     /// Free slots, booked sessions, and what happens to them.
     Consultations,
 }
@@ -293,8 +293,8 @@ impl ConsultationsApi {
     /// Of several who want one slot, exactly one gets it; the others get `409 slot_taken` with `nearest`, up to five
     /// free slots nearby. A time that was never on offer is `422 not_offered` with the reason as the error's code:
     /// `in_past`, `notice`, `horizon`, `outside_hours`, `off_grid`, `length` or `mode`. `409 already_booked_then`: the
-    /// employee has another consultation at that time. `409 quota_exhausted`: the contract's sessions of this year
-    /// are used up. `403 company_suspended`, `contract_ended` or `not_covered`: the company does not pay. A
+    /// employee has another consultation at that time. `409 quota_exhausted`: the contract's sessions of the
+    /// year of that day are used up. `403 company_suspended`, `contract_ended` or `not_covered`: the company does not pay. A
     /// practitioner outside of the company's network is not found. Both people get a mail with a calendar entry.
     #[oai(path = "/consultations", method = "post", operation_id = "bookConsultation")]
     async fn book(
@@ -353,9 +353,9 @@ impl ConsultationsApi {
 
     /// Cancel a consultation
     ///
-    /// A practitioner can until the start, an employee until the company's cancellation window before it: later is
-    /// `409 too_late`. Only a confirmed consultation can be cancelled. The time is free again; both people get a mail
-    /// that withdraws the calendar entry.
+    /// Until its start: later is `409 too_late`. Only a confirmed consultation can be cancelled. The time is free again;
+    /// both people get a mail that withdraws the calendar entry. What an employee cancels within the company's
+    /// cancellation window counts against their sessions all the same, where the company says so: `GET /me/quota` tells.
     #[oai(path = "/consultations/:id/cancel", method = "post", operation_id = "cancelConsultation")]
     async fn cancel(
         &self,

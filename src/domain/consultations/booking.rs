@@ -1,6 +1,6 @@
 //! What can be booked, and booking it.
 
-use chrono::{DateTime, Months, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::json;
@@ -153,10 +153,6 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
     let slot = offer.slot_at(wanted.starts_at, wanted.length(), wanted.mode).map_err(refusal)?;
 
     store::lock_bookings(&mut tx, cx.caller().user_id, wanted.practitioner_id).await?;
-    let year = contract_year(&coverage, slot.starts_at)?;
-    if store::count_sessions(&mut tx, year).await? >= i64::from(coverage.sessions_per_employee) {
-        return Err(Error::QuotaExhausted.into());
-    }
     let id: ConsultationId = cx.new_id();
     store::insert(&mut tx, id, &offer.terms, slot, wanted.mode, coverage.department_id).await?;
     let company = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
@@ -203,34 +199,15 @@ fn check_coverage(coverage: &Coverage, now: DateTime<Utc>) -> Result<()> {
 }
 
 /// The days of the contract, in the company's zone.
-fn contract(coverage: &Coverage) -> Result<Span> {
+pub(super) fn contract(coverage: &Coverage) -> Result<Span> {
     span(coverage.contract_starts_on, coverage.contract_ends_on, company_zone(coverage)?)
-}
-
-/// The year of the contract in which a session lies: its sessions count together.
-fn contract_year(coverage: &Coverage, at: DateTime<Utc>) -> Result<Span> {
-    let zone = company_zone(coverage)?;
-    let (first, next) = year_around(coverage.contract_starts_on, at.with_timezone(&zone).date_naive())
-        .ok_or_else(|| Problem::internal("a contract has no year around a session"))?;
-    span(first, next.pred_opt().unwrap_or(next), zone)
-}
-
-/// The first day of the contract's year that holds `day`, and the first day of the next.
-fn year_around(first_day: NaiveDate, day: NaiveDate) -> Option<(NaiveDate, NaiveDate)> {
-    // a contract that began on the 29th of February begins its other years on the 28th
-    let years = day.years_since(first_day)?;
-    (years..=years + 1).find_map(|year| {
-        let first = first_day.checked_add_months(Months::new(12 * year))?;
-        let next = first_day.checked_add_months(Months::new(12 * (year + 1)))?;
-        (first <= day && day < next).then_some((first, next))
-    })
 }
 
 fn span(first: NaiveDate, last: NaiveDate, zone: Tz) -> Result<Span> {
     slots::days(first, last, zone).ok_or_else(|| Problem::internal("a contract lies outside of the calendar"))
 }
 
-fn company_zone(coverage: &Coverage) -> Result<Tz> {
+pub(super) fn company_zone(coverage: &Coverage) -> Result<Tz> {
     coverage.company_time_zone.parse().map_err(|_| Problem::internal("a company is in an unknown time zone"))
 }
 
@@ -295,23 +272,6 @@ fn utc(at: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn day(text: &str) -> NaiveDate {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_contracts_years_begin_on_its_first_day() {
-        let year =
-            |first: &str, at: &str| year_around(day(first), day(at)).map(|(a, b)| (a.to_string(), b.to_string()));
-        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-        assert_eq!(year("2025-03-01", "2025-03-01"), pair("2025-03-01", "2026-03-01"));
-        assert_eq!(year("2025-03-01", "2026-02-28"), pair("2025-03-01", "2026-03-01"));
-        assert_eq!(year("2025-03-01", "2026-03-01"), pair("2026-03-01", "2027-03-01"));
-        assert_eq!(year("2024-02-29", "2025-02-28"), pair("2025-02-28", "2026-02-28"));
-        assert_eq!(year("2024-02-29", "2028-02-29"), pair("2028-02-29", "2029-02-28"));
-        assert_eq!(year("2025-03-01", "2025-02-28"), None);
-    }
 
     #[test]
     fn dates_are_whole_days_of_the_zone_and_instants_are_themselves() {

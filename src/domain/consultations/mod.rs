@@ -14,6 +14,9 @@
 //! over the employee's time. Bookings of one practitioner queue on an advisory lock before they insert, so that
 //! forty who race get one winner and thirty-nine clear answers instead of deadlocks.
 //!
+//! What the contract grants is the database's to keep as well ([`quota`]): a booking locks the company, the person's
+//! entry and the practitioner against changes, and counts the person's sessions of the contract year.
+//!
 //! A booking takes no free text: what brings somebody here is health content, and is accepted only where it can
 //! be stored encrypted.
 
@@ -22,6 +25,7 @@ pub mod calendar;
 pub mod error;
 pub mod events;
 pub mod model;
+pub mod quota;
 pub mod reactions;
 pub mod service;
 pub mod slots;
@@ -32,5 +36,6 @@ mod booking;
 pub use api::ConsultationsApi;
 pub use error::Error;
 pub use model::{Consultation, EventKind, Status};
+pub use quota::QuotaApi;
 pub use reactions::jobs;
 pub use store::{Appointment, Person, find_appointment};

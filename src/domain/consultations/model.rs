@@ -116,10 +116,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether it can be cancelled now; `window` is how long before the start that ends, for this caller.
-    pub fn check_cancel(&self, now: DateTime<Utc>, window: TimeDelta) -> Result<()> {
+    /// Whether it can be cancelled now: until its start. Whether it then counts is the database's to say.
+    pub fn check_cancel(&self, now: DateTime<Utc>) -> Result<()> {
         self.require(Status::Confirmed)?;
-        if now > self.starts_at - window { Err(Error::TooLate.into()) } else { Ok(()) }
+        if now > self.starts_at { Err(Error::TooLate.into()) } else { Ok(()) }
     }
 
     /// Whether it can be started now.
@@ -168,13 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn cancelling_ends_with_the_window() {
+    fn cancelling_ends_with_the_start() {
         let (it, at) = standing(Status::Confirmed);
-        let day = TimeDelta::hours(24);
-        assert_eq!(code(it.check_cancel(at - day, day)), "ok");
-        assert_eq!(code(it.check_cancel(at - day + TimeDelta::seconds(1), day)), "too_late");
-        assert_eq!(code(it.check_cancel(at, TimeDelta::zero())), "ok");
-        assert_eq!(code(it.check_cancel(at + TimeDelta::seconds(1), TimeDelta::zero())), "too_late");
+        assert_eq!(code(it.check_cancel(at)), "ok");
+        assert_eq!(code(it.check_cancel(at + TimeDelta::seconds(1))), "too_late");
     }
 
     #[test]
@@ -191,7 +188,7 @@ mod tests {
         for status in [Status::Pending, Status::InProgress, Status::Completed, Status::Cancelled, Status::NoShow] {
             let (it, at) = standing(status);
             assert_eq!(code(it.check_start(at)), "illegal_transition");
-            assert_eq!(code(it.check_cancel(at, TimeDelta::zero())), "illegal_transition");
+            assert_eq!(code(it.check_cancel(at)), "illegal_transition");
         }
         assert_eq!(code(standing(Status::InProgress).0.check_end()), "ok");
         assert_eq!(code(standing(Status::Confirmed).0.check_end()), "illegal_transition");

@@ -1,7 +1,5 @@
 //! Reading consultations, and what happens to them after the booking.
 
-use chrono::TimeDelta;
-
 pub use super::booking::{Booking, SlotList, SlotQuery, book, list_slots};
 use super::calendar;
 use super::events::{self, ConsultationCancelled};
@@ -45,7 +43,7 @@ enum Step {
     End,
 }
 
-/// Cancels. An employee can until the company's cancellation window before the start, a practitioner until the start.
+/// Cancels, until the start. What an employee gives back within the company's cancellation window may count all the same.
 pub async fn cancel(cx: &Context, id: ConsultationId) -> Result<Consultation> {
     take(cx, Permission::CancelConsultation, id, Step::Cancel).await
 }
@@ -68,8 +66,7 @@ async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: St
     }
     let (moved, kind, action) = match step {
         Step::Cancel => {
-            let window = if by == DoneBy::Employee { cancellation_window(&mut tx).await? } else { TimeDelta::zero() };
-            it.check_cancel(now, window)?;
+            it.check_cancel(now)?;
             (store::save_cancelled(&mut tx, id, now, by).await?, EventKind::Cancelled, "consultation.cancelled")
         }
         Step::Start => {
@@ -96,10 +93,6 @@ async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: St
     let after = find_seen(cx, &mut tx, id).await?;
     tx.commit().await?;
     Ok(after)
-}
-
-async fn cancellation_window(tx: &mut Tx) -> Result<TimeDelta> {
-    Ok(TimeDelta::hours(store::find_coverage(tx, None).await?.cancellation_window_hours.into()))
 }
 
 fn done_by(role: Role) -> DoneBy {

@@ -16,6 +16,7 @@ use crate::platform::auth::{Permission, Role};
 use crate::platform::db::{Arg, Instant, Once, OrConstraint, broken_constraint};
 use crate::platform::ids::{CompanyId, ConsultationId, EmployeeId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
+use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result, Tx};
 
 /// The statement for a role: each sees other columns, and has grants for no more. The rows are chosen, in order and
@@ -158,7 +159,6 @@ pub struct Coverage {
     pub contract_ends_on: NaiveDate,
     pub sessions_per_employee: i32,
     pub booking_horizon_days: i32,
-    pub cancellation_window_hours: i32,
     pub in_network: bool,
     pub department_id: Option<Uuid>,
     pub has_left: bool,
@@ -171,7 +171,6 @@ pub async fn find_coverage(tx: &mut Tx, practitioner: Option<PractitionerId>) ->
     Ok(sqlx::query_as(
         "SELECT co.status, co.time_zone AS company_time_zone, co.contract_starts_on, co.contract_ends_on,
                 co.sessions_per_employee, coalesce(s.booking_horizon_days, 60) AS booking_horizon_days,
-                coalesce(s.cancellation_window_hours, 24) AS cancellation_window_hours,
                 co.network = 'open' OR EXISTS (SELECT FROM app.company_networks n
                                                WHERE n.company_id = co.id AND n.practitioner_id = $1) AS in_network,
                 e.department_id, e.status = 'left' AS has_left, u.time_zone
@@ -230,19 +229,7 @@ pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: Practitioner
     Ok(())
 }
 
-/// The calling employee's sessions that count against the contract.
-pub async fn count_sessions(tx: &mut Tx, year: Span) -> Result<i64> {
-    Ok(sqlx::query_scalar(
-        "SELECT count(*) FROM app.consultations
-         WHERE user_id = (SELECT app.user_id()) AND starts_at >= $1 AND starts_at < $2 AND status <> 'cancelled'",
-    )
-    .bind(year.from)
-    .bind(year.until)
-    .fetch_one(tx.conn())
-    .await?)
-}
-
-/// Inserts a confirmed consultation of the calling employee.
+/// Inserts a confirmed consultation of the calling employee. The database refuses what the contract does not grant.
 pub async fn insert(
     tx: &mut Tx,
     id: ConsultationId,
@@ -272,9 +259,11 @@ pub async fn insert(
         Err(error) => Err(match broken_constraint(&error) {
             Some("consultations_practitioner_free") => Error::SlotTaken.into(),
             Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
+            Some("consultations_quota") => Error::QuotaExhausted.into(),
             // changed since the booking looked
             Some("consultations_company_active") => Error::CompanySuspended.into(),
             Some("consultations_employee_active") => Error::NotCovered.into(),
+            Some("consultations_practitioner_active") => Refusal::NotFound.into(),
             _ => Problem::from(error),
         }),
     }

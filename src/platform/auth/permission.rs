@@ -64,12 +64,15 @@ permissions! {
     SetAvailability: [Practitioner],
     ReadSlots: [Employee, Practitioner, PlatformAdmin],
     BookConsultation: [Employee],
+    /// One's own sessions on the contract.
+    ReadOwnQuota: [Employee],
     ReadConsultations: [Employee, Practitioner, PlatformAdmin],
     CancelConsultation: [Employee, Practitioner],
     /// Start and end.
     RunConsultation: [Practitioner],
     /// A consultation as a file for one’s own calendar.
     TakeCalendarFile: [Employee, Practitioner],
+    ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
     /// Ask for exports and fetch one's own.
