@@ -16,7 +16,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
 use crate::domain::{companies, consultations, content, employees, identity, notifications, practitioners, usage};
-use crate::platform::auth::tokens::{RevokedSessions, Tokens};
+use crate::platform::auth::revocation::RevokedSessions;
+use crate::platform::auth::tokens::Tokens;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::platform::auth::tokens::{RevokedSessions, Tokens};
+use crate::platform::auth::revocation::RevokedSessions;
+use crate::platform::auth::tokens::Tokens;
 use crate::platform::auth::{Caller, Permission};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;

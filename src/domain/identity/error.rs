@@ -9,6 +9,8 @@ causes! {
         InvalidRefreshToken => (UNAUTHORIZED, "invalid_refresh_token"),
         /// A refresh token came twice: the session was ended, for it may have been stolen.
         RefreshTokenReused => (UNAUTHORIZED, "refresh_token_reused"),
+        /// Failures came before: there is a pause, whether the account exists or not.
+        TooManyAttempts => (TOO_MANY_REQUESTS, "too_many_attempts"),
         AccountSuspended => (FORBIDDEN, "account_suspended"),
         /// The company is archived: nobody runs it any more.
         CompanyArchived => (FORBIDDEN, "company_archived"),

@@ -9,6 +9,7 @@ pub mod error;
 pub mod invitation;
 pub mod model;
 pub mod session;
+pub mod throttle;
 
 use poem_openapi::{OpenApi, Tags};
 
@@ -30,4 +31,5 @@ pub fn apis() -> impl OpenApi {
 /// What this module does later.
 pub fn jobs(registry: &mut Registry) {
     invitation::jobs(registry);
+    session::jobs(registry);
 }

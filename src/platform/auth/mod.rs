@@ -2,6 +2,7 @@
 
 mod authorized;
 pub mod permission;
+pub mod revocation;
 pub mod tokens;
 
 pub use authorized::{Anonymous, Authorized};

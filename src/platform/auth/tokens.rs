@@ -1,7 +1,6 @@
-//! Access tokens (JWT, `EdDSA`, RFC 9068), opaque tokens, and the sessions that were revoked.
+//! Access tokens (JWT, `EdDSA`, RFC 9068) and opaque tokens.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -13,14 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Caller, Role};
 use crate::platform::config::Config;
-use crate::platform::context::Platform;
 use crate::platform::crypto::entropy::Entropy;
-use crate::platform::db::Actor;
 use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::problem::{Error, Problem, Result};
 
 /// Clocks of two machines may differ by so much.
-const LEEWAY: TimeDelta = TimeDelta::seconds(5);
+pub(super) const LEEWAY: TimeDelta = TimeDelta::seconds(5);
 const TOKEN_TYPE: &str = "at+jwt";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +83,11 @@ impl Tokens {
     }
 
     pub fn sign_access(&self, caller: &Caller, now: DateTime<Utc>) -> Result<String> {
+        self.sign_access_for(caller, now, self.access_ttl)
+    }
+
+    /// For a session that ends before the usual time is over.
+    pub fn sign_access_for(&self, caller: &Caller, now: DateTime<Utc>, lifetime: TimeDelta) -> Result<String> {
         let (kid, key) = &self.signing;
         let header = Header { typ: Some(TOKEN_TYPE.into()), kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
         let claims = Claims {
@@ -97,7 +99,7 @@ impl Tokens {
             cid: caller.company_id,
             iat: now.timestamp(),
             nbf: now.timestamp(),
-            exp: (now + self.access_ttl).timestamp(),
+            exp: (now + lifetime).timestamp(),
         };
         jsonwebtoken::encode(&header, &claims, key).map_err(Problem::internal)
     }
@@ -186,90 +188,4 @@ impl OpaqueToken {
 /// The hash under which an opaque token is looked up.
 pub fn hash_opaque(plain: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, plain.as_bytes()).as_ref().to_vec()
-}
-
-/// The sessions that were revoked while their access tokens may still be valid.
-///
-/// A revocation on this node enters it at once; those of other nodes arrive over LISTEN. While that
-/// connection is down, each request asks the database.
-pub struct RevokedSessions {
-    revoked: RwLock<HashMap<SessionId, DateTime<Utc>>>,
-    listening: std::sync::atomic::AtomicBool,
-}
-
-impl Default for RevokedSessions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl RevokedSessions {
-    pub fn new() -> Self {
-        Self { revoked: RwLock::default(), listening: false.into() }
-    }
-
-    /// Notes a revocation. It can be forgotten once every token of the session has expired.
-    pub fn note(&self, session: SessionId, at: DateTime<Utc>, access_ttl: TimeDelta) {
-        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        revoked.retain(|_, noted| *noted + access_ttl + LEEWAY * 2 > at);
-        revoked.insert(session, at);
-    }
-
-    pub async fn is_revoked(&self, session: SessionId, platform: &Platform) -> Result<bool> {
-        if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session) {
-            return Ok(true);
-        }
-        if self.listening.load(std::sync::atomic::Ordering::Acquire) {
-            return Ok(false);
-        }
-        let mut tx = platform.db.anonymous(Actor::job(None, None)).await?;
-        let live: bool =
-            sqlx::query_scalar("SELECT auth.session_is_live($1)").bind(session).fetch_one(tx.conn()).await?;
-        Ok(!live)
-    }
-
-    /// Reads the table again; to be called after a commit that ended sessions of others, so that this node refuses
-    /// them at once.
-    pub async fn refresh(&self, platform: &Platform) -> Result<()> {
-        let since = platform.clock.now() - platform.tokens.access_ttl - LEEWAY * 2;
-        let rows: Vec<(SessionId, DateTime<Utc>)> = sqlx::query_as("SELECT id, revoked_at FROM auth.revoked_since($1)")
-            .bind(since)
-            .fetch_all(platform.db.anonymous(Actor::job(None, None)).await?.conn())
-            .await?;
-        for (session, at) in rows {
-            self.note(session, at, platform.tokens.access_ttl);
-        }
-        Ok(())
-    }
-
-    /// Keeps the set up to date until the future is dropped; reconnects by itself.
-    pub async fn follow(&self, platform: &Platform) {
-        use std::sync::atomic::Ordering;
-        loop {
-            if let Err(error) = self.listen(platform).await {
-                tracing::warn!(%error, "lost the list of revoked sessions; asking the database meanwhile");
-            }
-            self.listening.store(false, Ordering::Release);
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        }
-    }
-
-    async fn listen(&self, platform: &Platform) -> Result<()> {
-        use std::sync::atomic::Ordering;
-        let pool = sqlx::postgres::PgPoolOptions::new()
-            .max_connections(1)
-            .connect_lazy_with(platform.db.options(crate::platform::db::DbRole::Auth).clone());
-        let mut listener = sqlx::postgres::PgListener::connect_with(&pool).await?;
-        listener.eager_reconnect(false);
-        listener.listen("session_revoked").await?;
-        loop {
-            // a notification can be forged and carries nothing: the table is read again
-            self.refresh(platform).await?;
-            self.listening.store(true, Ordering::Release);
-            // lost connection: None; fall back to asking
-            if listener.try_recv().await?.is_none() {
-                return Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()).into());
-            }
-        }
-    }
 }

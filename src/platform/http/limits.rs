@@ -66,7 +66,7 @@ impl<K: Hash + Eq + Clone> Budget<K> {
 }
 
 /// One subscriber holds a whole /64 of IPv6 addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

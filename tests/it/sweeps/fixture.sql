@@ -35,6 +35,10 @@ INSERT INTO user_sessions (id, user_id, created_at, last_used_at, expires_at)
 SELECT id(display_name || ' session'), u.id, '2026-06-01', '2026-06-01', '2027-06-01' FROM users u;
 INSERT INTO refresh_tokens (id, session_id, hash, created_at)
 SELECT id('token ' || s.id), s.id, sha256(s.id::text::bytea), '2026-06-01' FROM user_sessions s;
+INSERT INTO known_devices (id, user_id, hash, created_at, last_used_at, expires_at)
+SELECT id('device ' || u.id), u.id, sha256(u.id::text::bytea), '2026-06-01', '2026-06-01', '2027-06-01' FROM users u;
+INSERT INTO ended_sessions (session_id) VALUES (id('a session that is over'));
+INSERT INTO throttles (key, failures, clear_at, failed_at) VALUES (sha256('somebody'), 1, '2026-06-01', '2026-06-01');
 INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, employee_id, created_at, expires_at)
 VALUES (id('invitation of erin'), 'invitation', sha256('erin'), NULL, id('acme'), id('erin entry'), '2026-06-01', '2027-06-01'),
        (id('invitation of dave'), 'invitation', sha256('dave'), NULL, id('globex'), id('dave entry'), '2026-06-01', '2027-06-01'),
@@ -120,6 +124,10 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'email', 'new@acme.test')$$, NULL),
     ('app.departments', 'false', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'name', 'New')$$, NULL),
     ('app.refresh_tokens', 't.session_id IN (SELECT s.id FROM app.user_sessions s WHERE s.user_id = me)', 'NULL::uuid', DEFAULT, NULL),
+    ('app.known_devices', 't.user_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),
+    ('app.ended_sessions', 'false', 'NULL::uuid', $$jsonb_build_object('session_id', gen_random_uuid())$$, NULL),
+    ('app.throttles', 'false', 'NULL::uuid', $$jsonb_build_object('key', '\x' || repeat('00', 32))$$, NULL),
     ('app.one_time_tokens', 't.user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),
     ('app.practitioners', 't.id = me', 'NULL::uuid', $$jsonb_build_object('id', fixture.id('staff'))$$, NULL),

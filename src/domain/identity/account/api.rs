@@ -5,7 +5,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::Tag;
-use super::super::session::api::SessionAnswer;
+use super::super::session::bodies::SessionAnswer;
 use super::model::Profile;
 use super::service;
 use crate::platform::Result;

@@ -4,7 +4,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::Tag;
-use super::super::session::api::{SessionResponse, Transport, answer};
+use super::super::session::api::{SessionResponse, answer, device};
+use super::super::session::bodies::Transport;
 use super::service;
 use crate::platform::Result;
 use crate::platform::auth::Anonymous;
@@ -59,7 +60,12 @@ impl InvitationApi {
     /// Sets the password, records the consent to the terms, and signs in. Opening the link consumes nothing;
     /// only this does, once.
     #[oai(path = "/auth/accept-invitation", method = "post", operation_id = "acceptInvitation", tag = "Tag::Auth")]
-    async fn accept_invitation(&self, it: Anonymous, body: Body<AcceptInvitationRequest>) -> Result<SessionResponse> {
+    async fn accept_invitation(
+        &self,
+        it: Anonymous,
+        request: &poem::Request,
+        body: Body<AcceptInvitationRequest>,
+    ) -> Result<SessionResponse> {
         let body = body.0;
         let session = service::accept_invitation(
             &it.platform,
@@ -71,7 +77,7 @@ impl InvitationApi {
                 display_name: body.display_name,
                 locale: body.locale,
                 time_zone: body.time_zone,
-                device: body.device,
+                device: device(&it.platform, request, body.device, None),
             },
         )
         .await?;

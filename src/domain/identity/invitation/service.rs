@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::super::error::Error;
 use super::super::model;
-use super::super::session::service::{Person, Session, note, open_session};
+use super::super::session::service::{Device, Person, Session, note, open_session};
 use super::store::{self, AcceptanceOutcome};
 use crate::platform::audit::Outcome;
 use crate::platform::auth::tokens::hash_opaque;
@@ -21,7 +21,7 @@ pub struct Acceptance {
     pub display_name: Option<String>,
     pub locale: Option<Locale>,
     pub time_zone: Option<String>,
-    pub device: Option<String>,
+    pub device: Device,
 }
 
 pub async fn accept_invitation(platform: &Platform, request: &RequestInfo, it: Acceptance) -> Result<Session> {
@@ -74,7 +74,7 @@ pub async fn accept_invitation(platform: &Platform, request: &RequestInfo, it: A
         ) => {
             note(&mut tx, "user.invitation_accepted", Some(id), None, Outcome::Success).await?;
             let person = Person { id, email, role, company_id, display_name, locale };
-            let session = open_session(platform, &mut tx, person, it.device.as_deref()).await?;
+            let session = open_session(platform, &mut tx, person, &it.device).await?;
             tx.commit().await?;
             Ok(session)
         }

@@ -4,8 +4,13 @@
 //! second step, by an invitation — opens a session through [`open_session`] and nothing else.
 
 pub mod api;
+pub mod bodies;
+pub mod cookies;
+pub mod jobs;
+pub mod model;
 pub mod service;
 pub mod store;
 
 pub use api::SessionApi;
-pub use service::{Person, Session, open_session};
+pub use jobs::jobs;
+pub use service::{Device, Person, Session, open_session};

@@ -1,18 +1,25 @@
-//! Log in, refresh, log out.
+//! Log in, refresh, list and end sessions.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
 use super::super::error::Error;
 use super::super::model;
-use super::store::{self, RotationOutcome};
+use super::super::throttle::{Attempt, Purpose, Subject};
+use super::jobs::TellOfReuse;
+use super::store::{self, RenewalOutcome};
 use crate::platform::audit::{Entry, Outcome};
 use crate::platform::auth::tokens::{OpaqueToken, hash_opaque};
 use crate::platform::auth::{Caller, Permission, Role};
 use crate::platform::db::Actor;
+use crate::platform::http::PageQuery;
 use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::locale::Locale;
+use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Platform, RequestInfo, Result, Tx};
+
+/// How long a device is known after its last log-in.
+pub const DEVICE_TTL: TimeDelta = TimeDelta::days(180);
 
 /// Who was let in.
 pub struct Person {
@@ -24,12 +31,26 @@ pub struct Person {
     pub locale: Locale,
 }
 
+/// The device that a request comes from, as it says.
+#[derive(Default)]
+pub struct Device {
+    /// What its person calls it.
+    pub name: Option<String>,
+    /// What proves that its person logged in from it before.
+    pub token: Option<String>,
+}
+
 /// What a person holds after a log-in or a refresh.
 pub struct Session {
     pub person: Person,
     pub access_token: String,
+    /// How long the access token lives.
+    pub expires_in: TimeDelta,
     pub refresh_token: String,
+    /// When the session ends at the latest.
     pub expires_at: DateTime<Utc>,
+    /// After a log-in.
+    pub device_token: Option<String>,
 }
 
 pub async fn log_in(
@@ -37,10 +58,12 @@ pub async fn log_in(
     request: &RequestInfo,
     email: &str,
     password: &SecretString,
-    device: Option<&str>,
+    device: &Device,
 ) -> Result<Session> {
     let email = model::normalise_email(email);
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
+    let subject = Subject::Address(&email);
+    let attempt = Attempt::begin(platform, &mut tx, Purpose::LogIn, subject, device.token.as_deref()).await?;
     let found = store::find_login(&mut tx, &email).await?;
     // no connection waits while the password is hashed
     drop(tx);
@@ -48,6 +71,7 @@ pub async fn log_in(
     let fits = platform.passwords.verify(password, hash).await?;
     let Some(login) = found.filter(|_| fits) else {
         let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
+        attempt.failed(&mut tx).await?;
         note(&mut tx, "session.refused", None, None, Outcome::Refused).await?;
         tx.commit().await?;
         return Err(Error::InvalidCredentials.into());
@@ -61,6 +85,7 @@ pub async fn log_in(
         locale: login.locale,
     };
     let mut tx = platform.db.anonymous(actor(request, &person)).await?;
+    attempt.succeeded(&mut tx).await?;
     if login.status != "active" {
         note(&mut tx, "session.refused", Some(person.id), None, Outcome::Refused).await?;
         tx.commit().await?;
@@ -71,10 +96,12 @@ pub async fn log_in(
     Ok(session)
 }
 
-/// Opens a session for a person who has proven who they are; with every step that their account asks for.
-pub async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, device: Option<&str>) -> Result<Session> {
+/// Opens a session for a person who has proven who they are; with every step that their account asks for. The
+/// device is known from now on.
+pub async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, device: &Device) -> Result<Session> {
     let (id, token, now) =
         (platform.new_id::<SessionId>(), OpaqueToken::generate(&platform.entropy), platform.clock.now());
+    let expires_at = now + platform.config.refresh_token_ttl;
     let opened = store::insert_session(
         tx,
         &store::NewSession {
@@ -82,9 +109,9 @@ pub async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, devi
             user_id: person.id,
             token_id: platform.new_id(),
             token_hash: &token.hash,
-            device,
+            device: device.name.as_deref(),
             at: now,
-            expires_at: now + platform.config.refresh_token_ttl,
+            expires_at,
         },
     )
     .await?;
@@ -92,7 +119,23 @@ pub async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, devi
         return Err(Error::AccountSuspended.into());
     }
     note(tx, "session.opened", Some(person.id), Some(id), Outcome::Success).await?;
-    issue(platform, person, id, token.plain, now)
+    let fresh = OpaqueToken::generate(&platform.entropy);
+    let presented = device.token.as_deref();
+    let kept = store::remember_device(
+        tx,
+        &store::NewDevice {
+            id: platform.new_id(),
+            user_id: person.id,
+            presented: presented.map(hash_opaque),
+            fresh: &fresh.hash,
+            at: now,
+            expires_at: now + DEVICE_TTL,
+        },
+    )
+    .await?;
+    let mut session = issue(platform, person, id, token.plain, now, expires_at)?;
+    session.device_token = Some(presented.filter(|_| kept).map_or(fresh.plain, ToOwned::to_owned));
+    Ok(session)
 }
 
 fn issue(
@@ -101,12 +144,17 @@ fn issue(
     session_id: SessionId,
     refresh_token: String,
     now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
 ) -> Result<Session> {
     let caller = Caller { user_id: person.id, role: person.role, company_id: person.company_id, session_id };
+    // no access outlives its session
+    let expires_in = platform.tokens.access_ttl.min(expires_at - now);
     Ok(Session {
-        access_token: platform.tokens.sign_access(&caller, now)?,
-        expires_at: now + platform.tokens.access_ttl,
+        access_token: platform.tokens.sign_access_for(&caller, now, expires_in)?,
+        expires_in,
         refresh_token,
+        expires_at,
+        device_token: None,
         person,
     })
 }
@@ -137,11 +185,11 @@ pub(in super::super) async fn note(
 pub async fn refresh(platform: &Platform, request: &RequestInfo, presented: &str) -> Result<Session> {
     let (next, now) = (OpaqueToken::generate(&platform.entropy), platform.clock.now());
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
-    let it = store::rotate_refresh_token(&mut tx, &hash_opaque(presented), platform.new_id(), &next.hash, now).await?;
+    let it = store::renew_session(&mut tx, &hash_opaque(presented), platform.new_id(), &next.hash, now).await?;
     match (it.outcome, it) {
         (
-            RotationOutcome::Rotated,
-            store::Rotation {
+            RenewalOutcome::Renewed,
+            store::Renewal {
                 user_id: Some(id),
                 session_id: Some(session),
                 role: Some(role),
@@ -149,33 +197,56 @@ pub async fn refresh(platform: &Platform, request: &RequestInfo, presented: &str
                 email: Some(email),
                 display_name: Some(display_name),
                 locale: Some(locale),
+                expires_at: Some(expires_at),
                 ..
             },
         ) => {
             tx.commit().await?;
             let person = Person { id, email, role, company_id, display_name, locale };
-            issue(platform, person, session, next.plain, now)
+            issue(platform, person, session, next.plain, now, expires_at)
         }
-        (RotationOutcome::Reused, it) => {
-            note(&mut tx, "session.reuse_detected", it.user_id, it.session_id, Outcome::Refused).await?;
-            tx.commit().await?;
-            if let Some(session) = it.session_id {
-                platform.sessions.note(session, now, platform.tokens.access_ttl);
+        (RenewalOutcome::Reused, store::Renewal { user_id: Some(user), session_id: Some(session), company_id, .. }) => {
+            // the mail's job looks its reader up within their company
+            if let Some(company) = company_id {
+                tx.enter_company(company).await?;
             }
+            note(&mut tx, "session.reuse_detected", Some(user), Some(session), Outcome::Refused).await?;
+            tx.enqueue(&TellOfReuse { user_id: user, session_id: session, at: now }, None, None).await?;
+            tx.commit().await?;
+            platform.sessions.note(session, now, platform.tokens.access_ttl);
             Err(Error::RefreshTokenReused.into())
         }
         _ => Err(Error::InvalidRefreshToken.into()),
     }
 }
 
-/// Ends the caller's own session, at once and on every node. Twice is once.
-pub async fn log_out(cx: &Context) -> Result<()> {
-    let session = cx.caller().session_id;
+/// The caller's own live sessions, newest first.
+pub async fn list(cx: &Context, page: &PageQuery<SessionId>) -> Result<Vec<store::SessionRow>> {
+    let mut tx = cx.read(Permission::ManageSelf).await?;
+    store::list_sessions(&mut tx, cx.caller().user_id, cx.now(), page.after, page.fetch()).await
+}
+
+/// Ends one of the caller's own sessions, at once and on every node. Twice is once.
+pub async fn end(cx: &Context, session: SessionId) -> Result<()> {
     let mut tx = cx.begin(Permission::ManageSelf).await?;
+    if !store::is_own_session(&mut tx, session).await? {
+        return Err(Refusal::NotFound.into());
+    }
     if store::revoke_session(&mut tx, session, cx.now()).await? {
         note(&mut tx, "session.closed", None, Some(session), Outcome::Success).await?;
     }
     tx.commit().await?;
     cx.platform().sessions.note(session, cx.now(), cx.platform().tokens.access_ttl);
     Ok(())
+}
+
+/// Ends the caller's own sessions: all of them, or all but the one that asks.
+pub async fn end_all(cx: &Context, keep_current: bool) -> Result<()> {
+    let (caller, now) = (cx.caller(), cx.now());
+    let mut tx = cx.begin(Permission::ManageSelf).await?;
+    let kept = keep_current.then_some(caller.session_id);
+    store::end_sessions_of(&mut tx, caller.user_id, kept, now).await?;
+    note(&mut tx, "session.all_closed", Some(caller.user_id), None, Outcome::Success).await?;
+    tx.commit().await?;
+    cx.platform().sessions.refresh(cx.platform()).await
 }

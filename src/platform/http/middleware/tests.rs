@@ -15,7 +15,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
-use crate::platform::auth::tokens::{RevokedSessions, Tokens};
+use crate::platform::auth::revocation::RevokedSessions;
+use crate::platform::auth::tokens::Tokens;
 use crate::platform::auth::{Authorized, Caller, Role, perm};
 use crate::platform::clock::Clock;
 use crate::platform::config::{Config, Environment, JwtKey, LogFormat};
