@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = embedded![
     "export_ready",
     "export_failed",
     "password_changed",
+    "session_ended",
 ];
 
 /// A mail's words, filled in.

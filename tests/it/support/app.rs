@@ -9,12 +9,14 @@ use huntzen::platform::Platform;
 use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::clock::Clock;
 use huntzen::platform::config::Config;
+use huntzen::platform::db::{DbRole, role_options};
 use huntzen::platform::ids::{CompanyId, EmployeeId, PractitionerId, SessionId, UserId};
 use huntzen::platform::jobs::{DeadJob, Job, Workers};
 use secrecy::ExposeSecret;
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::OnceCell;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::client::User;
@@ -36,6 +38,14 @@ pub struct TestApp {
     workers: OnceCell<Workers>,
     server: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
+}
+
+/// Another server of an application.
+pub struct Node {
+    pub platform: Arc<Platform>,
+    /// `http://127.0.0.1:port`
+    pub base: String,
+    _server: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone)]
@@ -84,6 +94,28 @@ impl TestApp {
             server: tokio::spawn(async move { server.await.unwrap() }),
             _folder: folder,
         }
+    }
+
+    /// Another server on the same database, with the same secrets and the same clock.
+    pub async fn second_node(&self) -> Node {
+        let config = Config::clone(&self.platform.config);
+        let platform = app::platform(config, &self.options, self.clock.clone()).await.unwrap();
+        let (address, server) =
+            app::listen(platform.clone(), "127.0.0.1:0".parse().unwrap(), std::future::pending()).await.unwrap();
+        let server = AbortOnDropHandle::new(tokio::spawn(async move { server.await.unwrap() }));
+        Node { platform, base: format!("http://{address}"), _server: server }
+    }
+
+    /// A connection of a log-in role, with a person in its settings.
+    pub async fn as_role(&self, role: DbRole, person: UserId) -> PgConnection {
+        let options = role_options(&self.options, role, &self.platform.config);
+        let mut conn = PgConnection::connect_with(&options).await.unwrap();
+        sqlx::query("SELECT set_config('app.user_id', $1, false)")
+            .bind(person.to_string())
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        conn
     }
 
     /// The superuser's connections: to see what is really there.

@@ -1,5 +1,8 @@
 //! Log in, refresh, log out, invitations, one's own account.
 
+mod sessions;
+mod throttle;
+
 use chrono::TimeDelta;
 use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::ids::SessionId;
@@ -74,89 +77,6 @@ async fn a_suspended_person_is_told_so_only_with_the_right_password() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_used_once_and_theft_ends_the_session() {
-    let app = TestApp::start().await;
-    let admin = app.platform_admin().await;
-    let nobody = app.anonymous();
-    let first = log_in(&app, &admin).await.expect(200).str("/refreshToken");
-    let answer = nobody.post("/auth/refresh", json!({"refreshToken": first})).await.expect(200);
-    let second = answer.str("/refreshToken");
-    let third = nobody.post("/auth/refresh", json!({"refreshToken": second})).await.expect(200);
-    // the first one again, after its successor was used: somebody has copied it
-    nobody.post("/auth/refresh", json!({"refreshToken": first})).await.refused(401, "refresh_token_reused");
-    nobody
-        .post("/auth/refresh", json!({"refreshToken": third.str("/refreshToken")}))
-        .await
-        .refused(401, "invalid_refresh_token");
-    let thief = admin.with_token(third.str("/accessToken"));
-    thief.get("/me").await.refused(401, "unauthenticated");
-}
-
-#[tokio::test]
-async fn a_refresh_sent_twice_is_absorbed_for_thirty_seconds() {
-    let app = TestApp::start().await;
-    let admin = app.platform_admin().await;
-    let nobody = app.anonymous();
-    let first = log_in(&app, &admin).await.expect(200).str("/refreshToken");
-    let lost = nobody.post("/auth/refresh", json!({"refreshToken": first})).await.expect(200).str("/refreshToken");
-    let kept = nobody.post("/auth/refresh", json!({"refreshToken": first})).await.expect(200).str("/refreshToken");
-    nobody.post("/auth/refresh", json!({"refreshToken": lost})).await.refused(401, "invalid_refresh_token");
-    app.clock.advance(TimeDelta::seconds(31));
-    // the kept one lives; the first is now too old to be a repetition
-    let next = nobody.post("/auth/refresh", json!({"refreshToken": kept})).await.expect(200).str("/refreshToken");
-    nobody.post("/auth/refresh", json!({"refreshToken": first})).await.refused(401, "refresh_token_reused");
-    nobody.post("/auth/refresh", json!({"refreshToken": next})).await.refused(401, "invalid_refresh_token");
-}
-
-#[tokio::test]
-async fn twenty_refreshes_at_once_leave_one_living_token() {
-    let app = TestApp::start().await;
-    let admin = app.platform_admin().await;
-    let first = log_in(&app, &admin).await.expect(200).str("/refreshToken");
-    let tries = (0..20).map(|_| {
-        let nobody = app.anonymous();
-        let first = first.clone();
-        async move { nobody.post("/auth/refresh", json!({"refreshToken": first})).await }
-    });
-    let answers = futures_util::future::join_all(tries).await;
-    assert!(answers.iter().all(|answer| answer.status == 200));
-    assert_eq!(app.count("SELECT count(*) FROM app.refresh_tokens WHERE used_at IS NULL").await, 1);
-}
-
-#[tokio::test]
-async fn a_session_ends_after_thirty_days() {
-    let app = TestApp::start().await;
-    let admin = app.platform_admin().await;
-    let token = log_in(&app, &admin).await.expect(200).str("/refreshToken");
-    app.clock.advance(TimeDelta::days(31));
-    app.anonymous().post("/auth/refresh", json!({"refreshToken": token})).await.refused(401, "invalid_refresh_token");
-}
-
-#[tokio::test]
-async fn logging_out_ends_access_and_refresh_at_once() {
-    let app = TestApp::start().await;
-    let admin = app.platform_admin().await;
-    let answer = log_in(&app, &admin).await.expect(200);
-    let admin = admin.with_token(answer.str("/accessToken"));
-    admin.post("/auth/logout", json!({})).await.expect(204);
-    admin.get("/me").await.refused(401, "unauthenticated");
-    app.anonymous()
-        .post("/auth/refresh", json!({"refreshToken": answer.str("/refreshToken")}))
-        .await
-        .refused(401, "invalid_refresh_token");
-}
-
-#[tokio::test]
-async fn an_access_token_lives_fifteen_minutes() {
-    let app = TestApp::start().await;
-    let admin = app.platform_admin().await;
-    app.clock.advance(TimeDelta::minutes(15) - TimeDelta::seconds(1));
-    admin.get("/me").await.expect(200);
-    app.clock.advance(TimeDelta::seconds(7));
-    admin.get("/me").await.refused(401, "token_expired");
-}
-
-#[tokio::test]
 async fn tokens_that_were_tampered_with_open_nothing() {
     let app = TestApp::start().await;
     let admin = app.platform_admin().await;
@@ -182,34 +102,6 @@ async fn tokens_that_were_tampered_with_open_nothing() {
     };
     let token = app.platform.tokens.sign_access(&caller, app.clock.now()).unwrap();
     admin.with_token(token).get("/me").await.refused(401, "unauthenticated");
-}
-
-#[tokio::test]
-async fn a_browser_may_keep_the_refresh_token_in_a_cookie_that_only_our_pages_use() {
-    let app = TestApp::start().await;
-    let admin = app.platform_admin().await;
-    let nobody = app.anonymous();
-    let answer = nobody
-        .post("/auth/login", json!({"email": admin.email, "password": PASSWORD, "transport": "cookie"}))
-        .await
-        .expect(200);
-    assert!(answer.json.get("refreshToken").is_none());
-    let cookie = answer.header("set-cookie").to_owned();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
-    let pair = cookie.split(';').next().unwrap().to_owned();
-
-    let refresh = |origin: Option<&'static str>| {
-        let request = nobody.request(Method::POST, "/auth/refresh").header("cookie", &pair).json(&json!({}));
-        Answer::of(match origin {
-            Some(origin) => request.header("origin", origin),
-            None => request,
-        })
-    };
-    refresh(None).await.refused(403, "origin_refused");
-    refresh(Some("https://evil.test")).await.refused(403, "origin_refused");
-    let answer = refresh(Some("http://127.0.0.1:3000")).await.expect(200);
-    assert!(answer.json.get("refreshToken").is_none());
-    assert!(answer.header("set-cookie").starts_with("huntzen_refresh="));
 }
 
 /// A practitioner's account that waits for its owner, and the job that invites them.
