@@ -15,21 +15,31 @@ const PATH: &str = "/api/v1/consultations?limit=20";
 /// People who ask, spread over the companies. Both sides ask for the same ones.
 const PEOPLE: u64 = 64;
 
-pub async fn measure(args: &Args, database: &Database, server: &Server) -> Outcome<Line> {
-    // forty of each company's hundred accounts have consultations
-    let clients = u64::from(args.scale) * 40;
-    let people = PEOPLE.min(clients);
-    let stride = clients / people;
-    let account = |person: u64| {
-        let client = person * stride;
-        client / 40 * 100 + client % 40
-    };
-
+/// The requests of so many people, spread over the companies.
+pub async fn load(args: &Args, server: &Server) -> Outcome<Load> {
+    let (people, stride) = people(args);
     let mut tokens = Vec::new();
     for person in 0..people {
-        tokens.push(server.log_in(&format!("employee-{}@bench.test", account(person))).await?);
+        tokens.push(server.log_in(&format!("employee-{}@bench.test", account(person * stride))).await?);
     }
-    let load = Load { address: server.address, path: PATH.into(), tokens, connections: args.connections };
+    Ok(Load { address: server.address, path: PATH.into(), tokens, connections: args.connections })
+}
+
+/// How many people ask, and how many clients lie between two of them.
+fn people(args: &Args) -> (u64, u64) {
+    let clients = u64::from(args.scale) * 40;
+    let people = PEOPLE.min(clients);
+    (people, clients / people)
+}
+
+/// Forty of each company's hundred accounts have consultations.
+fn account(client: u64) -> u64 {
+    client / 40 * 100 + client % 40
+}
+
+pub async fn measure(args: &Args, database: &Database, server: &Server) -> Outcome<Line> {
+    let (people, stride) = people(args);
+    let load = load(args, server).await?;
     let floor = Floor::new(database, DbRole::Employee, &script(people, stride), &VARIABLES, args.connections)?;
 
     // both warm up

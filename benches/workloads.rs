@@ -12,6 +12,7 @@ mod support {
     pub mod server;
 }
 mod list_own;
+mod login_storm;
 
 use std::error::Error;
 use std::process::Command;
@@ -30,6 +31,8 @@ pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 enum Workload {
     /// An employee lists their own 20 consultations
     ListOwn,
+    /// 200 people log in at once while employees list their consultations
+    LoginStorm,
 }
 
 /// Measures the program against what bounds it.
@@ -74,6 +77,11 @@ async fn run(args: Args) -> Outcome {
     if wanted(Workload::ListOwn) {
         let server = Server::start(&args.server, &database).await?;
         lines.push(list_own::measure(&args, &database, &server).await?);
+        server.stop()?;
+    }
+    if wanted(Workload::LoginStorm) {
+        let server = Server::start(&args.server, &database).await?;
+        lines.push(login_storm::measure(&args, &database, &server).await?);
         server.stop()?;
     }
     report(&args, &lines);

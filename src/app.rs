@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::{companies, consultations, content, employees, identity, notifications, practitioners, usage};
 use crate::platform::auth::revocation::RevokedSessions;
+use crate::platform::auth::signing_keys::{self, Published};
 use crate::platform::auth::tokens::Tokens;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -87,25 +88,29 @@ fn api_service() -> OpenApiService<impl OpenApi, ()> {
     OpenApiService::new(apis(), "HuntZen Care", env!("CARGO_PKG_VERSION"))
 }
 
-fn monitoring_service() -> OpenApiService<impl OpenApi, ()> {
-    OpenApiService::new(MonitoringApi::default(), "HuntZen Care", env!("CARGO_PKG_VERSION"))
+/// What is not below `/api/v1`.
+fn root_service() -> OpenApiService<impl OpenApi, ()> {
+    OpenApiService::new(
+        (MonitoringApi::default(), identity::session::KeysApi),
+        "HuntZen Care",
+        env!("CARGO_PKG_VERSION"),
+    )
 }
 
 /// The `OpenAPI` document.
 pub fn openapi() -> Outcome<Value> {
-    Ok(openapi::document(&[api_service().spec(), monitoring_service().spec()])?)
+    Ok(openapi::document(&[api_service().spec(), root_service().spec()])?)
 }
 
 /// Every route, with the layers around them.
 pub fn endpoint(platform: Arc<Platform>) -> Outcome<impl Endpoint> {
     let document = openapi()?;
-    let mut routes =
-        openapi::routes(Route::new(), &document)?.at("/.well-known/jwks.json", poem::get(identity::session::api::jwks));
+    let mut routes = openapi::routes(Route::new(), &document)?;
     if let Some(mailbox) = mail::dev_mailbox(&platform.config) {
         routes = routes.nest("/dev/mail", mailbox);
     }
     // the API's own prefix is part of its paths
-    let routes = routes.nest_no_strip("/api/v1", api_service()).nest("/", monitoring_service());
+    let routes = routes.nest_no_strip("/api/v1", api_service()).nest("/", root_service());
     Ok(middleware::wrap(routes.data(platform.clone()), platform, &openapi::operations(&document)))
 }
 
@@ -119,6 +124,8 @@ pub async fn listen(
     let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
     let grace = Duration::from_secs(platform.config.shutdown_grace_seconds);
     let endpoint = endpoint(platform.clone())?;
+    let keys = platform.read_signing_keys().await;
+    keys.map_err(|problem| format!("cannot read the signing keys: {problem:?}; has the database been migrated?"))?;
     let serving = async move {
         let follower = platform.clone();
         let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
@@ -145,6 +152,18 @@ pub async fn migrate(config: Config) -> Outcome {
         development.stop();
     }
     Ok(())
+}
+
+/// Publishes a new signing key; the nodes that run take it up.
+pub async fn rotate_keys(config: Config) -> Outcome<Published> {
+    telemetry::init(config.log_format, &config.log_filter);
+    let (owner, development) = database(&config).await?;
+    let mut conn = migrate::owner(&owner).await?;
+    let published = signing_keys::rotate(&mut conn, &config, &Entropy::system(), Clock::System.now()).await?;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(published)
 }
 
 /// Serves until a signal, then lets running requests and jobs finish. In development it starts the database,

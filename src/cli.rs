@@ -35,6 +35,11 @@ pub enum Command {
     Migrate,
     /// Fill the database with data to try or to measure
     Seed(Seed),
+    /// The keys that sign access tokens
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Print the `OpenAPI` document
     Openapi(Openapi),
     /// Look at the settings
@@ -71,6 +76,13 @@ pub struct Openapi {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Publish a new key. It signs ten minutes later, when every server has it; the one before it verifies until its
+    /// last token has expired. Nothing has to be restarted. Needs the owner's `DATABASE_URL` and `MASTER_KEYS`
+    Rotate,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Check every setting and report all mistakes at once
     Check,
@@ -92,6 +104,11 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Seed(Seed { scale, .. }) => {
             let kind = scale.map_or(SeedKind::Demo, SeedKind::Scale);
             app::seed(Config::from_process_env()?, kind).await
+        }
+        Command::Keys { command: KeysCommand::Rotate } => {
+            let key = app::rotate_keys(Config::from_process_env()?).await?;
+            let from = key.signs_from.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            print(&format!("Published the key {}. It signs from {from} on.", key.kid))
         }
         Command::Openapi(Openapi { yaml }) => {
             let document = app::openapi()?;

@@ -93,6 +93,11 @@ impl Database {
         ]
     }
 
+    /// As the owner, to prepare what a workload needs.
+    pub async fn connect(&self) -> Outcome<PgConnection> {
+        Ok(self.options.connect().await?)
+    }
+
     pub fn stop(self) {
         self.cluster.stop();
     }

@@ -36,6 +36,7 @@ struct Answer {
     count: u64,
     seconds: f64,
     p50: f64,
+    p95: f64,
     p99: f64,
     cpu_us: u64,
     bytes: u64,
@@ -58,6 +59,7 @@ impl Load {
         Ok(Sample {
             rate: answer.count as f64 / answer.seconds,
             p50: answer.p50,
+            p95: answer.p95,
             p99: answer.p99,
             count: answer.count,
             client_us: answer.cpu_us as f64 / answer.count.max(1) as f64,
@@ -103,6 +105,7 @@ async fn generate(order: &Order) -> Outcome<Answer> {
         count: times.len() as u64,
         seconds,
         p50: percentile(&times, 50),
+        p95: percentile(&times, 95),
         p99: percentile(&times, 99),
         cpu_us: Usage::of_process(std::process::id())?.cpu_us,
         bytes,

@@ -9,6 +9,8 @@ pub struct Sample {
     pub rate: f64,
     /// Milliseconds.
     pub p50: f64,
+    /// 0 where it was not measured.
+    pub p95: f64,
     pub p99: f64,
     /// Requests or transactions in all.
     pub count: u64,
@@ -85,7 +87,7 @@ impl Line {
     }
 
     /// The middle one of the ratios of each pair: what disturbs the machine disturbs both of a pair.
-    fn ratio(&self, part: impl Fn(&Sample) -> f64) -> f64 {
+    pub fn ratio(&self, part: impl Fn(&Sample) -> f64) -> f64 {
         median(self.ours.iter().zip(&self.floor).map(|(ours, floor)| part(ours) / part(floor)).collect())
     }
 }

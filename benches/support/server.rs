@@ -18,7 +18,7 @@ use super::measure::Usage;
 use crate::Outcome;
 
 /// The default of `DEMO_PASSWORD`, which the database was filled with.
-const PASSWORD: &str = "demo-huntzen-2026";
+pub const PASSWORD: &str = "demo-huntzen-2026";
 
 pub struct Server {
     child: Child,
@@ -81,6 +81,21 @@ impl Server {
         let body: Value = answer.json().await?;
         let token = body.get("accessToken").and_then(Value::as_str);
         Ok(token.ok_or_else(|| format!("{email} cannot log in: {status} {body}"))?.to_owned())
+    }
+
+    /// One log-in: its status, how long it took, and after how long to try again where it was refused.
+    pub async fn try_log_in(&self, email: &str) -> Outcome<(u16, Duration, Option<Duration>)> {
+        let begun = Instant::now();
+        let answer = self
+            .client
+            .post(format!("http://{}/api/v1/auth/login", self.address))
+            .json(&json!({ "email": email, "password": PASSWORD }))
+            .send()
+            .await?;
+        let status = answer.status().as_u16();
+        let after = answer.headers().get("retry-after").and_then(|it| it.to_str().ok()?.parse().ok());
+        answer.bytes().await?;
+        Ok((status, begun.elapsed(), after.map(Duration::from_secs)))
     }
 
     pub fn usage(&self) -> Outcome<Usage> {

@@ -14,7 +14,7 @@ use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::Passwords;
 use crate::platform::crypto::seal::Keyring;
-use crate::platform::db::{Arg, Db, Once, Tx};
+use crate::platform::db::{Actor, Arg, Db, Once, Tx};
 use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
@@ -39,6 +39,12 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Takes up the signing keys of the database; afterwards they are followed.
+    pub async fn read_signing_keys(&self) -> Result<()> {
+        let mut tx = self.db.anonymous(Actor::job(None, None)).await?;
+        self.tokens.read_keys(tx.conn(), &self.keyring).await
+    }
+
     /// A new identifier (UUID version 7).
     pub fn new_id<T: From<Uuid>>(&self) -> T {
         T::from(ids::uuid_v7(self.clock.now(), self.entropy.bytes()))

@@ -3,6 +3,7 @@
 mod authorized;
 pub mod permission;
 pub mod revocation;
+pub mod signing_keys;
 pub mod tokens;
 
 pub use authorized::{Anonymous, Authorized};

@@ -1,4 +1,5 @@
-//! The sessions that ended while their access tokens may still be valid.
+//! The sessions that ended while their access tokens may still be valid; and the connection on which a node hears of
+//! them, and of new signing keys.
 //!
 //! An end on this node is known at once; those of other nodes arrive over LISTEN, and are read again twice a second
 //! in case they do not. What is known counts for a second after it was read: a node that cannot read on, whatever
@@ -22,10 +23,14 @@ use crate::platform::problem::{Problem, Result};
 const FRESH: Duration = Duration::from_secs(1);
 /// How often it is read again, notified or not.
 const READ_EVERY: Duration = Duration::from_millis(400);
+/// Signing keys are published long before they count.
+const READ_KEYS_EVERY: Duration = Duration::from_secs(30);
+const ENDED: &str = "session_revoked";
+const KEYS: &str = "signing_keys";
 /// Before the next try to listen again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A transaction that ended a session may commit so much later than it noted it.
-const LATEST_COMMIT: Duration = Duration::from_secs(60);
+const LATEST_COMMIT: Duration = Duration::from_mins(1);
 
 #[derive(Default)]
 pub struct RevokedSessions {
@@ -110,8 +115,16 @@ impl RevokedSessions {
             .connect_lazy_with(platform.db.options(DbRole::Auth).clone().application_name("huntzen listens"));
         let mut listener = sqlx::postgres::PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
-        listener.listen("session_revoked").await?;
+        listener.listen_all([ENDED, KEYS]).await?;
+        let mut keys_read: Option<Instant> = None;
         loop {
+            if keys_read.is_none_or(|at| at.elapsed() > READ_KEYS_EVERY) {
+                // a key that does not open is no reason to stop listening: the others go on
+                if let Err(error) = platform.tokens.read_keys(&mut listener, &platform.keyring).await {
+                    tracing::error!(%error, source = ?error.source_error(), "cannot read the signing keys");
+                }
+                keys_read = Some(Instant::now());
+            }
             let began = Instant::now();
             // a notification can be forged and carries nothing: the table is read again, on this connection, which
             // shows that it lives
@@ -119,12 +132,12 @@ impl RevokedSessions {
             *self.read_at.write().unwrap_or_else(PoisonError::into_inner) = Some(began);
             match tokio::time::timeout(READ_EVERY, listener.try_recv()).await {
                 Err(_elapsed) => {}
-                Ok(received) => {
-                    // lost connection: None; fall back to asking
-                    if received?.is_none() {
-                        return Err(lost());
-                    }
-                }
+                Ok(received) => match received? {
+                    Some(news) if news.channel() == KEYS => keys_read = None,
+                    Some(_) => {}
+                    // lost connection; fall back to asking
+                    None => return Err(lost()),
+                },
             }
         }
     }

@@ -1,18 +1,18 @@
 //! Access tokens (JWT, `EdDSA`, RFC 9068) and opaque tokens.
 
-use std::collections::HashMap;
-
 use aws_lc_rs::digest;
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
-use secrecy::ExposeSecret;
+use jsonwebtoken::{Algorithm, Header};
 use serde::{Deserialize, Serialize};
+use sqlx::PgExecutor;
 
+use super::signing_keys::{PublicKey, SigningKeys};
 use super::{Caller, Role};
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::seal::Keyring;
 use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::problem::{Error, Problem, Result};
 
@@ -34,11 +34,8 @@ struct Claims {
     exp: i64,
 }
 
-struct Key {
-    decoding: DecodingKey,
-    /// The public half, 32 bytes.
-    public: Vec<u8>,
-}
+/// Ours have a few hundred bytes; longer ones are not worth reading.
+const LONGEST: usize = 4096;
 
 /// Verified tokens that are remembered: checking a signature costs an eighth of a busy request.
 const REMEMBERED: usize = 20_000;
@@ -54,29 +51,16 @@ struct Verified {
 /// Signs and verifies access tokens.
 pub struct Tokens {
     verified: quick_cache::sync::Cache<Box<str>, Verified>,
-    signing: (String, EncodingKey),
-    verifying: HashMap<String, Key>,
+    keys: SigningKeys,
     issuer: String,
     pub access_ttl: TimeDelta,
 }
 
 impl Tokens {
     pub fn new(config: &Config) -> Result<Self> {
-        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-
-        let mut signing = None;
-        let mut verifying = HashMap::new();
-        for key in &config.jwt_keys {
-            let der = STANDARD.decode(key.pkcs8.expose_secret()).map_err(Problem::internal)?;
-            let pair = Ed25519KeyPair::from_pkcs8(&der).map_err(|e| Problem::internal(e.to_string()))?;
-            let public = pair.public_key().as_ref().to_vec();
-            signing.get_or_insert((key.kid.clone(), EncodingKey::from_ed_der(&der)));
-            verifying.insert(key.kid.clone(), Key { decoding: DecodingKey::from_ed_der(&public), public });
-        }
         Ok(Self {
-            signing: signing.ok_or_else(|| Problem::internal("JWT_KEYS names no key"))?,
+            keys: SigningKeys::new(config)?,
             verified: quick_cache::sync::Cache::new(REMEMBERED),
-            verifying,
             issuer: config.public_url.as_str().trim_end_matches('/').to_owned(),
             access_ttl: config.access_token_ttl,
         })
@@ -88,8 +72,9 @@ impl Tokens {
 
     /// For a session that ends before the usual time is over.
     pub fn sign_access_for(&self, caller: &Caller, now: DateTime<Utc>, lifetime: TimeDelta) -> Result<String> {
-        let (kid, key) = &self.signing;
-        let header = Header { typ: Some(TOKEN_TYPE.into()), kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let key = self.keys.signing(now)?;
+        let kid = Some(key.kid.clone());
+        let header = Header { typ: Some(TOKEN_TYPE.into()), kid, ..Header::new(Algorithm::EdDSA) };
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
@@ -101,7 +86,7 @@ impl Tokens {
             nbf: now.timestamp(),
             exp: (now + lifetime).timestamp(),
         };
-        jsonwebtoken::encode(&header, &claims, key).map_err(Problem::internal)
+        jsonwebtoken::encode(&header, &claims, &key.encoding).map_err(Problem::internal)
     }
 
     /// The caller that a token names. Any fault is `401`; only age is told apart.
@@ -109,7 +94,10 @@ impl Tokens {
         let it = if let Some(it) = self.verified.get(token) {
             it
         } else {
-            let it = self.verify_signature(token)?;
+            if token.len() > LONGEST {
+                return Err(Error::Unauthenticated.into());
+            }
+            let it = self.verify_signature(token, now)?;
             self.verified.insert(token.into(), it);
             it
         };
@@ -123,12 +111,13 @@ impl Tokens {
         Ok(it.caller)
     }
 
-    fn verify_signature(&self, token: &str) -> Result<Verified> {
+    fn verify_signature(&self, token: &str, now: DateTime<Utc>) -> Result<Verified> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| Error::Unauthenticated)?;
         if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(TOKEN_TYPE) {
             return Err(Error::Unauthenticated.into());
         }
-        let key = header.kid.as_deref().and_then(|kid| self.verifying.get(kid)).ok_or(Error::Unauthenticated)?;
+        let kid = header.kid.as_deref().ok_or(Error::Unauthenticated)?;
+        let key = self.keys.verifying(kid, now).ok_or(Error::Unauthenticated)?;
         let mut validation = jsonwebtoken::Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.issuer]);
@@ -149,20 +138,18 @@ impl Tokens {
         })
     }
 
-    /// The public keys (RFC 7517, RFC 8037).
-    pub fn jwks(&self) -> serde_json::Value {
-        let mut keys: Vec<_> = self
-            .verifying
-            .iter()
-            .map(|(kid, key)| {
-                serde_json::json!({
-                    "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
-                    "kid": kid, "x": URL_SAFE_NO_PAD.encode(&key.public),
-                })
-            })
-            .collect();
-        keys.sort_by_key(ToString::to_string);
-        serde_json::json!({ "keys": keys })
+    /// The public keys, also of those that will sign soon or did until lately.
+    pub fn public_keys(&self, now: DateTime<Utc>) -> Vec<PublicKey> {
+        self.keys.public(now)
+    }
+
+    /// Reads the keys of the database again.
+    pub async fn read_keys(&self, conn: impl PgExecutor<'_>, keyring: &Keyring) -> Result<()> {
+        if self.keys.read(conn, keyring).await? {
+            // what a key that is gone has signed is to be verified again
+            self.verified.clear();
+        }
+        Ok(())
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Passwords {
     cores: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     most_waiting: usize,
+    done: Arc<AtomicUsize>,
     /// The hash of a password that nobody has: verifying against it costs what a real one costs.
     decoy: Arc<str>,
 }
@@ -51,6 +52,7 @@ impl Passwords {
             cores: Arc::new(Semaphore::new(cores)),
             waiting: Arc::default(),
             most_waiting: cores * QUEUE_PER_CORE,
+            done: Arc::default(),
             decoy: decoy.into(),
         })
     }
@@ -73,14 +75,18 @@ impl Passwords {
         .await?
     }
 
+    /// Passwords hashed since the start: each log-in costs one, whatever it is answered.
+    pub fn hashed(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Runs on a core of its own, or waits for one. Who gives up waiting leaves the queue; a hash that began is done.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.most_waiting {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Problem::from(Error::Unavailable).with_header("Retry-After", "2"));
-        }
-        let permit = self.cores.clone().acquire_owned().await;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        let permit = permit.map_err(Problem::internal)?;
+        let place = Place::take(&self.waiting, self.most_waiting)
+            .ok_or_else(|| Problem::from(Error::Unavailable).with_header("Retry-After", "2"))?;
+        let permit = self.cores.clone().acquire_owned().await.map_err(Problem::internal)?;
+        drop(place);
+        self.done.fetch_add(1, Ordering::Relaxed);
         tokio::task::spawn_blocking(move || {
             let done = work();
             drop(permit);
@@ -88,6 +94,22 @@ impl Passwords {
         })
         .await
         .map_err(Problem::internal)
+    }
+}
+
+/// A place in the queue; dropping it leaves the queue.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let place = Self(waiting.clone());
+        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -102,4 +124,89 @@ fn hash(argon2: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<String> {
 fn normalise(password: &SecretString) -> SecretString {
     use unicode_normalization::UnicodeNormalization;
     password.expose_secret().nfkc().collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn passwords() -> Passwords {
+        Passwords::new(Cost { memory_kib: 8, passes: 1 }, &Entropy::system()).unwrap()
+    }
+
+    fn cores() -> usize {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    }
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_and_nothing_fits_no_hash() {
+        let it = passwords();
+        let hash = it.hash(&"four quiet words".into(), &Entropy::system()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
+        assert!(it.verify(&"four quiet words".into(), Some(&hash)).await.unwrap());
+        assert!(!it.verify(&"four quiet word".into(), Some(&hash)).await.unwrap());
+        assert!(!it.verify(&"four quiet words".into(), None).await.unwrap());
+        assert!(it.verify(&"four quiet words".into(), Some("no hash")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn no_more_hashes_run_at_once_than_there_are_cores() {
+        let it = passwords();
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // as many as there are cores have to meet, or the test would wait for ever
+        let meet = Arc::new(Barrier::new(cores()));
+        let work = || {
+            let (running, most, meet) = (running.clone(), most.clone(), meet.clone());
+            it.run(move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                meet.wait();
+                running.fetch_sub(1, Ordering::SeqCst);
+            })
+        };
+        for done in futures_util::future::join_all((0..cores() * 8).map(|_| work())).await {
+            done.unwrap();
+        }
+        assert_eq!(most.load(Ordering::SeqCst), cores());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_answered_by_503_and_whoever_gives_up_leaves_it() {
+        let it = passwords();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(std::sync::Mutex::new(gate));
+        // every core is busy until the gate opens
+        let mut busy: Vec<_> = (0..cores())
+            .map(|_| {
+                let gate = gate.clone();
+                Box::pin(it.run(move || gate.lock().unwrap().recv().is_err()))
+            })
+            .collect();
+        for work in &mut busy {
+            assert!(futures_util::poll!(work).is_pending());
+        }
+        let mut waiting: Vec<_> = (0..it.most_waiting).map(|_| Box::pin(it.run(|| ()))).collect();
+        for work in &mut waiting {
+            assert!(futures_util::poll!(work).is_pending());
+        }
+        let refusal = it.run(|| ()).await.unwrap_err();
+        assert_eq!((refusal.status().as_u16(), refusal.code()), (503, "unavailable"));
+        assert_eq!(refusal.headers(), [("Retry-After", "2".to_owned())]);
+        // requests that were given up
+        waiting.truncate(it.most_waiting - 1);
+        let mut next = Box::pin(it.run(|| ()));
+        assert!(futures_util::poll!(&mut next).is_pending());
+        waiting.clear();
+        drop(open);
+        let all = async {
+            for work in busy {
+                work.await.unwrap();
+            }
+            next.await.unwrap();
+        };
+        tokio::time::timeout(Duration::from_secs(30), all).await.unwrap();
+        assert_eq!(it.waiting.load(Ordering::Relaxed), 0);
+    }
 }

@@ -74,6 +74,15 @@ pub async fn migrate(owner: &PgConnectOptions, config: &Config) -> Result<(), Mi
     Ok(())
 }
 
+/// The owner's connection, for what is done to the whole installation.
+pub async fn owner(owner: &PgConnectOptions) -> Result<PgConnection, MigrateError> {
+    let mut conn = PgConnection::connect_with(&owner.clone().application_name("huntzen"))
+        .await
+        .map_err(MigrateError::Unreachable)?;
+    raw_sql(AS_OWNER).execute(&mut conn).await?;
+    Ok(conn)
+}
+
 async fn run(conn: &mut PgConnection, what: &'static str, migrator: &Migrator) -> Result<(), MigrateError> {
     migrator.run(conn).await.map_err(|source| MigrateError::Tables { what, source })
 }

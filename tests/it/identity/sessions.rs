@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::log_in;
 use crate::support::app::PASSWORD;
-use crate::support::{Answer, TestApp, User};
+use crate::support::{Answer, TestApp};
 
 async fn refresh(app: &TestApp, token: &str) -> Answer {
     app.anonymous().post("/auth/refresh", json!({"refreshToken": token})).await
@@ -112,12 +112,11 @@ async fn of_twenty_refreshes_at_once_one_token_lives_and_the_others_betray() {
         app.count("SELECT count(*) FROM app.refresh_tokens WHERE used_at IS NULL AND superseded_at IS NULL").await,
         1
     );
-    let living: Vec<u8> = sqlx::query_scalar(
-        "SELECT hash FROM app.refresh_tokens WHERE used_at IS NULL AND superseded_at IS NULL",
-    )
-    .fetch_one(app.db())
-    .await
-    .unwrap();
+    let living: Vec<u8> =
+        sqlx::query_scalar("SELECT hash FROM app.refresh_tokens WHERE used_at IS NULL AND superseded_at IS NULL")
+            .fetch_one(app.db())
+            .await
+            .unwrap();
     let (lives, given_up): (Vec<_>, Vec<_>) =
         tokens.into_iter().partition(|token| huntzen::platform::auth::tokens::hash_opaque(token) == living);
     let next = refresh(&app, &lives[0]).await.expect(200).str("/refreshToken");
@@ -345,8 +344,7 @@ async fn people_end_their_own_sessions_only() {
     let company = app.company("Acme").await;
     let (alice, bob) = (app.employee(&company).await, app.employee(&company).await);
     let mut conn = app.as_role(DbRole::Employee, bob.id).await;
-    let refused =
-        sqlx::query("SELECT app.end_sessions_of($1, NULL, now())").bind(alice.id).execute(&mut conn).await;
+    let refused = sqlx::query("SELECT app.end_sessions_of($1, NULL, now())").bind(alice.id).execute(&mut conn).await;
     assert!(refused.is_err(), "{refused:?}");
     alice.get("/me").await.expect(200);
 }
@@ -414,4 +412,3 @@ async fn a_browser_may_keep_the_refresh_token_in_a_cookie_that_only_our_pages_us
     assert!(answer.json.get("refreshToken").is_none());
     assert!(answer.header("set-cookie").starts_with("huntzen_refresh="));
 }
-

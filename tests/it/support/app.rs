@@ -13,8 +13,8 @@ use huntzen::platform::db::{DbRole, role_options};
 use huntzen::platform::ids::{CompanyId, EmployeeId, PractitionerId, SessionId, UserId};
 use huntzen::platform::jobs::{DeadJob, Job, Workers};
 use secrecy::ExposeSecret;
-use sqlx::{Connection, PgConnection, PgPool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -104,6 +104,11 @@ impl TestApp {
             app::listen(platform.clone(), "127.0.0.1:0".parse().unwrap(), std::future::pending()).await.unwrap();
         let server = AbortOnDropHandle::new(tokio::spawn(async move { server.await.unwrap() }));
         Node { platform, base: format!("http://{address}"), _server: server }
+    }
+
+    /// The connection of the database's owner, as commands use it.
+    pub async fn owner(&self) -> PgConnection {
+        huntzen::platform::db::migrate::owner(&self.options).await.unwrap()
     }
 
     /// A connection of a log-in role, with a person in its settings.

@@ -85,6 +85,18 @@ impl Site {
         }
     }
 
+    /// Runs a command of the program to its end.
+    pub fn run(&self, args: &[&str]) -> std::process::Output {
+        Command::new(env!("CARGO_BIN_EXE_huntzen"))
+            .args(args)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
     /// Starts `huntzen serve` on the migrated database, and waits until it serves.
     pub async fn serve(&self) -> Server {
         let migrated = Command::new(env!("CARGO_BIN_EXE_huntzen"))

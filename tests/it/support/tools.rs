@@ -23,6 +23,11 @@ pub fn folder() -> &'static Path {
 
 /// Runs a tool with `input`; what it printed. Panics with its complaint where it fails.
 pub fn run(script: &str, args: &[&str], input: &[u8]) -> String {
+    try_run(script, args, input).unwrap_or_else(|complaint| panic!("{script}: {complaint}"))
+}
+
+/// Runs a tool with `input`; what it printed, or its complaint.
+pub fn try_run(script: &str, args: &[&str], input: &[u8]) -> Result<String, String> {
     use std::io::Write;
     let mut child = Command::new("node")
         .arg(folder().join(script))
@@ -34,6 +39,9 @@ pub fn run(script: &str, args: &[&str], input: &[u8]) -> String {
         .expect("node is needed");
     child.stdin.take().unwrap().write_all(input).unwrap();
     let done = child.wait_with_output().unwrap();
-    assert!(done.status.success(), "{script}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap()
+    if done.status.success() {
+        Ok(String::from_utf8(done.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&done.stderr).into_owned())
+    }
 }

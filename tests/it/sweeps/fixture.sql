@@ -38,6 +38,8 @@ SELECT id('token ' || s.id), s.id, sha256(s.id::text::bytea), '2026-06-01' FROM 
 INSERT INTO known_devices (id, user_id, hash, created_at, last_used_at, expires_at)
 SELECT id('device ' || u.id), u.id, sha256(u.id::text::bytea), '2026-06-01', '2026-06-01', '2027-06-01' FROM users u;
 INSERT INTO ended_sessions (session_id) VALUES (id('a session that is over'));
+INSERT INTO signing_keys (id, secret, published_at, signs_from)
+VALUES (id('signing key'), 'sealed', '2026-06-01', '2026-06-02');
 INSERT INTO throttles (key, failures, clear_at, failed_at) VALUES (sha256('somebody'), 1, '2026-06-01', '2026-06-01');
 INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, employee_id, created_at, expires_at)
 VALUES (id('invitation of erin'), 'invitation', sha256('erin'), NULL, id('acme'), id('erin entry'), '2026-06-01', '2027-06-01'),
@@ -127,6 +129,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.known_devices', 't.user_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),
     ('app.ended_sessions', 'false', 'NULL::uuid', $$jsonb_build_object('session_id', gen_random_uuid())$$, NULL),
+    ('app.signing_keys', 'false', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'signs_from', t.signs_from + interval '1 day')$$, NULL),
     ('app.throttles', 'false', 'NULL::uuid', $$jsonb_build_object('key', '\x' || repeat('00', 32))$$, NULL),
     ('app.one_time_tokens', 't.user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),

@@ -1,4 +1,4 @@
-//! `/auth`: log in, stay logged in, log out, the list of sessions; and the public keys.
+//! `/auth`: log in, stay logged in, log out, the list of sessions.
 
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
@@ -179,11 +179,4 @@ impl SessionApi {
         service::end_all(&cx, keep_current.0).await?;
         Ok(Ended::Done((!keep_current.0).then(|| Kept::RefreshToken.forget(&cx.platform().config))))
     }
-}
-
-/// `GET /.well-known/jwks.json`: the keys that verify access tokens.
-#[poem::handler]
-#[allow(clippy::needless_pass_by_value)] // extractors are values
-pub fn jwks(platform: poem::web::Data<&std::sync::Arc<Platform>>) -> poem::web::Json<serde_json::Value> {
-    poem::web::Json(platform.tokens.jwks())
 }

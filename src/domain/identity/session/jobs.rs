@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::store;
 use crate::platform::Result;
+use crate::platform::auth::signing_keys;
 use crate::platform::ids::{SessionId, UserId};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::mail::{self, Letter, Recipient};
@@ -61,7 +62,10 @@ async fn purge(cx: JobContext, _: PurgeSessions) -> Result<()> {
         let more = store::purge(&mut tx, cx.now(), BATCH).await?;
         tx.commit().await?;
         if !more {
-            return Ok(());
+            break;
         }
     }
+    let mut tx = cx.begin().await?;
+    signing_keys::purge(tx.conn(), cx.now()).await?;
+    tx.commit().await
 }

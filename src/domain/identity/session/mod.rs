@@ -7,10 +7,12 @@ pub mod api;
 pub mod bodies;
 pub mod cookies;
 pub mod jobs;
+pub mod keys;
 pub mod model;
 pub mod service;
 pub mod store;
 
 pub use api::SessionApi;
 pub use jobs::jobs;
+pub use keys::KeysApi;
 pub use service::{Device, Person, Session, open_session};

@@ -147,12 +147,7 @@ pub async fn revoke_session(tx: &mut Tx, session: SessionId, at: DateTime<Utc>) 
 
 /// Ends a person's sessions, but for one that may stay; how many. After the commit, have this node hear of it at
 /// once: `platform.sessions.refresh(&platform)`.
-pub async fn end_sessions_of(
-    tx: &mut Tx,
-    person: UserId,
-    except: Option<SessionId>,
-    at: DateTime<Utc>,
-) -> Result<i64> {
+pub async fn end_sessions_of(tx: &mut Tx, person: UserId, except: Option<SessionId>, at: DateTime<Utc>) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT app.end_sessions_of($1, $2, $3)")
         .bind(person)
         .bind(except)
@@ -194,10 +189,12 @@ pub struct Reader {
 
 /// A person whose account is in use.
 pub async fn find_reader(tx: &mut Tx, id: UserId) -> Result<Option<Reader>> {
-    Ok(sqlx::query_as("SELECT email, display_name, locale, time_zone FROM app.users WHERE id = $1 AND status = 'active'")
-        .bind(id)
-        .fetch_optional(tx.conn())
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT email, display_name, locale, time_zone FROM app.users WHERE id = $1 AND status = 'active'",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 /// Removes what is over; whether there may be more.
