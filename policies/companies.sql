@@ -47,8 +47,8 @@ CREATE POLICY own_delete ON app.company_networks FOR DELETE TO huntzen_company_a
     USING (company_id = (SELECT app.company_id()));
 CREATE POLICY all_rows ON app.company_networks TO huntzen_platform USING (true) WITH CHECK (true);
 
--- Takes a member away from the company that the transaction is about. One who never came is forgotten; an account
--- that was in use is suspended, because the audit log and other rows know it, and its sessions end.
+-- Takes a member's account away from the company that the transaction is about: it is suspended, because the audit log
+-- and other rows know it, its sessions end, and its address is free for another account.
 CREATE OR REPLACE FUNCTION app.remove_member(member uuid, at timestamptz)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
@@ -60,23 +60,20 @@ BEGIN
         WHERE u.id = member AND u.company_id = app.company_id() AND u.role IN ('hr', 'company_admin') FOR UPDATE;
     IF NOT FOUND THEN
         RETURN 'not_found';
-    END IF;
-    IF its.role = 'company_admin' AND its.status <> 'suspended' AND NOT EXISTS (
+    ELSIF its.removed_at IS NOT NULL THEN
+        RETURN 'removed';
+    ELSIF its.role = 'company_admin' AND NOT EXISTS (
            SELECT FROM app.users u
-           WHERE u.company_id = its.company_id AND u.role = 'company_admin' AND u.id <> its.id
-             AND (u.status = 'active' OR (u.status = 'invited' AND its.status = 'invited'))) THEN
+           WHERE u.company_id = its.company_id AND u.role = 'company_admin' AND u.id <> its.id AND u.status = 'active') THEN
         RETURN 'last_admin';
     END IF;
-    IF its.status = 'invited' THEN
-        DELETE FROM app.users u WHERE u.id = its.id;
-    ELSE
-        UPDATE app.users u SET status = 'suspended' WHERE u.id = its.id AND u.status <> 'suspended';
-        UPDATE app.user_sessions s SET revoked_at = at WHERE s.user_id = its.id AND s.revoked_at IS NULL;
-    END IF;
+    UPDATE app.users u
+        SET status = 'suspended', removed_at = at, email = 'removed-' || u.id || '@removed.invalid' WHERE u.id = its.id;
+    UPDATE app.user_sessions s SET revoked_at = at WHERE s.user_id = its.id AND s.revoked_at IS NULL;
     RETURN 'removed';
 END
 $$;
 ALTER FUNCTION app.remove_member(uuid, timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.remove_member(uuid, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.remove_member(uuid, timestamptz) TO huntzen_company_admin, huntzen_platform;
-GRANT DELETE ON app.users TO huntzen_kernel;
+GRANT UPDATE (email, removed_at) ON app.users TO huntzen_kernel;

@@ -25,15 +25,6 @@ GRANT SELECT ON app.employees TO huntzen_kernel;
 GRANT SELECT (id, company_id, department_id, status, left_at, created_at) ON app.employees TO huntzen_stats;
 CREATE POLICY kernel ON app.employees FOR SELECT TO huntzen_kernel, huntzen_stats USING (true);
 
--- Whether the directory of the transaction's company holds an address. Who invites a member asks this first, and
--- refuses either way: what is then known of the address is nothing that the directory does not say itself.
-CREATE OR REPLACE FUNCTION app.is_in_directory(wanted text)
-RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM app.employees e WHERE e.company_id = app.company_id() AND e.email = wanted)
-$$;
-REVOKE ALL ON FUNCTION app.is_in_directory(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.is_in_directory(text) TO huntzen_company_admin, huntzen_platform;
-
 -- An invitation that went to a wrong address must not open the account of the right one.
 CREATE OR REPLACE FUNCTION app.withdraw_invitations() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = app, pg_temp AS $$
@@ -49,3 +40,39 @@ GRANT DELETE ON app.one_time_tokens TO huntzen_kernel;
 DROP TRIGGER IF EXISTS employees_withdraw_invitations ON app.employees;
 CREATE TRIGGER employees_withdraw_invitations AFTER UPDATE OF email ON app.employees
     FOR EACH ROW WHEN (OLD.email <> NEW.email) EXECUTE FUNCTION app.withdraw_invitations();
+
+-- The seats of the contract: no statement leaves more people active than there are. Two that activate people of one
+-- company at once are told one after the other.
+CREATE OR REPLACE FUNCTION app.check_seats() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = app, pg_temp AS $$
+DECLARE
+    concerned uuid[];
+    it        record;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        concerned := ARRAY(SELECT DISTINCT n.company_id FROM new_rows n WHERE n.status = 'active' ORDER BY 1);
+    ELSE
+        concerned := ARRAY(SELECT DISTINCT n.company_id FROM new_rows n JOIN old_rows o ON o.id = n.id
+                           WHERE n.status = 'active' AND o.status <> 'active' ORDER BY 1);
+    END IF;
+    FOR it IN SELECT id FROM unnest(concerned) AS wanted (id) LOOP
+        PERFORM pg_advisory_xact_lock(hashtextextended('seats ' || it.id::text, 0));
+    END LOOP;
+    SELECT c.seats INTO it FROM app.companies c
+        WHERE c.id = ANY (concerned)
+          AND (SELECT count(*) FROM app.employees e WHERE e.company_id = c.id AND e.status = 'active') > c.seats;
+    IF FOUND THEN
+        RAISE EXCEPTION 'every seat of the contract is taken'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'employees_seats', DETAIL = it.seats::text;
+    END IF;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.check_seats() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.check_seats() FROM PUBLIC;
+DROP TRIGGER IF EXISTS employees_seats_insert ON app.employees;
+CREATE TRIGGER employees_seats_insert AFTER INSERT ON app.employees
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.check_seats();
+DROP TRIGGER IF EXISTS employees_seats_update ON app.employees;
+CREATE TRIGGER employees_seats_update AFTER UPDATE ON app.employees
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.check_seats();

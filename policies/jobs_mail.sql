@@ -23,12 +23,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('employees.employee_left', 'events', '{hr,company_admin}', 'employee'),
         ('identity.forget_pending_addresses', 'maintenance', '{system}', NULL),
         ('identity.invite_employee', 'mail', '{hr,company_admin}', 'employee'),
-        ('identity.invite_user', 'mail', '{company_admin,platform_admin}', 'invited'),
+        ('identity.invite_member', 'mail', '{company_admin,platform_admin}', 'member'),
+        ('identity.invite_user', 'mail', '{platform_admin}', 'invited'),
         ('identity.mail_email_proof', 'mail', '{employee,practitioner,hr,company_admin,platform_admin}', 'token'),
         ('identity.mail_password_reset', 'mail', '{visitor}', NULL),
         ('identity.purge_sessions', 'maintenance', '{system}', NULL),
         ('identity.tell_email_changed', 'mail', '{visitor}', NULL),
         ('identity.tell_leaver', 'mail', '{hr,company_admin}', 'employee'),
+        ('identity.tell_of_correction', 'mail', '{hr,company_admin}', 'employee'),
         ('identity.tell_of_reuse', 'mail', '{visitor}', NULL),
         ('identity.tell_of_two_factor', 'mail', '{visitor,employee,practitioner,hr,company_admin,platform_admin}', 'user'),
         ('identity.tell_password_changed', 'mail', '{visitor,employee,practitioner,hr,company_admin,platform_admin}', 'user'),
@@ -67,6 +69,10 @@ BEGIN
         WHEN its = 'employee' THEN EXISTS (
             SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
                 SELECT FROM app.employees e WHERE e.company_id = app.company_id() AND e.id = (p ->> 'employee_id')::uuid))
+        WHEN its = 'member' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.member_invitations m
+                WHERE m.company_id = app.company_id() AND m.id = (p ->> 'invitation_id')::uuid))
         WHEN its = 'invited' THEN EXISTS (
             SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
                 SELECT FROM app.users u

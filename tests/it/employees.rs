@@ -177,9 +177,12 @@ async fn the_directory_is_listed_by_name_and_searched() {
     assert_eq!(list("status=left").await, [] as [&str; 0]);
     company.hr.get("/employees?status=gone").await.expect(400);
     let departments = company.hr.get("/employees/departments").await.expect(200);
-    let seen: Vec<_> =
-        departments.json["items"].as_array().unwrap().iter().map(|it| (&it["name"], &it["employees"])).collect();
-    assert_eq!(seen, [(&json!("Legal"), &json!(1)), (&json!("SALES"), &json!(2))]);
+    let seen: Vec<_> = departments.json["items"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(seen, ["Legal", "SALES"]);
+    assert_eq!(departments.json["items"][0].as_object().unwrap().len(), 2, "an id and a name, and no count");
+    let first = company.hr.get("/employees/departments?limit=1").await.expect(200);
+    let rest = company.hr.get(&format!("/employees/departments?cursor={}", first.str("/nextCursor"))).await.expect(200);
+    assert_eq!(rest.json["items"], json!([departments.json["items"][1]]));
     app.settle().await;
 }
 
@@ -283,36 +286,194 @@ async fn an_invitation_to_a_wrong_address_opens_nothing_once_it_is_corrected() {
 }
 
 #[tokio::test]
-async fn inviting_again_answers_the_same_whether_or_not_there_is_an_account() {
+async fn inviting_again_is_the_same_whether_or_not_there_is_an_account() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    let with_account = app.employee(&company).await;
-    let id: Uuid = sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")
-        .bind(with_account.id)
+    let with_account = company.hr.post("/employees", person("zoe@acme.test")).await.expect(201).str("/id");
+    let without = company.hr.post("/employees", person("ana@acme.test")).await.expect(201).str("/id");
+    app.settle().await;
+    let accept = async |mail: &crate::support::smtp::Mail| {
+        let token = mail.link_parameter("token");
+        let body = json!({"token": token, "password": "four quiet words here", "acceptTerms": true});
+        app.anonymous().post("/auth/accept-invitation", body).await
+    };
+    accept(&app.mails_to("zoe@acme.test")[0]).await.expect(200);
+    let mut answers = Vec::new();
+    for id in [&with_account, &without] {
+        let path = format!("/employees/{id}/invite");
+        // the first one was that of the creation
+        for _ in 0..4 {
+            answers.push(company.hr.post(&path, json!({})).await.expect(202).bytes);
+        }
+        let refused = company.hr.post(&path, json!({})).await.refused(429, "too_many_invitations");
+        assert!(refused.header("retry-after").parse::<i64>().unwrap() > 86_000);
+        // a correction of the address does not go round the limit
+        company.hr.patch(&format!("/employees/{id}"), json!({"email": format!("{id}@acme.test")})).await.expect(429);
+        company.hr.patch(&format!("/employees/{id}"), json!({"site": "Lyon"})).await.expect(200);
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+    app.settle().await;
+    let words = |address: &str| {
+        let mails = app.mails_to(address);
+        assert_eq!(mails.len(), 5, "{address}");
+        let last = mails.last().unwrap();
+        (last.subject.clone(), last.text.clone().unwrap().replace(&last.link_parameter("token"), "…"))
+    };
+    assert_eq!(words("zoe@acme.test"), words("ana@acme.test"));
+
+    // who has an account gets the answer of a link that is unknown, with the hint to log in
+    let known = accept(app.mails_to("zoe@acme.test").last().unwrap()).await.refused(410, "invalid_invitation");
+    let nothing = json!({"token": "x".repeat(43), "password": "four quiet words here", "acceptTerms": true});
+    let unknown = app.anonymous().post("/auth/accept-invitation", nothing).await.refused(410, "invalid_invitation");
+    assert_eq!((&known.json["title"], &known.json["detail"]), (&unknown.json["title"], &unknown.json["detail"]));
+    assert!(known.str("/detail").contains("connectez-vous"), "{}", known.json);
+    // each link ends the earlier ones
+    let mails = app.mails_to("ana@acme.test");
+    for mail in &mails[..4] {
+        accept(mail).await.refused(410, "invalid_invitation");
+    }
+    accept(&mails[4]).await.expect(200);
+
+    app.clock.advance(TimeDelta::days(1));
+    let hr =
+        company.hr.with_token(app.session(company.hr.id, huntzen::platform::auth::Role::Hr, Some(company.id)).await);
+    hr.post(&format!("/employees/{without}/invite"), json!({})).await.expect(202);
+    let keyed = || hr.request(Method::POST, &format!("/employees/{with_account}/invite")).header("idempotency-key", "k");
+    for _ in 0..2 {
+        Answer::of(keyed().json(&json!({}))).await.expect(202);
+    }
+    app.settle().await;
+    assert_eq!(app.mails_to("zoe@acme.test").len(), 6);
+}
+
+#[tokio::test]
+async fn who_has_an_account_is_told_there_when_the_directory_changes_their_address() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    let entry: Uuid = sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")
+        .bind(alice.id)
         .fetch_one(app.db())
         .await
         .unwrap();
     let without = company.hr.post("/employees", person("ana@acme.test")).await.expect(201).str("/id");
     app.settle().await;
-    let path = format!("/employees/{without}/invite");
-    let one = company.hr.post(&format!("/employees/{id}/invite"), json!({})).await.expect(202);
-    let two = company.hr.post(&path, json!({})).await.expect(202);
-    assert_eq!(one.bytes, two.bytes);
-    // asked for again at once, and with a key
-    company.hr.post(&path, json!({})).await.expect(202);
-    for _ in 0..2 {
-        let again = company.hr.request(Method::POST, &path).header("idempotency-key", "k").json(&json!({}));
-        Answer::of(again).await.expect(202);
+    let change = async |id: &str, to: &str| company.hr.patch(&format!("/employees/{id}"), json!({"email": to})).await;
+    let one = change(&entry.to_string(), "elsewhere@acme.test").await.expect(200);
+    let two = change(&without, "else@acme.test").await.expect(200);
+    assert_eq!(one.json.as_object().unwrap().len(), two.json.as_object().unwrap().len());
+    app.settle().await;
+    let told = app.mails_to(&alice.email);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].subject, "Your address was changed in the directory");
+    assert!(!told[0].text.as_deref().unwrap().contains("elsewhere"), "the new address stays out of the mail");
+    // both new addresses get an invitation, and only what opens something opens it
+    assert_eq!((app.mails_to("elsewhere@acme.test").len(), app.mails_to("else@acme.test").len()), (1, 1));
+    assert_eq!(app.mails_to("ana@acme.test").len(), 1);
+    let log_in = json!({"email": alice.email, "password": "four quiet words here"});
+    app.anonymous().post("/auth/login", log_in).await.expect(200);
+}
+
+#[tokio::test]
+async fn sites_are_listed_and_filter_the_directory() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let file = "email,first name,last name,site\na@acme.test,A,A,Lyon\nb@acme.test,B,B,Paris\nc@acme.test,C,C,lyon\n\
+                d@acme.test,D,D,\ne@acme.test,E,E,Nantes\n";
+    import(&company.hr, "", file).await.expect(200);
+    app.settle().await;
+    let left = company.hr.get("/employees?site=nantes").await.expect(200).str("/items/0/id");
+    company.hr.delete(&format!("/employees/{left}")).await.expect(204);
+    let names = |answer: &Answer| -> Vec<String> {
+        answer.json["items"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = company.hr.get("/employees/sites").await.expect(200);
+    assert_eq!(names(&all), ["Lyon", "Paris", "lyon"]);
+    let first = company.admin.get("/employees/sites?limit=2").await.expect(200);
+    let rest = company.admin.get(&format!("/employees/sites?cursor={}", first.str("/nextCursor"))).await.expect(200);
+    assert_eq!(names(&rest), ["lyon"]);
+    let found = company.hr.get("/employees?site=LYON").await.expect(200);
+    assert_eq!(found.json["items"].as_array().unwrap().len(), 2);
+    let other = app.company("Globex").await;
+    assert_eq!(other.hr.get("/employees/sites").await.expect(200).json["items"], json!([]));
+    other.hr.get(&format!("/employees/sites?companyId={}", company.id.0)).await.refused(404, "not_found");
+    app.employee(&company).await.get("/employees/sites").await.refused(403, "forbidden");
+    let platform = app.platform_admin().await;
+    platform.get(&format!("/employees/sites?companyId={}", company.id.0)).await.expect(200);
+    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'employee.read_by_platform'").await, 1);
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn a_department_that_is_renamed_in_the_file_takes_its_people_along() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let file = |name: &str| format!("email,first name,last name,department\na@acme.test,A,A,{name}\nb@acme.test,B,B,{name}\n");
+    import(&company.hr, "", file("Sales")).await.expect(200);
+    let report = import(&company.hr, "", file("Growth")).await.expect(200).json;
+    assert_eq!(outcomes(&report), ["updated", "updated"]);
+    let departments = company.hr.get("/employees/departments").await.expect(200);
+    assert_eq!(departments.json["items"].as_array().unwrap().len(), 1);
+    assert_eq!(departments.json["items"][0]["name"], "Growth");
+    // the earlier one stays for what was counted under it
+    assert_eq!(app.count("SELECT count(*) FROM app.departments").await, 2);
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn the_database_itself_gives_out_no_seat_too_many() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    set_seats(&app, &company, 5).await;
+    let left: Uuid = sqlx::query_scalar(
+        "INSERT INTO app.employees (id, company_id, email, first_name, last_name, status, left_at)
+         VALUES (gen_random_uuid(), $1, 'left@acme.test', 'A', 'B', 'left', now()) RETURNING id",
+    )
+    .bind(company.id)
+    .fetch_one(app.db())
+    .await
+    .unwrap();
+    // past every check of the program, two at a time in each statement
+    let pool = sqlx::postgres::PgPoolOptions::new()
+        .max_connections(8)
+        .connect_with((*app.db().connect_options()).clone())
+        .await
+        .unwrap();
+    let tries = (0..8).map(|n| {
+        let (pool, company) = (pool.clone(), company.id);
+        tokio::spawn(async move {
+            sqlx::query(
+                "INSERT INTO app.employees (id, company_id, email, first_name, last_name)
+                 SELECT gen_random_uuid(), $1, $2 || m || '@acme.test', 'A', 'B' FROM generate_series(1, 2) m",
+            )
+            .bind(company)
+            .bind(format!("p{n}-"))
+            .execute(&pool)
+            .await
+        })
+    });
+    let mut refused = 0;
+    for one in tries.collect::<Vec<_>>() {
+        if let Err(error) = one.await.unwrap() {
+            assert_eq!(error.as_database_error().unwrap().constraint(), Some("employees_seats"));
+            refused += 1;
+        }
     }
-    app.settle().await;
-    assert_eq!(app.mails_to(&with_account.email).len(), 0);
-    assert_eq!(app.mails_to("ana@acme.test").len(), 2);
-    app.clock.advance(TimeDelta::minutes(10));
-    let hr =
-        company.hr.with_token(app.session(company.hr.id, huntzen::platform::auth::Role::Hr, Some(company.id)).await);
-    hr.post(&path, json!({})).await.expect(202);
-    app.settle().await;
-    assert_eq!(app.mails_to("ana@acme.test").len(), 3);
+    assert_eq!(refused, 6);
+    assert_eq!(app.count("SELECT count(*) FROM app.employees WHERE status = 'active'").await, 4);
+    let back = || sqlx::query("UPDATE app.employees SET status = 'active', left_at = NULL WHERE id = $1").bind(left);
+    back().execute(&pool).await.unwrap();
+    // a contract that is cut takes nobody's place away, and lets nobody in
+    set_seats(&app, &company, 2).await;
+    sqlx::query("UPDATE app.employees SET site = 'Lyon'").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE app.employees SET status = 'left', left_at = now() WHERE id = $1")
+        .bind(left)
+        .execute(&pool)
+        .await
+        .unwrap();
+    let refused = back().execute(&pool).await.unwrap_err();
+    assert_eq!(refused.as_database_error().unwrap().constraint(), Some("employees_seats"));
 }
 
 #[tokio::test]

@@ -116,14 +116,36 @@ async fn a_taken_address_or_number_is_refused() {
     let company = app.company("Acme").await;
     let alice = app.employee(&company).await;
     admin.post("/practitioners", claire()).await.expect(201);
-    for email in ["claire.martin@care.test", alice.email.as_str()] {
+    let there = app.practitioner().await;
+    for email in [there.email.as_str(), alice.email.as_str()] {
         let body = with(claire(), &json!({"email": email, "rpps": null}));
         admin.post("/practitioners", body).await.refused(409, "address_unavailable");
     }
     let body = with(claire(), &json!({"email": "other@care.test"}));
     admin.post("/practitioners", body).await.refused(409, "rpps_taken");
-    assert_eq!(app.count("SELECT count(*) FROM app.practitioners").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM app.practitioners").await, 2);
     app.settle().await;
+}
+
+#[tokio::test]
+async fn a_practitioner_who_has_not_come_yet_is_invited_again() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let first = admin.post("/practitioners", claire()).await.expect(201);
+    app.settle().await;
+    let other = with(claire(), &json!({"displayName": "Another", "rpps": null}));
+    assert_eq!(admin.post("/practitioners", other).await.expect(201).json, first.json);
+    app.settle().await;
+    let mails = app.mails_to("claire.martin@care.test");
+    assert_eq!(mails.len(), 2);
+    let accept = async |n: usize| {
+        let body = json!({"token": mails[n].link_parameter("token"), "password": "four quiet words", "acceptTerms": true});
+        app.anonymous().post("/auth/accept-invitation", body).await
+    };
+    accept(0).await.refused(410, "invalid_invitation");
+    assert_eq!(accept(1).await.expect(200).json["user"]["role"], "practitioner");
+    admin.post("/practitioners", claire()).await.refused(409, "address_unavailable");
+    assert_eq!(app.count("SELECT count(*) FROM app.practitioners").await, 1);
 }
 
 #[tokio::test]

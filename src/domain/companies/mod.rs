@@ -13,12 +13,13 @@
 //!   stays cancelled. Suspending an archived company is refused. A step that was taken already changes nothing.
 //! - Settings have a version of their own; the network shares the company's, since its mode is a column of it.
 //!   The list of a restricted network is kept while the network is open.
-//! - A member's address must be free on the whole platform. A taken one is refused as `address_unavailable` wherever
-//!   it is in use. So is one of the company's own directory, account or not: the answer must not tell whether an
-//!   employee has accepted an invitation.
-//! - Removing a member who never came forgets them, which frees the address for a new invitation. One who has been
-//!   there is suspended, because other rows know the account; a platform admin can bring them back. Somebody must be
-//!   left who can run the company: the last active admin cannot be removed.
+//! - An invited member is an entry of the company's own until they accept. Inviting asks nothing of the accounts: every
+//!   address is answered the same, but for those that the list of members shows. Inviting again renews the entry and
+//!   sends a new link. An address that has an account elsewhere is told of by `409 account_exists` to who accepts.
+//! - Removing an invited member withdraws the invitation. The account of one who has been there stays, suspended and
+//!   without its address, because other rows know it; the address is free for a new invitation, which makes a new
+//!   account. Somebody must be left who can run the company: the last active admin cannot be removed.
+//! - The role of a member is changed by inviting them anew; there is no route for it.
 
 pub mod api;
 pub mod error;

@@ -138,7 +138,7 @@ pub struct Member {
 pub enum MemberStatus {
     Invited,
     Active,
-    /// Removed from the company, or suspended by the platform: cannot log in.
+    /// Suspended by the platform: cannot log in.
     Suspended,
 }
 

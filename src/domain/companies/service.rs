@@ -253,6 +253,11 @@ pub async fn set_network(
     let mut tx = cx.begin(Permission::UpdateCompany).await?;
     let company = enter_locked(cx, &mut tx, id).await?;
     Etag::of(company.updated_at).require(if_match)?;
+    let mut faults = FieldErrors::new();
+    for place in store::list_unknown(&mut tx, id, practitioners).await? {
+        faults.add(format!("/practitionerIds/{place}"), "unknown_practitioner");
+    }
+    faults.finish()?;
     store::save_network(&mut tx, id, mode, practitioners).await?;
     tx.audit_done("company.network_changed", "company", id.0).await?;
     let company = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;

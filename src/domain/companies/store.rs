@@ -6,8 +6,7 @@ use super::error::Error;
 use super::model::{Company, Member, NetworkMode, Settings, Status};
 use crate::platform::db::OrConstraint;
 use crate::platform::ids::{CompanyId, PractitionerId, UserId};
-use crate::platform::problem::Error as Refusal;
-use crate::platform::{Problem, Result, Tx};
+use crate::platform::{Result, Tx};
 
 macro_rules! select_company {
     ($rest:literal) => {
@@ -176,6 +175,21 @@ pub async fn list_network(tx: &mut Tx, id: CompanyId) -> Result<Vec<Practitioner
     .await?)
 }
 
+/// The places in `practitioners` (the first is 0) of those who are unknown, or inactive and not on the list yet.
+pub async fn list_unknown(tx: &mut Tx, id: CompanyId, practitioners: &[PractitionerId]) -> Result<Vec<i64>> {
+    let practitioners: Vec<_> = practitioners.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_scalar(
+        "SELECT wanted.place - 1 FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (id, place)
+         WHERE NOT EXISTS (SELECT FROM app.practitioners p WHERE p.id = wanted.id AND p.status = 'active')
+           AND NOT EXISTS (SELECT FROM app.company_networks n WHERE n.company_id = $1 AND n.practitioner_id = wanted.id)
+         ORDER BY wanted.place",
+    )
+    .bind(id)
+    .bind(practitioners)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// Replaces the mode and the list.
 pub async fn save_network(
     tx: &mut Tx,
@@ -197,22 +211,21 @@ pub async fn save_network(
     .bind(id)
     .bind(&practitioners)
     .execute(tx.conn())
-    .await
-    .map_err(|error| {
-        if crate::platform::db::broken_constraint(&error) == Some("company_networks_practitioner_id_fkey") {
-            Problem::from(Refusal::Invalid).at("/practitionerIds", "unknown_practitioner")
-        } else {
-            error.into()
-        }
-    })?;
+    .await?;
     Ok(())
 }
 
+/// Members with an account and pending invitations, the oldest first.
 pub async fn list_members(tx: &mut Tx, company: CompanyId, after: Option<UserId>, fetch: i64) -> Result<Vec<Member>> {
     Ok(sqlx::query_as(
-        "SELECT id, email, display_name, role, locale, status, created_at FROM app.users
-         WHERE company_id = $1 AND role IN ('hr', 'company_admin') AND ($2::uuid IS NULL OR id > $2)
-         ORDER BY id LIMIT $3",
+        "SELECT id, email, display_name, role, locale, status, created_at FROM (
+             SELECT id, email, display_name, role, locale, status, created_at FROM app.users
+             WHERE company_id = $1 AND role IN ('hr', 'company_admin') AND removed_at IS NULL
+             UNION ALL
+             SELECT id, email, display_name, role, locale, 'invited', created_at FROM app.member_invitations
+             WHERE company_id = $1
+         ) AS member
+         WHERE $2::uuid IS NULL OR id > $2 ORDER BY id LIMIT $3",
     )
     .bind(company)
     .bind(after)
@@ -232,28 +245,34 @@ pub async fn is_member(tx: &mut Tx, company: CompanyId, email: &str) -> Result<b
     .await?)
 }
 
-/// Whether the directory of the transaction's company holds the address.
-pub async fn is_in_directory(tx: &mut Tx, email: &str) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT app.is_in_directory($1)").bind(email).fetch_one(tx.conn()).await?)
-}
-
-/// Adds an account that waits for its owner.
-pub async fn insert_member(tx: &mut Tx, company: &Company, it: &Member) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO app.users (id, email, role, display_name, locale, time_zone, status, company_id)
-         VALUES ($1, $2, $3, $4, $5, $6, 'invited', $7)",
+/// Adds a pending invitation, or renews that of the address, which keeps its id and its age.
+pub async fn save_invitation(tx: &mut Tx, company: CompanyId, it: Member) -> Result<Member> {
+    Ok(sqlx::query_as(
+        "INSERT INTO app.member_invitations AS pending (id, company_id, email, role, display_name, locale, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (company_id, email) DO UPDATE
+             SET role = excluded.role, display_name = excluded.display_name, locale = excluded.locale
+         RETURNING id, email, display_name, role, locale, 'invited' AS status, created_at",
     )
     .bind(it.id)
-    .bind(&it.email)
+    .bind(company)
+    .bind(it.email)
     .bind(it.role)
-    .bind(&it.display_name)
+    .bind(it.display_name)
     .bind(it.locale)
-    .bind(&company.time_zone)
-    .bind(company.id)
-    .execute(tx.conn())
-    .await
-    .or_constraint("users_email_key", Error::AddressUnavailable)?;
-    Ok(())
+    .bind(it.created_at)
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Withdraws a pending invitation, and with it its link; whether there was one.
+pub async fn delete_invitation(tx: &mut Tx, company: CompanyId, id: UserId) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM app.member_invitations WHERE company_id = $1 AND id = $2")
+        .bind(company)
+        .bind(id)
+        .execute(tx.conn())
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]

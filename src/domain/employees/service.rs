@@ -2,7 +2,6 @@
 
 use std::slice;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::error::Error;
@@ -11,7 +10,7 @@ use super::model::{Employee, Status};
 use super::store::{self, Department, Listing};
 use crate::domain::companies;
 use crate::domain::companies::model::Company;
-use crate::domain::identity::invitation::InviteEmployee;
+use crate::domain::identity::invitation;
 use crate::platform::audit::Entry;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
@@ -19,9 +18,6 @@ use crate::platform::ids::{CompanyId, EmployeeId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Problem, Result, Tx};
-
-/// At most one invitation of a person in this time, however often it is asked for.
-const SECONDS_BETWEEN_INVITATIONS: i64 = 600;
 
 /// A transaction that reads the directory of a company: the caller's own, or for the platform's staff the one that
 /// they name.
@@ -56,6 +52,7 @@ pub struct Filter {
     pub company_id: Option<CompanyId>,
     pub words: Option<String>,
     pub department: Option<String>,
+    pub site: Option<String>,
     pub status: Option<Status>,
 }
 
@@ -68,6 +65,7 @@ pub async fn list(cx: &Context, filter: &Filter, page: &PageQuery<store::Key>) -
         company_id,
         words: given(filter.words.as_ref()),
         department: given(filter.department.as_ref()),
+        site: given(filter.site.as_ref()),
         status: filter.status,
         after: page.after.as_ref(),
         fetch: page.fetch(),
@@ -77,11 +75,22 @@ pub async fn list(cx: &Context, filter: &Filter, page: &PageQuery<store::Key>) -
     Ok(employees)
 }
 
-pub async fn departments(cx: &Context, company: Option<CompanyId>) -> Result<Vec<Department>> {
+pub async fn departments(
+    cx: &Context,
+    company: Option<CompanyId>,
+    page: &PageQuery<(String, Uuid)>,
+) -> Result<Vec<Department>> {
     let (mut tx, company) = read_directory(cx, company).await?;
-    let departments = store::list_departments(&mut tx, company).await?;
+    let departments = store::list_departments(&mut tx, company, page.after.as_ref(), page.fetch()).await?;
     end_reading(cx, tx, None).await?;
     Ok(departments)
+}
+
+pub async fn sites(cx: &Context, company: Option<CompanyId>, page: &PageQuery<String>) -> Result<Vec<String>> {
+    let (mut tx, company) = read_directory(cx, company).await?;
+    let sites = store::list_sites(&mut tx, company, page.after.as_deref(), page.fetch()).await?;
+    end_reading(cx, tx, None).await?;
+    Ok(sites)
 }
 
 pub async fn find(cx: &Context, id: EmployeeId) -> Result<Employee> {
@@ -177,7 +186,7 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewEmployee
     let department = department_id(cx, &mut tx, &it).await?;
     store::insert(&mut tx, &it, department).await?;
     let it = reload(&mut tx, it.id).await?;
-    tx.enqueue(&InviteEmployee { employee_id: it.id }, Some(&it.id.to_string()), None).await?;
+    invitation::invite_employee(&mut tx, it.id, &it.email, cx.now()).await?;
     tx.audit(Entry::done("employee.created", "employee", it.id.0).about(it.id)).await?;
     tx.remember(key, &it).await?;
     tx.commit().await?;
@@ -225,8 +234,11 @@ pub async fn change(cx: &Context, id: EmployeeId, change: EmployeeChange, if_mat
     faults.finish()?;
     let department = department_id(cx, &mut tx, &it).await?;
     store::save(&mut tx, &it, department).await?;
-    if it.email != email && it.status == Status::Active {
-        tx.enqueue(&InviteEmployee { employee_id: id }, Some(&format!("{id}:{}", cx.new_id::<Uuid>())), None).await?;
+    if it.email != email {
+        invitation::tell_of_correction(&mut tx, id).await?;
+        if it.status == Status::Active {
+            invitation::invite_employee(&mut tx, id, &it.email, cx.now()).await?;
+        }
     }
     tx.audit(Entry::done("employee.updated", "employee", id.0).about(id)).await?;
     let it = reload(&mut tx, id).await?;
@@ -269,7 +281,7 @@ pub async fn reactivate(cx: &Context, key: Option<&IdempotencyKey>, id: Employee
     Ok(it)
 }
 
-/// Sends the invitation again. The answer is the same for somebody who has an account; the job then sends nothing.
+/// Sends the invitation again. Everything is the same for somebody who has an account: the answer, the mail, the count.
 pub async fn invite(cx: &Context, key: Option<&IdempotencyKey>, id: EmployeeId) -> Result<()> {
     let (mut tx, change) = change_directory(cx, key).await?;
     if matches!(change, Change::Done(_)) {
@@ -279,12 +291,8 @@ pub async fn invite(cx: &Context, key: Option<&IdempotencyKey>, id: EmployeeId) 
     if it.status == Status::Left {
         return Err(Error::EmployeeLeft.into());
     }
-    tx.enqueue(&InviteEmployee { employee_id: id }, Some(&invitation_key(id, cx.now())), None).await?;
+    invitation::invite_employee(&mut tx, id, &it.email, cx.now()).await?;
     tx.audit(Entry::done("employee.invited", "employee", id.0).about(id)).await?;
     tx.remember(key, &it).await?;
     tx.commit().await
-}
-
-fn invitation_key(id: EmployeeId, now: DateTime<Utc>) -> String {
-    format!("{id}:{}", now.timestamp().div_euclid(SECONDS_BETWEEN_INVITATIONS))
 }

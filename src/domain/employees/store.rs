@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgDatabaseError;
 use uuid::Uuid;
 
 use super::error::Error;
@@ -41,6 +42,7 @@ pub struct Listing<'a> {
     /// Part of a name, an address or a staff number.
     pub words: Option<&'a str>,
     pub department: Option<&'a str>,
+    pub site: Option<&'a str>,
     pub status: Option<Status>,
     pub after: Option<&'a Key>,
     pub fetch: i64,
@@ -54,6 +56,7 @@ pub async fn list(tx: &mut Tx, by: Listing<'_>) -> Result<Vec<Employee>> {
                 OR e.last_name || ' ' || e.first_name ILIKE $2 OR e.staff_number ILIKE $2)
            AND ($3::text IS NULL OR lower(d.name) = lower($3))
            AND ($4::text IS NULL OR e.status = $4)
+           AND ($9::text IS NULL OR lower(e.site) = lower($9))
            AND ($5::text IS NULL OR (e.last_name, e.first_name, e.id) > ($5, $6, $7))
          ORDER BY e.last_name, e.first_name, e.id LIMIT $8"
     ))
@@ -65,25 +68,49 @@ pub async fn list(tx: &mut Tx, by: Listing<'_>) -> Result<Vec<Employee>> {
     .bind(by.after.map(|key| key.1.as_str()))
     .bind(by.after.map(|key| key.2))
     .bind(by.fetch)
+    .bind(by.site)
     .fetch_all(tx.conn())
     .await?)
 }
 
-/// A department and how many active people it has.
+/// A department.
 #[derive(Debug, sqlx::FromRow)]
 pub struct Department {
     pub id: Uuid,
     pub name: String,
-    pub employees: i64,
 }
 
-pub async fn list_departments(tx: &mut Tx, company: CompanyId) -> Result<Vec<Department>> {
+/// The departments in which somebody works, by name.
+pub async fn list_departments(
+    tx: &mut Tx,
+    company: CompanyId,
+    after: Option<&(String, Uuid)>,
+    fetch: i64,
+) -> Result<Vec<Department>> {
     Ok(sqlx::query_as(
-        "SELECT d.id, d.name, count(e.id) AS employees FROM app.departments d
-         LEFT JOIN app.employees e ON e.company_id = d.company_id AND e.department_id = d.id AND e.status = 'active'
-         WHERE d.company_id = $1 GROUP BY d.id, d.name ORDER BY d.name, d.id",
+        "SELECT d.id, d.name FROM app.departments d
+         WHERE d.company_id = $1 AND ($2::text IS NULL OR (d.name, d.id) > ($2, $3))
+           AND EXISTS (SELECT FROM app.employees e
+                       WHERE e.company_id = d.company_id AND e.department_id = d.id AND e.status = 'active')
+         ORDER BY d.name, d.id LIMIT $4",
     )
     .bind(company)
+    .bind(after.map(|key| key.0.as_str()))
+    .bind(after.map(|key| key.1))
+    .bind(fetch)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// The sites at which somebody works, by name.
+pub async fn list_sites(tx: &mut Tx, company: CompanyId, after: Option<&str>, fetch: i64) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "SELECT DISTINCT e.site FROM app.employees e
+         WHERE e.company_id = $1 AND e.site > coalesce($2, '') AND e.status = 'active' ORDER BY e.site LIMIT $3",
+    )
+    .bind(company)
+    .bind(after)
+    .bind(fetch)
     .fetch_all(tx.conn())
     .await?)
 }
@@ -166,6 +193,14 @@ fn explain(error: sqlx::Error) -> Problem {
     match broken_constraint(&error) {
         Some("employees_email_key") => Problem::from(Error::EmployeeExists).at("/email", "taken"),
         Some("employees_staff_number_key") => Problem::from(Error::StaffNumberTaken).at("/staffNumber", "taken"),
+        // the contract has fewer than when this transaction looked; the detail says how many
+        Some("employees_seats") => {
+            let seats = error
+                .as_database_error()
+                .and_then(|it| it.try_downcast_ref::<PgDatabaseError>())
+                .and_then(PgDatabaseError::detail);
+            Problem::from(Error::SeatsExceeded).with_arg("seats", seats.unwrap_or_default())
+        }
         _ => error.into(),
     }
 }

@@ -444,7 +444,8 @@ pub struct PractitionersApi;
 impl PractitionersApi {
     /// Add a practitioner
     ///
-    /// Makes the account and the profile, and sends an invitation by mail. The practitioner can be booked once
+    /// Makes the account and the profile, and sends an invitation by mail. For an address whose practitioner was invited
+    /// and has not come yet, it sends a new link and answers with the profile as it is. The practitioner can be booked once
     /// they have set their weekly hours.
     #[oai(path = "/practitioners", method = "post", operation_id = "createPractitioner")]
     async fn create(

@@ -7,7 +7,7 @@ use super::hours::{self, Rule};
 use super::model::{Change, Filter, Listed, Practitioner};
 use super::store;
 use crate::domain::companies::model::normalise_address;
-use crate::domain::identity::invitation::InviteUser;
+use crate::domain::identity::invitation;
 use crate::platform::audit::Entry;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
@@ -39,11 +39,20 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewPractiti
     if let Some(first) = tx.recall(key).await? {
         return Ok(first);
     }
+    // asked again for somebody who has not come yet: another link
+    if let Some(waiting) = store::find_waiting(&mut tx, &private.email).await? {
+        invitation::invite_user(&mut tx, waiting.0.into(), &private.email, cx.now()).await?;
+        tx.audit(Entry::done("practitioner.invited", "practitioner", waiting.0).about(waiting)).await?;
+        let waiting = find_whole(cx, &mut tx, waiting).await?;
+        tx.remember(key, &waiting).await?;
+        tx.commit().await?;
+        return Ok(waiting);
+    }
     let user_id: UserId = cx.new_id();
     profile.id = user_id.into();
     store::insert_account(&mut tx, user_id, &private.email, &profile, locale).await?;
     store::insert(&mut tx, &profile, &private).await?;
-    tx.enqueue(&InviteUser { user_id }, Some(&user_id.to_string()), None).await?;
+    invitation::invite_user(&mut tx, user_id, &private.email, cx.now()).await?;
     tx.audit(Entry::done("practitioner.created", "practitioner", user_id.0).about(user_id)).await?;
     let made = find_whole(cx, &mut tx, profile.id).await?;
     tx.remember(key, &made).await?;

@@ -109,6 +109,17 @@ pub async fn touch(tx: &mut Tx, id: PractitionerId) -> Result<DateTime<Utc>> {
     Ok(sqlx::query_scalar(sql).bind(id).fetch_one(tx.conn()).await?)
 }
 
+/// A practitioner of this address who was invited and has not come yet.
+pub async fn find_waiting(tx: &mut Tx, email: &str) -> Result<Option<PractitionerId>> {
+    Ok(sqlx::query_scalar(
+        "SELECT u.id FROM app.users u JOIN app.practitioners p ON p.id = u.id
+         WHERE u.email = $1 AND u.role = 'practitioner' AND u.status = 'invited'",
+    )
+    .bind(email)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
 /// Adds the account that waits for its owner.
 pub async fn insert_account(tx: &mut Tx, id: UserId, email: &str, it: &Practitioner, locale: Locale) -> Result<()> {
     sqlx::query(

@@ -167,7 +167,7 @@ impl Workers {
 fn pool(platform: &Platform, size: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(Duration::from_secs(3))
+        .acquire_timeout(Duration::from_millis(platform.config.database_acquire_timeout_ms.max(3000)))
         .idle_timeout(Duration::from_mins(5))
         .connect_lazy_with(platform.db.options(DbRole::Worker).clone())
 }

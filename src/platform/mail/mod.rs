@@ -9,6 +9,7 @@
 //! | template | context |
 //! |---|---|
 //! | `invitation` | `organisation` (or null: the platform), `link`, `expires_at`, `time_zone` |
+//! | `directory_changed` | `organisation` |
 //! | `appointment_booked_employee` | `starts_at`, `time_zone`, `minutes`, `mode` (`video`, `audio`, `chat`), `link` |
 //! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
 //! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
@@ -23,6 +24,7 @@ mod templates;
 mod words;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 pub use lettre::message::Mailbox;
 pub use mailbox::dev_mailbox;
@@ -54,6 +56,8 @@ pub enum Recipient {
     User(UserId),
     /// Of an entry of a directory.
     Employee(EmployeeId),
+    /// Of the invitation of a member, who is nobody yet: the log names none.
+    Member(Uuid),
 }
 
 /// An invitation or its withdrawal, for the reader's calendar.
@@ -138,7 +142,7 @@ async fn note(
     let (user, employee) = match letter.map(|letter| letter.recipient) {
         Some(Recipient::User(id)) => (Some(id), None),
         Some(Recipient::Employee(id)) => (None, Some(id)),
-        None => (None, None),
+        Some(Recipient::Member(_)) | None => (None, None),
     };
     sqlx::query(
         "INSERT INTO app.email_log AS log (id, key, template, company_id, recipient_user_id, recipient_employee_id,
@@ -151,7 +155,7 @@ async fn note(
              sent_at = excluded.sent_at
          WHERE log.status <> 'sent'",
     )
-    .bind(cx.new_id::<uuid::Uuid>())
+    .bind(cx.new_id::<Uuid>())
     .bind(key)
     .bind(letter.map(|letter| letter.template))
     .bind(cx.company_id)

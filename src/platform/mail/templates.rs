@@ -24,6 +24,7 @@ macro_rules! embedded {
 
 const FILES: &[(&str, &str)] = embedded![
     "invitation",
+    "directory_changed",
     "appointment_booked_employee",
     "appointment_booked_practitioner",
     "appointment_cancelled",
@@ -106,6 +107,7 @@ mod tests {
                     "expires_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
                 }),
             ),
+            ("directory_changed", json!({ "name": "Rosa", "organisation": "Firm & Co" })),
             ("appointment_booked_employee", appointment.clone()),
             ("appointment_booked_practitioner", appointment.clone()),
             ("appointment_cancelled", appointment),

@@ -71,6 +71,8 @@ impl TestApp {
                 "DATA_DIR" => Some(folder.path().display().to_string()),
                 "DATABASE_ROLES_SECRET" => Some(roles_secret.expose_secret().to_owned()),
                 "DATABASE_POOL_SIZE" => Some("6".into()),
+                // many tests share few cores: a job that gives up is not run again before its time
+                "DATABASE_ACQUIRE_TIMEOUT_MS" => Some("20000".into()),
                 "SMTP_URL" => Some(format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
                 "MAIL_FROM" => Some(sender.clone()),
                 "RATE_LIMIT_PER_IP" | "RATE_LIMIT_PER_USER" => Some("1000000".into()),

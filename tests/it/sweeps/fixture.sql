@@ -46,6 +46,12 @@ VALUES (id('invitation of erin'), 'invitation', sha256('erin'), NULL, id('acme')
        (id('invitation of dave'), 'invitation', sha256('dave'), NULL, id('globex'), id('dave entry'), '2026-06-01', '2027-06-01'),
        (id('invitation of petit'), 'invitation', sha256('petit'), id('petit'), NULL, NULL, '2026-06-01', '2027-06-01');
 
+INSERT INTO member_invitations (id, company_id, email, role, display_name, locale)
+SELECT id('newcomer of ' || company), id(company), 'newcomer@' || company || '.test', 'hr', 'Newcomer', 'fr'
+FROM (VALUES ('acme'), ('globex')) AS it (company);
+INSERT INTO invitation_mails (id, scope, subject, address_hash, sent_at)
+SELECT id('mail to ' || m.id), m.company_id, m.id, sha256(m.email::bytea), now() FROM member_invitations m;
+
 -- acme offers martin alone; durand was there before; petit never was, and nobody of acme ever met them
 INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents)
 SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000 FROM (VALUES ('martin'), ('durand'), ('petit')) AS p (name);
@@ -134,6 +140,9 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.throttles', 'false', 'NULL::uuid', $$jsonb_build_object('key', '\x' || repeat('00', 32))$$, NULL),
     ('app.one_time_tokens', 't.user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),
+    ('app.member_invitations', 'false', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'email', 'another@acme.test')$$, NULL),
+    ('app.invitation_mails', 'false', 't.scope', DEFAULT, NULL),
     ('app.practitioners', 't.id = me', 'NULL::uuid', $$jsonb_build_object('id', fixture.id('staff'))$$, NULL),
     ('app.availability_rules', 't.practitioner_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'weekday', 2)$$, NULL),

@@ -300,7 +300,7 @@ SELECT DISTINCT format('%s may %s %s.%s', g.role, g.verb, g.nspname, g.relname) 
 WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
   AND (g.nspname, g.relname) NOT IN (VALUES
       ('app', 'companies'), ('app', 'company_settings'), ('app', 'company_networks'), ('app', 'departments'),
-      ('app', 'employees'), ('app', 'users'), ('app', 'user_sessions'), ('app', 'practitioners'),
+      ('app', 'employees'), ('app', 'member_invitations'), ('app', 'users'), ('app', 'user_sessions'), ('app', 'practitioners'),
       ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
       ('app', 'articles'), ('app', 'article_translations'));
 

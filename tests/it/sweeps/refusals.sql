@@ -110,6 +110,10 @@ SELECT app.enqueue('events', 'consultations.cancelled', ARRAY[jsonb_build_object
 SELECT FROM app.users WHERE role = 'employee';
 -- refused: hr asks who was invited
 SELECT count(*) FROM app.one_time_tokens;
+-- refused: hr asks who will be a member
+SELECT FROM app.member_invitations;
+-- refused: hr asks who got invitations
+SELECT FROM app.invitation_mails;
 -- refused: hr counts sessions
 SELECT count(*) FROM app.consultations;
 -- refused: hr asks when a practitioner is busy
@@ -133,6 +137,9 @@ SELECT app.enqueue('mail', 'identity.invite_employee', ARRAY[jsonb_build_object(
 -- refused: hr has somebody else's file made
 SELECT app.enqueue('exports', 'usage.export', ARRAY[jsonb_build_object('export_id', md5('file for ' || fixture_id('acme admin'))::uuid)],
                    NULL, NULL, 8);
+-- refused: hr sends the invitation of a member
+SELECT app.enqueue('mail', 'identity.invite_member', ARRAY[jsonb_build_object('invitation_id', fixture_id('newcomer of acme'))],
+                   NULL, NULL, 8);
 -- refused: hr invites a member
 SELECT app.enqueue('mail', 'identity.invite_user', ARRAY[jsonb_build_object('user_id', fixture_id('acme hr 2'))], NULL, NULL, 8);
 -- refused: hr signs the record as the company's admin
@@ -145,6 +152,13 @@ VALUES (app.uuid_v7(), 'x@x.test', 'employee', 'X', 'invited', app.company_id())
 -- refused: company_admin makes an account that needs no invitation
 INSERT INTO app.users (id, email, role, display_name, status, company_id)
 VALUES (app.uuid_v7(), 'x@x.test', 'hr', 'X', 'active', app.company_id());
+-- refused: company_admin makes an account past the invitation
+INSERT INTO app.users (id, email, role, display_name, status, company_id)
+VALUES (app.uuid_v7(), 'x@x.test', 'hr', 'X', 'suspended', app.company_id());
+-- refused: company_admin sends a pending invitation to another address
+UPDATE app.member_invitations SET email = 'x@x.test';
+-- refused: company_admin learns of a link
+SELECT FROM app.one_time_tokens;
 -- refused: company_admin makes platform staff
 INSERT INTO app.users (id, email, role, display_name, status) VALUES (app.uuid_v7(), 'x@x.test', 'platform_admin', 'X', 'invited');
 -- refused: company_admin prolongs the contract

@@ -36,7 +36,7 @@ pub enum CompanyCreated {
 
 #[derive(ApiResponse)]
 pub enum MemberInvited {
-    /// The member; the invitation is on its way.
+    /// The pending member; the invitation is on its way.
     #[oai(status = 201)]
     Invited(Json<MemberAnswer>),
 }
@@ -236,7 +236,8 @@ impl CompaniesApi {
 
     /// Choose a company's network
     ///
-    /// Replaces the mode and the list. Booked consultations stay; new ones follow the new network.
+    /// Replaces the mode and the list. Booked consultations stay; new ones follow the new network. Somebody unknown, or
+    /// who takes no bookings any more, cannot be added; who is on the list stays there when they become inactive.
     #[oai(path = "/companies/:id/network", method = "put", operation_id = "setCompanyNetwork")]
     async fn set_network(
         &self,
@@ -255,7 +256,8 @@ impl CompaniesApi {
 
     /// List a company's members
     ///
-    /// Its HR users and admins, oldest first; employees are in the directory.
+    /// Its HR users and admins, oldest first, and those who are invited; employees are in the directory. What the
+    /// platform's staff read is written to the company's audit log.
     #[oai(path = "/companies/:id/members", method = "get", operation_id = "listCompanyMembers")]
     async fn members(
         &self,
@@ -273,8 +275,10 @@ impl CompaniesApi {
 
     /// Invite a member
     ///
-    /// They get an invitation by mail. An address that is not free is refused without a word on where it is in use;
-    /// the address of somebody in the directory is refused in the same way, account or not.
+    /// They get an invitation by mail, which opens an account within 7 days. The answer and the mail are the same
+    /// whether or not the address has an account somewhere; only who accepts learns it. Inviting an address again
+    /// renews the invitation with the new role, name and language, and sends a new link, which ends the earlier ones;
+    /// at most 5 within 24 hours.
     #[oai(path = "/companies/:id/members", method = "post", operation_id = "inviteCompanyMember")]
     async fn invite(
         &self,
@@ -293,7 +297,8 @@ impl CompaniesApi {
 
     /// Remove a member
     ///
-    /// Ends their sessions at once; they cannot log in any more. The last admin cannot be removed.
+    /// Ends their sessions at once; they cannot log in any more, and their address is free for a new invitation. An
+    /// invitation that is pending is withdrawn. The last active admin cannot be removed.
     #[oai(path = "/companies/:id/members/:userId", method = "delete", operation_id = "removeCompanyMember")]
     async fn remove(
         &self,

@@ -186,37 +186,36 @@ impl Example for EmployeePatch {
     }
 }
 
-/// A department, and how many active people the directory has in it.
+/// A department in which somebody works.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub struct DepartmentAnswer {
     id: Uuid,
     name: String,
-    employees: i64,
 }
 
 impl From<Department> for DepartmentAnswer {
     fn from(it: Department) -> Self {
-        Self { id: it.id, name: it.name, employees: it.employees }
+        Self { id: it.id, name: it.name }
     }
 }
 
 impl Example for DepartmentAnswer {
     fn example() -> Self {
-        Self { id: DEPARTMENT, name: "Legal".into(), employees: 14 }
+        Self { id: DEPARTMENT, name: "Legal".into() }
     }
 }
 
-/// Every department of a company.
+/// A site at which somebody works.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
-pub struct DepartmentsAnswer {
-    pub(super) items: Vec<DepartmentAnswer>,
+pub struct SiteAnswer {
+    pub(super) name: String,
 }
 
-impl Example for DepartmentsAnswer {
+impl Example for SiteAnswer {
     fn example() -> Self {
-        Self { items: vec![DepartmentAnswer::example()] }
+        Self { name: "Lyon".into() }
     }
 }
 

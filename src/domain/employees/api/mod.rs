@@ -9,7 +9,7 @@ use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::ToJSON;
 use poem_openapi::{ApiResponse, OpenApi, Tags};
 
-use self::bodies::{DepartmentAnswer, DepartmentsAnswer, EmployeeAnswer, EmployeePatch, ImportReport, NewEmployeeBody};
+use self::bodies::{DepartmentAnswer, EmployeeAnswer, EmployeePatch, ImportReport, NewEmployeeBody, SiteAnswer};
 use self::file::{ImportFile, template};
 use super::error::Error;
 use super::import::{self, Failure, Mode};
@@ -47,7 +47,7 @@ pub enum EmployeeDeactivated {
 
 #[derive(ApiResponse)]
 pub enum InvitationAccepted {
-    /// An invitation goes out, unless the person needs none.
+    /// The invitation is on its way.
     #[oai(status = 202)]
     Accepted,
 }
@@ -91,6 +91,9 @@ impl EmployeesApi {
         /// Only people of this department, by its name.
         #[oai(validator(max_length = 120))]
         department: Query<Option<String>>,
+        /// Only people of this site, by its name.
+        #[oai(validator(max_length = 120))]
+        site: Query<Option<String>>,
         /// Only people of this status.
         status: Query<Option<Status>>,
         /// Whose directory; needed by platform admins only.
@@ -98,7 +101,8 @@ impl EmployeesApi {
         company_id: Query<Option<CompanyId>>,
     ) -> Result<Json<Page<EmployeeAnswer>>> {
         let page = PageQuery::new(limit.0, cursor.0.as_deref())?;
-        let filter = Filter { company_id: company_id.0, words: q.0, department: department.0, status: status.0 };
+        let filter =
+            Filter { company_id: company_id.0, words: q.0, department: department.0, site: site.0, status: status.0 };
         let employees = service::list(&cx, &filter, &page).await?;
         let key = |it: &Employee| (it.last_name.clone(), it.first_name.clone(), it.id);
         Ok(Json(Page::new(&page, employees, key, EmployeeAnswer::from)))
@@ -124,17 +128,43 @@ impl EmployeesApi {
 
     /// List departments
     ///
-    /// By name, each with the number of its active people.
+    /// Those in which somebody works, by name. One that everybody has left or moved out of is not listed; usage of the
+    /// past stays counted under it.
     #[oai(path = "/employees/departments", method = "get", operation_id = "listDepartments")]
     async fn departments(
         &self,
         cx: Authorized<perm::ReadEmployees>,
+        /// Items on a page, 1–100; 20 unless said.
+        limit: Query<Option<u32>>,
+        /// `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
         /// Whose directory; needed by platform admins only.
         #[oai(name = "companyId")]
         company_id: Query<Option<CompanyId>>,
-    ) -> Result<Json<DepartmentsAnswer>> {
-        let departments = service::departments(&cx, company_id.0).await?;
-        Ok(Json(DepartmentsAnswer { items: departments.into_iter().map(DepartmentAnswer::from).collect() }))
+    ) -> Result<Json<Page<DepartmentAnswer>>> {
+        let page = PageQuery::new(limit.0, cursor.0.as_deref())?;
+        let departments = service::departments(&cx, company_id.0, &page).await?;
+        Ok(Json(Page::new(&page, departments, |it| (it.name.clone(), it.id), DepartmentAnswer::from)))
+    }
+
+    /// List sites
+    ///
+    /// Those at which somebody works, by name.
+    #[oai(path = "/employees/sites", method = "get", operation_id = "listSites")]
+    async fn sites(
+        &self,
+        cx: Authorized<perm::ReadEmployees>,
+        /// Items on a page, 1–100; 20 unless said.
+        limit: Query<Option<u32>>,
+        /// `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
+        /// Whose directory; needed by platform admins only.
+        #[oai(name = "companyId")]
+        company_id: Query<Option<CompanyId>>,
+    ) -> Result<Json<Page<SiteAnswer>>> {
+        let page = PageQuery::new(limit.0, cursor.0.as_deref())?;
+        let sites = service::sites(&cx, company_id.0, &page).await?;
+        Ok(Json(Page::new(&page, sites, Clone::clone, |name| SiteAnswer { name })))
     }
 
     /// Get a file to fill in
@@ -207,8 +237,8 @@ impl EmployeesApi {
 
     /// Change an entry
     ///
-    /// A person whose address is corrected gets an invitation there, unless they have an account; an invitation to
-    /// the earlier address opens nothing any more.
+    /// When the address is corrected, an invitation goes there, and one to the earlier address opens nothing any more.
+    /// An account that the person may have keeps its own address, and its holder is told of the correction there.
     #[oai(path = "/employees/:id", method = "patch", operation_id = "updateEmployee")]
     async fn change(
         &self,
@@ -258,8 +288,8 @@ impl EmployeesApi {
 
     /// Send the invitation again
     ///
-    /// The answer is the same for somebody who has an account; nothing is sent then. A person gets at most one
-    /// invitation in ten minutes.
+    /// A new link, which ends the earlier ones. The answer and the mail are the same for somebody who has an account.
+    /// A person gets at most 5 invitations within 24 hours.
     #[oai(path = "/employees/:id/invite", method = "post", operation_id = "inviteEmployee")]
     async fn invite(
         &self,

@@ -11,7 +11,7 @@ use self::sheet::Sheet;
 use super::model::Field;
 use super::store;
 use crate::domain::companies;
-use crate::domain::identity::invitation::InviteEmployee;
+use crate::domain::identity::invitation;
 use crate::platform::audit::{self, Detail};
 use crate::platform::auth::Permission;
 use crate::platform::http::IdempotencyKey;
@@ -137,8 +137,8 @@ async fn write(cx: &Context, tx: &mut Tx, company_id: CompanyId, plan: &Plan) ->
     let departments = store::ensure_departments(tx, company_id, &plan.departments(), || cx.new_id()).await?;
     store::insert_all(tx, company_id, &plan.insert, &departments).await?;
     store::save_all(tx, company_id, &plan.save, &departments).await?;
-    let invitations: Vec<_> = plan.insert.iter().map(|entry| InviteEmployee { employee_id: entry.id }).collect();
-    tx.enqueue_all(invitations.iter().map(|job| (job, Some(job.employee_id.to_string()))), None).await
+    let people: Vec<_> = plan.insert.iter().map(|entry| (entry.id, entry.email.as_str())).collect();
+    invitation::invite_employees(tx, &people, cx.now()).await
 }
 
 fn report(sheet: Sheet, plan: Plan, mode: Mode, applied: bool) -> Report {

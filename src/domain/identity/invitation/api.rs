@@ -59,6 +59,10 @@ impl InvitationApi {
     ///
     /// Sets the password, records the consent to the terms, and signs in. Opening the link consumes nothing;
     /// only this does, once.
+    ///
+    /// A link that is unknown, used, out of date or replaced by a newer one gets one and the same `410`; so does that
+    /// of somebody who has an account already, who can log in. `409 account_exists`: the address that the link was sent
+    /// to has an account elsewhere.
     #[oai(path = "/auth/accept-invitation", method = "post", operation_id = "acceptInvitation", tag = "Tag::Auth")]
     async fn accept_invitation(
         &self,

@@ -67,8 +67,25 @@ pub struct Invitee {
     pub company_name: Option<String>,
 }
 
-/// A person who has not accepted yet; `None` once they have.
-pub async fn find_invited_user(tx: &mut Tx, id: UserId) -> Result<Option<Invitee>> {
+/// Notes invitations that are about to be sent; those that are too many, and when they would not be.
+pub async fn note_invitations(
+    tx: &mut Tx,
+    subjects: &[Uuid],
+    addresses: &[&str],
+    now: DateTime<Utc>,
+    most: i32,
+) -> Result<Vec<(Uuid, DateTime<Utc>)>> {
+    Ok(sqlx::query_as("SELECT subject, free_at FROM app.note_invitations($1, $2, $3, $4)")
+        .bind(subjects)
+        .bind(addresses)
+        .bind(now)
+        .bind(most)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+/// A person whose account waits; `None` once they have accepted.
+pub async fn find_user(tx: &mut Tx, id: UserId) -> Result<Option<Invitee>> {
     Ok(sqlx::query_as(
         "SELECT u.email, u.display_name, u.locale, u.time_zone, c.name AS company_name
          FROM app.users u LEFT JOIN app.companies c ON c.id = u.company_id
@@ -79,49 +96,99 @@ pub async fn find_invited_user(tx: &mut Tx, id: UserId) -> Result<Option<Invitee
     .await?)
 }
 
-/// A person of the directory who has no account yet; `None` for those who have, or who left.
-pub async fn find_invited_employee(tx: &mut Tx, id: EmployeeId) -> Result<Option<Invitee>> {
+/// A person of the directory, account or not; `None` for who left.
+pub async fn find_employee(tx: &mut Tx, id: EmployeeId) -> Result<Option<Invitee>> {
     Ok(sqlx::query_as(
         "SELECT e.email, e.first_name || ' ' || e.last_name AS display_name, e.locale, c.time_zone,
                 c.name AS company_name
          FROM app.employees e JOIN app.companies c ON c.id = e.company_id
-         WHERE e.id = $1 AND e.status = 'active' AND c.status = 'active'
-           AND NOT EXISTS (SELECT FROM app.users u WHERE u.company_id = e.company_id AND u.employee_id = e.id)",
+         WHERE e.id = $1 AND e.status = 'active' AND c.status <> 'archived'",
     )
     .bind(id)
     .fetch_optional(tx.conn())
     .await?)
 }
 
+/// A member who has neither accepted nor been taken away.
+pub async fn find_member(tx: &mut Tx, id: Uuid) -> Result<Option<Invitee>> {
+    Ok(sqlx::query_as(
+        "SELECT m.email, m.display_name, m.locale, c.time_zone, c.name AS company_name
+         FROM app.member_invitations m JOIN app.companies c ON c.id = m.company_id
+         WHERE m.id = $1 AND c.status <> 'archived'",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+/// The account of an entry of the directory.
+#[derive(sqlx::FromRow)]
+pub struct Holder {
+    pub id: UserId,
+    /// The account's own address.
+    pub email: String,
+    pub display_name: String,
+    pub locale: Locale,
+    pub company_name: String,
+}
+
+pub async fn find_holder(tx: &mut Tx, entry: EmployeeId) -> Result<Option<Holder>> {
+    Ok(sqlx::query_as(
+        "SELECT u.id, u.email, u.display_name, u.locale, c.name AS company_name
+         FROM app.users u JOIN app.companies c ON c.id = u.company_id
+         WHERE u.company_id = (SELECT app.company_id()) AND u.employee_id = $1",
+    )
+    .bind(entry)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+/// Whom a token is for; exactly one is set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subject {
+    pub user: Option<UserId>,
+    pub employee: Option<EmployeeId>,
+    pub member: Option<Uuid>,
+}
+
 /// Keeps an invitation's hash; earlier ones of the same person end. Doing it twice changes nothing.
-pub async fn save_invitation(
+pub async fn save(
     tx: &mut Tx,
     id: Uuid,
     hash: &[u8],
-    user: Option<UserId>,
-    employee: Option<EmployeeId>,
+    of: Subject,
     at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<()> {
+    // two jobs for one person at once would not see each other's link
+    let subject = of.user.map(|id| id.0).or(of.employee.map(|id| id.0)).or(of.member);
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('invitation of ' || $1::text, 0))")
+        .bind(subject)
+        .execute(tx.conn())
+        .await?;
     sqlx::query(
         "DELETE FROM app.one_time_tokens
-         WHERE purpose = 'invitation' AND used_at IS NULL AND id <> $1 AND (user_id = $2 OR employee_id = $3)",
+         WHERE purpose = 'invitation' AND used_at IS NULL AND id <> $1
+           AND (user_id = $2 OR employee_id = $3 OR member_invitation_id = $4)",
     )
     .bind(id)
-    .bind(user)
-    .bind(employee)
+    .bind(of.user)
+    .bind(of.employee)
+    .bind(of.member)
     .execute(tx.conn())
     .await?;
     let company = tx.actor().company_id;
     sqlx::query(
-        "INSERT INTO app.one_time_tokens (id, purpose, hash, user_id, company_id, employee_id, created_at, expires_at)
-         VALUES ($1, 'invitation', $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        "INSERT INTO app.one_time_tokens (id, purpose, hash, user_id, company_id, employee_id, member_invitation_id,
+                                          created_at, expires_at)
+         VALUES ($1, 'invitation', $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
     )
     .bind(id)
     .bind(hash)
-    .bind(user)
+    .bind(of.user)
     .bind(company)
-    .bind(employee)
+    .bind(of.employee)
+    .bind(of.member)
     .bind(at)
     .bind(expires_at)
     .execute(tx.conn())

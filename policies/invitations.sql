@@ -1,0 +1,143 @@
+-- Invitations: who may ask for them, how often, and what accepting one makes.
+GRANT SELECT, INSERT, DELETE ON app.member_invitations TO huntzen_company_admin, huntzen_platform;
+GRANT UPDATE (role, display_name, locale) ON app.member_invitations TO huntzen_company_admin, huntzen_platform;
+CREATE POLICY fence ON app.member_invitations AS RESTRICTIVE TO huntzen_company_admin
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY own ON app.member_invitations TO huntzen_company_admin
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY all_rows ON app.member_invitations TO huntzen_platform USING (true) WITH CHECK (true);
+GRANT SELECT ON app.member_invitations TO huntzen_worker;
+CREATE POLICY of_job ON app.member_invitations FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
+GRANT SELECT, DELETE ON app.member_invitations TO huntzen_kernel;
+CREATE POLICY kernel ON app.member_invitations TO huntzen_kernel USING (true) WITH CHECK (true);
+
+-- invitations are minted by the job that mails them
+GRANT SELECT (member_invitation_id), INSERT (member_invitation_id) ON app.one_time_tokens TO huntzen_worker;
+
+-- Notes invitations that are about to be sent, at most `most` in 24 hours for one subject and for one address of the
+-- company. Answers with those that are one too many, and since when they would not be.
+CREATE OR REPLACE FUNCTION app.note_invitations(subjects uuid[], addresses text[], at timestamptz, most int)
+RETURNS TABLE (subject uuid, free_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    own uuid := coalesce(app.company_id(), '00000000-0000-0000-0000-000000000000');
+BEGIN
+    -- counted without a race
+    PERFORM pg_advisory_xact_lock(hashtextextended('invitations ' || own::text, 0));
+    DELETE FROM app.invitation_mails m WHERE m.id IN (
+        SELECT o.id FROM app.invitation_mails o WHERE o.sent_at <= at - interval '24 hours' FOR UPDATE SKIP LOCKED);
+    RETURN QUERY
+        WITH wanted AS (
+            SELECT w.subject, sha256(convert_to(w.address, 'UTF8')) AS address_hash
+            FROM unnest(subjects, addresses) AS w (subject, address)
+        ), counted AS (
+            SELECT w.*, greatest(
+                (SELECT m.sent_at FROM app.invitation_mails m WHERE m.scope = own AND m.subject = w.subject
+                 ORDER BY m.sent_at DESC OFFSET most - 1 LIMIT 1),
+                (SELECT m.sent_at FROM app.invitation_mails m WHERE m.scope = own AND m.address_hash = w.address_hash
+                 ORDER BY m.sent_at DESC OFFSET most - 1 LIMIT 1)) AS full_since
+            FROM wanted w
+        ), noted AS (
+            INSERT INTO app.invitation_mails (scope, subject, address_hash, sent_at)
+            SELECT own, c.subject, c.address_hash, at FROM counted c WHERE c.full_since IS NULL
+        )
+        SELECT c.subject, c.full_since + interval '24 hours' FROM counted c WHERE c.full_since IS NOT NULL;
+END
+$$;
+ALTER FUNCTION app.note_invitations(uuid[], text[], timestamptz, int) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int)
+    TO huntzen_hr, huntzen_company_admin, huntzen_platform;
+GRANT SELECT, INSERT, DELETE, UPDATE (sent_at) ON app.invitation_mails TO huntzen_kernel;
+CREATE POLICY kernel ON app.invitation_mails TO huntzen_kernel USING (true) WITH CHECK (true);
+
+-- Whether accepting can make an account. A link of somebody who has one is as unknown as any other.
+CREATE OR REPLACE FUNCTION auth.invitation_is_open(presented bytea, at timestamptz)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM app.one_time_tokens t
+        LEFT JOIN app.users u ON u.id = t.user_id
+        LEFT JOIN app.employees e ON e.company_id = t.company_id AND e.id = t.employee_id
+        LEFT JOIN app.companies c ON c.id = t.company_id
+        WHERE t.hash = presented AND t.purpose = 'invitation' AND t.used_at IS NULL AND t.expires_at > at
+          AND (t.user_id IS NULL OR u.status = 'invited')
+          AND (t.company_id IS NULL OR c.status <> 'archived')
+          AND (t.employee_id IS NULL
+               OR e.status = 'active' AND NOT EXISTS (SELECT FROM app.users a
+                                                      WHERE a.company_id = e.company_id AND a.employee_id = e.id)))
+$$;
+
+-- Turns an invitation into an account, once. Those of practitioners and of the platform's staff exist already and wait;
+-- employees and members get theirs here, where it is first asked whether their address is free.
+CREATE OR REPLACE FUNCTION auth.accept_invitation(presented bytea, new_user uuid, new_password_hash text,
+                                                  new_display_name text, new_locale text, new_time_zone text,
+                                                  new_terms_version text, at timestamptz)
+RETURNS TABLE (outcome text, user_id uuid, role text, company_id uuid, email text, display_name text, locale text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    invitation app.one_time_tokens;
+    entry      app.employees;
+    member     app.member_invitations;
+    made       boolean := false;
+    account    uuid;
+BEGIN
+    UPDATE app.one_time_tokens t SET used_at = at
+        WHERE t.hash = presented AND t.purpose = 'invitation' AND t.used_at IS NULL AND t.expires_at > at
+        RETURNING * INTO invitation;
+    IF NOT FOUND OR EXISTS (SELECT FROM app.companies c WHERE c.id = invitation.company_id AND c.status = 'archived') THEN
+        RETURN QUERY SELECT 'invalid', NULL::uuid, NULL, NULL::uuid, NULL, NULL, NULL;
+        RETURN;
+    END IF;
+    IF invitation.user_id IS NOT NULL THEN
+        account := invitation.user_id;
+        UPDATE app.users u
+            SET password_hash = new_password_hash, status = 'active', terms_version = new_terms_version, terms_at = at,
+                display_name = coalesce(new_display_name, u.display_name), locale = coalesce(new_locale, u.locale),
+                time_zone = coalesce(new_time_zone, u.time_zone)
+            WHERE u.id = account AND u.status = 'invited';
+        made := FOUND;
+    ELSIF invitation.member_invitation_id IS NOT NULL THEN
+        account := new_user;
+        DELETE FROM app.member_invitations m
+            WHERE m.id = invitation.member_invitation_id AND m.company_id = invitation.company_id RETURNING * INTO member;
+        made := FOUND;
+        INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id,
+                               terms_version, terms_at)
+            SELECT new_user, member.email, new_password_hash, member.role,
+                   coalesce(new_display_name, member.display_name), coalesce(new_locale, member.locale),
+                   coalesce(new_time_zone, c.time_zone), 'active', member.company_id, new_terms_version, at
+            FROM app.companies c WHERE c.id = member.company_id
+            ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
+    ELSE
+        account := new_user;
+        -- two who accept at once for one entry queue up here
+        SELECT * INTO entry FROM app.employees e
+            WHERE e.id = invitation.employee_id AND e.company_id = invitation.company_id AND e.status = 'active' FOR UPDATE;
+        made := FOUND AND NOT EXISTS (SELECT FROM app.users u
+                                      WHERE u.company_id = entry.company_id AND u.employee_id = entry.id);
+        INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id,
+                               employee_id, terms_version, terms_at)
+            SELECT new_user, entry.email, new_password_hash, 'employee',
+                   coalesce(new_display_name, entry.first_name || ' ' || entry.last_name),
+                   coalesce(new_locale, entry.locale), coalesce(new_time_zone, c.time_zone), 'active', entry.company_id,
+                   entry.id, new_terms_version, at
+            FROM app.companies c WHERE made AND c.id = entry.company_id
+            ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
+    END IF;
+    IF NOT made THEN
+        RETURN QUERY SELECT 'invalid', NULL::uuid, NULL, NULL::uuid, NULL, NULL, NULL;
+    ELSIF NOT EXISTS (SELECT FROM app.users u WHERE u.id = account) THEN
+        -- told to nobody but the holder of the address, who got the invitation
+        RETURN QUERY SELECT 'address_taken', NULL::uuid, NULL, NULL::uuid, NULL, NULL, NULL;
+    ELSE
+        RETURN QUERY SELECT 'accepted', u.id, u.role, u.company_id, u.email, u.display_name, u.locale
+            FROM app.users u WHERE u.id = account;
+    END IF;
+END
+$$;
+ALTER FUNCTION auth.invitation_is_open(bytea, timestamptz) OWNER TO huntzen_kernel;
+ALTER FUNCTION auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION auth.invitation_is_open(bytea, timestamptz),
+    auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.invitation_is_open(bytea, timestamptz),
+    auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) TO huntzen_auth;

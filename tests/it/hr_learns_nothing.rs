@@ -1,0 +1,281 @@
+//! The promise of the two identities: whatever an employee does with their account, every answer that HR and the
+//! company's admins can get stays the same, byte for byte.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use huntzen::app;
+use huntzen::platform::http::openapi;
+use huntzen::platform::jobs::{Job, Queue};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::app::PASSWORD;
+use crate::support::{Answer, Company, TestApp, User};
+
+/// Headers that differ from request to request.
+const PASSING: [&str; 2] = ["date", "x-request-id"];
+const PEOPLE: &str = "email,first name,last name,department,site\nalice@acme.test,Alice,Martin,Legal,Lyon\n\
+                      bob@acme.test,Bob,Roux,Sales,Paris\n";
+
+/// As the schedule does every hour.
+#[derive(Serialize, Deserialize)]
+struct Refresh {}
+
+impl Job for Refresh {
+    const KIND: &'static str = "usage.refresh";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+/// Every answer that HR and the admin of a company can read.
+struct Watch {
+    hr: Vec<(&'static str, User)>,
+    /// Path, as each of them asks.
+    paths: Vec<(String, Vec<&'static str>)>,
+}
+
+impl Watch {
+    /// Every GET route of the OpenAPI document that HR or an admin may call, for every id that they could name.
+    async fn of(app: &TestApp, company: &Company, people: &[String], doctor: &User) -> Self {
+        let hr = vec![("hr", company.hr.clone()), ("company_admin", company.admin.clone())];
+        let export = json!({"kind": "usage", "from": "2026-01", "to": "2026-06"});
+        let mut exports = Vec::new();
+        for (_, who) in &hr {
+            exports.push(who.post("/exports", export.clone()).await.expect(202).str("/id"));
+        }
+        app.settle().await;
+        let ids = BTreeMap::from([
+            ("companies", vec![company.id.to_string()]),
+            ("employees", people.to_vec()),
+            ("practitioners", vec![doctor.id.to_string()]),
+            ("exports", exports),
+            ("members", vec![company.hr.id.to_string()]),
+        ]);
+        let document = app::openapi().unwrap();
+        let mut paths = Vec::new();
+        for operation in openapi::operations(&document).into_iter().filter(|it| it.method == "GET") {
+            let roles: Vec<_> =
+                hr.iter().map(|(role, _)| *role).filter(|role| operation.roles.iter().any(|it| it == role)).collect();
+            if roles.is_empty() {
+                continue;
+            }
+            let path = operation.path.strip_prefix("/api/v1").expect("a route below /api/v1").to_owned();
+            let mut found = Vec::new();
+            match path.split_once('{') {
+                None => found.push(path.clone()),
+                Some((before, rest)) => {
+                    let collection = before.trim_end_matches('/').rsplit('/').next().unwrap();
+                    let rest = rest.split_once('}').unwrap().1;
+                    let known = ids.get(collection).cloned().unwrap_or_else(|| vec![Uuid::nil().to_string()]);
+                    found.extend(known.into_iter().map(|id| format!("{before}{id}{rest}")));
+                }
+            }
+            for path in found {
+                let queries: &[&str] = match path.as_str() {
+                    "/employees" => &["?limit=100", "?q=alice", "?status=left", "?department=legal", "?site=lyon"],
+                    "/reports/usage" => &[
+                        "?from=2025-11&to=2026-11", "?from=2026-06&to=2026-12&by=specialty",
+                        "?from=2026-06&to=2026-12&by=department",
+                    ],
+                    "/reports/usage/timeseries" => &["?from=2025-11&to=2026-11"],
+                    _ => &[""],
+                };
+                paths.extend(queries.iter().map(|query| (format!("{path}{query}"), roles.clone())));
+            }
+        }
+        Self { hr, paths }
+    }
+
+    /// All answers: statuses, headers, bodies.
+    async fn look(&self, app: &TestApp) -> BTreeMap<String, String> {
+        let mut seen = BTreeMap::new();
+        let actor = huntzen::platform::db::Actor::job(None, None);
+        let mut tx = app.platform.db.anonymous(actor).await.unwrap();
+        tx.enqueue(&Refresh {}, None, None).await.unwrap();
+        tx.commit().await.unwrap();
+        app.settle().await;
+        for (role, who) in &self.hr {
+            for (path, _) in self.paths.iter().filter(|(_, roles)| roles.contains(role)) {
+                seen.insert(format!("{role} GET {path}"), picture(who.get(path).await));
+            }
+            // an import says what it would change, and tells by it what is there
+            let import = who.request(Method::POST, "/employees/import?dryRun=true").header(CONTENT_TYPE, "text/csv");
+            seen.insert(format!("{role} dry import"), picture(Answer::of(import.body(PEOPLE)).await));
+        }
+        seen
+    }
+}
+
+fn picture(answer: Answer) -> String {
+    let headers: BTreeMap<_, _> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !PASSING.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
+        .collect();
+    let mut text = answer.text();
+    // the counters are counted anew before each look; what they say must be the same
+    if let Some(as_of) = answer.json["asOf"].as_str() {
+        text = text.replace(as_of, "…");
+    }
+    if let Some(request) = answer.json["requestId"].as_str() {
+        text = text.replace(request, "…");
+    }
+    format!("{} {headers:?}\n{text}", answer.status)
+}
+
+#[track_caller]
+fn assert_same(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>, step: &str) {
+    let differing: Vec<_> = before
+        .iter()
+        .filter(|(path, answer)| after.get(*path) != Some(answer))
+        .map(|(path, answer)| format!("{path}\n  before {answer}\n  after  {}", after[path]))
+        .collect();
+    assert!(differing.is_empty(), "when the employee {step}, HR sees it:\n{}", differing.join("\n"));
+}
+
+fn ten(app: &TestApp, days: i64) -> DateTime<Utc> {
+    (app.clock.now() + TimeDelta::days(days)).date_naive().and_hms_opt(10, 0, 0).unwrap().and_utc()
+}
+
+async fn log_in(app: &TestApp, email: &str) -> User {
+    let body = json!({"email": email, "password": PASSWORD});
+    let session = app.anonymous().post("/auth/login", body).await.expect(200);
+    app.anonymous().with_token(session.str("/accessToken"))
+}
+
+async fn book(app: &TestApp, alice: &User, doctor: &User, days: i64) -> String {
+    let wish = json!({"practitionerId": doctor.id, "startsAt": ten(app, days), "durationMinutes": 30, "mode": "chat"});
+    alice.post("/consultations", wish).await.expect(201).str("/id")
+}
+
+async fn execute(app: &TestApp, sql: &'static str) {
+    sqlx::query(sql).execute(app.db()).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_an_employee_does_every_answer_to_hr_stays_the_same() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let doctor = app.practitioner().await;
+    let import = company.hr.request(Method::POST, "/employees/import").header(CONTENT_TYPE, "text/csv");
+    Answer::of(import.body(PEOPLE)).await.expect(200);
+    let page = company.hr.get("/employees").await.expect(200);
+    let people: Vec<String> =
+        page.json["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
+    for id in &people {
+        company.hr.post(&format!("/employees/{id}/invite"), json!({})).await.expect(202);
+    }
+    app.settle().await;
+    let token = app.mails_to("alice@acme.test").last().unwrap().link_parameter("token");
+
+    let watch = Watch::of(&app, &company, &people, &doctor).await;
+    let before = watch.look(&app).await;
+    assert!(before.len() > 25, "{:?}", before.keys());
+    for (path, answer) in &before {
+        // an export is its maker's alone
+        let nothing = path.contains("/exports/") || path.contains(&Uuid::nil().to_string());
+        assert!(answer.starts_with("200") || nothing, "{path}: {answer}");
+    }
+
+    let accept = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+    app.anonymous().post("/auth/accept-invitation", accept.clone()).await.expect(200);
+    assert_same(&before, &watch.look(&app).await, "activates the account");
+    app.anonymous().post("/auth/accept-invitation", accept).await.refused(410, "invalid_invitation");
+
+    let alice = log_in(&app, "alice@acme.test").await;
+    app.anonymous()
+        .post("/auth/login", json!({"email": "alice@acme.test", "password": "not the password"}))
+        .await
+        .expect(401);
+    alice.get("/practitioners").await.expect(200);
+    assert_same(&before, &watch.look(&app).await, "logs in");
+
+    let first = book(&app, &alice, &doctor, 3).await;
+    book(&app, &alice, &doctor, 4).await;
+    assert_same(&before, &watch.look(&app).await, "books");
+
+    alice.post(&format!("/consultations/{first}/cancel"), json!({})).await.expect(200);
+    assert_same(&before, &watch.look(&app).await, "cancels");
+
+    alice.patch("/me", json!({"displayName": "Al", "locale": "en", "timeZone": "Asia/Tokyo"})).await.expect(200);
+    assert_same(&before, &watch.look(&app).await, "changes the profile");
+
+    execute(&app, "UPDATE app.users SET email = 'alice@home.test' WHERE email = 'alice@acme.test'").await;
+    log_in(&app, "alice@home.test").await;
+    assert_same(&before, &watch.look(&app).await, "changes the address");
+
+    execute(&app, "UPDATE app.users SET status = 'suspended' WHERE email = 'alice@home.test'").await;
+    execute(&app, "UPDATE app.user_sessions SET revoked_at = now() WHERE user_id IN (SELECT id FROM app.users WHERE email = 'alice@home.test')").await;
+    assert_same(&before, &watch.look(&app).await, "is suspended");
+
+    // what the directory itself does is seen: the comparison would notice
+    company.hr.patch(&format!("/employees/{}", people[0]), json!({"site": "Nantes"})).await.expect(200);
+    let after = watch.look(&app).await;
+    let moved = before.iter().filter(|(path, answer)| after[*path] != **answer).count();
+    assert!(moved >= 4, "{moved}");
+    app.settle().await;
+}
+
+/// What HR gets for its own doing: the answers, and the mails that it could have sent to itself.
+#[tokio::test]
+async fn what_hr_does_to_a_person_is_answered_the_same_whether_or_not_they_have_an_account() {
+    let app = TestApp::start().await;
+    let doctor = app.practitioner().await;
+    let mut stories = Vec::new();
+    for has_account in [false, true] {
+        let company = app.company(if has_account { "Acme" } else { "Globex" }).await;
+        let address = if has_account { "with@acme.test" } else { "without@acme.test" };
+        let new = json!({"email": address, "firstName": "Ana", "lastName": "Silva", "locale": "en"});
+        let id = company.hr.post("/employees", new).await.expect(201).str("/id");
+        app.settle().await;
+        if has_account {
+            let token = app.mails_to(address)[0].link_parameter("token");
+            let accept = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+            app.anonymous().post("/auth/accept-invitation", accept).await.expect(200);
+            book(&app, &log_in(&app, address).await, &doctor, 5).await;
+            app.settle().await;
+        }
+        let path = format!("/employees/{id}");
+        let mut story = Vec::new();
+        let mut tell = |answer: Answer| {
+            let mut json = answer.json.clone();
+            for member in ["id", "companyId", "createdAt", "leftAt", "email", "requestId"] {
+                if let Value::Object(map) = &mut json {
+                    map.remove(member);
+                }
+            }
+            story.push(format!("{} {json}", answer.status));
+        };
+        tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
+        tell(company.hr.patch(&path, json!({"lastName": "Silva-Roux"})).await);
+        tell(company.hr.patch(&path, json!({"email": format!("new-{address}")})).await);
+        tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
+        tell(company.hr.delete(&path).await);
+        tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
+        tell(company.hr.post(&format!("{path}/reactivate"), json!({})).await);
+        for _ in 0..3 {
+            tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
+        }
+        let member = json!({"email": address, "displayName": "Ana", "role": "hr"});
+        tell(company.admin.post(&format!("/companies/{}/members", company.id.0), member).await);
+        app.settle().await;
+        let sent: Vec<_> = app.mails_to(&format!("new-{address}")).iter().map(|mail| mail.subject.clone()).collect();
+        story.push(format!("{sent:?}"));
+        let log: Vec<(String, Option<String>, String)> = sqlx::query_as(
+            "SELECT action, actor_role, object_type FROM app.audit_logs
+             WHERE company_id = $1 AND object_type IN ('employee', 'department', 'company', 'company_settings', 'member')
+             ORDER BY id",
+        )
+        .bind(company.id)
+        .fetch_all(app.db())
+        .await
+        .unwrap();
+        story.push(format!("{log:?}"));
+        stories.push(story);
+    }
+    assert_eq!(stories[0], stories[1]);
+}
