@@ -339,7 +339,8 @@ async fn inviting_again_is_the_same_whether_or_not_there_is_an_account() {
     let hr =
         company.hr.with_token(app.session(company.hr.id, huntzen::platform::auth::Role::Hr, Some(company.id)).await);
     hr.post(&format!("/employees/{without}/invite"), json!({})).await.expect(202);
-    let keyed = || hr.request(Method::POST, &format!("/employees/{with_account}/invite")).header("idempotency-key", "k");
+    let keyed =
+        || hr.request(Method::POST, &format!("/employees/{with_account}/invite")).header("idempotency-key", "k");
     for _ in 0..2 {
         Answer::of(keyed().json(&json!({}))).await.expect(202);
     }
@@ -409,7 +410,8 @@ async fn sites_are_listed_and_filter_the_directory() {
 async fn a_department_that_is_renamed_in_the_file_takes_its_people_along() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    let file = |name: &str| format!("email,first name,last name,department\na@acme.test,A,A,{name}\nb@acme.test,B,B,{name}\n");
+    let file =
+        |name: &str| format!("email,first name,last name,department\na@acme.test,A,A,{name}\nb@acme.test,B,B,{name}\n");
     import(&company.hr, "", file("Sales")).await.expect(200);
     let report = import(&company.hr, "", file("Growth")).await.expect(200).json;
     assert_eq!(outcomes(&report), ["updated", "updated"]);

@@ -77,7 +77,8 @@ impl Watch {
                 let queries: &[&str] = match path.as_str() {
                     "/employees" => &["?limit=100", "?q=alice", "?status=left", "?department=legal", "?site=lyon"],
                     "/reports/usage" => &[
-                        "?from=2025-11&to=2026-11", "?from=2026-06&to=2026-12&by=specialty",
+                        "?from=2025-11&to=2026-11",
+                        "?from=2026-06&to=2026-12&by=specialty",
                         "?from=2026-06&to=2026-12&by=department",
                     ],
                     "/reports/usage/timeseries" => &["?from=2025-11&to=2026-11"],

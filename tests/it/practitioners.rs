@@ -139,7 +139,8 @@ async fn a_practitioner_who_has_not_come_yet_is_invited_again() {
     let mails = app.mails_to("claire.martin@care.test");
     assert_eq!(mails.len(), 2);
     let accept = async |n: usize| {
-        let body = json!({"token": mails[n].link_parameter("token"), "password": "four quiet words", "acceptTerms": true});
+        let body =
+            json!({"token": mails[n].link_parameter("token"), "password": "four quiet words", "acceptTerms": true});
         app.anonymous().post("/auth/accept-invitation", body).await
     };
     accept(0).await.refused(410, "invalid_invitation");
