@@ -13,6 +13,7 @@ BEGIN
     END IF;
     INSERT INTO app.signing_keys (id, secret, published_at, signs_from)
         VALUES (key, publish_signing_key.secret, at, publish_signing_key.signs_from);
+    PERFORM app.audit('signing_key.published', 'signing_key', key, NULL, NULL, NULL, 'success', '{}', NULL, NULL);
     PERFORM pg_notify('signing_keys', '');
     RETURN true;
 END

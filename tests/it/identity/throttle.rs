@@ -266,3 +266,24 @@ async fn a_forged_proxy_header_changes_neither_the_address_that_is_slowed_down_n
     let noted = app.count("SELECT count(*) FROM app.audit_logs WHERE host(ip) LIKE '203.%'").await;
     assert_eq!(noted, 0);
 }
+
+#[tokio::test]
+async fn a_forged_host_changes_no_link_of_a_mail() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let request = company
+        .admin
+        .request(Method::POST, &format!("/companies/{}/members", company.id))
+        .header("host", "evil.test")
+        .header("x-forwarded-host", "evil.test")
+        .header("x-forwarded-proto", "https")
+        .header("x-original-url", "https://evil.test/")
+        .header("forwarded", "host=evil.test;proto=https")
+        .json(&json!({"email": "new@acme.test", "displayName": "Nia New", "role": "hr"}));
+    Answer::of(request).await.expect(201);
+    app.settle().await;
+    let mail = &app.mails_to("new@acme.test")[0];
+    let (text, html) = (mail.text.clone().unwrap(), mail.html.clone().unwrap());
+    assert!(text.contains("http://127.0.0.1:3000/accept-invitation#token="), "{text}");
+    assert!(!text.contains("evil") && !html.contains("evil"));
+}
