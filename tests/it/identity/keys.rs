@@ -181,7 +181,8 @@ async fn the_command_publishes_a_key_and_refuses_what_it_does_not_understand() {
     let told = String::from_utf8(done.stdout).unwrap();
     assert!(told.starts_with("Published the key ") && told.contains("It signs from "), "{told}");
     assert_eq!(site.count("SELECT count(*) FROM app.signing_keys").await, 1);
-    let noted = "SELECT count(*) FROM app.audit_logs WHERE action = 'signing_key.published' AND actor_role = 'operator'";
+    let noted =
+        "SELECT count(*) FROM app.audit_logs WHERE action = 'signing_key.published' AND actor_role = 'operator'";
     assert_eq!(site.count(noted).await, 1);
     // the last one does not sign yet
     let again = site.run(&["keys", "rotate"]);
