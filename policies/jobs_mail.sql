@@ -36,6 +36,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('identity.tell_password_changed', 'mail', '{visitor,employee,practitioner,hr,company_admin,platform_admin}', 'user'),
         ('identity.warn_of_email_change', 'mail', '{employee,practitioner,hr,company_admin,platform_admin}', 'token'),
         ('jobs.purge', 'maintenance', '{system}', NULL),
+        ('jobs.purge_answers', 'maintenance', '{system}', NULL),
         ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
         ('usage.export', 'exports', '{hr,company_admin,platform_admin}', 'export'),
         ('usage.mail_export_failed', 'mail', '{system}', NULL),

@@ -11,6 +11,7 @@ mod database;
 mod development_database;
 mod employees;
 mod hr_learns_nothing;
+mod idempotency;
 mod identity;
 mod members;
 mod openapi;

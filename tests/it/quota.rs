@@ -478,7 +478,8 @@ async fn somebody_waits(app: &TestApp) {
             .await
             == 0
         {
-            tokio::task::yield_now().await;
+            // the others need the processor, too
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), waits).await.expect("somebody waits for a lock");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, TimeZone, Utc};
 use huntzen::platform::auth::Role;
-use huntzen::platform::ids::{CompanyId, ExportId, UserId};
+use huntzen::platform::ids::{CompanyId, UserId};
 use huntzen::platform::jobs::{Job, Queue};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -681,16 +681,6 @@ async fn an_unusable_request_for_a_file_is_refused() {
     assert_eq!(app.count("SELECT count(*) FROM app.exports").await, 0);
 }
 
-#[derive(Serialize, Deserialize)]
-struct Make {
-    export_id: ExportId,
-}
-
-impl Job for Make {
-    const KIND: &'static str = "usage.export";
-    const QUEUE: Queue = Queue::Exports;
-}
-
 #[tokio::test]
 async fn a_repeated_request_and_a_repeated_job_make_one_file_and_one_mail() {
     let app = TestApp::start().await;
@@ -706,10 +696,19 @@ async fn a_repeated_request_and_a_repeated_job_make_one_file_and_one_mail() {
     let ready = hr.get("/exports").await.expect(200).json;
     assert_eq!(ready["items"].as_array().unwrap().len(), 1);
 
-    let export_id = ExportId(first.str("/id").parse().unwrap());
-    let mut tx =
-        app.platform.db.anonymous(huntzen::platform::db::Actor::job(Some(acme.company.id), Some(hr.id))).await.unwrap();
-    tx.enqueue(&Make { export_id }, None, None).await.unwrap();
+    // once more, in the name of who asked
+    let mut tx = app.db().begin().await.unwrap();
+    sqlx::query("SELECT set_config('app.company_id', $1, true), set_config('app.user_id', $2, true)")
+        .bind(acme.company.id.to_string())
+        .bind(hr.id.to_string())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query("SELECT app.enqueue('exports', 'usage.export', ARRAY[$1], ARRAY[NULL::text], NULL, 8)")
+        .bind(json!({"export_id": first.json["id"]}))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     app.settle().await;
     assert_eq!(hr.get("/exports").await.expect(200).json, ready);

@@ -2,19 +2,37 @@
 //!
 //! The key is taken inside the transaction of the change: a second request with the same key waits
 //! for the first one's commit and then finds its answer; a rollback frees the key.
+//!
+//! Answers tell of people: an import's report names the rejected ones. They are kept for 24 hours, sealed under a key
+//! that is made of the client's key and the request itself, and neither of the two is stored: whoever can repeat the
+//! request can open its answer, and nobody else can.
 
 use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
 
+use crate::platform::crypto::derive;
+use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::seal::{Keyring, Place, Purpose};
 use crate::platform::db::Tx;
 use crate::platform::problem::{Error, Problem, Result};
 
+const ANSWER: Purpose = Purpose::new("platform.idempotent_answer");
+
 /// A checked `Idempotency-Key`: 1–255 visible ASCII characters.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct IdempotencyKey {
-    key: String,
+    /// What the database knows the key by: a hash of it.
+    name: String,
+    /// A hash that a repetition must match.
     fingerprint: Vec<u8>,
+    /// What the answer is sealed under, as base64.
+    sealing: SecretString,
 }
 
 impl IdempotencyKey {
@@ -26,11 +44,36 @@ impl IdempotencyKey {
                 Problem::from(Error::InvalidIdempotencyKey).at("header:Idempotency-Key", "invalid_idempotency_key")
             );
         }
+        let name = digest::digest(&digest::SHA256, key.as_bytes());
         let mut context = digest::Context::new(&digest::SHA256);
-        context.update(operation.as_bytes());
-        context.update(&[0]);
+        // visible characters end where NUL begins
+        for part in [key.as_bytes(), operation.as_bytes()] {
+            context.update(part);
+            context.update(&[0]);
+        }
         context.update(&serde_json::to_vec(body).map_err(Problem::internal)?);
-        Ok(Some(Self { key, fingerprint: context.finish().as_ref().to_vec() }))
+        let request = context.finish();
+        let derived = |purpose| derive::from_bytes(request.as_ref(), purpose);
+        Ok(Some(Self {
+            name: STANDARD.encode(name),
+            fingerprint: derived("idempotency fingerprint").to_vec(),
+            sealing: STANDARD.encode(&derived("idempotency answer")[..]).into(),
+        }))
+    }
+
+    fn keyring(&self) -> Result<Keyring> {
+        Keyring::new(&[("request".to_owned(), self.sealing.clone())])
+    }
+}
+
+fn place(person: Option<Uuid>) -> Place {
+    Place {
+        purpose: ANSWER,
+        table: "idempotency_keys",
+        column: "answer",
+        row: person.unwrap_or_default(),
+        person,
+        company: None,
     }
 }
 
@@ -39,9 +82,9 @@ impl Tx {
     /// which must call [`Tx::remember`] before it commits.
     pub async fn recall<T: DeserializeOwned>(&mut self, key: Option<&IdempotencyKey>) -> Result<Option<T>> {
         let Some(key) = key else { return Ok(None) };
-        let (fresh, fingerprint, answer): (bool, Vec<u8>, Option<serde_json::Value>) =
+        let (fresh, fingerprint, answer): (bool, Vec<u8>, Option<Value>) =
             sqlx::query_as("SELECT fresh, fingerprint, answer FROM app.take_idempotency_key($1, $2)")
-                .bind(&key.key)
+                .bind(&key.name)
                 .bind(&key.fingerprint)
                 .fetch_one(self.conn())
                 .await?;
@@ -51,18 +94,64 @@ impl Tx {
         if fingerprint != key.fingerprint {
             return Err(Error::IdempotencyMismatch.into());
         }
-        let answer = answer.ok_or_else(|| Problem::internal("an idempotency key was kept without its answer"))?;
-        serde_json::from_value(answer).map(Some).map_err(Problem::internal)
+        let Some(Value::String(sealed)) = answer else {
+            return Err(Problem::internal("an idempotency key was kept without its answer"));
+        };
+        let sealed = STANDARD.decode(sealed).map_err(Problem::internal)?;
+        let place = place(self.actor().user_id.map(|id| id.0));
+        let answer = key.keyring()?.open(&place, &sealed)?;
+        serde_json::from_slice(&answer).map(Some).map_err(Problem::internal)
     }
 
     /// Keeps the answer for 24 hours, for repetitions.
     pub async fn remember(&mut self, key: Option<&IdempotencyKey>, answer: &impl Serialize) -> Result<()> {
         let Some(key) = key else { return Ok(()) };
+        let place = place(self.actor().user_id.map(|id| id.0));
+        let answer = serde_json::to_vec(answer).map_err(Problem::internal)?;
+        let sealed = key.keyring()?.seal(&place, &answer, &Entropy::system())?;
         sqlx::query("SELECT app.keep_idempotent_answer($1, $2)")
-            .bind(&key.key)
-            .bind(serde_json::to_value(answer).map_err(Problem::internal)?)
+            .bind(&key.name)
+            .bind(Value::String(STANDARD.encode(sealed)))
             .execute(self.conn())
             .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(header: &str, operation: &str, body: &str) -> IdempotencyKey {
+        IdempotencyKey::new(Some(header.to_owned()), operation, &body).unwrap().unwrap()
+    }
+
+    #[test]
+    fn an_answer_opens_for_the_request_that_it_answers_and_for_no_other() {
+        let (me, somebody) = (place(Some(Uuid::from_u128(1))), place(Some(Uuid::from_u128(2))));
+        let sealed = key("one", "op", "body").keyring().unwrap().seal(&me, b"Ana Silva", &Entropy::system()).unwrap();
+        let open = |it: IdempotencyKey, place| it.keyring().unwrap().open(&place, &sealed).ok().map(|it| it.to_vec());
+        assert_eq!(open(key("one", "op", "body"), me).as_deref(), Some(&b"Ana Silva"[..]));
+        assert_eq!(open(key("one", "op", "body"), somebody), None);
+        for other in [key("two", "op", "body"), key("one", "other", "body"), key("one", "op", "bodies")] {
+            assert_eq!(open(other, me), None);
+        }
+    }
+
+    #[test]
+    fn what_is_stored_of_a_key_tells_neither_the_key_nor_the_request() {
+        let (one, two) = (key("same-key", "op", "body"), key("same-key", "op", "other"));
+        assert_eq!(one.name, two.name);
+        assert!(!one.name.contains("same-key") && one.fingerprint != two.fingerprint);
+        // the same request under another key leaves no trace that says so
+        assert_ne!(key("other-key", "op", "body").fingerprint, one.fingerprint);
+    }
+
+    #[test]
+    fn a_key_is_of_visible_characters() {
+        for bad in ["", "a b", "é", "a\n", &"x".repeat(256)] {
+            assert!(IdempotencyKey::new(Some(bad.to_owned()), "op", &()).is_err(), "{bad}");
+        }
+        assert!(IdempotencyKey::new(None, "op", &()).unwrap().is_none());
     }
 }

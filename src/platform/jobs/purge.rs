@@ -1,4 +1,4 @@
-//! Nothing else removes finished jobs: done every night.
+//! Nothing else removes finished jobs, done every night, and the answers kept for repetitions, done every hour.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::platform::problem::Result;
 /// Rows removed in one statement, so that no lock is held for long.
 const BATCH: i64 = 5_000;
 
-/// Removes done jobs after 7 days, dead ones after 30, workers that are gone, and old idempotency keys.
+/// Removes done jobs after 7 days, dead ones after 30, and workers that are gone.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Purge {}
 
@@ -17,9 +17,20 @@ impl Job for Purge {
     const QUEUE: Queue = Queue::Maintenance;
 }
 
+/// Removes answers that are older than the 24 hours for which they are kept: they tell of people.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PurgeAnswers {}
+
+impl Job for PurgeAnswers {
+    const KIND: &'static str = "jobs.purge_answers";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
 pub(super) fn jobs(registry: &mut Registry) {
     registry.on(purge);
     registry.schedule("jobs.purge", "0 17 3 * * *", || Purge {});
+    registry.on(purge_answers);
+    registry.schedule("jobs.purge_answers", "0 27 * * * *", || PurgeAnswers {});
 }
 
 async fn purge(cx: JobContext, _: Purge) -> Result<()> {
@@ -50,8 +61,15 @@ async fn purge(cx: JobContext, _: Purge) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    let keys: i64 = sqlx::query_scalar("SELECT app.purge_idempotency_keys()").fetch_one(tx.conn()).await?;
     tx.commit().await?;
-    tracing::info!(jobs = removed, idempotency_keys = keys, "purged");
+    tracing::info!(jobs = removed, "purged");
+    Ok(())
+}
+
+async fn purge_answers(cx: JobContext, _: PurgeAnswers) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    let removed: i64 = sqlx::query_scalar("SELECT app.purge_idempotency_keys()").fetch_one(tx.conn()).await?;
+    tx.commit().await?;
+    tracing::info!(removed, "answers purged");
     Ok(())
 }
