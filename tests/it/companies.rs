@@ -395,3 +395,67 @@ async fn a_company_chooses_its_network() {
     let opened = put(&company.admin, &path, json!({"mode": "open"})).await.expect(200);
     assert_eq!(opened.json, json!({"mode": "open", "practitionerIds": []}));
 }
+#[tokio::test]
+async fn the_record_says_what_a_contract_and_settings_were_and_are_and_no_more() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let platform = app.platform_admin().await;
+    let path = format!("/companies/{}", company.id.0);
+    let change = json!({"name": "Acme Secret", "contract": {"seats": 40, "endsOn": "2030-12-31"}, "timeZone": "Asia/Tokyo"});
+    platform.patch(&path, change).await.expect(200);
+    let change = json!({"reportingThreshold": 15, "noShowCounts": false, "bookingHorizonDays": 60});
+    company.admin.patch(&format!("{path}/settings"), change).await.expect(200);
+    put(&company.admin, &format!("{path}/network"), json!({"mode": "restricted"})).await.expect(200);
+    platform.post(&format!("{path}/suspend"), json!({})).await.expect(200);
+    let log: Vec<(String, Value)> = sqlx::query_as(
+        "SELECT action, details FROM app.audit_logs WHERE company_id = $1 AND action LIKE 'company.%' ORDER BY id",
+    )
+    .bind(company.id)
+    .fetch_all(app.db())
+    .await
+    .unwrap();
+    let said = |action: &str| -> Vec<&Value> { log.iter().filter(|it| it.0 == action).map(|it| &it.1).collect() };
+    assert_eq!(said("company.updated"), [&json!({"fields": ["name", "time_zone", "contract_ends_on", "seats"]})]);
+    let values = said("company.value_changed");
+    assert_eq!(values.len(), 4);
+    assert_eq!(values[0]["to"], "2030-12-31");
+    assert_eq!(values[1], &json!({"of": "seats", "from": 20000, "to": 40}));
+    assert_eq!(values[2], &json!({"of": "reporting_threshold", "from": 11, "to": 15}));
+    assert_eq!(values[3], &json!({"of": "no_show_counts", "from": true, "to": false}));
+    assert_eq!(said("company.settings_changed"), [&json!({"fields": ["reporting_threshold", "no_show_counts"]})]);
+    assert_eq!(said("company.network_changed"), [&json!({"from": "open", "to": "restricted", "count": 0})]);
+    assert_eq!(said("company.suspended"), [&json!({"from": "active", "to": "suspended"})]);
+    assert!(!format!("{log:?}").contains("Secret"));
+}
+
+#[tokio::test]
+async fn the_directory_and_the_slots_follow_the_network_and_what_is_booked_stays() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (inside, outside) = (app.practitioner().await, app.practitioner().await);
+    let alice = app.employee(&company).await;
+    let at = (app.clock.now() + chrono::TimeDelta::days(3)).date_naive().and_hms_opt(10, 0, 0).unwrap().and_utc();
+    let wish = |who: &User| json!({"practitionerId": who.id, "startsAt": at, "durationMinutes": 30, "mode": "chat"});
+    let booked = alice.post("/consultations", wish(&outside)).await.expect(201).str("/id");
+    let path = format!("/companies/{}/network", company.id.0);
+    let seen = async |who: &User| -> Vec<String> {
+        let page = who.get("/practitioners").await.expect(200);
+        page.json["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(seen(&alice).await.len(), 2);
+    put(&company.admin, &path, json!({"mode": "restricted", "practitionerIds": [inside.id]})).await.expect(200);
+    assert_eq!(seen(&alice).await, [inside.id.to_string()]);
+    assert_eq!(seen(&company.hr).await, [inside.id.to_string()]);
+    // who chooses sees all
+    assert_eq!(seen(&company.admin).await.len(), 2);
+    alice.get(&format!("/practitioners/{}/slots", outside.id)).await.refused(404, "not_found");
+    alice.get(&format!("/practitioners/{}/slots", inside.id)).await.expect(200);
+    alice.post("/consultations", wish(&outside)).await.refused(404, "not_found");
+    assert_eq!(alice.get(&format!("/consultations/{booked}")).await.expect(200).json["status"], "confirmed");
+    assert_eq!(outside.get(&format!("/consultations/{booked}")).await.expect(200).json["status"], "confirmed");
+    app.settle().await;
+    // each got the booking, and nothing else
+    assert_eq!((app.mails_to(&alice.email).len(), app.mails_to(&outside.email).len()), (1, 1));
+    put(&company.admin, &path, json!({"mode": "open", "practitionerIds": [inside.id]})).await.expect(200);
+    assert_eq!(seen(&alice).await.len(), 2);
+}

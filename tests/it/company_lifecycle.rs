@@ -119,6 +119,8 @@ async fn who_ran_an_archived_company_is_out_at_once_on_every_node_and_its_employ
     assert_eq!(seen.json["status"], "archived");
 
     step(&platform, &company, "activate").await;
+    // the pause after a failure
+    app.clock.advance(TimeDelta::seconds(10));
     log_in(&app, &company.hr).await.expect(200);
     app.settle().await;
     other.abort();

@@ -93,10 +93,7 @@ impl Watch {
     /// All answers: statuses, headers, bodies.
     async fn look(&self, app: &TestApp) -> BTreeMap<String, String> {
         let mut seen = BTreeMap::new();
-        let actor = huntzen::platform::db::Actor::job(None, None);
-        let mut tx = app.platform.db.anonymous(actor).await.unwrap();
-        tx.enqueue(&Refresh {}, None, None).await.unwrap();
-        tx.commit().await.unwrap();
+        app.enqueue(&Refresh {}).await;
         app.settle().await;
         for (role, who) in &self.hr {
             for (path, _) in self.paths.iter().filter(|(_, roles)| roles.contains(role)) {
@@ -192,6 +189,8 @@ async fn whatever_an_employee_does_every_answer_to_hr_stays_the_same() {
         .post("/auth/login", json!({"email": "alice@acme.test", "password": "not the password"}))
         .await
         .expect(401);
+    // the pause after a failure
+    app.clock.advance(TimeDelta::seconds(10));
     alice.get("/practitioners").await.expect(200);
     assert_same(&before, &watch.look(&app).await, "logs in");
 
@@ -263,6 +262,9 @@ async fn what_hr_does_to_a_person_is_answered_the_same_whether_or_not_they_have_
         }
         let member = json!({"email": address, "displayName": "Ana", "role": "hr"});
         tell(company.admin.post(&format!("/companies/{}/members", company.id.0), member).await);
+        app.settle().await;
+        // a mail that could not be sent at once is sent after a pause
+        app.clock.advance(TimeDelta::minutes(5));
         app.settle().await;
         let sent: Vec<_> = app.mails_to(&format!("new-{address}")).iter().map(|mail| mail.subject.clone()).collect();
         story.push(format!("{sent:?}"));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::error::Error;
+use crate::platform::audit::Plain;
 use crate::platform::auth::Role;
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
@@ -67,6 +68,15 @@ pub enum NetworkMode {
     Restricted,
 }
 
+impl NetworkMode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
 /// A client company.
 #[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
 pub struct Company {
@@ -105,6 +115,66 @@ impl Company {
             faults.check((2000..2100).contains(&date.year()), pointer, "date_range");
         }
         faults.check(self.contract_ends_on > self.contract_starts_on, "/contract/endsOn", "contract_order");
+    }
+}
+
+/// What a change made of something, as the audit log tells it: the names of all fields, and the values of those that
+/// hold nothing of a person.
+#[derive(Debug, Default, PartialEq)]
+pub struct Differences {
+    pub fields: Vec<&'static str>,
+    pub values: Vec<(&'static str, Plain, Plain)>,
+}
+
+impl Differences {
+    fn name<T: PartialEq>(&mut self, field: &'static str, before: &T, after: &T) {
+        if before != after {
+            self.fields.push(field);
+        }
+    }
+
+    fn value<T: PartialEq + Copy + Into<Plain>>(&mut self, field: &'static str, before: T, after: T) {
+        if before != after {
+            self.fields.push(field);
+            self.values.push((field, before.into(), after.into()));
+        }
+    }
+}
+
+impl Company {
+    /// What a change to `after` changes, the network aside.
+    pub fn differences(&self, after: &Self) -> Differences {
+        let mut found = Differences::default();
+        found.name("name", &self.name, &after.name);
+        found.name("siren", &self.siren, &after.siren);
+        found.name("time_zone", &self.time_zone, &after.time_zone);
+        found.value("locale", self.locale.as_str(), after.locale.as_str());
+        found.value("contract_starts_on", self.contract_starts_on, after.contract_starts_on);
+        found.value("contract_ends_on", self.contract_ends_on, after.contract_ends_on);
+        found.value(
+            "sessions_per_employee",
+            i64::from(self.sessions_per_employee),
+            i64::from(after.sessions_per_employee),
+        );
+        found.value("seats", i64::from(self.seats), i64::from(after.seats));
+        found
+    }
+}
+
+impl Settings {
+    /// What a change to `after` changes.
+    pub fn differences(&self, after: &Self) -> Differences {
+        let mut found = Differences::default();
+        for (field, before, after) in [
+            ("cancellation_window_hours", self.cancellation_window_hours, after.cancellation_window_hours),
+            ("booking_horizon_days", self.booking_horizon_days, after.booking_horizon_days),
+            ("reporting_threshold", self.reporting_threshold, after.reporting_threshold),
+        ] {
+            found.value(field, i64::from(before), i64::from(after));
+        }
+        found.value("late_cancellation_counts", self.late_cancellation_counts, after.late_cancellation_counts);
+        found.value("no_show_counts", self.no_show_counts, after.no_show_counts);
+        found
     }
 }
 

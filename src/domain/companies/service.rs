@@ -4,8 +4,9 @@ use chrono::NaiveDate;
 
 use super::events::CompanyArchived;
 use super::members::{self, NewMember};
-use super::model::{Company, MemberRole, NetworkMode, Settings, Status};
+use super::model::{Company, Differences, MemberRole, NetworkMode, Settings, Status};
 use super::store::{self, Listing};
+use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, PractitionerId};
@@ -132,6 +133,7 @@ pub async fn change(cx: &Context, id: CompanyId, change: CompanyChange, if_match
         change.refuse_reserved()?;
     }
     Etag::of(company.updated_at).require(if_match)?;
+    let before = company.clone();
     change.apply(&mut company);
     let mut faults = FieldErrors::new();
     company.check(&mut faults);
@@ -141,10 +143,20 @@ pub async fn change(cx: &Context, id: CompanyId, change: CompanyChange, if_match
     } else {
         store::save_own(&mut tx, &company).await?;
     }
-    tx.audit_done("company.updated", "company", id.0).await?;
+    audit_change(&mut tx, "company.updated", "company", id, before.differences(&company)).await?;
     let company = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     tx.commit().await?;
     Ok(company)
+}
+
+/// Notes which fields were changed, and of each whose value tells nothing of a person what it was and is.
+async fn audit_change(tx: &mut Tx, action: &str, object_type: &str, id: CompanyId, it: Differences) -> Result<()> {
+    tx.audit(Entry::done(action, object_type, id.0).with(Detail::Fields, it.fields)).await?;
+    for (field, before, after) in it.values {
+        let entry = Entry::done("company.value_changed", object_type, id.0).with(Detail::Of, field);
+        tx.audit(entry.with(Detail::From, before).with(Detail::To, after)).await?;
+    }
+    Ok(())
 }
 
 pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyId, status: Status) -> Result<Company> {
@@ -153,7 +165,8 @@ pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyI
         return Ok(first);
     }
     let mut company = enter_locked(cx, &mut tx, id).await?;
-    if company.status.change_to(status)? {
+    let before = company.status;
+    if before.change_to(status)? {
         company.status = status;
         store::save(&mut tx, &company).await?;
         let action = match status {
@@ -165,7 +178,8 @@ pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyI
             store::end_sessions_of_members(&mut tx, cx.now()).await?;
             tx.enqueue(&CompanyArchived {}, None, None).await?;
         }
-        tx.audit_done(action, "company", id.0).await?;
+        let entry = Entry::done(action, "company", id.0);
+        tx.audit(entry.with(Detail::From, before.as_str()).with(Detail::To, status.as_str())).await?;
     }
     let company = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     tx.remember(key, &company).await?;
@@ -218,7 +232,7 @@ pub async fn change_settings(
         ..now
     };
     let saved = store::save_settings(&mut tx, id, &next).await?;
-    tx.audit_done("company.settings_changed", "company_settings", id.0).await?;
+    audit_change(&mut tx, "company.settings_changed", "company_settings", id, now.differences(&saved)).await?;
     tx.commit().await?;
     Ok(saved)
 }
@@ -259,7 +273,11 @@ pub async fn set_network(
     }
     faults.finish()?;
     store::save_network(&mut tx, id, mode, practitioners).await?;
-    tx.audit_done("company.network_changed", "company", id.0).await?;
+    let entry = Entry::done("company.network_changed", "company", id.0)
+        .with(Detail::From, company.network.as_str())
+        .with(Detail::To, mode.as_str())
+        .with(Detail::Count, practitioners.len());
+    tx.audit(entry).await?;
     let company = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     let network = load_network(&mut tx, &company).await?;
     tx.commit().await?;
