@@ -401,7 +401,8 @@ async fn the_record_says_what_a_contract_and_settings_were_and_are_and_no_more()
     let company = app.company("Acme").await;
     let platform = app.platform_admin().await;
     let path = format!("/companies/{}", company.id.0);
-    let change = json!({"name": "Acme Secret", "contract": {"seats": 40, "endsOn": "2030-12-31"}, "timeZone": "Asia/Tokyo"});
+    let change =
+        json!({"name": "Acme Secret", "contract": {"seats": 40, "endsOn": "2030-12-31"}, "timeZone": "Asia/Tokyo"});
     platform.patch(&path, change).await.expect(200);
     let change = json!({"reportingThreshold": 15, "noShowCounts": false, "bookingHorizonDays": 60});
     company.admin.patch(&format!("{path}/settings"), change).await.expect(200);
