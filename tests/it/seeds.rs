@@ -92,6 +92,13 @@ async fn the_demonstration_keeps_the_rules_of_the_program() {
         "SELECT count(*) FROM app.consultation_events WHERE at > now()",
         "SELECT count(*) FROM app.consultations c JOIN app.users u ON u.id = c.user_id
          JOIN app.employees e ON e.id = u.employee_id WHERE e.status = 'left'",
+        // nobody has more sessions than the contract grants
+        "SELECT count(*) FROM app.companies k WHERE k.sessions_per_employee < ANY (
+             SELECT count(*) FROM app.consultations c,
+                 LATERAL app.contract_year(k.contract_starts_on, (c.starts_at AT TIME ZONE k.time_zone)::date) y
+             WHERE c.company_id = k.id AND c.counts GROUP BY c.user_id, y.starts_on)",
+        "SELECT count(*) FROM app.consultations
+         WHERE counts AND status = 'cancelled' AND (cancelled_by <> 'employee' OR cancelled_at <= starts_at - interval '24 hours')",
     ];
     for sql in offenders {
         assert_eq!(app.count(sql).await, 0, "{sql}");
@@ -135,6 +142,8 @@ async fn the_load_is_as_large_as_asked_and_its_people_can_log_in() {
         LEFT JOIN app.departments d ON (d.company_id, d.id) = (c.company_id, c.department_id)
         WHERE u.id IS NULL OR p.id IS NULL OR d.id IS NULL";
     assert_eq!(app.count(strangers).await, 0);
+    let miscounted = "SELECT count(*) FROM app.consultations WHERE counts = (status = 'cancelled')";
+    assert_eq!(app.count(miscounted).await, 0);
     let overlaps = "SELECT count(*) FROM app.consultations a JOIN app.consultations b
         ON a.id < b.id AND a.starts_at = b.starts_at
         AND (a.practitioner_id = b.practitioner_id OR a.user_id = b.user_id)";
