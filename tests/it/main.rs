@@ -1,6 +1,7 @@
 //! Every test that needs a database, in one program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+mod account;
 mod booking_races;
 mod companies;
 mod company_lifecycle;

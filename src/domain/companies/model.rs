@@ -1,7 +1,6 @@
 //! What a company is and how it may change. Pure.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
@@ -11,6 +10,8 @@ use crate::platform::auth::Role;
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::{FieldErrors, Problem, Result};
+
+pub use crate::domain::identity::model::normalise_address;
 
 /// Where a company stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
@@ -223,19 +224,6 @@ pub fn clean(text: &str) -> Option<String> {
 /// Control characters, and the sign that stands for bytes that could not be read.
 pub fn is_unreadable(c: char) -> bool {
     c.is_control() || c == char::REPLACEMENT_CHARACTER
-}
-
-/// A mail address as it is kept, in lower case; `None` where mail could not reach it.
-///
-/// Only ASCII: few mail servers take anything else (RFC 6531), and look-alikes of other scripts stay out.
-pub fn normalise_address(text: &str) -> Option<String> {
-    let address = crate::domain::identity::model::normalise_email(text);
-    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-    let valid = address.is_ascii()
-        && address.len() <= 254
-        && !address.contains('"')
-        && EmailAddress::parse_with_options(&address, options).is_ok();
-    valid.then_some(address)
 }
 
 /// The nine digits of a SIREN, where the last one fits (Luhn's formula, ISO/IEC 7812-1, annex B).

@@ -10,6 +10,7 @@ use super::model::{Employee, Status};
 use super::store::{self, Department, Listing};
 use crate::domain::companies;
 use crate::domain::companies::model::Company;
+use crate::domain::identity::account::address::TellLeaver;
 use crate::domain::identity::invitation;
 use crate::platform::audit::Entry;
 use crate::platform::auth::{Permission, Role};
@@ -256,6 +257,8 @@ pub async fn deactivate(cx: &Context, id: EmployeeId, if_match: Option<&str>) ->
     if it.status == Status::Active {
         store::save_status(&mut tx, id, Status::Left, Some(cx.now())).await?;
         tx.enqueue(&EmployeeLeft { employee_id: id }, None, None).await?;
+        // the person's own affair: nothing of it comes back to the directory
+        tx.enqueue(&TellLeaver { employee_id: id }, None, None).await?;
         tx.audit(Entry::done("employee.deactivated", "employee", id.0).about(id)).await?;
         tx.commit().await?;
     }

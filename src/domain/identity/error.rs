@@ -18,5 +18,11 @@ causes! {
         InvalidInvitation => (GONE, "invalid_invitation"),
         /// The invited address has an account already, elsewhere.
         AccountExists => (CONFLICT, "account_exists"),
+        /// The link that sets a password is unknown, used or out of date.
+        InvalidResetToken => (GONE, "invalid_reset_token"),
+        /// The link that proves a new address, or stops it, is unknown, used or out of date.
+        InvalidEmailToken => (GONE, "invalid_email_token"),
+        /// A signed-in person did not give their present password.
+        WrongPassword => (FORBIDDEN, "wrong_password"),
     }
 }

@@ -25,11 +25,12 @@ enum Tag {
 
 /// `/auth` and `/me`.
 pub fn apis() -> impl OpenApi {
-    (session::SessionApi, invitation::InvitationApi, account::AccountApi)
+    (session::SessionApi, invitation::InvitationApi, account::AccountApi, account::PasswordsApi, account::AddressApi)
 }
 
 /// What this module does later.
 pub fn jobs(registry: &mut Registry) {
     invitation::jobs(registry);
     session::jobs(registry);
+    account::jobs(registry);
 }

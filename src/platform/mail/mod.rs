@@ -15,7 +15,10 @@
 //! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
 //! | `export_ready` | `link`, `expires_at`, `time_zone` |
 //! | `export_failed` | `link` |
-//! | `password_changed` | `changed_at`, `time_zone` |
+//! | `password_changed`, `email_changed` | `changed_at`, `time_zone` |
+//! | `password_reset`, `email_verification`, `email_change` | `link`, `expires_at`, `time_zone` |
+//! | `email_taken` | nothing |
+//! | `left_company` | `organisation`, `private_address` (whether the reader has one), `link` |
 
 pub mod ics;
 mod mailbox;

@@ -32,6 +32,12 @@ const FILES: &[(&str, &str)] = embedded![
     "export_failed",
     "password_changed",
     "session_ended",
+    "password_reset",
+    "email_verification",
+    "email_taken",
+    "email_change",
+    "email_changed",
+    "left_company",
 ];
 
 /// A mail's words, filled in.
@@ -125,7 +131,33 @@ mod tests {
                     "name": "Rosa", "changed_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
                 }),
             ),
+            ("password_reset", link_until()),
+            ("email_verification", link_until()),
+            ("email_change", link_until()),
+            ("email_taken", json!({ "name": "Rosa <b>" })),
+            (
+                "email_changed",
+                json!({
+                    "name": "Rosa <b>", "changed_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
+                }),
+            ),
+            ("left_company", left_company(true)),
+            ("left_company", left_company(false)),
         ]
+    }
+
+    fn link_until() -> serde_json::Value {
+        json!({
+            "name": "Rosa <b>", "link": "https://care.example/p#token=x", "expires_at": "2026-11-28T00:00:00Z",
+            "time_zone": "Europe/Paris",
+        })
+    }
+
+    fn left_company(private_address: bool) -> serde_json::Value {
+        json!({
+            "name": "Rosa <b>", "organisation": "Firm & Co", "private_address": private_address,
+            "link": "https://care.example/account",
+        })
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `/me`.
 
+use chrono::{DateTime, Utc};
 use poem_openapi::param::Header;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
+use secrecy::SecretString;
 
 use super::super::Tag;
 use super::super::session::bodies::SessionAnswer;
@@ -26,11 +28,18 @@ pub struct MeAnswer {
     locale: Locale,
     /// An IANA name.
     time_zone: String,
+    /// The address that is to take the place of `email`, while it waits for its proof.
+    pending_email: Option<String>,
+    /// For employees: false while `email` is the one of the company’s directory. Whoever leaves the company with it
+    /// can log in, but no link for a forgotten password goes to that mailbox any more: better have one’s own.
+    private_address: Option<bool>,
 }
 
-impl From<Profile> for MeAnswer {
-    fn from(it: Profile) -> Self {
+impl MeAnswer {
+    fn of(it: Profile, now: DateTime<Utc>) -> Self {
         Self {
+            pending_email: it.pending_email(now).map(ToOwned::to_owned),
+            private_address: (it.role == Role::Employee).then_some(it.private_address),
             id: it.id,
             email: it.email,
             role: it.role,
@@ -53,12 +62,14 @@ impl Example for MeAnswer {
             display_name: user.display_name,
             locale: user.locale,
             time_zone: "Europe/Paris".into(),
+            pending_email: Some("alice@home.test".into()),
+            private_address: Some(false),
         }
     }
 }
 
 /// What to change; what is absent stays.
-#[derive(Debug, Object)]
+#[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct MeChange {
     #[oai(validator(min_length = 1, max_length = 200))]
@@ -66,11 +77,25 @@ pub struct MeChange {
     locale: Option<Locale>,
     #[oai(validator(min_length = 1, max_length = 64))]
     time_zone: Option<String>,
+    /// Another address. It is taken once its mailbox proved it (`POST /auth/verify-email`, within 24 hours); the present
+    /// one is told and may stop it. The present address again withdraws a change that waits. The answer is the same
+    /// whether an account has the address already.
+    #[oai(validator(min_length = 3, max_length = 254))]
+    email: Option<String>,
+    /// Needed with `email`.
+    #[oai(validator(min_length = 1, max_length = 1024))]
+    current_password: Option<String>,
 }
 
 impl Example for MeChange {
     fn example() -> Self {
-        Self { display_name: None, locale: Some(Locale::En), time_zone: Some("Europe/London".into()) }
+        Self {
+            display_name: None,
+            locale: Some(Locale::En),
+            time_zone: Some("Europe/London".into()),
+            email: None,
+            current_password: None,
+        }
     }
 }
 
@@ -89,7 +114,7 @@ impl AccountApi {
     ) -> Result<Tagged<MeAnswer>> {
         let profile = service::profile(&cx).await?;
         let etag = Etag::of(profile.updated_at);
-        Ok(Tagged::new(profile.into(), &etag, if_none_match.0.as_deref()))
+        Ok(Tagged::new(MeAnswer::of(profile, cx.now()), &etag, if_none_match.0.as_deref()))
     }
 
     /// Change one's own account
@@ -102,10 +127,11 @@ impl AccountApi {
         if_match: Header<Option<String>>,
         body: Body<MeChange>,
     ) -> Result<Tagged<MeAnswer>> {
-        let MeChange { display_name, locale, time_zone } = body.0;
-        let change = service::ProfileChange { display_name, locale, time_zone };
+        let MeChange { display_name, locale, time_zone, email, current_password } = body.0;
+        let current_password = current_password.map(SecretString::from);
+        let change = service::ProfileChange { display_name, locale, time_zone, email, current_password };
         let profile = service::change_profile(&cx, change, if_match.0.as_deref()).await?;
         let etag = Etag::of(profile.updated_at);
-        Ok(Tagged::new(profile.into(), &etag, None))
+        Ok(Tagged::new(MeAnswer::of(profile, cx.now()), &etag, None))
     }
 }

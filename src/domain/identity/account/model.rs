@@ -16,5 +16,17 @@ pub struct Profile {
     pub locale: Locale,
     pub time_zone: String,
     pub company_id: Option<CompanyId>,
+    /// An address that waits for its proof, and until when.
+    pub pending_email: Option<String>,
+    pub pending_email_until: Option<DateTime<Utc>>,
+    /// Whether an employee's address is their own; false while it is the one of the company's directory.
+    pub private_address: bool,
     pub updated_at: DateTime<Utc>,
+}
+
+impl Profile {
+    /// The address that still can be proved.
+    pub fn pending_email(&self, now: DateTime<Utc>) -> Option<&str> {
+        self.pending_email.as_deref().filter(|_| self.pending_email_until.is_some_and(|until| until > now))
+    }
 }

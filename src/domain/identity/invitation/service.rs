@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::super::account::passwords;
 use super::super::error::Error;
 use super::super::model;
 use super::super::session::service::{Device, Person, Session, note, open_session};
@@ -28,7 +29,8 @@ pub async fn accept_invitation(platform: &Platform, request: &RequestInfo, it: A
     use secrecy::ExposeSecret;
 
     let mut errors = FieldErrors::new();
-    model::check_password(it.password.expose_secret(), "/password", &mut errors);
+    let own: Vec<&str> = it.display_name.as_deref().into_iter().collect();
+    passwords::model::check(it.password.expose_secret(), &own, "/password", &mut errors);
     errors.check(it.accept_terms, "/acceptTerms", "terms_not_accepted");
     if let Some(zone) = &it.time_zone {
         model::check_time_zone(zone, "/timeZone", &mut errors);

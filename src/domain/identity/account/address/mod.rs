@@ -1,0 +1,15 @@
+//! The address of an account: changed, proved, and kept when the person leaves their company.
+//!
+//! A new address is only taken once its mailbox proved it; until then everything goes to the old one, which is told and
+//! may stop the change. Whether an address has an account already is told to nobody but the holder of that mailbox.
+//! The mailbox of somebody who left their company is the employer's: nothing about the account is sent there any more.
+
+mod api;
+mod jobs;
+mod service;
+mod store;
+
+pub use api::AddressApi;
+pub use jobs::TellLeaver;
+pub(in crate::domain::identity) use jobs::jobs;
+pub(super) use service::{ask_for_change, withdraw_change};

@@ -1,0 +1,80 @@
+//! Ask for another address, prove it, stop the change.
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use super::super::super::error::Error;
+use super::super::links::{self, Purpose};
+use super::jobs::{MailEmailProof, TellEmailChanged, WarnOfEmailChange};
+use super::store::{self, Asked, NewToken};
+use crate::platform::auth::tokens::hash_opaque;
+use crate::platform::problem::Error as Refusal;
+use crate::platform::{Context, Platform, Problem, RequestInfo, Result, Tx};
+
+/// How long a new address may wait for its proof.
+const PROOF_TTL: TimeDelta = TimeDelta::hours(24);
+/// After so many mails to addresses that may be anybody's, the person waits.
+const RETRY_AFTER: &str = "3600";
+
+/// Starts a change of the caller's address, in their transaction. The password was asked for before.
+pub(in super::super) async fn ask_for_change(cx: &Context, tx: &mut Tx, address: &str) -> Result<()> {
+    let (proof, stop): (Uuid, Uuid) = (cx.new_id(), cx.new_id());
+    let proof_token = links::token(cx.platform(), Purpose::EmailVerification, proof)?;
+    let stop_token = links::token(cx.platform(), Purpose::EmailChange, stop)?;
+    let asked = store::ask_for_change(
+        tx,
+        address,
+        NewToken { id: proof, hash: &proof_token.hash },
+        NewToken { id: stop, hash: &stop_token.hash },
+        cx.now(),
+        cx.now() + PROOF_TTL,
+    )
+    .await?;
+    match asked {
+        Asked::TooMany => {
+            return Err(Problem::from(Refusal::TooManyRequests).with_header("Retry-After", RETRY_AFTER));
+        }
+        Asked::Unknown => return Err(Refusal::Unauthenticated.into()),
+        Asked::Asked => tx.enqueue(&WarnOfEmailChange { token_id: stop }, None, None).await?,
+        Asked::AskedQuietly => {}
+    }
+    tx.enqueue(&MailEmailProof { token_id: proof }, None, None).await?;
+    tx.audit_done("user.email_change_asked", "user", cx.caller().user_id.0).await
+}
+
+/// The caller keeps the address that they have.
+pub(in super::super) async fn withdraw_change(cx: &Context, tx: &mut Tx) -> Result<()> {
+    store::withdraw_change(tx, cx.now()).await?;
+    tx.audit_done("user.email_change_withdrawn", "user", cx.caller().user_id.0).await
+}
+
+/// Takes the new address, with the token that was mailed there. Once.
+pub async fn verify(platform: &Platform, request: &RequestInfo, token: &str) -> Result<()> {
+    let (hash, now) = (hash_opaque(token), platform.clock.now());
+    let owner = links::find_owner(platform, request, Purpose::EmailVerification, &hash)
+        .await?
+        .ok_or(Error::InvalidEmailToken)?;
+    let mut tx = platform.db.anonymous(owner.actor(request)).await?;
+    let verified = store::verify(&mut tx, &hash, now).await?;
+    if !verified.done {
+        return Err(Error::InvalidEmailToken.into());
+    }
+    if let Some(token_id) = verified.notice {
+        tx.enqueue(&TellEmailChanged { token_id, changed_at: now }, None, None).await?;
+    }
+    tx.audit_done("user.email_changed", "user", owner.user_id.0).await?;
+    tx.commit().await
+}
+
+/// Stops a change, with the token that was mailed to the old address.
+pub async fn stop(platform: &Platform, request: &RequestInfo, token: &str) -> Result<()> {
+    let (hash, now) = (hash_opaque(token), platform.clock.now());
+    let owner =
+        links::find_owner(platform, request, Purpose::EmailChange, &hash).await?.ok_or(Error::InvalidEmailToken)?;
+    let mut tx = platform.db.anonymous(owner.actor(request)).await?;
+    if !store::stop_change(&mut tx, &hash, now).await? {
+        return Err(Error::InvalidEmailToken.into());
+    }
+    tx.audit_done("user.email_change_stopped", "user", owner.user_id.0).await?;
+    tx.commit().await
+}

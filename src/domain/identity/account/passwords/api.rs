@@ -1,0 +1,120 @@
+//! `/auth/forgot-password`, `/auth/reset-password`, `/auth/change-password`.
+
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::super::super::Tag;
+use super::service;
+use crate::platform::Result;
+use crate::platform::auth::{Anonymous, Authorized, perm};
+use crate::platform::http::Body;
+
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
+pub struct ForgotPasswordRequest {
+    /// The address of the account.
+    #[oai(validator(min_length = 3, max_length = 254))]
+    email: String,
+}
+
+impl Example for ForgotPasswordRequest {
+    fn example() -> Self {
+        Self { email: "alice@acme.test".into() }
+    }
+}
+
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
+pub struct ResetPasswordRequest {
+    /// The token of the link in the mail.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    token: String,
+    /// 12 to 128 characters of any kind.
+    #[oai(validator(min_length = 1, max_length = 1024))]
+    password: String,
+}
+
+impl Example for ResetPasswordRequest {
+    fn example() -> Self {
+        Self {
+            token: "q7mX0c1mN2b3V4x5Z6l7K8j9H0g1F2d3S4a5P6o7I8u".into(),
+            password: "four quiet words here".into(),
+        }
+    }
+}
+
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
+pub struct ChangePasswordRequest {
+    #[oai(validator(min_length = 1, max_length = 1024))]
+    current_password: String,
+    /// 12 to 128 characters of any kind; not the present one.
+    #[oai(validator(min_length = 1, max_length = 1024))]
+    new_password: String,
+}
+
+impl Example for ChangePasswordRequest {
+    fn example() -> Self {
+        Self { current_password: "demo-huntzen-2026".into(), new_password: "four quiet words here".into() }
+    }
+}
+
+#[derive(ApiResponse)]
+pub enum ForgotPasswordResponse {
+    /// Noted. Whether the address has an account is not said.
+    #[oai(status = 202)]
+    Noted,
+}
+
+#[derive(ApiResponse)]
+pub enum PasswordResponse {
+    /// The password is set.
+    #[oai(status = 204)]
+    Set,
+}
+
+pub struct PasswordsApi;
+
+#[OpenApi(prefix_path = "/api/v1")]
+impl PasswordsApi {
+    /// Ask for a link that sets a new password
+    ///
+    /// The answer is the same, at the same time, whether the address has an account or not. A link is mailed to
+    /// people who can log in; it works once, for 30 minutes, and ends the ones before it. Nothing is mailed to
+    /// somebody who is suspended or has not accepted their invitation, nor to the work address of somebody who has
+    /// left that company.
+    #[oai(path = "/auth/forgot-password", method = "post", operation_id = "forgotPassword", tag = "Tag::Auth")]
+    async fn forgot_password(
+        &self,
+        it: Anonymous,
+        body: Body<ForgotPasswordRequest>,
+    ) -> Result<ForgotPasswordResponse> {
+        service::forget(&it.platform, &it.request, &body.email).await?;
+        Ok(ForgotPasswordResponse::Noted)
+    }
+
+    /// Set a new password with a mailed link
+    ///
+    /// Works once. Every session of the account ends, everywhere, and so does every other link that was mailed; the
+    /// person is told by mail and logs in with the new password. A second factor stays as it is.
+    #[oai(path = "/auth/reset-password", method = "post", operation_id = "resetPassword", tag = "Tag::Auth")]
+    async fn reset_password(&self, it: Anonymous, body: Body<ResetPasswordRequest>) -> Result<PasswordResponse> {
+        let ResetPasswordRequest { token, password } = body.0;
+        service::reset(&it.platform, &it.request, &token, &password.into()).await?;
+        Ok(PasswordResponse::Set)
+    }
+
+    /// Change one's own password
+    ///
+    /// Needs the present one. Every other session ends at once; this one goes on. The person is told by mail.
+    #[oai(path = "/auth/change-password", method = "post", operation_id = "changePassword", tag = "Tag::Auth")]
+    async fn change_password(
+        &self,
+        cx: Authorized<perm::ManageSelf>,
+        body: Body<ChangePasswordRequest>,
+    ) -> Result<PasswordResponse> {
+        let ChangePasswordRequest { current_password, new_password } = body.0;
+        service::change(&cx, &current_password.into(), &new_password.into()).await?;
+        Ok(PasswordResponse::Set)
+    }
+}

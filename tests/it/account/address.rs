@@ -1,0 +1,205 @@
+//! A new address is taken once its mailbox proved it.
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{OTHER, ask, audited, forgot, log_in, reset, token_to, verify};
+use crate::support::app::PASSWORD;
+use crate::support::{Answer, TestApp};
+
+#[tokio::test]
+async fn an_address_changes_once_the_new_mailbox_proved_it() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    for (n, user) in
+        [app.employee(&company).await, company.hr.clone(), app.practitioner().await, app.platform_admin().await]
+            .into_iter()
+            .enumerate()
+    {
+        let new = format!("new{n}@home.test");
+        let before = user.get("/me").await.header("etag").to_owned();
+        let asked = ask(&user, &format!("  New{n}@Home.TEST ")).await.expect(200);
+        assert_eq!(asked.str("/pendingEmail"), new);
+        assert_eq!(asked.str("/email"), user.email);
+        assert_ne!(asked.header("etag"), before);
+        app.settle().await;
+
+        // nothing is different yet; both mailboxes know
+        log_in(&app, &user.email, PASSWORD).await.expect(200);
+        log_in(&app, &new, PASSWORD).await.refused(401, "invalid_credentials");
+        assert_eq!(app.mails_to(&new)[0].subject, "Confirm your new address");
+        let warned = app.mails_to(&user.email);
+        assert_eq!(warned[0].subject, "A change of your address was asked for");
+        // the old mailbox may be the employer's: it does not learn the private address
+        for part in [&warned[0].text, &warned[0].html] {
+            assert!(!part.as_deref().unwrap().contains("home.test"));
+        }
+
+        verify(&app, &token_to(&app, &new, "verify-email")).await.expect(204);
+        app.settle().await;
+        let me = user.get("/me").await.expect(200);
+        assert_eq!(me.str("/email"), new);
+        assert!(me.json.get("pendingEmail").is_none());
+        log_in(&app, &user.email, PASSWORD).await.refused(401, "invalid_credentials");
+        log_in(&app, &new.to_uppercase(), PASSWORD).await.expect(200);
+        let told = app.mails_to(&user.email);
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[1].subject, "Your address was changed");
+        assert!(!told[1].text.as_deref().unwrap().contains("home.test"));
+    }
+    for action in ["user.email_change_asked", "user.email_changed"] {
+        assert_eq!(audited(&app, action).await, 4, "{action}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE email_verified_at IS NOT NULL").await, 4);
+}
+
+#[tokio::test]
+async fn an_address_changes_with_the_password_and_the_version_only() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let missing = admin.patch("/me", json!({"email": "new@home.test"})).await.refused(422, "invalid");
+    assert_eq!((missing.str("/errors/0/pointer"), missing.str("/errors/0/code")), ("/currentPassword".into(), "required".into()));
+    let wrong = json!({"email": "new@home.test", "currentPassword": "not the password"});
+    admin.patch("/me", wrong).await.refused(403, "wrong_password");
+    let body = json!({"email": "new@home.test", "currentPassword": PASSWORD});
+    Answer::of(admin.request(Method::PATCH, "/me").json(&body)).await.refused(428, "precondition_required");
+    Answer::of(admin.request(Method::PATCH, "/me").header("if-match", "\"0\"").json(&body)).await.refused(412, "stale");
+    for bad in ["nobody", "a@b", "two@at@home.test", "\u{212a}im@home.test", "zo\u{e9}@home.test", "x@home.test\r\nBcc: y@z.test"] {
+        let refused = ask(&admin, bad).await.refused(422, "invalid");
+        assert_eq!(refused.str("/errors/0/pointer"), "/email", "{bad}");
+    }
+    assert!(admin.get("/me").await.json.get("pendingEmail").is_none());
+    assert_eq!(app.count("SELECT count(*) FROM app.one_time_tokens").await, 0);
+    // the other fields need no password
+    admin.patch("/me", json!({"displayName": "Ada"})).await.expect(200);
+}
+
+#[tokio::test]
+async fn whether_an_address_is_taken_is_told_to_its_holder_alone() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (alice, bob) = (app.employee(&company).await, app.platform_admin().await);
+    let free = ask(&alice, "free@home.test").await.expect(200);
+    app.settle().await;
+    let taken = ask(&alice, &bob.email).await.expect(200);
+    app.settle().await;
+    // the same answer, but for the address and the version
+    let same = |mut it: Answer| {
+        it.json["pendingEmail"] = json!(null);
+        it.json
+    };
+    assert_eq!(same(free), same(taken));
+    assert_eq!(alice.get("/me").await.str("/pendingEmail"), bob.email);
+    let told = app.mails_to(&bob.email);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].subject, "Your address is in use already");
+    assert!(!told[0].text.as_deref().unwrap().contains("#token="));
+    assert!(!told[0].text.as_deref().unwrap().contains(&alice.email));
+    // the old mailbox hears the same in both cases
+    let warned = app.mails_to(&alice.email);
+    assert_eq!(warned.len(), 2);
+    assert_eq!(warned[0].subject, warned[1].subject);
+    log_in(&app, &bob.email, PASSWORD).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_people_who_prove_one_address_at_once_one_gets_it() {
+    let app = TestApp::start().await;
+    let people = [app.platform_admin().await, app.platform_admin().await];
+    for person in &people {
+        ask(person, "one@home.test").await.expect(200);
+    }
+    app.settle().await;
+    let tokens: Vec<String> = app.mails_to("one@home.test").iter().map(|mail| mail.link_parameter("token")).collect();
+    assert_eq!(tokens.len(), 2);
+    // each of them five times
+    let tries = join_all((0..10).map(|n| verify(&app, &tokens[n % 2]))).await;
+    assert_eq!(tries.iter().filter(|it| it.status == 204).count(), 1, "{tries:?}");
+    for lost in tries.into_iter().filter(|it| it.status != 204) {
+        lost.refused(410, "invalid_email_token");
+    }
+    app.settle().await;
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE email = 'one@home.test'").await, 1);
+    assert_eq!(audited(&app, "user.email_changed").await, 1);
+}
+
+#[tokio::test]
+async fn the_old_address_stops_a_change() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    ask(&admin, "thief@home.test").await.expect(200);
+    app.settle().await;
+    let stop = token_to(&app, &admin.email, "stop-email-change");
+    let nobody = app.anonymous();
+    nobody.post("/auth/stop-email-change", json!({"token": stop})).await.expect(204);
+    assert!(admin.get("/me").await.json.get("pendingEmail").is_none());
+    verify(&app, &token_to(&app, "thief@home.test", "verify-email")).await.refused(410, "invalid_email_token");
+    nobody.post("/auth/stop-email-change", json!({"token": stop})).await.refused(410, "invalid_email_token");
+    log_in(&app, &admin.email, PASSWORD).await.expect(200);
+    assert_eq!(audited(&app, "user.email_change_stopped").await, 1);
+}
+
+#[tokio::test]
+async fn a_proof_expires_after_a_day_and_the_last_one_counts() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    ask(&admin, "first@home.test").await.expect(200);
+    ask(&admin, "second@home.test").await.expect(200);
+    app.settle().await;
+    // the first had ended before its mail was written
+    assert!(app.mails_to("first@home.test").is_empty());
+    let second = token_to(&app, "second@home.test", "verify-email");
+    app.clock.advance(TimeDelta::hours(24));
+    verify(&app, &second).await.refused(410, "invalid_email_token");
+    let admin = admin.with_token(log_in(&app, &admin.email, PASSWORD).await.str("/accessToken"));
+    assert!(admin.get("/me").await.expect(200).json.get("pendingEmail").is_none());
+    // nightly, what nobody proved is forgotten
+    sqlx::query("SELECT app.enqueue('maintenance', 'identity.forget_pending_addresses', ARRAY['{}'::jsonb], ARRAY[NULL], NULL, 8)")
+        .execute(app.db())
+        .await
+        .unwrap();
+    app.settle().await;
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE pending_email IS NOT NULL").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE pending_email_until IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
+async fn the_present_address_again_withdraws_a_change() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    ask(&admin, "new@home.test").await.expect(200);
+    app.settle().await;
+    let kept = ask(&admin, &admin.email).await.expect(200);
+    assert!(kept.json.get("pendingEmail").is_none());
+    verify(&app, &token_to(&app, "new@home.test", "verify-email")).await.refused(410, "invalid_email_token");
+    app.settle().await;
+    assert_eq!(audited(&app, "user.email_change_withdrawn").await, 1);
+}
+
+#[tokio::test]
+async fn nobody_has_more_than_five_strangers_mailed_in_an_hour() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    for n in 0..5 {
+        ask(&admin, &format!("n{n}@home.test")).await.expect(200);
+        app.settle().await;
+    }
+    let refused = ask(&admin, "n5@home.test").await.refused(429, "too_many_requests");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(admin.get("/me").await.str("/pendingEmail"), "n4@home.test");
+}
+
+#[tokio::test]
+async fn a_reset_link_that_went_to_the_old_address_ends_with_it() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    forgot(&app, &admin.email).await.expect(202);
+    ask(&admin, "new@home.test").await.expect(200);
+    app.settle().await;
+    let old = token_to(&app, &admin.email, "reset-password");
+    verify(&app, &token_to(&app, "new@home.test", "verify-email")).await.expect(204);
+    app.settle().await;
+    reset(&app, &old, OTHER).await.refused(410, "invalid_reset_token");
+}
