@@ -39,7 +39,13 @@ mod tests {
     fn an_address_is_kept_in_one_form() {
         assert_eq!(normalise_address(" Alice.Martin@Acme.TEST ").as_deref(), Some("alice.martin@acme.test"));
         // a Kelvin sign, whose lower case is k; a dotted capital I; a Greek A; an accent; a full-width sign
-        for odd in ["\u{212a}im@acme.test", "\u{130}da@acme.test", "\u{391}lice@acme.test", "zo\u{e9}@acme.test", "a\u{ff20}b.test"] {
+        for odd in [
+            "\u{212a}im@acme.test",
+            "\u{130}da@acme.test",
+            "\u{391}lice@acme.test",
+            "zo\u{e9}@acme.test",
+            "a\u{ff20}b.test",
+        ] {
             assert_eq!(normalise_address(odd), None, "{odd}");
         }
     }

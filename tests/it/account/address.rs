@@ -60,13 +60,23 @@ async fn an_address_changes_with_the_password_and_the_version_only() {
     let app = TestApp::start().await;
     let admin = app.platform_admin().await;
     let missing = admin.patch("/me", json!({"email": "new@home.test"})).await.refused(422, "invalid");
-    assert_eq!((missing.str("/errors/0/pointer"), missing.str("/errors/0/code")), ("/currentPassword".into(), "required".into()));
+    assert_eq!(
+        (missing.str("/errors/0/pointer"), missing.str("/errors/0/code")),
+        ("/currentPassword".into(), "required".into())
+    );
     let wrong = json!({"email": "new@home.test", "currentPassword": "not the password"});
     admin.patch("/me", wrong).await.refused(403, "wrong_password");
     let body = json!({"email": "new@home.test", "currentPassword": PASSWORD});
     Answer::of(admin.request(Method::PATCH, "/me").json(&body)).await.refused(428, "precondition_required");
     Answer::of(admin.request(Method::PATCH, "/me").header("if-match", "\"0\"").json(&body)).await.refused(412, "stale");
-    for bad in ["nobody", "a@b", "two@at@home.test", "\u{212a}im@home.test", "zo\u{e9}@home.test", "x@home.test\r\nBcc: y@z.test"] {
+    for bad in [
+        "nobody",
+        "a@b",
+        "two@at@home.test",
+        "\u{212a}im@home.test",
+        "zo\u{e9}@home.test",
+        "x@home.test\r\nBcc: y@z.test",
+    ] {
         let refused = ask(&admin, bad).await.refused(422, "invalid");
         assert_eq!(refused.str("/errors/0/pointer"), "/email", "{bad}");
     }

@@ -47,9 +47,17 @@ fn token_to(app: &TestApp, address: &str, page: &str) -> String {
 
 /// The directory's entry of an employee.
 async fn entry_of(app: &TestApp, user: &User) -> EmployeeId {
-    sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1").bind(user.id).fetch_one(app.db()).await.unwrap()
+    sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")
+        .bind(user.id)
+        .fetch_one(app.db())
+        .await
+        .unwrap()
 }
 
 async fn audited(app: &TestApp, action: &str) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM app.audit_logs WHERE action = $1").bind(action).fetch_one(app.db()).await.unwrap()
+    sqlx::query_scalar("SELECT count(*) FROM app.audit_logs WHERE action = $1")
+        .bind(action)
+        .fetch_one(app.db())
+        .await
+        .unwrap()
 }

@@ -222,7 +222,8 @@ async fn a_link_that_waited_too_long_for_the_mail_server_is_not_sent() {
 async fn a_changed_password_ends_the_other_sessions_and_keeps_this_one() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    for user in [app.employee(&company).await, company.hr.clone(), app.practitioner().await, app.platform_admin().await] {
+    for user in [app.employee(&company).await, company.hr.clone(), app.practitioner().await, app.platform_admin().await]
+    {
         let other = log_in(&app, &user.email, PASSWORD).await.expect(200);
         let body = json!({"currentPassword": PASSWORD, "newPassword": OTHER});
         user.post("/auth/change-password", body).await.expect(204);
@@ -256,7 +257,10 @@ async fn a_password_is_changed_by_whoever_knows_the_present_one_to_a_better_one(
         (admin.email.as_str(), "password_personal"),
     ] {
         let refused = change(PASSWORD, new).await.refused(422, "invalid");
-        assert_eq!((refused.str("/errors/0/pointer"), refused.str("/errors/0/code")), ("/newPassword".into(), code.into()));
+        assert_eq!(
+            (refused.str("/errors/0/pointer"), refused.str("/errors/0/code")),
+            ("/newPassword".into(), code.into())
+        );
     }
     log_in(&app, &admin.email, PASSWORD).await.expect(200);
     assert_eq!(audited(&app, "user.password_refused").await, 1);
@@ -288,11 +292,14 @@ async fn a_password_fits_however_a_keyboard_composes_it() {
 async fn of_five_changes_at_once_exactly_one_counts() {
     let app = TestApp::start().await;
     let admin = app.platform_admin().await;
-    let tries = join_all((0..5).map(|n| {
-        let (admin, new) = (admin.clone(), format!("{OTHER} {n}"));
-        async move { admin.post("/auth/change-password", json!({"currentPassword": PASSWORD, "newPassword": new})).await }
-    }))
-    .await;
+    let tries =
+        join_all((0..5).map(|n| {
+            let (admin, new) = (admin.clone(), format!("{OTHER} {n}"));
+            async move {
+                admin.post("/auth/change-password", json!({"currentPassword": PASSWORD, "newPassword": new})).await
+            }
+        }))
+        .await;
     assert_eq!(tries.iter().filter(|it| it.status == 204).count(), 1, "{tries:?}");
     for lost in tries.into_iter().filter(|it| it.status != 204) {
         lost.refused(403, "wrong_password");

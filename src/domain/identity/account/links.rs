@@ -30,9 +30,7 @@ impl Purpose {
 
 /// The token of an id, as it is made today.
 pub(super) fn token(platform: &Platform, purpose: Purpose, id: Uuid) -> Result<OpaqueToken> {
-    candidates(&platform.config, purpose, id)
-        .next()
-        .ok_or_else(|| Problem::internal("MASTER_KEYS names no key"))
+    candidates(&platform.config, purpose, id).next().ok_or_else(|| Problem::internal("MASTER_KEYS names no key"))
 }
 
 /// The token of an id whose hash was kept; the master key may have changed since.
@@ -41,9 +39,10 @@ pub(super) fn find_token(platform: &Platform, purpose: Purpose, id: Uuid, hash: 
 }
 
 fn candidates(config: &Config, purpose: Purpose, id: Uuid) -> impl Iterator<Item = OpaqueToken> {
-    config.master_keys.iter().map(move |(_, master)| {
-        OpaqueToken::from_bytes(&derive::key(master, &format!("{} {id}", purpose.as_str())))
-    })
+    config
+        .master_keys
+        .iter()
+        .map(move |(_, master)| OpaqueToken::from_bytes(&derive::key(master, &format!("{} {id}", purpose.as_str()))))
 }
 
 /// Behind the number sign: browsers do not send it, so that no log keeps it.

@@ -36,10 +36,7 @@ pub struct ResetPasswordRequest {
 
 impl Example for ResetPasswordRequest {
     fn example() -> Self {
-        Self {
-            token: "q7mX0c1mN2b3V4x5Z6l7K8j9H0g1F2d3S4a5P6o7I8u".into(),
-            password: "four quiet words here".into(),
-        }
+        Self { token: "q7mX0c1mN2b3V4x5Z6l7K8j9H0g1F2d3S4a5P6o7I8u".into(), password: "four quiet words here".into() }
     }
 }
 

@@ -31,9 +31,8 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
 
     let (hash, now) = (hash_opaque(token), platform.clock.now());
     // a token that opens nothing is not worth a hash
-    let owner = links::find_owner(platform, request, Purpose::PasswordReset, &hash)
-        .await?
-        .ok_or(Error::InvalidResetToken)?;
+    let owner =
+        links::find_owner(platform, request, Purpose::PasswordReset, &hash).await?.ok_or(Error::InvalidResetToken)?;
     let mut errors = FieldErrors::new();
     model::check(password.expose_secret(), &[&owner.email, &owner.display_name], "/password", &mut errors);
     errors.finish()?;
