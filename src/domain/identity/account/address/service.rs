@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::super::super::error::Error;
+use crate::domain::identity::error::Error;
 use super::super::links::{self, Purpose};
 use super::jobs::{MailEmailProof, TellEmailChanged, WarnOfEmailChange};
 use super::store::{self, Asked, NewToken};

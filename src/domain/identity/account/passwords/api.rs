@@ -3,7 +3,7 @@
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::super::super::Tag;
+use crate::domain::identity::Tag;
 use super::service;
 use crate::platform::Result;
 use crate::platform::auth::{Anonymous, Authorized, perm};

@@ -2,8 +2,8 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::super::error::Error;
-use super::super::super::model::normalise_email;
+use crate::domain::identity::error::Error;
+use crate::domain::identity::model::normalise_email;
 use super::super::links::{self, Purpose};
 use super::super::store::find_profile;
 use super::jobs::TellPasswordChanged;
