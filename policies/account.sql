@@ -39,13 +39,6 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
       AND t.purpose IN ('password_reset', 'email_verification', 'email_change')
 $$;
 
--- Ends the sessions of a person, but for one.
-CREATE OR REPLACE FUNCTION app.end_sessions_of(person uuid, except_session uuid, at timestamptz)
-RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    UPDATE app.user_sessions s SET revoked_at = at
-    WHERE s.user_id = person AND s.revoked_at IS NULL AND s.id IS DISTINCT FROM except_session
-$$;
-
 -- Somebody forgot a password. The job is the same for an address without an account; it finds nobody then.
 CREATE OR REPLACE FUNCTION auth.ask_for_password_reset(address text, queue text, kind text, max_attempts int, at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -119,6 +112,8 @@ BEGIN
     END IF;
     PERFORM app.end_tokens_of(person, at);
     PERFORM app.end_sessions_of(person, NULL, at);
+    -- whoever logged in from there may have been the reason for it
+    DELETE FROM app.known_devices d WHERE d.user_id = person;
     UPDATE app.users u SET password_hash = new_password_hash, email_verified_at = at, pending_email = NULL,
                            pending_email_until = NULL
         WHERE u.id = person;
@@ -314,7 +309,7 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.may_be_mailed(uuid)', 'app.is_work_address(text, text)', 'app.end_tokens_of(uuid, timestamptz)', 'app.end_sessions_of(uuid, uuid, timestamptz)',
+        'app.may_be_mailed(uuid)', 'app.is_work_address(text, text)', 'app.end_tokens_of(uuid, timestamptz)',
         'app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz)',
         'app.change_own_password(text, text, uuid, timestamptz)',
         'app.ask_for_email_change(text, uuid, bytea, uuid, bytea, timestamptz, timestamptz)',

@@ -122,7 +122,7 @@ async fn somebody_is_mailed_five_links_in_an_hour_at_most() {
     for _ in 0..8 {
         forgot(&app, &admin.email).await.expect(202);
         app.settle().await;
-        app.clock.advance(TimeDelta::minutes(1));
+        app.clock.advance(TimeDelta::minutes(5));
     }
     assert_eq!(app.mails_to(&admin.email).len(), 5);
     // the last of them still works
@@ -206,6 +206,52 @@ async fn the_link_is_the_same_however_often_its_job_runs_and_stands_in_no_table(
     assert!(jobs.iter().all(|job| !job.contains(&first)));
     reset(&app, &first, OTHER).await.expect(204);
     app.settle().await;
+}
+
+#[tokio::test]
+async fn asking_again_and_again_for_one_address_takes_longer_each_time() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let mut waits = Vec::new();
+    for email in [admin.email.as_str(), "nobody@people.test"] {
+        let nobody = app.anonymous();
+        let ask = || nobody.post("/auth/forgot-password", json!({"email": email}));
+        let mut seconds = Vec::new();
+        for _ in 0..3 {
+            ask().await.expect(202);
+            let wait = ask().await.refused(429, "too_many_attempts").header("retry-after").parse::<i64>().unwrap();
+            app.clock.advance(TimeDelta::seconds(wait));
+            seconds.push(wait);
+        }
+        assert!(seconds.is_sorted() && seconds[0] < seconds[2], "{seconds:?}");
+        waits.push(seconds);
+    }
+    // as long for an address without an account
+    assert_eq!(waits[0], waits[1]);
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn guessing_the_present_password_takes_longer_each_time() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let guess = |present: &str| {
+        let (admin, body) = (admin.clone(), json!({"currentPassword": present, "newPassword": OTHER}));
+        async move { admin.post("/auth/change-password", body).await }
+    };
+    guess("not the password").await.refused(403, "wrong_password");
+    // the right one has to wait as well, wherever it is asked for
+    let wait = guess(PASSWORD).await.refused(429, "too_many_attempts").header("retry-after").parse::<i64>().unwrap();
+    super::ask(&admin, "new@home.test").await.refused(429, "too_many_attempts");
+    app.clock.advance(TimeDelta::seconds(wait));
+    guess("not this either").await.refused(403, "wrong_password");
+    let longer = guess(PASSWORD).await.refused(429, "too_many_attempts").header("retry-after").parse::<i64>().unwrap();
+    assert!(longer > wait);
+    // nobody is locked out
+    app.clock.advance(TimeDelta::seconds(longer));
+    guess(PASSWORD).await.expect(204);
+    app.settle().await;
+    assert_eq!(audited(&app, "user.password_refused").await, 2);
 }
 
 #[tokio::test]

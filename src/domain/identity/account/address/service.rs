@@ -7,6 +7,7 @@ use crate::domain::identity::error::Error;
 use super::super::links::{self, Purpose};
 use super::jobs::{MailEmailProof, TellEmailChanged, WarnOfEmailChange};
 use super::store::{self, Asked, NewToken};
+use crate::platform::audit::Entry;
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Platform, Problem, RequestInfo, Result, Tx};
@@ -39,13 +40,13 @@ pub(in super::super) async fn ask_for_change(cx: &Context, tx: &mut Tx, address:
         Asked::AskedQuietly => {}
     }
     tx.enqueue(&MailEmailProof { token_id: proof }, None, None).await?;
-    tx.audit_done("user.email_change_asked", "user", cx.caller().user_id.0).await
+    tx.audit(Entry::done("user.email_change_asked", "user", cx.caller().user_id.0).about(cx.caller().user_id)).await
 }
 
 /// The caller keeps the address that they have.
 pub(in super::super) async fn withdraw_change(cx: &Context, tx: &mut Tx) -> Result<()> {
     store::withdraw_change(tx, cx.now()).await?;
-    tx.audit_done("user.email_change_withdrawn", "user", cx.caller().user_id.0).await
+    tx.audit(Entry::done("user.email_change_withdrawn", "user", cx.caller().user_id.0).about(cx.caller().user_id)).await
 }
 
 /// Takes the new address, with the token that was mailed there. Once.
@@ -62,7 +63,7 @@ pub async fn verify(platform: &Platform, request: &RequestInfo, token: &str) -> 
     if let Some(token_id) = verified.notice {
         tx.enqueue(&TellEmailChanged { token_id, changed_at: now }, None, None).await?;
     }
-    tx.audit_done("user.email_changed", "user", owner.user_id.0).await?;
+    tx.audit(Entry::done("user.email_changed", "user", owner.user_id.0).about(owner.user_id)).await?;
     tx.commit().await
 }
 
@@ -75,6 +76,6 @@ pub async fn stop(platform: &Platform, request: &RequestInfo, token: &str) -> Re
     if !store::stop_change(&mut tx, &hash, now).await? {
         return Err(Error::InvalidEmailToken.into());
     }
-    tx.audit_done("user.email_change_stopped", "user", owner.user_id.0).await?;
+    tx.audit(Entry::done("user.email_change_stopped", "user", owner.user_id.0).about(owner.user_id)).await?;
     tx.commit().await
 }

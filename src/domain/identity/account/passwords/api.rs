@@ -5,6 +5,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::domain::identity::Tag;
 use super::service;
+use crate::domain::identity::session::api::device;
 use crate::platform::Result;
 use crate::platform::auth::{Anonymous, Authorized, perm};
 use crate::platform::http::Body;
@@ -79,14 +80,17 @@ impl PasswordsApi {
     /// The answer is the same, at the same time, whether the address has an account or not. A link is mailed to
     /// people who can log in; it works once, for 30 minutes, and ends the ones before it. Nothing is mailed to
     /// somebody who is suspended or has not accepted their invitation, nor to the work address of somebody who has
-    /// left that company.
+    /// left that company. Asking again for the same address takes longer each time (`429 too_many_attempts`,
+    /// `Retry-After`).
     #[oai(path = "/auth/forgot-password", method = "post", operation_id = "forgotPassword", tag = "Tag::Auth")]
     async fn forgot_password(
         &self,
         it: Anonymous,
+        request: &poem::Request,
         body: Body<ForgotPasswordRequest>,
     ) -> Result<ForgotPasswordResponse> {
-        service::forget(&it.platform, &it.request, &body.email).await?;
+        let device = device(&it.platform, request, None, None);
+        service::forget(&it.platform, &it.request, &body.email, &device).await?;
         Ok(ForgotPasswordResponse::Noted)
     }
 
@@ -103,7 +107,8 @@ impl PasswordsApi {
 
     /// Change one's own password
     ///
-    /// Needs the present one. Every other session ends at once; this one goes on. The person is told by mail.
+    /// Needs the present one; each wrong one makes the next wait longer (`429 too_many_attempts`, `Retry-After`). Every
+    /// other session ends at once; this one goes on. The person is told by mail.
     #[oai(path = "/auth/change-password", method = "post", operation_id = "changePassword", tag = "Tag::Auth")]
     async fn change_password(
         &self,

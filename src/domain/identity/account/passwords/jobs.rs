@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::super::links::{self, Purpose};
 use super::store;
-use crate::platform::Result;
-use crate::platform::Tx;
+use crate::platform::audit::Entry;
 use crate::platform::ids::UserId;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::mail::{self, Letter, Recipient};
+use crate::platform::{Result, Tx};
 
 /// Somebody asked for a new password; the person may be nobody.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ async fn mail_password_reset(cx: JobContext, job: MailPasswordReset) -> Result<(
     mail::deliver(&cx, &format!("password_reset:{id}"), async |tx: &mut Tx| {
         let found = store::open_reset(tx, job.user_id, id, &token.hash, job.asked_at, until).await?;
         let Some(it) = found else { return Ok(None) };
-        tx.audit_done("user.password_reset_mailed", "user", job.user_id.0).await?;
+        tx.audit(Entry::done("user.password_reset_mailed", "user", job.user_id.0).about(job.user_id)).await?;
         Ok(Some(Letter::new(
             mail::mailbox(Some(&it.display_name), &it.email)?,
             Recipient::User(job.user_id),

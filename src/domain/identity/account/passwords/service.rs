@@ -4,22 +4,29 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::identity::error::Error;
 use crate::domain::identity::model::normalise_email;
-use super::super::links::{self, Purpose};
+use crate::domain::identity::session::service::Device;
+use crate::domain::identity::throttle::{Attempt, Purpose, Subject};
+use super::super::links;
 use super::super::store::find_profile;
 use super::jobs::TellPasswordChanged;
 use super::{model, store};
-use crate::platform::audit::{Entry, Outcome};
+use crate::platform::audit::Entry;
 use crate::platform::auth::Permission;
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::db::Actor;
 use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Platform, RequestInfo, Result};
 
-/// Notes that somebody forgot the password of an address. Nothing here depends on whether it has an account.
-pub async fn forget(platform: &Platform, request: &RequestInfo, address: &str) -> Result<()> {
+/// Notes that somebody forgot the password of an address. Nothing here depends on whether it has an account; each
+/// request makes the next one for that address wait longer, but for devices from which its person logged in.
+pub async fn forget(platform: &Platform, request: &RequestInfo, address: &str, device: &Device) -> Result<()> {
+    let address = normalise_email(address);
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
-    store::ask_for_reset(&mut tx, &normalise_email(address), platform.clock.now()).await?;
+    let subject = Subject::Address(&address);
+    let attempt = Attempt::begin(platform, &mut tx, Purpose::Mail, subject, device.token.as_deref()).await?;
+    store::ask_for_reset(&mut tx, &address, platform.clock.now()).await?;
     tx.audit_done("user.password_reset_asked", "user", None).await?;
+    attempt.failed(&mut tx).await?;
     tx.commit().await
 }
 
@@ -32,7 +39,7 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
     let (hash, now) = (hash_opaque(token), platform.clock.now());
     // a token that opens nothing is not worth a hash
     let owner =
-        links::find_owner(platform, request, Purpose::PasswordReset, &hash).await?.ok_or(Error::InvalidResetToken)?;
+        links::find_owner(platform, request, links::Purpose::PasswordReset, &hash).await?.ok_or(Error::InvalidResetToken)?;
     let mut errors = FieldErrors::new();
     model::check(password.expose_secret(), &[&owner.email, &owner.display_name], "/password", &mut errors);
     errors.finish()?;
@@ -42,7 +49,7 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
     if !store::reset(&mut tx, &hash, &password_hash, now).await? {
         return Err(Error::InvalidResetToken.into());
     }
-    tx.audit_done("user.password_reset", "user", owner.user_id.0).await?;
+    tx.audit(Entry::done("user.password_reset", "user", owner.user_id.0).about(owner.user_id)).await?;
     tx.enqueue(&TellPasswordChanged { user_id: owner.user_id, changed_at: now }, None, None).await?;
     tx.commit().await?;
     platform.sessions.refresh(platform).await
@@ -70,32 +77,31 @@ pub async fn change(cx: &Context, present: &SecretString, new: &SecretString) ->
         // another change was first: what was typed is not the present one any more
         return Err(Error::WrongPassword.into());
     }
-    tx.audit_done("user.password_changed", "user", me.0).await?;
+    tx.audit(Entry::done("user.password_changed", "user", me.0).about(me)).await?;
     tx.enqueue(&TellPasswordChanged { user_id: me, changed_at: now }, None, None).await?;
     tx.commit().await?;
     platform.sessions.refresh(platform).await
 }
 
-/// Lets the caller go on only with their present password; the hash that it fits.
+/// Lets the caller go on only with their present password; the hash that it fits. Wrong ones make the next one wait.
 pub(in crate::domain::identity) async fn confirm(cx: &Context, present: &SecretString) -> Result<String> {
     let (platform, me) = (cx.platform(), cx.caller().user_id);
     let mut tx = platform.db.anonymous(Actor::of(cx)).await?;
+    let attempt = Attempt::begin(platform, &mut tx, Purpose::Password, Subject::Person(me), None).await?;
     let hash = store::password_of(&mut tx, me).await?;
     // no connection waits while the password is hashed
     drop(tx);
     let fits = platform.passwords.verify(present, hash.as_deref()).await?;
+    let mut tx = platform.db.anonymous(Actor::of(cx)).await?;
     if let Some(hash) = hash.filter(|_| fits) {
+        attempt.succeeded(&mut tx).await?;
+        tx.commit().await?;
         return Ok(hash);
     }
+    attempt.failed(&mut tx).await?;
+    tx.commit().await?;
     let mut tx = cx.begin(Permission::ManageSelf).await?;
-    tx.audit(Entry {
-        action: "user.password_refused",
-        object_type: "user",
-        object_id: Some(me.0),
-        company_id: None,
-        outcome: Outcome::Refused,
-    })
-    .await?;
+    tx.audit(Entry::refused("user.password_refused", "user", me.0).about(me)).await?;
     tx.commit().await?;
     Err(Error::WrongPassword.into())
 }
