@@ -15,7 +15,9 @@ use crate::support::{Answer, TestApp, User};
 /// A password that nobody has yet.
 const OTHER: &str = "seven calm herons wade";
 
+/// A while after the last attempt, so that it need not wait.
 async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
+    app.clock.advance(TimeDelta::seconds(11));
     app.anonymous().post("/auth/login", json!({"email": email, "password": password})).await
 }
 
