@@ -3,8 +3,8 @@
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::domain::identity::Tag;
 use super::service;
+use crate::domain::identity::Tag;
 use crate::platform::Result;
 use crate::platform::auth::Anonymous;
 use crate::platform::http::Body;

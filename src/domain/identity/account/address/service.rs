@@ -3,10 +3,10 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use crate::domain::identity::error::Error;
 use super::super::links::{self, Purpose};
 use super::jobs::{MailEmailProof, TellEmailChanged, WarnOfEmailChange};
 use super::store::{self, Asked, NewToken};
+use crate::domain::identity::error::Error;
 use crate::platform::audit::Entry;
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::problem::Error as Refusal;

@@ -2,14 +2,14 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::identity::error::Error;
-use crate::domain::identity::model::normalise_email;
-use crate::domain::identity::session::service::Device;
-use crate::domain::identity::throttle::{Attempt, Purpose, Subject};
 use super::super::links;
 use super::super::store::find_profile;
 use super::jobs::TellPasswordChanged;
 use super::{model, store};
+use crate::domain::identity::error::Error;
+use crate::domain::identity::model::normalise_email;
+use crate::domain::identity::session::service::Device;
+use crate::domain::identity::throttle::{Attempt, Purpose, Subject};
 use crate::platform::audit::Entry;
 use crate::platform::auth::Permission;
 use crate::platform::auth::tokens::hash_opaque;
@@ -38,8 +38,9 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
 
     let (hash, now) = (hash_opaque(token), platform.clock.now());
     // a token that opens nothing is not worth a hash
-    let owner =
-        links::find_owner(platform, request, links::Purpose::PasswordReset, &hash).await?.ok_or(Error::InvalidResetToken)?;
+    let owner = links::find_owner(platform, request, links::Purpose::PasswordReset, &hash)
+        .await?
+        .ok_or(Error::InvalidResetToken)?;
     let mut errors = FieldErrors::new();
     model::check(password.expose_secret(), &[&owner.email, &owner.display_name], "/password", &mut errors);
     errors.finish()?;
