@@ -90,3 +90,6 @@ INSERT INTO fixture.bodies (operation, body) VALUES
     ('createEmployee', '{"email": "new@acme.test", "firstName": "Nina", "lastName": "Petit"}');
 INSERT INTO fixture.bodies VALUES
     ('importEmployees', 'text/csv', E'email,first_name,last_name\nnew@acme.test,Nina,Petit\n');
+
+-- a password that is asked for is compared with a real hash, which none fits
+UPDATE users SET password_hash = '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$' || repeat('A', 43);
