@@ -92,6 +92,7 @@ BEGIN
         account := invitation.user_id;
         UPDATE app.users u
             SET password_hash = new_password_hash, status = 'active', terms_version = new_terms_version, terms_at = at,
+                email_verified_at = at,
                 display_name = coalesce(new_display_name, u.display_name), locale = coalesce(new_locale, u.locale),
                 time_zone = coalesce(new_time_zone, u.time_zone)
             WHERE u.id = account AND u.status = 'invited';
@@ -102,10 +103,10 @@ BEGIN
             WHERE m.id = invitation.member_invitation_id AND m.company_id = invitation.company_id RETURNING * INTO member;
         made := FOUND;
         INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id,
-                               terms_version, terms_at)
+                               terms_version, terms_at, email_verified_at)
             SELECT new_user, member.email, new_password_hash, member.role,
                    coalesce(new_display_name, member.display_name), coalesce(new_locale, member.locale),
-                   coalesce(new_time_zone, c.time_zone), 'active', member.company_id, new_terms_version, at
+                   coalesce(new_time_zone, c.time_zone), 'active', member.company_id, new_terms_version, at, at
             FROM app.companies c WHERE c.id = member.company_id
             ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
     ELSE
@@ -116,11 +117,11 @@ BEGIN
         made := FOUND AND NOT EXISTS (SELECT FROM app.users u
                                       WHERE u.company_id = entry.company_id AND u.employee_id = entry.id);
         INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id,
-                               employee_id, terms_version, terms_at)
+                               employee_id, terms_version, terms_at, email_verified_at)
             SELECT new_user, entry.email, new_password_hash, 'employee',
                    coalesce(new_display_name, entry.first_name || ' ' || entry.last_name),
                    coalesce(new_locale, entry.locale), coalesce(new_time_zone, c.time_zone), 'active', entry.company_id,
-                   entry.id, new_terms_version, at
+                   entry.id, new_terms_version, at, at
             FROM app.companies c WHERE made AND c.id = entry.company_id
             ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
     END IF;
