@@ -134,8 +134,17 @@ pub async fn listen(
     Ok((bound, serving))
 }
 
-/// The owner's connection, and the development database where one had to be started.
+/// The owner's connection, for a command that may run beside `serve`.
 async fn database(config: &Config) -> Outcome<(PgConnectOptions, Option<DevelopmentDatabase>)> {
+    let beside = if config.database_options().is_none() { DevelopmentDatabase::beside(&config.data_dir) } else { None };
+    match beside {
+        Some(options) => Ok((options, None)),
+        None => own_database(config).await,
+    }
+}
+
+/// The owner's connection, and the development database where one had to be started.
+async fn own_database(config: &Config) -> Outcome<(PgConnectOptions, Option<DevelopmentDatabase>)> {
     if let Some(options) = config.database_options() {
         return Ok((options, None));
     }
@@ -180,7 +189,7 @@ pub async fn worker(config: Config) -> Outcome {
 async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     telemetry::init(config.log_format, &config.log_filter);
     let stop = signal()?;
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = own_database(&config).await?;
     // only our own private database: somebody else's is migrated and filled when asked
     if development.is_some() {
         migrate::migrate(&owner, &config).await?;

@@ -106,11 +106,15 @@ async fn two_data_folders_have_two_servers_and_one_folder_has_one() {
     let again = DevelopmentDatabase::start(one.path(), Durability::Relaxed).await.err().unwrap();
     assert!(matches!(again, DevelopmentError::InUse { .. }), "{again}");
     assert!(again.to_string().contains(&std::process::id().to_string()), "{again}");
+    // commands use the server of the program that runs
+    let beside = DevelopmentDatabase::beside(one.path()).unwrap();
+    PgConnection::connect_with(&beside).await.unwrap();
 
     // what is in it stays
     let mut conn = PgConnection::connect_with(&first.options()).await.unwrap();
     sqlx::raw_sql("CREATE TABLE kept ()").execute(&mut conn).await.unwrap();
     first.stop();
+    assert!(DevelopmentDatabase::beside(one.path()).is_none());
     let first = DevelopmentDatabase::start(one.path(), Durability::Relaxed).await.unwrap();
     let mut conn = PgConnection::connect_with(&first.options()).await.unwrap();
     sqlx::raw_sql("SELECT FROM kept").execute(&mut conn).await.unwrap();

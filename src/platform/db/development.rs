@@ -112,16 +112,23 @@ impl DevelopmentDatabase {
         command.stdin(Stdio::null()).stdout(log_file.try_clone().map_err(at)?).stderr(log_file).current_dir("/");
         let server = Server::spawn(command).map_err(at)?;
 
-        let options = PgConnectOptions::new_without_pgpass()
-            .socket(&socket)
-            .port(PORT)
-            .username(SUPERUSER)
-            .password(&password)
-            .ssl_mode(PgSslMode::Disable)
-            .database(DATABASE);
+        let options = connection(&socket, &password);
         let database = Self { options, server, socket_folder, _lock: lock };
         database.wait_until_ready(&log).await?;
         Ok(database)
+    }
+
+    /// How to connect to the server that another program of this data folder runs and keeps; `None` where none does.
+    pub fn beside(data_dir: &Path) -> Option<PgConnectOptions> {
+        let home = fs::canonicalize(data_dir.join("postgres")).ok()?;
+        let lock = File::options().read(true).write(true).open(data_dir.join("postgres.lock")).ok()?;
+        // given back at once: who holds it runs the server
+        let Err(TryLockError::WouldBlock) = lock.try_lock() else { return None };
+        // its lines: process, folder, start, port, folder of the socket
+        let running = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
+        let socket = running.lines().nth(4).filter(|folder| !folder.is_empty())?;
+        let password = fs::read_to_string(home.join("password")).ok()?;
+        Some(connection(Path::new(socket), password.trim()))
     }
 
     /// How to connect as the superuser.
@@ -170,6 +177,16 @@ impl Drop for DevelopmentDatabase {
             let _ = folder.close();
         }
     }
+}
+
+fn connection(socket: &Path, password: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(socket)
+        .port(PORT)
+        .username(SUPERUSER)
+        .password(password)
+        .ssl_mode(PgSslMode::Disable)
+        .database(DATABASE)
 }
 
 fn settings(durability: Durability) -> Vec<&'static str> {

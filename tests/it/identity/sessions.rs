@@ -421,3 +421,34 @@ async fn a_browser_may_keep_the_refresh_token_in_a_cookie_that_only_our_pages_us
     assert!(answer.json.get("refreshToken").is_none());
     assert!(answer.header("set-cookie").starts_with("huntzen_refresh="));
 }
+
+#[tokio::test]
+async fn behind_https_only_the_cookie_that_browsers_bind_to_the_host_is_read() {
+    let app = TestApp::start_with(|name| (name == "PUBLIC_URL").then(|| "https://care.example.org".into())).await;
+    let admin = app.platform_admin().await;
+    let nobody = app.anonymous();
+    let log_in = |origin: &'static str| {
+        let body = json!({"email": admin.email, "password": PASSWORD, "transport": "cookie"});
+        Answer::of(nobody.request(Method::POST, "/auth/login").header("origin", origin).json(&body))
+    };
+    // a stranger's page signs nobody in
+    log_in("https://evil.test").await.refused(403, "origin_refused");
+    let answer = log_in("https://care.example.org").await.expect(200);
+    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().map(|it| it.to_str().unwrap()).collect();
+    let cookie = cookies.iter().find(|cookie| cookie.starts_with("__Host-huntzen_refresh=")).unwrap();
+    let pair = cookie.split(';').next().unwrap().to_owned();
+    let refresh = |cookie: String, origin: &'static str| {
+        let request = nobody.request(Method::POST, "/auth/refresh").header("cookie", cookie).header("origin", origin);
+        Answer::of(request.json(&json!({})))
+    };
+    // what a neighbouring host or a page without TLS could have set
+    let loose = pair.replace("__Host-", "");
+    refresh(loose, "https://care.example.org").await.refused(401, "invalid_refresh_token");
+    refresh(pair.clone(), "http://care.example.org").await.refused(403, "origin_refused");
+    refresh(pair.clone(), "https://care.example.org:8443").await.refused(403, "origin_refused");
+    app.clock.advance(TimeDelta::days(10));
+    let answer = refresh(pair, "https://care.example.org").await.expect(200);
+    let cookie = answer.header("set-cookie");
+    let age = cookie.split("Max-Age=").nth(1).unwrap().split(';').next().unwrap().parse::<i64>().unwrap();
+    assert!(age <= 20 * 86400 && age > 19 * 86400, "it lives as long as its session: {cookie}");
+}
