@@ -40,7 +40,7 @@ async fn a_wrong_password_gets_one_answer_whatever_the_account_is_and_costs_one_
     let app = start().await;
     let (company, archived) = (app.company("Acme").await, app.company("Gone").await);
     let active = app.employee(&company).await;
-    let (suspended, invited) = (app.employee(&company).await, app.person(Role::Hr, Some(company.id)).await);
+    let (suspended, invited) = (app.employee(&company).await, app.person(Role::Practitioner, None).await);
     for sql in [
         format!("UPDATE app.users SET status = 'suspended' WHERE id = '{}'", suspended.id),
         format!("UPDATE app.users SET status = 'invited', password_hash = NULL WHERE id = '{}'", invited.id),
