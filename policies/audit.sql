@@ -1,4 +1,80 @@
 -- The audit log and the idempotency keys: written through functions only.
+-- Every action that the log knows: whether it reads (rather than changes) what it names, whether the employer of the
+-- company that it concerns sees it, and whether the platform's staff do. What is not listed here is seen by nobody but
+-- who did it. An employer never sees anything of care: neither log-ins nor activations nor sessions of employees.
+-- docs/audit.md explains each; a test compares this list with the sources.
+CREATE OR REPLACE FUNCTION app.audit_actions()
+RETURNS TABLE (action text, object_type text, is_read boolean, employer boolean, staff boolean)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    VALUES
+        ('audit_log.read', 'audit_log', true, false, true),
+        ('availability.replaced', 'practitioner', false, false, true),
+        ('company.activated', 'company', false, true, true),
+        ('company.archived', 'company', false, true, true),
+        ('company.created', 'company', false, true, true),
+        ('company.network_changed', 'company', false, true, true),
+        ('company.settings_changed', 'company_settings', false, true, true),
+        ('company.suspended', 'company', false, true, true),
+        ('company.updated', 'company', false, true, true),
+        ('company.value_changed', 'company', false, true, true),
+        -- the staff see what practitioners did, never what employees did: that would say whose a session is
+        ('consultation.booked', 'consultation', false, false, true),
+        ('consultation.cancelled', 'consultation', false, false, true),
+        ('consultation.ended', 'consultation', false, false, true),
+        ('consultation.listed', 'consultation', true, false, true),
+        ('consultation.read', 'consultation', true, false, true),
+        ('consultation.started', 'consultation', false, false, true),
+        ('department.listed', 'department', true, true, true),
+        ('employee.created', 'employee', false, true, true),
+        ('employee.deactivated', 'employee', false, true, true),
+        ('employee.imported', 'employee', false, true, true),
+        ('employee.invited', 'employee', false, true, true),
+        ('employee.listed', 'employee', true, true, true),
+        ('employee.reactivated', 'employee', false, true, true),
+        ('employee.read', 'employee', true, true, true),
+        ('employee.updated', 'employee', false, true, true),
+        ('export.downloaded', 'export', true, true, true),
+        ('export.requested', 'export', false, true, true),
+        ('member.invitation_withdrawn', 'member', false, true, true),
+        ('member.invited', 'member', false, true, true),
+        ('member.read_by_platform', 'member', true, true, true),
+        ('member.removed', 'member', false, true, true),
+        ('practitioner.created', 'practitioner', false, false, true),
+        ('practitioner.invited', 'practitioner', false, false, true),
+        ('practitioner.updated', 'practitioner', false, false, true),
+        ('recovery_code.used', 'user', false, false, true),
+        ('recovery_codes.renewed', 'user', false, false, true),
+        ('session.all_closed', 'user', false, false, true),
+        ('session.closed', 'session', false, false, true),
+        ('session.opened', 'session', false, false, true),
+        ('session.refused', 'user', false, false, true),
+        ('session.reuse_detected', 'session', false, false, true),
+        ('signing_key.published', 'signing_key', false, false, true),
+        ('two_factor.disabled', 'user', false, false, true),
+        ('two_factor.enabled', 'user', false, false, true),
+        ('two_factor.offered', 'user', false, false, true),
+        ('two_factor.refused', 'user', false, false, true),
+        ('two_factor.replaced', 'user', false, false, true),
+        ('two_factor.reset', 'user', false, false, true),
+        ('user.activated', 'user', false, false, true),
+        ('user.created_by_operator', 'user', false, false, true),
+        ('user.email_change_asked', 'user', false, false, true),
+        ('user.email_change_stopped', 'user', false, false, true),
+        ('user.email_change_withdrawn', 'user', false, false, true),
+        ('user.email_changed', 'user', false, false, true),
+        ('user.invitation_accepted', 'user', false, false, true),
+        ('user.listed', 'user', true, false, true),
+        ('user.password_changed', 'user', false, false, true),
+        ('user.password_refused', 'user', false, false, true),
+        ('user.password_reset', 'user', false, false, true),
+        ('user.password_reset_asked', 'user', false, false, true),
+        ('user.password_reset_mailed', 'user', false, false, true),
+        ('user.profile_changed', 'user', false, false, true),
+        ('user.suspended', 'user', false, false, true)
+$$;
+REVOKE ALL ON FUNCTION app.audit_actions() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.audit_actions() TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_kernel;
+
 -- What an entry may say besides ids: these keys, with numbers, yes or no, and words of the program (states, names of
 -- fields, ids, dates). Nothing that somebody typed fits. `platform::audit::Detail` is the same list.
 CREATE OR REPLACE FUNCTION app.audit_details_are_plain(details jsonb)
@@ -48,6 +124,7 @@ DECLARE
     role    text := app.connected_role();
     company uuid := app.company_id();
     account app.users;
+    noted   text := coalesce(current_setting('app.audit_chains', true), '');
 BEGIN
     SELECT * INTO account FROM app.users u WHERE u.id = actor;
     CASE
@@ -73,6 +150,11 @@ BEGIN
         ELSE
             company := coalesce(audit.company_id, company);
     END CASE;
+    -- which chains the transaction will lock when it commits: see app.link_audit_entry
+    IF position(coalesce(company, '00000000-0000-0000-0000-000000000000')::text IN noted) = 0 THEN
+        PERFORM set_config('app.audit_chains', concat_ws(',', nullif(noted, ''),
+                           coalesce(company, '00000000-0000-0000-0000-000000000000')), true);
+    END IF;
     INSERT INTO app.audit_logs (actor_id, actor_role, company_id, action, object_type, object_id, subject_type, subject_id,
                                 outcome, details, ip, request_id)
     VALUES (actor, role, company, audit.action, audit.object_type, audit.object_id, audit.subject_type,
@@ -86,24 +168,133 @@ GRANT EXECUTE ON FUNCTION app.audit(text, text, uuid, text, uuid, uuid, text, js
 
 GRANT INSERT ON app.audit_logs TO huntzen_kernel;
 CREATE POLICY write ON app.audit_logs FOR INSERT TO huntzen_kernel WITH CHECK (true);
--- everybody sees what they did themselves; a company what was done to its directory; the platform all but what
--- employees did with their consultations, which would say whose they are
+-- Everybody sees what they did themselves; an employer what was done to its directory; the platform's staff all but
+-- what employees did with their consultations, which would say whose they are.
 GRANT SELECT ON app.audit_logs TO
     huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
--- what concerns no company, such as one's own log-in, is no other company's
 CREATE POLICY fence ON app.audit_logs AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
-    USING (coalesce(company_id, (SELECT app.company_id())) = (SELECT app.company_id()))
-    WITH CHECK (company_id = (SELECT app.company_id()));
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.audit_logs FOR SELECT TO huntzen_employee, huntzen_practitioner
     USING (actor_id = (SELECT app.user_id()));
--- whatever HR sets off, it learns nothing of consultations
-CREATE POLICY own_of_hr ON app.audit_logs FOR SELECT TO huntzen_hr, huntzen_company_admin
-    USING (actor_id = (SELECT app.user_id()) AND object_type <> 'consultation');
+-- Whatever jobs do because of HR, it learns nothing of that. The company is the fence's: said twice, PostgreSQL would
+-- expect few rows, and sort them all instead of reading the newest from the index.
 CREATE POLICY directory ON app.audit_logs FOR SELECT TO huntzen_hr, huntzen_company_admin
-    USING (company_id = (SELECT app.company_id())
-           AND object_type IN ('employee', 'department', 'company', 'company_settings', 'member', 'export'));
+    USING (actor_role IN ('hr', 'company_admin', 'platform_admin', 'operator')
+           AND (action = ANY (ARRAY(SELECT a.action FROM app.audit_actions() a WHERE a.employer))
+                OR actor_id = (SELECT app.user_id()) AND object_type <> 'consultation'));
 CREATE POLICY of_others ON app.audit_logs FOR SELECT TO huntzen_platform
-    USING (object_type <> 'consultation' OR actor_role = 'practitioner');
+    USING (action = ANY (ARRAY(SELECT a.action FROM app.audit_actions() a WHERE a.staff))
+           AND (object_type <> 'consultation' OR actor_role IN ('practitioner', 'platform_admin')));
+
+GRANT SELECT (id, display_name) ON app.practitioners TO huntzen_kernel;
+CREATE POLICY kernel_names ON app.practitioners FOR SELECT TO huntzen_kernel USING (true);
+-- What others did with the data of the person of the transaction, newest first: with their account, their entry of the
+-- directory, their consultations; and the lists of people in which they were or may have been. An entry of the log
+-- about a consultation names no employee, so that the staff who read the log learn nothing: whose it is stands in the
+-- consultation.
+CREATE OR REPLACE FUNCTION app.access_log(before_at timestamptz, before_id uuid, page_size bigint)
+RETURNS TABLE (id uuid, at timestamptz, actor_role text, practitioner_id uuid, practitioner_name text, action text,
+               object_type text, object_id uuid, is_read boolean, is_list boolean, outcome text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH me AS MATERIALIZED (
+        SELECT u.id, u.company_id, u.employee_id, e.created_at AS listed_since
+        FROM app.users u LEFT JOIN app.employees e ON e.company_id = u.company_id AND e.id = u.employee_id
+        WHERE u.id = app.user_id() AND u.role = app.connected_role()
+    ), page AS (
+        SELECT coalesce(before_at, 'infinity') AS at, coalesce(before_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS id,
+               least(greatest(page_size, 1), 101) AS size
+    ), subjects AS (
+        SELECT me.id FROM me UNION ALL SELECT me.employee_id FROM me WHERE me.employee_id IS NOT NULL
+    ), found AS (
+        SELECT l.*, false AS is_list
+        FROM subjects s CROSS JOIN me CROSS JOIN page p
+        CROSS JOIN LATERAL (SELECT * FROM app.audit_logs l
+                            WHERE l.subject_id = s.id AND (l.at, l.id) < (p.at, p.id) AND l.actor_id IS DISTINCT FROM me.id
+                            ORDER BY l.at DESC, l.id DESC LIMIT p.size) l
+        UNION ALL
+        SELECT l.*, false
+        FROM me CROSS JOIN page p JOIN app.consultations c ON c.company_id = me.company_id AND c.user_id = me.id
+        CROSS JOIN LATERAL (SELECT * FROM app.audit_logs l
+                            WHERE l.object_id = c.id AND (l.at, l.id) < (p.at, p.id) AND l.object_type = 'consultation'
+                              AND l.actor_id IS DISTINCT FROM me.id
+                            ORDER BY l.at DESC, l.id DESC LIMIT p.size) l
+        UNION ALL
+        SELECT l.*, true
+        FROM me CROSS JOIN page p
+        CROSS JOIN LATERAL (SELECT * FROM app.audit_logs l
+                            WHERE l.company_id = me.company_id AND l.object_type = 'employee' AND l.object_id IS NULL
+                              AND l.at >= me.listed_since AND (l.at, l.id) < (p.at, p.id)
+                              AND l.actor_id IS DISTINCT FROM me.id
+                            ORDER BY l.at DESC, l.id DESC LIMIT p.size) l
+    )
+    SELECT f.id, f.at, f.actor_role, p.id, p.display_name, f.action, f.object_type, f.object_id,
+           coalesce(a.is_read, false), f.is_list, f.outcome
+    FROM found f
+    LEFT JOIN app.practitioners p ON p.id = f.actor_id AND f.actor_role = 'practitioner'
+    LEFT JOIN app.audit_actions() a ON a.action = f.action
+    ORDER BY f.at DESC, f.id DESC LIMIT (SELECT size FROM page)
+$$;
+ALTER FUNCTION app.access_log(timestamptz, uuid, bigint) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.access_log(timestamptz, uuid, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.access_log(timestamptz, uuid, bigint) TO
+    huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
+
+-- The hash chain: appended by the trigger alone, read by the worker that verifies it, in the scope of each company.
+GRANT SELECT, INSERT ON app.audit_chain, app.audit_heads TO huntzen_kernel;
+GRANT UPDATE (sequence, digest) ON app.audit_heads TO huntzen_kernel;
+CREATE POLICY kernel ON app.audit_chain TO huntzen_kernel USING (true) WITH CHECK (true);
+CREATE POLICY kernel ON app.audit_heads TO huntzen_kernel USING (true) WITH CHECK (true);
+REVOKE ALL ON FUNCTION app.check_audit_head(), app.link_audit_entry(), app.audit_bytes(text[]),
+    app.audit_entry_digest(app.audit_logs), app.audit_link_digest(uuid, bigint, bytea, uuid, bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.check_audit_head(), app.audit_bytes(text[]), app.audit_entry_digest(app.audit_logs),
+    app.audit_link_digest(uuid, bigint, bytea, uuid, bytea) TO huntzen_kernel;
+GRANT SELECT ON app.audit_logs TO huntzen_kernel;
+CREATE POLICY kernel ON app.audit_logs FOR SELECT TO huntzen_kernel USING (true);
+GRANT SELECT ON app.audit_logs, app.audit_chain, app.audit_heads, app.audit_verifications TO huntzen_worker;
+GRANT INSERT ON app.audit_verifications TO huntzen_worker;
+GRANT UPDATE (verified_at, sequence, digest, findings, first) ON app.audit_verifications TO huntzen_worker;
+CREATE POLICY of_job ON app.audit_logs FOR SELECT TO huntzen_worker
+    USING (company_id IS NOT DISTINCT FROM (SELECT app.company_id()));
+CREATE POLICY of_job ON app.audit_chain FOR SELECT TO huntzen_worker
+    USING (chain = coalesce((SELECT app.company_id()), '00000000-0000-0000-0000-000000000000'));
+CREATE POLICY of_job ON app.audit_heads FOR SELECT TO huntzen_worker
+    USING (chain = coalesce((SELECT app.company_id()), '00000000-0000-0000-0000-000000000000'));
+CREATE POLICY of_job ON app.audit_verifications TO huntzen_worker
+    USING (chain = coalesce((SELECT app.company_id()), '00000000-0000-0000-0000-000000000000'))
+    WITH CHECK (chain = coalesce((SELECT app.company_id()), '00000000-0000-0000-0000-000000000000'));
+GRANT SELECT ON app.audit_verifications TO huntzen_platform;
+CREATE POLICY all_rows ON app.audit_verifications FOR SELECT TO huntzen_platform USING (true);
+
+-- Every chain that there is or should be: of each company, of each company that an entry names though there is none, and
+-- of what was verified before.
+CREATE OR REPLACE FUNCTION app.audit_chains()
+RETURNS TABLE (chain uuid, sequence bigint, digest bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH RECURSIVE logged (id) AS (
+        (SELECT l.company_id FROM app.audit_logs l WHERE l.company_id IS NOT NULL ORDER BY l.company_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT l.company_id FROM app.audit_logs l WHERE l.company_id > logged.id ORDER BY l.company_id LIMIT 1)
+        FROM logged WHERE logged.id IS NOT NULL
+    ), linked (id) AS (
+        (SELECT c.chain FROM app.audit_chain c ORDER BY c.chain LIMIT 1)
+        UNION ALL
+        SELECT (SELECT c.chain FROM app.audit_chain c WHERE c.chain > linked.id ORDER BY c.chain LIMIT 1)
+        FROM linked WHERE linked.id IS NOT NULL
+    ), known (id) AS (
+        SELECT logged.id FROM logged
+        UNION SELECT linked.id FROM linked
+        UNION SELECT h.chain FROM app.audit_heads h
+        UNION SELECT v.chain FROM app.audit_verifications v
+        UNION SELECT '00000000-0000-0000-0000-000000000000'
+    )
+    SELECT known.id, h.sequence, h.digest FROM known LEFT JOIN app.audit_heads h ON h.chain = known.id
+    WHERE known.id IS NOT NULL ORDER BY known.id
+$$;
+ALTER FUNCTION app.audit_chains() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.audit_chains() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.audit_chains() TO huntzen_worker;
+GRANT SELECT ON app.audit_verifications TO huntzen_kernel;
+CREATE POLICY kernel ON app.audit_verifications FOR SELECT TO huntzen_kernel USING (true);
 
 -- takes a key for the transaction, or finds what it gave before
 CREATE OR REPLACE FUNCTION app.take_idempotency_key(wanted text, print bytea)

@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
-use crate::domain::{companies, consultations, content, employees, identity, notifications, practitioners, usage};
+use crate::domain::{
+    audit_trail, companies, consultations, content, employees, identity, notifications, practitioners, usage,
+};
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published};
 use crate::platform::auth::tokens::Tokens;
@@ -49,6 +51,7 @@ fn apis() -> impl OpenApi {
         consultations::QuotaApi,
         content::ContentApi,
         usage::UsageApi,
+        audit_trail::AuditTrailApi,
     )
 }
 
@@ -59,6 +62,7 @@ pub fn registry() -> Registry {
     consultations::jobs(&mut registry);
     notifications::jobs(&mut registry);
     usage::jobs(&mut registry);
+    audit_trail::jobs(&mut registry);
     registry
 }
 
@@ -173,6 +177,18 @@ pub async fn rotate_keys(config: Config) -> Outcome<Published> {
         development.stop();
     }
     Ok(published)
+}
+
+/// Runs a command of an operator on the platform, beside the programs that serve and work.
+pub async fn command(config: Config, run: impl AsyncFnOnce(Arc<Platform>) -> Outcome) -> Outcome {
+    let (owner, development) = database(&config).await?;
+    let platform = platform(config, &owner, Clock::System).await?;
+    let done = run(platform.clone()).await;
+    platform.db.close();
+    if let Some(development) = development {
+        development.stop();
+    }
+    done
 }
 
 /// Serves until a signal, then lets running requests and jobs finish. In development it starts the database,

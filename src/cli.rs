@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the program, and one call for each.
 
+mod audit;
+
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -42,6 +44,11 @@ pub enum Command {
     },
     /// Print the `OpenAPI` document
     Openapi(Openapi),
+    /// Verify the audit log, and print what to keep of it
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// Look at the settings
     Config {
         #[command(subcommand)]
@@ -116,6 +123,7 @@ pub async fn run(cli: Cli) -> Outcome {
                 if yaml { serde_yaml_ng::to_string(&document)? } else { serde_json::to_string_pretty(&document)? };
             print(text.trim_end())
         }
+        Command::Audit { command } => audit::run(command).await,
         Command::Config { command: ConfigCommand::Check } => {
             let config = Config::from_process_env()?;
             print(&format!(

@@ -1,5 +1,6 @@
 //! The modules, by floor: a module imports only from floors below its own.
 
+pub mod audit_trail;
 pub mod companies;
 pub mod consultations;
 pub mod content;

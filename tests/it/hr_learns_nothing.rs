@@ -81,6 +81,18 @@ impl Watch {
                         "?from=2026-06&to=2026-12&by=specialty",
                         "?from=2026-06&to=2026-12&by=department",
                     ],
+                    // what HR itself reads is entered there, and differs
+                    "/audit-logs" => &[
+                        "?objectType=user",
+                        "?objectType=session",
+                        "?objectType=consultation",
+                        "?objectType=company",
+                        "?objectType=member",
+                        "?action=employee.imported",
+                        "?action=employee.invited",
+                        "?action=employee.updated",
+                        "?action=employee.deactivated",
+                    ],
                     "/reports/usage/timeseries" => &["?from=2025-11&to=2026-11"],
                     _ => &[""],
                 };

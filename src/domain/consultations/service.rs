@@ -5,18 +5,45 @@ use super::calendar;
 use super::events::{self, ConsultationCancelled};
 use super::model::{Consultation, DoneBy, Event, EventKind, Status};
 use super::store::{self, Listing};
+use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::ids::ConsultationId;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result, Tx};
 
 pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
-    store::list(cx, by).await
+    let found = store::list(cx, by).await?;
+    if cx.caller().is(Role::PlatformAdmin) {
+        let mut tx = cx.begin(Permission::ReadConsultations).await?;
+        tx.audit(Entry::done("consultation.listed", "consultation", None).with(Detail::Count, found.len())).await?;
+        tx.commit().await?;
+    }
+    Ok(found)
 }
 
 pub async fn find(cx: &Context, id: ConsultationId) -> Result<Consultation> {
-    let mut tx = cx.read(Permission::ReadConsultations).await?;
-    find_seen(cx, &mut tx, id).await
+    let mut tx = begin_reading(cx).await?;
+    let it = find_seen(cx, &mut tx, id).await?;
+    end_reading(cx, tx, id).await?;
+    Ok(it)
+}
+
+/// What others than the employee read leaves a trace, which the employee finds in their access log.
+async fn begin_reading(cx: &Context) -> Result<Tx> {
+    match cx.caller().role {
+        Role::Employee => cx.read(Permission::ReadConsultations).await,
+        _ => cx.begin(Permission::ReadConsultations).await,
+    }
+}
+
+async fn end_reading(cx: &Context, mut tx: Tx, id: ConsultationId) -> Result<()> {
+    if cx.caller().is(Role::Employee) {
+        return Ok(());
+    }
+    let standing = store::find_standing(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    tx.enter_company(standing.company_id).await?;
+    tx.audit_done("consultation.read", "consultation", id.0).await?;
+    tx.commit().await
 }
 
 async fn find_seen(cx: &Context, tx: &mut Tx, id: ConsultationId) -> Result<Consultation> {
@@ -24,8 +51,10 @@ async fn find_seen(cx: &Context, tx: &mut Tx, id: ConsultationId) -> Result<Cons
 }
 
 pub async fn list_events(cx: &Context, id: ConsultationId) -> Result<Vec<Event>> {
-    let mut tx = cx.read(Permission::ReadConsultations).await?;
-    store::list_events(&mut tx, id).await?.ok_or_else(|| Refusal::NotFound.into())
+    let mut tx = begin_reading(cx).await?;
+    let events = store::list_events(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    end_reading(cx, tx, id).await?;
+    Ok(events)
 }
 
 /// The text of an `.ics` file for the caller's own calendar.

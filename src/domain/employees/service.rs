@@ -12,7 +12,7 @@ use crate::domain::companies;
 use crate::domain::companies::model::Company;
 use crate::domain::identity::account::address::TellLeaver;
 use crate::domain::identity::invitation;
-use crate::platform::audit::Entry;
+use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, EmployeeId};
@@ -21,30 +21,25 @@ use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Problem, Result, Tx};
 
 /// A transaction that reads the directory of a company: the caller's own, or for the platform's staff the one that
-/// they name.
+/// they name. Not read-only, because the reading is audited.
 async fn read_directory(cx: &Context, wanted: Option<CompanyId>) -> Result<(Tx, CompanyId)> {
     if let Some(own) = cx.caller().company_id {
         if wanted.is_some_and(|wanted| wanted != own) {
             return Err(Refusal::NotFound.into());
         }
-        return Ok((cx.read(Permission::ReadEmployees).await?, own));
+        return Ok((cx.begin(Permission::ReadEmployees).await?, own));
     }
     let wanted = wanted.ok_or_else(|| Problem::from(Refusal::InvalidParameter).at("query:companyId", "required"))?;
-    // not read-only: the reading is audited
     let mut tx = cx.begin(Permission::ReadEmployees).await?;
     companies::find_in(&mut tx, wanted).await?.ok_or(Refusal::NotFound)?;
     tx.enter_company(wanted).await?;
     Ok((tx, wanted))
 }
 
-/// Ends a reading. The platform's staff read a directory for support only, and leave a trace.
-async fn end_reading(cx: &Context, mut tx: Tx, id: Option<EmployeeId>) -> Result<()> {
-    if cx.caller().is(Role::PlatformAdmin) {
-        let entry = Entry::done("employee.read_by_platform", "employee", id.map(|id| id.0));
-        tx.audit(if let Some(id) = id { entry.about(id) } else { entry }).await?;
-        tx.commit().await?;
-    }
-    Ok(())
+/// Ends a reading: whose entry was opened, and who was or may have been in a list, finds it in their access log.
+async fn end_reading(mut tx: Tx, entry: Entry<'_>) -> Result<()> {
+    tx.audit(entry).await?;
+    tx.commit().await
 }
 
 /// What a list is narrowed to.
@@ -72,7 +67,8 @@ pub async fn list(cx: &Context, filter: &Filter, page: &PageQuery<store::Key>) -
         fetch: page.fetch(),
     };
     let employees = store::list(&mut tx, listing).await?;
-    end_reading(cx, tx, None).await?;
+    let entry = Entry::done("employee.listed", "employee", None);
+    end_reading(tx, entry.with(Detail::Count, employees.len().min(page.limit as usize))).await?;
     Ok(employees)
 }
 
@@ -83,26 +79,28 @@ pub async fn departments(
 ) -> Result<Vec<Department>> {
     let (mut tx, company) = read_directory(cx, company).await?;
     let departments = store::list_departments(&mut tx, company, page.after.as_ref(), page.fetch()).await?;
-    end_reading(cx, tx, None).await?;
+    if cx.caller().is(Role::PlatformAdmin) {
+        end_reading(tx, Entry::done("department.listed", "department", None)).await?;
+    }
     Ok(departments)
 }
 
 pub async fn sites(cx: &Context, company: Option<CompanyId>, page: &PageQuery<String>) -> Result<Vec<String>> {
     let (mut tx, company) = read_directory(cx, company).await?;
     let sites = store::list_sites(&mut tx, company, page.after.as_deref(), page.fetch()).await?;
-    end_reading(cx, tx, None).await?;
+    if cx.caller().is(Role::PlatformAdmin) {
+        end_reading(tx, Entry::done("department.listed", "department", None)).await?;
+    }
     Ok(sites)
 }
 
 pub async fn find(cx: &Context, id: EmployeeId) -> Result<Employee> {
-    if !cx.caller().is(Role::PlatformAdmin) {
-        let mut tx = cx.read(Permission::ReadEmployees).await?;
-        return reload(&mut tx, id).await;
-    }
     let mut tx = cx.begin(Permission::ReadEmployees).await?;
     let employee = reload(&mut tx, id).await?;
-    tx.enter_company(employee.company_id).await?;
-    end_reading(cx, tx, Some(id)).await?;
+    if cx.caller().is(Role::PlatformAdmin) {
+        tx.enter_company(employee.company_id).await?;
+    }
+    end_reading(tx, Entry::done("employee.read", "employee", id.0).about(id)).await?;
     Ok(employee)
 }
 

@@ -78,6 +78,8 @@ permissions! {
     /// Ask for exports and fetch one's own.
     Export: [Hr, CompanyAdmin, PlatformAdmin],
     ReadAuditLog: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    /// Whether the audit log is whole.
+    ReadAuditVerification: [PlatformAdmin],
     /// Failed jobs and the log of mails.
     OperatePlatform: [PlatformAdmin],
 }

@@ -13,6 +13,7 @@
 //! | `appointment_booked_employee` | `starts_at`, `time_zone`, `minutes`, `mode` (`video`, `audio`, `chat`), `link` |
 //! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
 //! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
+//! | `audit_broken` | `chains`: how many |
 //! | `export_ready` | `link`, `expires_at`, `time_zone` |
 //! | `export_failed` | `link` |
 //! | `password_changed`, `email_changed` | `changed_at`, `time_zone` |

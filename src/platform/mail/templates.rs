@@ -25,6 +25,7 @@ macro_rules! embedded {
 const FILES: &[(&str, &str)] = embedded![
     "invitation",
     "directory_changed",
+    "audit_broken",
     "appointment_booked_employee",
     "appointment_booked_practitioner",
     "appointment_cancelled",
@@ -114,6 +115,7 @@ mod tests {
                 }),
             ),
             ("directory_changed", json!({ "name": "Rosa", "organisation": "Firm & Co" })),
+            ("audit_broken", json!({ "name": "Rosa", "chains": 2 })),
             ("appointment_booked_employee", appointment.clone()),
             ("appointment_booked_practitioner", appointment.clone()),
             ("appointment_cancelled", appointment),

@@ -125,6 +125,11 @@ impl TestApp {
         conn
     }
 
+    /// How the superuser connects.
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// The superuser's connections: to see what is really there.
     pub fn db(&self) -> &PgPool {
         &self.db
@@ -136,13 +141,26 @@ impl TestApp {
 
     /// Enqueues a job with the owner's connection, as a schedule would.
     pub async fn enqueue<J: Job>(&self, job: &J) {
+        self.enqueue_for(job, None, None).await;
+    }
+
+    /// Enqueues a job that is a person's doing.
+    pub async fn enqueue_for<J: Job>(&self, job: &J, company: Option<CompanyId>, person: Option<UserId>) {
+        let mut tx = self.db.begin().await.unwrap();
+        sqlx::query("SELECT set_config('app.company_id', coalesce($1::uuid::text, ''), true), set_config('app.user_id', coalesce($2::uuid::text, ''), true)")
+            .bind(company)
+            .bind(person)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         sqlx::query("SELECT app.enqueue($1, $2, ARRAY[$3], ARRAY[NULL::text], NULL, 8)")
             .bind(J::QUEUE.name())
             .bind(J::KIND)
             .bind(serde_json::to_value(job).unwrap())
-            .execute(&self.db)
+            .execute(&mut *tx)
             .await
             .unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Runs every job that is due by the application's clock, and what they enqueue. Panics where one died.

@@ -86,7 +86,7 @@ SELECT id('mail to ' || u.id), 'welcome ' || u.id, 'welcome', u.company_id, u.id
 
 -- what each did themselves; what was done to the directory, and something that no employer may read
 INSERT INTO audit_logs (id, actor_id, actor_role, company_id, action, object_type, outcome)
-SELECT id('log-in of ' || u.id), u.id, u.role, NULL, 'user.logged_in', 'session', 'success' FROM users u
+SELECT id('log-in of ' || u.id), u.id, u.role, u.company_id, 'session.opened', 'session', 'success' FROM users u
 UNION ALL
 SELECT id('hiring by ' || u.id), u.id, u.role, u.company_id, 'employee.created', 'employee', 'success' FROM users u WHERE u.role = 'hr'
 UNION ALL
@@ -98,6 +98,10 @@ VALUES (id('article'), 'published', 'sleep', NULL, '2026-06-01'), (id('draft'), 
        (id('scheduled article'), 'scheduled', 'sleep', '2027-06-01', NULL);
 INSERT INTO article_translations (article_id, language, slug, title, summary, body)
 SELECT a.id, 'fr', 'article-' || a.status, 'Titre', 'Résumé', 'Texte' FROM articles a;
+
+INSERT INTO audit_verifications (chain, verified_at, sequence, digest, findings)
+VALUES (id('acme'), '2026-06-01', 1, sha256('acme'), 0), (id('globex'), '2026-06-01', 1, sha256('globex'), 0),
+       ('00000000-0000-0000-0000-000000000000', '2026-06-01', 1, sha256('none'), 0);
 
 -- How the matrix sorts the rows of a table for a person `me`, and what it tries with them.
 CREATE TABLE fixture.tables (
@@ -150,6 +154,12 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.email_log', 't.recipient_user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),
     ('app.audit_logs', 't.actor_id = me', 't.company_id', DEFAULT, NULL),
+    ('app.audit_chain', 'false', 'nullif(t.chain, ''00000000-0000-0000-0000-000000000000'')',
+     $$jsonb_build_object('sequence', 1000, 'entry_id', gen_random_uuid())$$, NULL),
+    ('app.audit_heads', 'false', 'nullif(t.chain, ''00000000-0000-0000-0000-000000000000'')',
+     $$jsonb_build_object('chain', gen_random_uuid())$$, NULL),
+    ('app.audit_verifications', 'false', 'nullif(t.chain, ''00000000-0000-0000-0000-000000000000'')',
+     $$jsonb_build_object('chain', gen_random_uuid())$$, NULL),
     ('app.exports', 't.requested_by = me', 't.company_id', DEFAULT, NULL),
     -- what is published is everybody's own
     ('app.articles', 't.status = ''published''', 'NULL::uuid', DEFAULT, NULL),

@@ -110,6 +110,7 @@ WHERE g.verb = 'UPDATE' AND g.col IN ('id', 'user_id', 'practitioner_id', 'emplo
 -- rule: append_only_tables_refuse_changes
 SELECT format('%s lacks a trigger %s', wanted.relation, wanted.event)
 FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'DELETE', 8), ('app.audit_logs', 'TRUNCATE', 32),
+             ('app.audit_chain', 'UPDATE', 16), ('app.audit_chain', 'DELETE', 8), ('app.audit_chain', 'TRUNCATE', 32),
              ('app.consultation_events', 'UPDATE', 16), ('app.consultation_events', 'DELETE', 8),
              ('app.consultation_events', 'TRUNCATE', 32)) AS wanted (relation, event, bit)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
@@ -118,7 +119,37 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                     AND g.tgattr = ''::int2vector)
 UNION ALL
 SELECT format('%s may %s %s', g.role, g.verb, g.relname) FROM given g
-WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'consultation_events') AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE');
+WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events')
+  AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE');
+
+-- rule: every_entry_of_the_record_is_chained
+SELECT 'app.audit_logs lacks the trigger that links its entries when they are committed'
+WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                  WHERE g.tgrelid = 'app.audit_logs'::regclass AND f.proname = 'link_audit_entry' AND f.prosecdef
+                    AND f.proowner = 'huntzen_kernel'::regrole AND g.tgenabled = 'O' AND g.tgdeferrable AND g.tginitdeferred
+                    AND g.tgtype = 5 AND g.tgqual IS NULL)
+UNION ALL
+SELECT 'the heads of chains can be set back'
+WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                  WHERE g.tgrelid = 'app.audit_heads'::regclass AND f.proname = 'check_audit_head' AND g.tgenabled = 'O'
+                    AND g.tgtype & 26 = 26 AND g.tgtype & 1 = 1 AND g.tgqual IS NULL);
+
+-- rule: the_record_is_written_by_its_functions_alone
+SELECT format('%s may %s app.%s', g.role, g.verb, g.relname) FROM given g JOIN runtime_role r ON r.oid = g.grantee
+WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'audit_heads') AND g.verb <> 'SELECT'
+UNION ALL
+SELECT format('%s may run %s', a.grantee::regrole, f.name) FROM our_function f, aclexplode(f.proacl) a
+WHERE f.proname IN ('link_audit_entry', 'audit_chains') AND a.grantee NOT IN (f.proowner, 'huntzen_worker'::regrole);
+
+-- rule: who_writes_is_read_from_the_connection
+-- what the program says, or a setting, would be believed to whoever smuggles in a statement
+SELECT wanted.name FROM (VALUES ('audit'), ('enqueue'), ('access_log')) AS wanted (name)
+WHERE EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'app'::regnamespace AND p.proname = wanted.name
+                AND p.prosrc NOT LIKE '%app.connected_role()%')
+UNION ALL
+SELECT 'connected_role'
+WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'app'::regnamespace AND p.proname = 'connected_role'
+                    AND p.prosrc LIKE '%CASE session_user%' AND p.prosrc !~ 'current_setting|current_user');
 
 -- rule: triggers_are_enabled
 SELECT format('%s on %s', g.tgname, t.name) FROM pg_trigger g JOIN our_table t ON t.oid = g.tgrelid WHERE g.tgenabled <> 'O';

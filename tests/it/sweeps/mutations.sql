@@ -75,6 +75,37 @@ DROP TRIGGER consultation_events_no_truncate ON app.consultation_events;
 -- mutation: append_only_tables_refuse_changes
 GRANT DELETE ON app.audit_logs TO huntzen_kernel;
 
+-- mutation: append_only_tables_refuse_changes
+GRANT UPDATE ON app.audit_chain TO huntzen_kernel;
+
+-- mutation: every_entry_of_the_record_is_chained
+DROP TRIGGER audit_logs_link ON app.audit_logs;
+-- mutation: every_entry_of_the_record_is_chained
+ALTER TABLE app.audit_logs DISABLE TRIGGER audit_logs_link;
+-- mutation: every_entry_of_the_record_is_chained
+ALTER TABLE app.audit_logs ENABLE REPLICA TRIGGER audit_logs_link;
+-- mutation: every_entry_of_the_record_is_chained
+ALTER FUNCTION app.link_audit_entry() SECURITY INVOKER;
+-- mutation: every_entry_of_the_record_is_chained
+DROP TRIGGER audit_heads_forward_only ON app.audit_heads;
+
+-- mutation: the_record_is_written_by_its_functions_alone
+GRANT INSERT ON app.audit_logs TO huntzen_employee;
+-- mutation: the_record_is_written_by_its_functions_alone
+GRANT UPDATE ON app.audit_heads TO huntzen_worker;
+-- mutation: the_record_is_written_by_its_functions_alone
+GRANT EXECUTE ON FUNCTION app.audit_chains() TO huntzen_hr;
+
+-- mutation: who_writes_is_read_from_the_connection
+CREATE OR REPLACE FUNCTION app.connected_role() RETURNS text LANGUAGE sql STABLE
+    AS $$ SELECT current_setting('app.role', true) $$;
+-- mutation: who_writes_is_read_from_the_connection
+CREATE OR REPLACE FUNCTION app.connected_role() RETURNS text LANGUAGE sql STABLE
+    AS $$ SELECT CASE session_user WHEN 'huntzen_hr' THEN 'hr' ELSE current_setting('app.role', true) END $$;
+-- mutation: who_writes_is_read_from_the_connection
+CREATE OR REPLACE FUNCTION app.enqueue(queue text, kind text, payloads jsonb[], keys text[], run_at timestamptz, max_attempts int)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = app, pg_temp AS $$ SELECT $$;
+
 -- mutation: triggers_are_enabled
 ALTER TABLE app.consultations DISABLE TRIGGER consultations_state_machine;
 

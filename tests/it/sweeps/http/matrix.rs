@@ -22,7 +22,7 @@ Callers: alice (employee of acme), martin (practitioner), acme's HR and admin, s
 ";
 
 /// What a request that is refused, or one that only reads, may write all the same.
-const NOTES: [&str; 2] = ["app.audit_logs", "app.throttles"];
+const NOTES: [&str; 4] = ["app.audit_logs", "app.audit_chain", "app.audit_heads", "app.throttles"];
 
 /// Codes that a status says by itself.
 const PLAIN: [&str; 3] = ["unauthenticated", "forbidden", "not_found"];

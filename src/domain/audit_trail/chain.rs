@@ -1,0 +1,353 @@
+//! The hash chain, computed anew: what an entry and its link must be, and what is wrong with them.
+//!
+//! The database makes the links (`app.link_audit_entry`). Whoever can change rows there can change that function too,
+//! so nothing of it is used here: this is the same form, written a second time.
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// SHA-256.
+pub type Digest = [u8; 32];
+
+/// The only form of links so far.
+pub const VERSION: i16 = 1;
+
+/// What the first link follows.
+const GENESIS: Digest = [0; 32];
+
+/// An entry as the chain sees it: every column, as PostgreSQL writes it.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub id: Uuid,
+    pub micros: i64,
+    pub actor_id: Option<Uuid>,
+    pub actor_role: Option<String>,
+    pub company_id: Option<Uuid>,
+    pub action: String,
+    pub object_type: String,
+    pub object_id: Option<Uuid>,
+    pub subject_type: Option<String>,
+    pub subject_id: Option<Uuid>,
+    pub outcome: String,
+    pub details: String,
+    pub ip: Option<String>,
+    pub request_id: Option<String>,
+}
+
+/// A link, with the entry that it names if that is still there.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub sequence: i64,
+    pub version: i16,
+    pub entry_id: Uuid,
+    pub entry_digest: Vec<u8>,
+    pub digest: Vec<u8>,
+    pub entry: Option<Recorded>,
+}
+
+/// A place of a chain that can be kept outside: whoever rewrites the chain up to there cannot meet it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub sequence: i64,
+    pub digest: Digest,
+}
+
+impl Head {
+    pub const NONE: Self = Self { sequence: 0, digest: GENESIS };
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, poem_openapi::Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Fault {
+    /// The entry is not what it was when it was written.
+    Changed,
+    /// The entry, or its link, is gone.
+    Removed,
+    /// The entry is in the log, but was never linked.
+    Inserted,
+    /// The link does not follow from the one before: it was moved, or changed.
+    Reordered,
+    /// The chain ends before its head, or before the anchor that was kept outside.
+    Truncated,
+    /// The chain goes on to where it should, but is not the one that the anchor was taken of.
+    Rewritten,
+}
+
+impl Fault {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+            Self::Inserted => "inserted",
+            Self::Reordered => "reordered",
+            Self::Truncated => "truncated",
+            Self::Rewritten => "rewritten",
+        }
+    }
+}
+
+/// Something wrong, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub fault: Fault,
+    /// The place in the chain; absent for what is in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
+    /// The last place, where several are meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_id: Option<Uuid>,
+}
+
+impl Finding {
+    fn at(fault: Fault, sequence: i64, entry_id: Uuid) -> Self {
+        Self { fault, sequence: Some(sequence), until: None, entry_id: Some(entry_id) }
+    }
+
+    fn missing(fault: Fault, from: i64, to: i64) -> Self {
+        Self { fault, sequence: Some(from), until: (to > from).then_some(to), entry_id: None }
+    }
+
+    pub fn inserted(entry_id: Uuid) -> Self {
+        Self { fault: Fault::Inserted, sequence: None, until: None, entry_id: Some(entry_id) }
+    }
+}
+
+/// Texts, each with its length before it; `None` is a length of −1.
+fn hash(fields: &[Option<&str>]) -> Digest {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for field in fields {
+        let length = field.map_or(-1, |text| i32::try_from(text.len()).unwrap_or(i32::MAX));
+        context.update(&length.to_be_bytes());
+        context.update(field.unwrap_or_default().as_bytes());
+    }
+    let mut out = GENESIS;
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+impl Recorded {
+    pub fn digest(&self) -> Digest {
+        let text = |id: Option<Uuid>| id.map(|id| id.to_string());
+        let (id, micros, actor, company) =
+            (self.id.to_string(), self.micros.to_string(), text(self.actor_id), text(self.company_id));
+        let (object, subject) = (text(self.object_id), text(self.subject_id));
+        hash(&[
+            Some("huntzen.audit.entry.1"),
+            Some(&id),
+            Some(&micros),
+            actor.as_deref(),
+            self.actor_role.as_deref(),
+            company.as_deref(),
+            Some(&self.action),
+            Some(&self.object_type),
+            object.as_deref(),
+            self.subject_type.as_deref(),
+            subject.as_deref(),
+            Some(&self.outcome),
+            Some(&self.details),
+            self.ip.as_deref(),
+            self.request_id.as_deref(),
+        ])
+    }
+}
+
+/// Walks along one chain, link by link.
+pub struct Walk {
+    chain: Uuid,
+    /// Where it stands.
+    pub at: Head,
+    /// Anchors that are still ahead, the nearest first.
+    expected: Vec<Head>,
+    pub links: u64,
+}
+
+impl Walk {
+    /// From the beginning, or from a link that is taken as it is.
+    pub fn new(chain: Uuid, from: Head, mut expected: Vec<Head>) -> Self {
+        expected.sort_by_key(|head| head.sequence);
+        expected.retain(|head| head.sequence > from.sequence);
+        Self { chain, at: from, expected, links: 0 }
+    }
+
+    /// Looks at the next link; tells what is wrong with it.
+    pub fn step(&mut self, link: &Link, tell: &mut impl FnMut(Finding)) {
+        self.links += 1;
+        if link.sequence > self.at.sequence + 1 {
+            tell(Finding::missing(Fault::Removed, self.at.sequence + 1, link.sequence - 1));
+        }
+        match &link.entry {
+            None => tell(Finding::at(Fault::Removed, link.sequence, link.entry_id)),
+            Some(entry) if entry.digest()[..] != link.entry_digest[..] => {
+                tell(Finding::at(Fault::Changed, link.sequence, link.entry_id));
+            }
+            Some(_) => {}
+        }
+        let follows = link.version == VERSION && self.next_digest(link)[..] == link.digest[..];
+        // after a gap nothing can follow, and the gap is told already
+        if !follows && link.sequence == self.at.sequence + 1 {
+            tell(Finding::at(Fault::Reordered, link.sequence, link.entry_id));
+        }
+        // further links are compared with what is written, so that one fault is told once
+        let mut written = GENESIS;
+        if link.digest.len() == written.len() {
+            written.copy_from_slice(&link.digest);
+        }
+        self.at = Head { sequence: link.sequence, digest: written };
+        while let Some(anchor) = self.expected.first().copied().filter(|anchor| anchor.sequence <= link.sequence) {
+            self.expected.remove(0);
+            if anchor != self.at {
+                tell(Finding::at(Fault::Rewritten, anchor.sequence, link.entry_id));
+            }
+        }
+    }
+
+    fn next_digest(&self, link: &Link) -> Digest {
+        hash(&[
+            Some("huntzen.audit.link.1"),
+            Some(&self.chain.to_string()),
+            Some(&link.sequence.to_string()),
+            Some(&hex::encode(self.at.digest)),
+            Some(&link.entry_id.to_string()),
+            Some(&hex::encode(&link.entry_digest)),
+        ])
+    }
+
+    /// The chain is at its end: compares it with its head, and with the anchors that were not met.
+    pub fn end(&self, head: Option<Head>, tell: &mut impl FnMut(Finding)) {
+        let head = head.unwrap_or(Head::NONE);
+        let furthest = self.expected.iter().map(|anchor| anchor.sequence).chain([head.sequence]).max();
+        match furthest {
+            Some(furthest) if furthest > self.at.sequence => {
+                tell(Finding::missing(Fault::Truncated, self.at.sequence + 1, furthest));
+            }
+            // the head itself was set back or changed
+            _ if head != self.at => tell(Finding::missing(Fault::Rewritten, self.at.sequence, self.at.sequence)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chain of so many entries, as the database would make it.
+    fn links(count: i64) -> Vec<Link> {
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new());
+        (1..=count)
+            .map(|n| {
+                let id = Uuid::from_u128(n.unsigned_abs().into());
+                let entry = Recorded {
+                    id,
+                    micros: n,
+                    actor_id: None,
+                    actor_role: None,
+                    company_id: None,
+                    action: "session.opened".into(),
+                    object_type: "session".into(),
+                    object_id: None,
+                    subject_type: None,
+                    subject_id: None,
+                    outcome: "success".into(),
+                    details: "{}".into(),
+                    ip: None,
+                    request_id: None,
+                };
+                let mut link = Link {
+                    sequence: n,
+                    version: VERSION,
+                    entry_id: id,
+                    entry_digest: entry.digest().to_vec(),
+                    digest: Vec::new(),
+                    entry: Some(entry),
+                };
+                link.digest = walk.next_digest(&link).to_vec();
+                walk.step(&link, &mut |finding| panic!("{finding:?}"));
+                link
+            })
+            .collect()
+    }
+
+    fn head(links: &[Link]) -> Head {
+        let last = links.last().unwrap();
+        Head { sequence: last.sequence, digest: last.digest.clone().try_into().unwrap() }
+    }
+
+    fn findings(links: &[Link], written: Head, expected: Vec<Head>) -> Vec<(Fault, i64)> {
+        let mut found = Vec::new();
+        let mut tell = |finding: Finding| found.push((finding.fault, finding.sequence.unwrap()));
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, expected);
+        for link in links {
+            walk.step(link, &mut tell);
+        }
+        walk.end(Some(written), &mut tell);
+        found
+    }
+
+    #[test]
+    fn a_whole_chain_has_no_fault() {
+        let links = links(5);
+        assert_eq!(findings(&links, head(&links), vec![head(&links[..3]), head(&links)]), []);
+        assert_eq!(findings(&[], Head::NONE, vec![]), []);
+    }
+
+    #[test]
+    fn one_fault_is_told_once_and_where_it_is() {
+        let whole = links(5);
+        let mut changed = whole.clone();
+        changed[1].entry.as_mut().unwrap().action = "session.closed".into();
+        assert_eq!(findings(&changed, head(&whole), vec![]), [(Fault::Changed, 2)]);
+
+        let mut removed = whole.clone();
+        removed[1].entry = None;
+        assert_eq!(findings(&removed, head(&whole), vec![]), [(Fault::Removed, 2)]);
+        let mut removed = whole.clone();
+        removed.remove(1);
+        assert_eq!(findings(&removed, head(&whole), vec![]), [(Fault::Removed, 2)]);
+
+        let mut swapped = whole.clone();
+        swapped.swap(1, 2);
+        (swapped[1].sequence, swapped[2].sequence) = (2, 3);
+        let found = findings(&swapped, head(&whole), vec![]);
+        assert_eq!(found, [(Fault::Reordered, 2), (Fault::Reordered, 3), (Fault::Reordered, 4)]);
+    }
+
+    #[test]
+    fn a_cut_tail_is_known_by_the_head_or_by_an_anchor() {
+        let whole = links(5);
+        let cut = &whole[..3];
+        assert_eq!(findings(cut, head(&whole), vec![]), [(Fault::Truncated, 4)]);
+        // the head was set back as well
+        assert_eq!(findings(cut, head(cut), vec![]), []);
+        assert_eq!(findings(cut, head(cut), vec![head(&whole)]), [(Fault::Truncated, 4)]);
+        assert_eq!(findings(&whole, head(cut), vec![]), [(Fault::Rewritten, 5)]);
+    }
+
+    #[test]
+    fn a_chain_that_was_made_anew_is_known_by_an_anchor() {
+        let whole = links(5);
+        let mut forged = whole.clone();
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new());
+        for link in &mut forged {
+            link.entry.as_mut().unwrap().action = "session.closed".into();
+            link.entry_digest = link.entry.as_ref().unwrap().digest().to_vec();
+            link.digest = walk.next_digest(link).to_vec();
+            walk.step(link, &mut |finding| panic!("{finding:?}"));
+        }
+        assert_eq!(findings(&forged, head(&forged), vec![]), []);
+        assert_eq!(findings(&forged, head(&forged), vec![head(&whole[..4])]), [(Fault::Rewritten, 4)]);
+    }
+
+    #[test]
+    fn lists_of_texts_are_told_apart() {
+        let some = |texts: &[&'static str]| hash(&texts.iter().map(|text| Some(*text)).collect::<Vec<_>>());
+        assert_ne!(some(&["ab", "c"]), some(&["a", "bc"]));
+        assert_ne!(hash(&[None, Some("")]), hash(&[Some(""), None]));
+    }
+}

@@ -1,0 +1,98 @@
+//! Every night: the chains are recomputed, and who runs the platform is told if one is broken.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::chain::Head;
+use super::store;
+use super::verify::{self, Chain, Verified};
+use crate::platform::Result;
+use crate::platform::ids::UserId;
+use crate::platform::jobs::{Job, JobContext, Queue, Registry};
+use crate::platform::mail::{self, Letter, Recipient};
+
+/// Recomputes every chain.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct VerifyAuditLog {}
+
+impl Job for VerifyAuditLog {
+    const KIND: &'static str = "audit_trail.verify";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+/// Tells a platform admin that the audit log was tampered with.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MailBrokenChain {
+    pub user_id: UserId,
+    /// `YYYY-MM-DD`: one mail a day.
+    pub day: String,
+    pub chains: u32,
+}
+
+impl Job for MailBrokenChain {
+    const KIND: &'static str = "audit_trail.mail_broken_chain";
+    const QUEUE: Queue = Queue::Mail;
+}
+
+pub fn register(registry: &mut Registry) {
+    registry.on(verify_all);
+    registry.schedule("audit_trail.verify", "0 41 2 * * *", || VerifyAuditLog {});
+    registry.on(mail_broken_chain);
+}
+
+async fn verify_all(cx: JobContext, _: VerifyAuditLog) -> Result<()> {
+    let mut broken = 0_u32;
+    for (chain, _) in verify::chains(&cx.platform).await? {
+        let found = verify_one(&cx, chain).await?;
+        if found.findings > 0 {
+            broken += 1;
+            tracing::error!(
+                company_id = ?chain.0.map(|id| id.0),
+                findings = found.findings,
+                first = found.first.map(|finding| finding.fault.as_str()),
+                "the audit log was tampered with"
+            );
+        }
+    }
+    metrics::gauge!("audit_chains_broken").set(f64::from(broken));
+    if broken > 0 {
+        let day = cx.now().date_naive().to_string();
+        let mut tx = cx.begin().await?;
+        let jobs: Vec<_> = store::list_admins(&mut tx)
+            .await?
+            .into_iter()
+            .map(|user_id| MailBrokenChain { user_id, day: day.clone(), chains: broken })
+            .collect();
+        tx.enqueue_all(jobs.iter().map(|job| (job, Some(format!("{}:{}", job.user_id, job.day)))), None).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Recomputes a chain and keeps what was found. What the last time found whole must still be there.
+async fn verify_one(cx: &JobContext, chain: Chain) -> Result<Verified> {
+    let cx = JobContext { company_id: chain.0, user_id: None, ..cx.clone() };
+    let mut tx = cx.begin().await?;
+    let before = store::find_verification(&mut tx, chain.id()).await?;
+    drop(tx);
+    let expected = before
+        .and_then(|it| Some(Head { sequence: it.sequence, digest: it.digest.try_into().ok()? }))
+        .into_iter()
+        .collect();
+    let found = verify::verify(&cx.platform, chain, None, expected, |_| {}).await?;
+    let mut tx = cx.begin().await?;
+    let findings = i32::try_from(found.findings).unwrap_or(i32::MAX);
+    store::save_verification(&mut tx, chain.id(), cx.now(), found.head, findings, found.first.as_ref()).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+async fn mail_broken_chain(cx: JobContext, job: MailBrokenChain) -> Result<()> {
+    mail::deliver(&cx, &format!("audit_broken:{}:{}", job.user_id, job.day), async |tx| {
+        let Some(admin) = store::find_admin(tx, job.user_id).await? else { return Ok(None) };
+        let context = json!({ "name": admin.display_name, "chains": job.chains });
+        let to = mail::mailbox(Some(&admin.display_name), &admin.email)?;
+        Ok(Some(Letter::new(to, Recipient::User(admin.id), admin.locale, "audit_broken", context)))
+    })
+    .await
+}

@@ -1,0 +1,113 @@
+//! Recomputes chains. Memory stays the same however long they are: links come page by page.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::chain::{Finding, Head, Walk};
+use super::store;
+use crate::platform::ids::CompanyId;
+use crate::platform::jobs::JobContext;
+use crate::platform::{Platform, Result};
+
+/// Links that are looked at with one statement.
+const PAGE: i64 = 2_000;
+
+/// The chain of a company, or the one of what belongs to none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain(pub Option<CompanyId>);
+
+impl Chain {
+    /// As the database names it.
+    pub fn id(self) -> Uuid {
+        self.0.map_or(Uuid::nil(), |company| company.0)
+    }
+
+    pub fn of(id: Uuid) -> Self {
+        Self((!id.is_nil()).then_some(CompanyId(id)))
+    }
+}
+
+/// What there is to say of a chain as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified {
+    /// How far it goes.
+    pub head: Head,
+    /// Links that were looked at.
+    pub links: u64,
+    pub findings: u64,
+    pub first: Option<Finding>,
+}
+
+/// The worker's scope, in the company of a chain.
+fn scope(platform: &Arc<Platform>, chain: Chain) -> JobContext {
+    JobContext {
+        platform: platform.clone(),
+        company_id: chain.0,
+        user_id: None,
+        job_id: "audit.verify".to_owned(),
+        attempt: 1,
+    }
+}
+
+/// Every chain, with its head.
+pub async fn chains(platform: &Arc<Platform>) -> Result<Vec<(Chain, Option<Head>)>> {
+    let mut tx = scope(platform, Chain(None)).begin().await?;
+    let chains = store::list_chains(&mut tx).await?;
+    Ok(chains.into_iter().map(|(id, head)| (Chain::of(id), head)).collect())
+}
+
+/// Recomputes a chain, from a time on if one is given, and tells each fault as it is found. Places that were kept
+/// outside are expected to be met again.
+pub async fn verify(
+    platform: &Arc<Platform>,
+    chain: Chain,
+    since: Option<DateTime<Utc>>,
+    expected: Vec<Head>,
+    mut tell: impl FnMut(Finding) + Send,
+) -> Result<Verified> {
+    let mut first = None;
+    let mut findings = 0;
+    let mut note = |finding: Finding| {
+        first.get_or_insert(finding);
+        findings += 1;
+        tell(finding);
+    };
+    let cx = scope(platform, chain);
+    let mut tx = cx.begin().await?;
+    let from = match since {
+        Some(since) => store::find_link_before(&mut tx, chain.id(), since).await?.unwrap_or(Head::NONE),
+        None => Head::NONE,
+    };
+    let mut walk = Walk::new(chain.id(), from, expected);
+    loop {
+        let links = store::list_links(&mut tx, chain.id(), walk.at.sequence, PAGE).await?;
+        for link in &links {
+            walk.step(link, &mut note);
+        }
+        if !links.is_empty() {
+            continue;
+        }
+        let head = store::find_head(&mut tx, chain.id()).await?;
+        // the head may have moved on since the last link was read: then there are further ones
+        let is_behind = head.is_some_and(|head| head.sequence > walk.at.sequence);
+        if is_behind && !store::list_links(&mut tx, chain.id(), walk.at.sequence, 1).await?.is_empty() {
+            continue;
+        }
+        walk.end(head, &mut note);
+        break;
+    }
+    let mut after = None;
+    loop {
+        let unlinked = store::list_unlinked(&mut tx, chain.0, since, after, PAGE).await?;
+        for id in &unlinked {
+            note(Finding::inserted(*id));
+        }
+        after = unlinked.last().copied();
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(Verified { head: walk.at, links: walk.links, findings, first })
+}
