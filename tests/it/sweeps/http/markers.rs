@@ -36,7 +36,9 @@ impl Line {
         members
             .filter(|(name, _)| !name.contains("hash") && *name != "ip")
             // that something was done with one's data is for each to know: who did it is not
-            .filter(|(name, _)| !(self.table == "app.audit_logs" && ["id", "action", "object_type"].contains(&name.as_str())))
+            .filter(|(name, _)| {
+                !(self.table == "app.audit_logs" && ["id", "action", "object_type"].contains(&name.as_str()))
+            })
             .filter(|(name, _)| !(self.table == "app.audit_chain" && *name == "entry_id"))
             .filter_map(|(_, value)| value.as_str())
             .filter(|text| text.len() >= SHORTEST && text.parse::<chrono::NaiveDate>().is_err())
