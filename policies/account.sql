@@ -334,6 +334,6 @@ GRANT EXECUTE ON FUNCTION
     app.ask_for_email_change(text, uuid, bytea, uuid, bytea, timestamptz, timestamptz), app.withdraw_email_change(timestamptz)
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT EXECUTE ON FUNCTION
-    app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz), app.letter_of_email_change(uuid, timestamptz),
+    app.may_be_mailed(uuid), app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz), app.letter_of_email_change(uuid, timestamptz),
     app.former_address(uuid), app.find_leaver(uuid), app.find_person_to_tell(uuid), app.forget_pending_addresses(timestamptz)
     TO huntzen_worker;

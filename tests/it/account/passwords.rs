@@ -1,5 +1,7 @@
 //! Forgotten, set anew, changed.
 
+use std::time::{Duration, Instant};
+
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -26,7 +28,9 @@ async fn a_forgotten_password_is_set_anew_by_a_link() {
     let own = reset(&app, &token, &format!("{}!", alice.email)).await.refused(422, "invalid");
     assert_eq!(own.str("/errors/0/code"), "password_personal");
     // refusals of the password did not use the link up
+    assert_eq!(app.count("SELECT count(*) FROM app.known_devices").await, 1);
     reset(&app, &token, OTHER).await.expect(204);
+    assert_eq!(app.count("SELECT count(*) FROM app.known_devices").await, 0);
     app.settle().await;
 
     // it does not sign in; every session is over, at once
@@ -347,8 +351,12 @@ async fn of_five_changes_at_once_exactly_one_counts() {
         }))
         .await;
     assert_eq!(tries.iter().filter(|it| it.status == 204).count(), 1, "{tries:?}");
+    // whoever comes after the change gives a wrong password, and the next one waits for it
     for lost in tries.into_iter().filter(|it| it.status != 204) {
-        lost.refused(403, "wrong_password");
+        let code = if lost.status == 429 { "too_many_attempts" } else { "wrong_password" };
+        let status = lost.status.as_u16();
+        assert!(matches!(status, 403 | 429), "{lost:?}");
+        lost.refused(status, code);
     }
     app.settle().await;
 }
@@ -368,4 +376,23 @@ async fn a_changed_password_ends_links_that_were_mailed() {
     reset(&app, &link, "another quiet heron").await.refused(410, "invalid_reset_token");
     super::verify(&app, &proof).await.refused(410, "invalid_email_token");
     assert!(admin.get("/me").await.json.get("pendingEmail").is_none());
+}
+
+#[tokio::test]
+async fn a_change_on_one_node_ends_the_other_sessions_on_every_node() {
+    let app = TestApp::start().await;
+    let there = app.second_node().await;
+    let admin = app.platform_admin().await;
+    let other = admin.with_token(log_in(&app, &admin.email, PASSWORD).await.expect(200).str("/accessToken"));
+    other.at(&there.base).get("/me").await.expect(200);
+    let body = json!({"currentPassword": PASSWORD, "newPassword": OTHER});
+    admin.post("/auth/change-password", body).await.expect(204);
+    let changed = Instant::now();
+    other.get("/me").await.refused(401, "unauthenticated");
+    while other.at(&there.base).get("/me").await.status != 401 {
+        // within a second, which is measured elsewhere; here only that it ends
+        assert!(changed.elapsed() < Duration::from_secs(10));
+    }
+    admin.at(&there.base).get("/me").await.expect(200);
+    app.settle().await;
 }

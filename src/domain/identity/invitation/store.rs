@@ -136,7 +136,7 @@ pub async fn find_holder(tx: &mut Tx, entry: EmployeeId) -> Result<Option<Holder
     Ok(sqlx::query_as(
         "SELECT u.id, u.email, u.display_name, u.locale, c.name AS company_name
          FROM app.users u JOIN app.companies c ON c.id = u.company_id
-         WHERE u.company_id = (SELECT app.company_id()) AND u.employee_id = $1",
+         WHERE u.company_id = (SELECT app.company_id()) AND u.employee_id = $1 AND app.may_be_mailed(u.id)",
     )
     .bind(entry)
     .fetch_optional(tx.conn())

@@ -190,7 +190,7 @@ pub struct Reader {
 /// A person whose account is in use.
 pub async fn find_reader(tx: &mut Tx, id: UserId) -> Result<Option<Reader>> {
     Ok(sqlx::query_as(
-        "SELECT email, display_name, locale, time_zone FROM app.users WHERE id = $1 AND status = 'active'",
+        "SELECT email, display_name, locale, time_zone FROM app.users WHERE id = $1 AND app.may_be_mailed(id)",
     )
     .bind(id)
     .fetch_optional(tx.conn())
