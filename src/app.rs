@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::SeedKind;
+use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
     audit_trail, companies, consultations, content, employees, identity, notifications, practitioners, usage,
 };
@@ -31,6 +32,7 @@ use crate::platform::db::{Db, migrate};
 use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
 use crate::platform::http::{middleware, openapi};
+use crate::platform::locale::Locale;
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::mail::{self, Mailer};
 use crate::platform::storage::Storage;
@@ -289,6 +291,31 @@ pub async fn seed(config: Config, kind: SeedKind) -> Outcome {
         development.stop();
     }
     Ok(())
+}
+
+/// Makes a platform admin, and answers the link that they set their password with.
+pub async fn create_admin(config: Config, email: &str, name: Option<&str>, locale: Locale) -> Outcome<Invitation> {
+    let (owner, development) = database(&config).await?;
+    if development.is_some() {
+        migrate::migrate(&owner, &config).await?;
+    }
+    let tx = Db::as_owner(&owner).await?;
+    let made = operator::create_admin(tx, &config, &Clock::System, email, name, locale).await;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(made?)
+}
+
+/// Takes the second factor of an account away; its address.
+pub async fn reset_two_factor(config: Config, email: &str) -> Outcome<String> {
+    let (owner, development) = database(&config).await?;
+    let tx = Db::as_owner(&owner).await?;
+    let reset = operator::reset_two_factor(tx, &Clock::System, email).await;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(reset?)
 }
 
 /// What somebody who just started the program wants to know.

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app;
 use crate::platform::config::Config;
+use crate::platform::locale::Locale;
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
@@ -41,6 +42,11 @@ pub enum Command {
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// What only the operator does, as the owner of the database
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
     },
     /// Print the `OpenAPI` document
     Openapi(Openapi),
@@ -95,6 +101,34 @@ pub enum ConfigCommand {
     Check,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Make a platform admin, and print the link with which they set their password, once, within seven days
+    Create(NewAdmin),
+    /// Take a lost second factor away, after having recognised its person by other means; they are told by mail
+    ResetTwoFactor {
+        /// The address of the account
+        email: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct NewAdmin {
+    /// The address that they log in with
+    #[arg(long)]
+    pub email: String,
+    /// How they are called; the part of the address before the @ unless said
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The language that they are written to in: fr or en
+    #[arg(long, default_value = "fr", value_parser = locale)]
+    pub locale: Locale,
+}
+
+fn locale(text: &str) -> Result<Locale, String> {
+    Locale::ALL.into_iter().find(|it| it.as_str() == text).ok_or_else(|| "fr or en is expected".into())
+}
+
 /// What `seed` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeedKind {
@@ -116,6 +150,19 @@ pub async fn run(cli: Cli) -> Outcome {
             let key = app::rotate_keys(Config::from_process_env()?).await?;
             let from = key.signs_from.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
             print(&format!("Published the key {}. It signs from {from} on.", key.kid))
+        }
+        Command::Admin { command: AdminCommand::Create(NewAdmin { email, name, locale }) } => {
+            let made = app::create_admin(Config::from_process_env()?, &email, name.as_deref(), locale).await?;
+            print(&format!(
+                "{} becomes a platform admin with this link, once, until {}:\n{}",
+                made.email,
+                made.expires_at.format("%Y-%m-%d %H:%M UTC"),
+                made.link
+            ))
+        }
+        Command::Admin { command: AdminCommand::ResetTwoFactor { email } } => {
+            let email = app::reset_two_factor(Config::from_process_env()?, &email).await?;
+            print(&format!("{email} logs in with the password alone; every session was closed."))
         }
         Command::Openapi(Openapi { yaml }) => {
             let document = app::openapi()?;

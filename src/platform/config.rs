@@ -91,6 +91,8 @@ pub struct Config {
     pub metrics_token: Option<SecretString>,
     pub access_token_ttl: TimeDelta,
     pub refresh_token_ttl: TimeDelta,
+    /// How long practitioners and platform admins may do without a second factor, from their first day.
+    pub totp_grace: TimeDelta,
     pub max_body_bytes: usize,
     /// Requests per minute.
     pub rate_limit_per_ip: u32,
@@ -212,6 +214,13 @@ impl Config {
             r.or("CORS_ORIGINS", Vec::new(), "origins such as https://care.example.org, separated by commas", |text| {
                 parse::origins(text, production)
             });
+        let totp_grace_days = r.or(
+            "TOTP_GRACE_DAYS",
+            // the accounts of the demonstration log in with their passwords
+            if production { 14 } else { 36_500 },
+            "0 to 36500 days",
+            |text| parse::number(text, 0..=36_500_u32),
+        );
         let max_body_bytes =
             r.or("MAX_BODY_BYTES", 5 << 20, "1024 to 104857600 bytes", |t| parse::number(t, 1024..=100 << 20));
         let rate_limit_per_ip =
@@ -275,6 +284,7 @@ impl Config {
                 metrics_token,
                 access_token_ttl: access_token_ttl?,
                 refresh_token_ttl: refresh_token_ttl?,
+                totp_grace: TimeDelta::days(totp_grace_days?.into()),
                 max_body_bytes: max_body_bytes?,
                 rate_limit_per_ip: rate_limit_per_ip?,
                 rate_limit_per_user: rate_limit_per_user?,

@@ -19,7 +19,7 @@ use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::mail::Mailer;
-use crate::platform::problem::{Error, Result};
+use crate::platform::problem::Result;
 use crate::platform::storage::Storage;
 
 /// The parts of the running program, shared by every request and job.
@@ -142,6 +142,6 @@ impl Context {
     }
 
     fn allow(&self, permission: Permission) -> Result<()> {
-        if permission.roles().contains(&self.caller.role) { Ok(()) } else { Err(Error::Forbidden.into()) }
+        permission.check(&self.caller)
     }
 }

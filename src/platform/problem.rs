@@ -54,6 +54,8 @@ causes! {
         Unauthenticated => (UNAUTHORIZED, "unauthenticated"),
         TokenExpired => (UNAUTHORIZED, "token_expired"),
         Forbidden => (FORBIDDEN, "forbidden"),
+        /// The role needs a second factor, and the grace period is over.
+        TotpSetupRequired => (FORBIDDEN, "totp_setup_required"),
         OriginRefused => (FORBIDDEN, "origin_refused"),
         NotFound => (NOT_FOUND, "not_found"),
         MethodNotAllowed => (METHOD_NOT_ALLOWED, "method_not_allowed"),

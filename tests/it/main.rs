@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 mod account;
+mod administration;
 mod audit;
 mod booking_races;
 mod companies;
@@ -23,4 +24,5 @@ mod seeds;
 mod support;
 mod sweeps;
 mod tour;
+mod two_factor;
 mod usage;

@@ -9,8 +9,16 @@ use crate::support::tools;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// What the slice through the product needs.
-const ROUTES: [&str; 32] = [
+const ROUTES: [&str; 40] = [
     "post /api/v1/auth/login",
+    "post /api/v1/auth/login/totp",
+    "post /api/v1/auth/totp/setup",
+    "post /api/v1/auth/totp/enable",
+    "post /api/v1/auth/totp/disable",
+    "post /api/v1/auth/totp/recovery-codes",
+    "get /api/v1/admin/users",
+    "post /api/v1/admin/users/{id}/suspend",
+    "post /api/v1/admin/users/{id}/activate",
     "post /api/v1/auth/refresh",
     "post /api/v1/auth/logout",
     "post /api/v1/auth/accept-invitation",
@@ -71,6 +79,10 @@ fn has_example(document: &Value, media: &Value) -> bool {
     let schema = resolve(document, &media["schema"]);
     if [&media["example"], &media["examples"], &schema["example"]].into_iter().any(|example| !example.is_null()) {
         return true;
+    }
+    // each of the shapes shows itself
+    if let Some(shapes) = schema["oneOf"].as_array() {
+        return shapes.iter().all(|shape| !resolve(document, shape)["example"].is_null());
     }
     // a page shows one of its items
     let item = resolve(document, &schema["properties"]["items"]["items"]);

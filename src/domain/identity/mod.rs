@@ -5,11 +5,13 @@
 //! sent by mail, whose token is kept only as a hash. Answers do not tell whether an address has an account.
 
 pub mod account;
+pub mod administration;
 pub mod error;
 pub mod invitation;
 pub mod model;
 pub mod session;
 pub mod throttle;
+pub mod two_factor;
 
 use poem_openapi::{OpenApi, Tags};
 
@@ -25,7 +27,15 @@ enum Tag {
 
 /// `/auth` and `/me`.
 pub fn apis() -> impl OpenApi {
-    (session::SessionApi, invitation::InvitationApi, account::AccountApi, account::PasswordsApi, account::AddressApi)
+    (
+        session::SessionApi,
+        invitation::InvitationApi,
+        account::AccountApi,
+        account::PasswordsApi,
+        account::AddressApi,
+        two_factor::TwoFactorApi,
+        administration::AdministrationApi,
+    )
 }
 
 /// What this module does later.
@@ -33,4 +43,5 @@ pub fn jobs(registry: &mut Registry) {
     invitation::jobs(registry);
     session::jobs(registry);
     account::jobs(registry);
+    two_factor::jobs(registry);
 }

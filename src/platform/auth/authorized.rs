@@ -94,9 +94,7 @@ impl<'a, P: Grant> ApiExtractor<'a> for Authorized<P> {
         let caller = authenticate(&platform, request).await?;
         let info = info(request);
         info.note_caller(caller.user_id);
-        if !P::PERMISSION.roles().contains(&caller.role) {
-            return Err(Problem::from(Error::Forbidden).into());
-        }
+        P::PERMISSION.check(&caller)?;
         Ok(Self { context: Context::new(platform, caller, info), grant: PhantomData })
     }
 }

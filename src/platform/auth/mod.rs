@@ -53,4 +53,6 @@ pub struct Caller {
     /// Set for company-bound roles, and only for them.
     pub company_id: Option<CompanyId>,
     pub session_id: SessionId,
+    /// They must set up a second factor before they do anything but manage their own account.
+    pub totp_setup_required: bool,
 }

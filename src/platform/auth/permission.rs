@@ -1,8 +1,22 @@
 //! The permissions, each with the roles that hold it. The database enforces the rows;
 //! this table says which kinds of caller may try at all.
 
-use super::Role;
+use super::{Caller, Role};
+use crate::platform::problem::{Error, Result};
 use super::Role::{CompanyAdmin, Employee, Hr, PlatformAdmin, Practitioner};
+
+impl Permission {
+    /// Whether the caller holds it: by their role, and with the second factor that the role needs.
+    pub fn check(self, caller: &Caller) -> Result<()> {
+        if !self.roles().contains(&caller.role) {
+            return Err(Error::Forbidden.into());
+        }
+        if caller.totp_setup_required && self != Self::ManageSelf {
+            return Err(Error::TotpSetupRequired.into());
+        }
+        Ok(())
+    }
+}
 
 /// A permission as a type, so that a handler's signature names what it needs.
 pub trait Grant: Send + Sync + 'static {
@@ -80,6 +94,8 @@ permissions! {
     ReadAuditLog: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Whether the audit log is whole.
     ReadAuditVerification: [PlatformAdmin],
+    /// Accounts: list, suspend, activate.
+    ManageUsers: [PlatformAdmin],
     /// Failed jobs and the log of mails.
     OperatePlatform: [PlatformAdmin],
 }

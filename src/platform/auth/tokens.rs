@@ -29,6 +29,8 @@ struct Claims {
     role: Role,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     cid: Option<CompanyId>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    totp_setup_required: bool,
     iat: i64,
     nbf: i64,
     exp: i64,
@@ -82,6 +84,7 @@ impl Tokens {
             sid: caller.session_id,
             role: caller.role,
             cid: caller.company_id,
+            totp_setup_required: caller.totp_setup_required,
             iat: now.timestamp(),
             nbf: now.timestamp(),
             exp: (now + lifetime).timestamp(),
@@ -132,7 +135,13 @@ impl Tokens {
             return Err(Error::Unauthenticated.into());
         }
         Ok(Verified {
-            caller: Caller { user_id: claims.sub, role: claims.role, company_id: claims.cid, session_id: claims.sid },
+            caller: Caller {
+                user_id: claims.sub,
+                role: claims.role,
+                company_id: claims.cid,
+                session_id: claims.sid,
+                totp_setup_required: claims.totp_setup_required,
+            },
             not_before: claims.nbf.max(claims.iat),
             expires: claims.exp,
         })

@@ -156,6 +156,13 @@ impl Db {
         once::run(self.pool(cx.caller().role.into()), &Actor::of(cx), once, args).await
     }
 
+    /// A transaction of the owner of the database, for the commands of an operator. What serves never begins one.
+    pub async fn as_owner(owner: &PgConnectOptions) -> Result<Tx> {
+        let options = owner.clone().application_name("huntzen admin").options([("timezone", "UTC")]);
+        let patience = Duration::from_secs(10);
+        Tx::open(&Pool::new(options, 1, patience, patience), Actor::job(None, None), false).await
+    }
+
     async fn open_tx(&self, actor: Actor, role: DbRole, read_only: bool) -> Result<Tx> {
         Tx::open(self.pool(role), actor, read_only).await
     }

@@ -20,6 +20,7 @@
 //! | `password_reset`, `email_verification`, `email_change` | `link`, `expires_at`, `time_zone` |
 //! | `email_taken` | nothing |
 //! | `left_company` | `organisation`, `private_address` (whether the reader has one), `link` |
+//! | `two_factor` | `change` (`enabled`, `replaced`, `disabled`, `reset`, `codes_renewed`, `code_used`), `left` (of the last), `changed_at`, `time_zone` |
 
 pub mod ics;
 mod mailbox;

@@ -39,6 +39,7 @@ const FILES: &[(&str, &str)] = embedded![
     "email_change",
     "email_changed",
     "left_company",
+    "two_factor",
 ];
 
 /// A mail's words, filled in.
@@ -99,6 +100,12 @@ mod tests {
             "name": "Rosa <b>", "with": "Dr & Co", "starts_at": "2026-11-24T13:30:00Z", "time_zone": "Europe/Paris",
             "minutes": 45, "mode": "video", "link": "https://care.example/a?x=1&y=2",
         });
+        let two_factor = |change: &str, left: Option<i64>| {
+            json!({
+                "name": "Rosa", "change": change, "left": left, "changed_at": "2026-11-28T00:00:00Z",
+                "time_zone": "Europe/Paris",
+            })
+        };
         vec![
             (
                 "invitation",
@@ -127,6 +134,13 @@ mod tests {
                 }),
             ),
             ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
+            ("two_factor", two_factor("enabled", None)),
+            ("two_factor", two_factor("replaced", None)),
+            ("two_factor", two_factor("disabled", None)),
+            ("two_factor", two_factor("reset", None)),
+            ("two_factor", two_factor("codes_renewed", None)),
+            ("two_factor", two_factor("code_used", Some(0))),
+            ("two_factor", two_factor("code_used", Some(9))),
             (
                 "password_changed",
                 json!({

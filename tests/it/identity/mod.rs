@@ -102,6 +102,7 @@ async fn tokens_that_were_tampered_with_open_nothing() {
         role: Role::PlatformAdmin,
         company_id: Some(company.id),
         session_id: app.platform.new_id::<SessionId>(),
+        totp_setup_required: false,
     };
     let token = app.platform.tokens.sign_access(&caller, app.clock.now()).unwrap();
     admin.with_token(token).get("/me").await.refused(401, "unauthenticated");

@@ -154,7 +154,7 @@ impl Site {
         .fetch_one(&self.db)
         .await
         .unwrap();
-        let caller = Caller { user_id: id, role, company_id, session_id };
+        let caller = Caller { user_id: id, role, company_id, session_id, totp_setup_required: false };
         let token = Tokens::new(&self.config).unwrap().sign_access(&caller, now).unwrap();
         User { id, email, company_id, token, base: String::new(), http: self.http.clone() }
     }

@@ -51,6 +51,14 @@ SELECT id('newcomer of ' || company), id(company), 'newcomer@' || company || '.t
 FROM (VALUES ('acme'), ('globex')) AS it (company);
 INSERT INTO invitation_mails (id, scope, subject, address_hash, sent_at)
 SELECT id('mail to ' || m.id), m.company_id, m.id, sha256(m.email::bytea), now() FROM member_invitations m;
+-- everybody has a second factor, and one offered; alice is in the middle of a log-in
+INSERT INTO two_factor (user_id, secret, enabled_at, pending_secret, pending_at, created_at)
+SELECT u.id, sha256(u.id::text::bytea) || '\x00', '2026-06-01', sha256(u.id::text::bytea) || '\x01', '2026-06-01', '2026-06-01'
+FROM users u;
+INSERT INTO recovery_codes (id, user_id, hash, created_at)
+SELECT id('recovery code of ' || u.id), u.id, sha256(u.id::text::bytea), '2026-06-01' FROM users u;
+INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, in_cookie, created_at, expires_at)
+VALUES (id('log-in of alice'), 'login_ticket', sha256('log-in'), id('alice'), id('acme'), false, '2026-06-01', '2026-06-02');
 
 -- acme offers martin alone; durand was there before; petit never was, and nobody of acme ever met them
 INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents)
@@ -135,6 +143,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.employees', 't.id = (SELECT u.employee_id FROM app.users u WHERE u.id = me)', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'email', 'new@acme.test')$$, NULL),
     ('app.departments', 'false', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'name', 'New')$$, NULL),
+    ('app.two_factor', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', $$'{}'$$, NULL),
+    ('app.recovery_codes', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', DEFAULT, NULL),
     ('app.refresh_tokens', 't.session_id IN (SELECT s.id FROM app.user_sessions s WHERE s.user_id = me)', 'NULL::uuid', DEFAULT, NULL),
     ('app.known_devices', 't.user_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),

@@ -8,9 +8,10 @@ use secrecy::SecretString;
 
 use super::super::Tag;
 use super::super::session::bodies::SessionAnswer;
+use super::super::two_factor::model::required_at;
 use super::model::Profile;
 use super::service;
-use crate::platform::Result;
+use crate::platform::{Platform, Result};
 use crate::platform::auth::{Authorized, Role, perm};
 use crate::platform::http::{Body, Etag, Tagged};
 use crate::platform::ids::{CompanyId, UserId};
@@ -33,11 +34,18 @@ pub struct MeAnswer {
     /// For employees: false while `email` is the one of the company’s directory. Whoever leaves the company with it
     /// can log in, but no link for a forgotten password goes to that mailbox any more: better have one’s own.
     private_address: Option<bool>,
+    /// Whether log-in asks for a code as well.
+    totp_enabled: bool,
+    /// For those whose role needs a second factor: from when on a session without one manages this account only.
+    totp_required_at: Option<DateTime<Utc>>,
 }
 
 impl MeAnswer {
-    fn of(it: Profile, now: DateTime<Utc>) -> Self {
+    fn of(it: Profile, platform: &Platform) -> Self {
+        let now = platform.clock.now();
         Self {
+            totp_enabled: it.totp_enabled,
+            totp_required_at: required_at(it.role, it.activated_at, platform.config.totp_grace),
             pending_email: it.pending_email(now).map(ToOwned::to_owned),
             private_address: (it.role == Role::Employee).then_some(it.private_address),
             id: it.id,
@@ -64,6 +72,8 @@ impl Example for MeAnswer {
             time_zone: "Europe/Paris".into(),
             pending_email: Some("alice@home.test".into()),
             private_address: Some(false),
+            totp_enabled: true,
+            totp_required_at: None,
         }
     }
 }
@@ -114,7 +124,7 @@ impl AccountApi {
     ) -> Result<Tagged<MeAnswer>> {
         let profile = service::profile(&cx).await?;
         let etag = Etag::of(profile.updated_at);
-        Ok(Tagged::new(MeAnswer::of(profile, cx.now()), &etag, if_none_match.0.as_deref()))
+        Ok(Tagged::new(MeAnswer::of(profile, cx.platform()), &etag, if_none_match.0.as_deref()))
     }
 
     /// Change one's own account
@@ -132,6 +142,6 @@ impl AccountApi {
         let change = service::ProfileChange { display_name, locale, time_zone, email, current_password };
         let profile = service::change_profile(&cx, change, if_match.0.as_deref()).await?;
         let etag = Etag::of(profile.updated_at);
-        Ok(Tagged::new(MeAnswer::of(profile, cx.now()), &etag, None))
+        Ok(Tagged::new(MeAnswer::of(profile, cx.platform()), &etag, None))
     }
 }

@@ -21,6 +21,9 @@ pub struct Profile {
     pub pending_email_until: Option<DateTime<Utc>>,
     /// Whether an employee's address is their own; false while it is the one of the company's directory.
     pub private_address: bool,
+    pub totp_enabled: bool,
+    /// When the account was first used.
+    pub activated_at: Option<DateTime<Utc>>,
     pub updated_at: DateTime<Utc>,
 }
 

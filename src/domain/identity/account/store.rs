@@ -12,9 +12,12 @@ use crate::platform::{RequestInfo, Result, Tx};
 macro_rules! select_profile {
     ($rest:literal) => {
         concat!(
-            "SELECT u.id, u.email, u.role, u.display_name, u.locale, u.time_zone, u.company_id, u.updated_at,
-                    own.pending_email, own.pending_email_until, own.private_address
-             FROM app.users u CROSS JOIN app.own_address() own WHERE u.id = $1 ",
+            "SELECT u.id, u.email, u.role, u.display_name, u.locale, u.time_zone, u.company_id,
+                    greatest(u.updated_at, second.changed_at) AS updated_at,
+                    own.pending_email, own.pending_email_until, own.private_address,
+                    second.secret IS NOT NULL AS totp_enabled, second.activated_at
+             FROM app.users u CROSS JOIN app.own_address() own CROSS JOIN app.own_two_factor() second
+             WHERE u.id = $1 ",
             $rest
         )
     };

@@ -59,7 +59,7 @@ impl Job for TellOfCorrection {
 }
 
 /// How long an invitation opens an account.
-const INVITATION_TTL: TimeDelta = TimeDelta::days(7);
+pub const INVITATION_TTL: TimeDelta = TimeDelta::days(7);
 
 /// Registers what this module does later.
 pub fn jobs(registry: &mut Registry) {

@@ -7,9 +7,9 @@ use secrecy::SecretString;
 
 use super::super::Tag;
 use super::super::error::Error;
-use super::bodies::{LoginRequest, RefreshRequest, SessionAnswer, SessionItem, SignedInUser, Transport};
+use super::bodies::{LoginAnswer, LoginRequest, RefreshRequest, SessionAnswer, SessionItem, SignedInUser, Transport};
 use super::cookies::{Kept, WithCookies, check_origin};
-use super::service::{self, DEVICE_TTL, Device, Session};
+use super::service::{self, DEVICE_TTL, Device, LogIn, Session};
 use crate::platform::auth::{Anonymous, Authorized, perm};
 use crate::platform::http::{Body, Page, PageQuery};
 use crate::platform::ids::SessionId;
@@ -27,6 +27,19 @@ pub enum SignIn {
     ),
 }
 
+#[derive(ApiResponse)]
+pub enum LoggedIn {
+    /// Signed in; or a ticket for the second step, where the account has one. The ticket opens nothing else.
+    #[oai(status = 200)]
+    Done(
+        Json<LoginAnswer>,
+        /// The refresh token, and another one that makes the device known, where they travel in cookies.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
+}
+
+pub type LoginResponse = WithCookies<LoggedIn>;
 pub type SessionResponse = WithCookies<SignIn>;
 
 #[derive(ApiResponse)]
@@ -46,6 +59,12 @@ pub fn device(platform: &Platform, request: &poem::Request, name: Option<String>
 }
 
 pub fn answer(platform: &Platform, session: Session, transport: Transport) -> SessionResponse {
+    let (body, cookies) = parts(platform, session, transport);
+    WithCookies { answer: SignIn::SignedIn(Json(body), None), cookies }
+}
+
+/// The body, and what a browser keeps.
+fn parts(platform: &Platform, session: Session, transport: Transport) -> (SessionAnswer, Vec<String>) {
     let (config, now) = (&platform.config, platform.clock.now());
     let in_cookie = transport == Transport::Cookie;
     let mut cookies = Vec::new();
@@ -69,7 +88,7 @@ pub fn answer(platform: &Platform, session: Session, transport: Transport) -> Se
             locale: person.locale,
         },
     };
-    WithCookies { answer: SignIn::SignedIn(Json(body), None), cookies }
+    (body, cookies)
 }
 
 pub struct SessionApi;
@@ -78,7 +97,8 @@ pub struct SessionApi;
 impl SessionApi {
     /// Log in
     ///
-    /// Opens a session. A wrong address and a wrong password get the same answer in the same time. Each failure
+    /// Opens a session; where the account has a second factor, answers a ticket for `POST /auth/login/totp` instead
+    /// (`totpRequired`). A wrong address and a wrong password get the same answer in the same time. Each failure
     /// makes the next attempt wait longer (`429 too_many_attempts`, `Retry-After`), but for devices from which the
     /// person logged in before.
     #[oai(path = "/auth/login", method = "post", operation_id = "login", tag = "Tag::Auth")]
@@ -90,15 +110,23 @@ impl SessionApi {
         #[oai(name = "Origin")]
         origin: Header<Option<String>>,
         body: Body<LoginRequest>,
-    ) -> Result<SessionResponse> {
+    ) -> Result<LoginResponse> {
         let body = body.0;
         if body.transport == Transport::Cookie && origin.0.is_some() {
             check_origin(&it.platform, origin.0.as_deref())?;
         }
         let password = SecretString::from(body.password);
         let device = device(&it.platform, request, body.device, body.device_token);
-        let session = service::log_in(&it.platform, &it.request, &body.email, &password, &device).await?;
-        Ok(answer(&it.platform, session, body.transport))
+        let in_cookie = body.transport == Transport::Cookie;
+        let (answer, cookies) =
+            match service::log_in(&it.platform, &it.request, &body.email, &password, &device, in_cookie).await? {
+                LogIn::Open(session) => {
+                    let (answer, cookies) = parts(&it.platform, *session, body.transport);
+                    (LoginAnswer::SignedIn(answer), cookies)
+                }
+                LogIn::SecondStep(ticket) => (LoginAnswer::SecondStep(ticket.into()), Vec::new()),
+            };
+        Ok(WithCookies { answer: LoggedIn::Done(Json(answer), None), cookies })
     }
 
     /// Renew the access token

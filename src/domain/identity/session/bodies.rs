@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use poem_openapi::types::Example;
-use poem_openapi::{Enum, Object};
+use poem_openapi::{Enum, Object, Union};
 
+use super::super::two_factor::Ticket;
 use super::model;
 use super::store::SessionRow;
 use crate::platform::auth::Role;
@@ -109,6 +110,41 @@ impl Example for SessionAnswer {
             },
         }
     }
+}
+
+/// Half a log-in: the password fits, and the account asks for a code.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct SecondStepAnswer {
+    /// Always true.
+    pub totp_required: bool,
+    /// For `POST /auth/login/totp`, within five minutes.
+    pub ticket: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl From<Ticket> for SecondStepAnswer {
+    fn from(it: Ticket) -> Self {
+        Self { totp_required: true, ticket: it.plain, expires_at: it.expires_at }
+    }
+}
+
+impl Example for SecondStepAnswer {
+    fn example() -> Self {
+        Self {
+            totp_required: true,
+            ticket: "q7mX0c1mN2b3V4x5Z6l7K8j9H0g1F2d3S4a5P6o7I8u".into(),
+            expires_at: DateTime::from_timestamp(1_795_260_000, 0).unwrap_or_default(),
+        }
+    }
+}
+
+/// A session, or the ticket for the second step.
+#[derive(Union)]
+#[oai(one_of)]
+pub enum LoginAnswer {
+    SignedIn(SessionAnswer),
+    SecondStep(SecondStepAnswer),
 }
 
 /// One of the caller's own sessions.

@@ -15,4 +15,4 @@ pub mod store;
 pub use api::SessionApi;
 pub use jobs::jobs;
 pub use keys::KeysApi;
-pub use service::{Device, Person, Session, open_session};
+pub use service::{Device, LogIn, Person, Session, open_session};

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use super::super::error::Error;
 use super::super::model;
 use super::super::throttle::{Attempt, Purpose, Subject};
+use super::super::two_factor;
 use super::jobs::TellOfReuse;
 use super::store::{self, RenewalOutcome};
 use crate::platform::audit::{Entry, Outcome};
@@ -53,13 +54,21 @@ pub struct Session {
     pub device_token: Option<String>,
 }
 
+/// What a password opens.
+pub enum LogIn {
+    Open(Box<Session>),
+    /// The account asks for a code as well.
+    SecondStep(two_factor::Ticket),
+}
+
 pub async fn log_in(
     platform: &Platform,
     request: &RequestInfo,
     email: &str,
     password: &SecretString,
     device: &Device,
-) -> Result<Session> {
+    in_cookie: bool,
+) -> Result<LogIn> {
     let email = model::normalise_email(email);
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
     let subject = Subject::Address(&email);
@@ -91,9 +100,12 @@ pub async fn log_in(
         tx.commit().await?;
         return Err(Error::AccountSuspended.into());
     }
-    let session = open_session(platform, &mut tx, person, device).await?;
+    let done = match two_factor::ask(platform, &mut tx, device, in_cookie).await? {
+        Some(ticket) => LogIn::SecondStep(ticket),
+        None => LogIn::Open(Box::new(open_session(platform, &mut tx, person, device).await?)),
+    };
     tx.commit().await?;
-    Ok(session)
+    Ok(done)
 }
 
 /// Opens a session for a person who has proven who they are; with every step that their account asks for. The
@@ -133,7 +145,8 @@ pub async fn open_session(platform: &Platform, tx: &mut Tx, person: Person, devi
         },
     )
     .await?;
-    let mut session = issue(platform, person, id, token.plain, now, expires_at)?;
+    let due = two_factor::setup_is_due(platform, tx, person.id, person.role).await?;
+    let mut session = issue(platform, person, id, due, token.plain, now, expires_at)?;
     session.device_token = Some(presented.filter(|_| kept).map_or(fresh.plain, ToOwned::to_owned));
     Ok(session)
 }
@@ -142,11 +155,18 @@ fn issue(
     platform: &Platform,
     person: Person,
     session_id: SessionId,
+    totp_setup_required: bool,
     refresh_token: String,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<Session> {
-    let caller = Caller { user_id: person.id, role: person.role, company_id: person.company_id, session_id };
+    let caller = Caller {
+        user_id: person.id,
+        role: person.role,
+        company_id: person.company_id,
+        session_id,
+        totp_setup_required,
+    };
     // no access outlives its session
     let expires_in = platform.tokens.access_ttl.min(expires_at - now);
     Ok(Session {
@@ -201,9 +221,10 @@ pub async fn refresh(platform: &Platform, request: &RequestInfo, presented: &str
                 ..
             },
         ) => {
+            let due = two_factor::setup_is_due(platform, &mut tx, id, role).await?;
             tx.commit().await?;
             let person = Person { id, email, role, company_id, display_name, locale };
-            issue(platform, person, session, next.plain, now, expires_at)
+            issue(platform, person, session, due, next.plain, now, expires_at)
         }
         (RenewalOutcome::Reused, store::Renewal { user_id: Some(user), session_id: Some(session), company_id, .. }) => {
             // the mail's job looks its reader up within their company

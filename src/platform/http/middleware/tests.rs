@@ -147,6 +147,7 @@ fn config() -> Config {
         metrics_token: Some("metrics".into()),
         access_token_ttl: TimeDelta::minutes(15),
         refresh_token_ttl: TimeDelta::days(30),
+        totp_grace: chrono::TimeDelta::days(14),
         max_body_bytes: 1000,
         rate_limit_per_ip: 1000,
         rate_limit_per_user: 2,
@@ -382,6 +383,7 @@ async fn a_user_who_asks_too_often_is_told_so() {
         role: Role::Hr,
         company_id: Some(platform.new_id::<CompanyId>()),
         session_id: platform.new_id::<SessionId>(),
+        totp_setup_required: false,
     };
     let bearer = format!("Bearer {}", platform.tokens.sign_access(&caller, platform.clock.now()).unwrap());
     let path = "/api/v1/samples/0197a3c0-0000-7000-8000-000000000000";

@@ -75,6 +75,7 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('cancelConsultation', 'app.consultations', DEFAULT, $$t.status = 'confirmed' AND t.starts_at > '2026-09-10'$$, NULL, NULL),
     ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
+    ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
     ('sessions', 'app.user_sessions', 't.revoked_at IS NULL', DEFAULT, NULL, NULL);
 -- by name; what is not published is others'
 INSERT INTO fixture.ids (name, relation, key) VALUES ('getArticle', 'app.articles', $$'article-' || t.status$$);

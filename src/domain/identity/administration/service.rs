@@ -1,0 +1,110 @@
+//! List, suspend, activate.
+
+use chrono::{DateTime, Utc};
+use poem_openapi::Enum;
+
+use super::error::Error;
+use super::store::{self, Changed};
+use crate::domain::identity::invitation::invite_user;
+use crate::platform::audit::{Detail, Entry};
+use crate::platform::auth::{Permission, Role};
+use crate::platform::http::PageQuery;
+use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::locale::Locale;
+use crate::platform::problem::Error as Refusal;
+use crate::platform::{Context, Result};
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Enum)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[oai(rename = "AccountStatus", rename_all = "snake_case")]
+pub enum Status {
+    /// Waits for its owner, who has not accepted the invitation.
+    Invited,
+    Active,
+    /// Nobody logs in with it.
+    Suspended,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// What staff may know of an account: nothing of its secrets, its sessions, or what is done with it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Account {
+    pub id: UserId,
+    pub email: String,
+    pub role: Role,
+    pub status: Status,
+    pub display_name: String,
+    pub locale: Locale,
+    pub company_id: Option<CompanyId>,
+    pub created_at: DateTime<Utc>,
+    pub totp_enabled: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub role: Option<Role>,
+    pub status: Option<Status>,
+    pub company_id: Option<CompanyId>,
+    /// What the address begins with.
+    pub address: Option<String>,
+}
+
+/// A page of accounts. The reading is audited, as that of the directory is.
+pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<UserId>) -> Result<Vec<Account>> {
+    filter.address = filter.address.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
+    let mut tx = cx.begin(Permission::ManageUsers).await?;
+    let accounts = store::list(&mut tx, &filter, page.after, page.fetch()).await?;
+    let mut filters = Vec::new();
+    filters.extend(filter.role.map(|_| "role"));
+    filters.extend(filter.status.map(|_| "status"));
+    filters.extend(filter.company_id.map(|_| "company"));
+    filters.extend(filter.address.as_ref().map(|_| "address"));
+    let listed = Entry::done("user.listed", "user", None).with(Detail::Filters, filters);
+    tx.audit(listed.with(Detail::Count, accounts.len().min(page.limit as usize))).await?;
+    tx.commit().await?;
+    Ok(accounts)
+}
+
+/// Suspends an account; its sessions end at once and on every node. Twice is once.
+pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
+    let mut tx = cx.begin(Permission::ManageUsers).await?;
+    match store::suspend(&mut tx, id, cx.now()).await? {
+        Changed::Changed => tx.audit(Entry::done("user.suspended", "user", id.0).about(id)).await?,
+        Changed::Unchanged => {}
+        Changed::NotFound => return Err(Refusal::NotFound.into()),
+        Changed::Own => return Err(Error::OwnAccount.into()),
+        Changed::LastAdmin => return Err(Error::LastPlatformAdmin.into()),
+    }
+    let account = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    tx.commit().await?;
+    // done in any case: the notification tells every node, this only spares the wait for it
+    if let Err(problem) = cx.platform().sessions.refresh(cx.platform()).await {
+        tracing::warn!(code = problem.code(), "ended sessions are refused when the notification is here");
+    }
+    Ok(account)
+}
+
+/// Gives an account back. One that was never accepted is invited again.
+pub async fn activate(cx: &Context, id: UserId) -> Result<Account> {
+    let mut tx = cx.begin(Permission::ManageUsers).await?;
+    let changed = store::activate(&mut tx, id).await?;
+    let account = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if changed == Changed::Changed {
+        tx.audit(Entry::done("user.activated", "user", id.0).about(id)).await?;
+        if account.status == Status::Invited {
+            invite_user(&mut tx, id, &account.email, cx.now()).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(account)
+}
