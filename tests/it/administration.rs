@@ -158,16 +158,20 @@ async fn nobody_suspends_themselves_and_one_platform_admin_always_remains() {
     one.post(&format!("/admin/users/{}/suspend", one.id), json!({})).await.refused(409, "own_account");
     for _ in 0..5 {
         let other = app.platform_admin().await;
-        let (mine, theirs) =
-            (format!("/admin/users/{}/suspend", one.id), format!("/admin/users/{}/suspend", other.id));
+        let (mine, theirs) = (format!("/admin/users/{}/suspend", one.id), format!("/admin/users/{}/suspend", other.id));
         // each suspends the other at the same moment
         let answers = join_all([other.post(&mine, json!({})), one.post(&theirs, json!({}))]).await;
         let done = answers.iter().filter(|answer| answer.status == 200).count();
-        let active = app.count("SELECT count(*) FROM app.users WHERE role = 'platform_admin' AND status = 'active'").await;
+        let active =
+            app.count("SELECT count(*) FROM app.users WHERE role = 'platform_admin' AND status = 'active'").await;
         assert_eq!((done, active), (1, 1), "{answers:?}");
         let refused = answers.into_iter().find(|answer| answer.status != 200).unwrap();
         // too late: by the session, or by the rule
-        assert!(["unauthenticated", "last_platform_admin"].contains(&refused.str("/code").as_str()), "{}", refused.json);
+        assert!(
+            ["unauthenticated", "last_platform_admin"].contains(&refused.str("/code").as_str()),
+            "{}",
+            refused.json
+        );
         sqlx::query("UPDATE app.users SET status = CASE WHEN id = $1 THEN 'active' ELSE 'suspended' END")
             .bind(one.id)
             .execute(app.db())
@@ -205,7 +209,10 @@ impl Installation {
 }
 
 fn said(output: &Output) -> (bool, String) {
-    (output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+    (
+        output.status.success(),
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+    )
 }
 
 #[tokio::test]
@@ -238,7 +245,10 @@ async fn the_operator_makes_the_first_platform_admin_who_sets_their_own_password
     let body = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
     let accepted = app.anonymous().post("/auth/accept-invitation", body.clone()).await.expect(200);
     assert_eq!(accepted.json["user"]["role"], "platform_admin");
-    assert_eq!((&accepted.json["user"]["displayName"], &accepted.json["user"]["locale"]), (&json!("Paz Vega"), &json!("en")));
+    assert_eq!(
+        (&accepted.json["user"]["displayName"], &accepted.json["user"]["locale"]),
+        (&json!("Paz Vega"), &json!("en"))
+    );
     app.anonymous().with_token(accepted.str("/accessToken")).get("/admin/users").await.expect(200);
     app.anonymous().post("/auth/accept-invitation", body).await.refused(410, "invalid_invitation");
 }
@@ -251,8 +261,7 @@ async fn the_operator_takes_a_lost_second_factor_away_and_its_person_is_told() {
     for user in [app.employee(&acme).await, app.platform_admin().await] {
         let offer = user.post("/auth/totp/setup", json!({"password": PASSWORD})).await.expect(200);
         let at = app.clock.now().timestamp_millis().to_string();
-        let code: Value =
-            serde_json::from_str(&tools::run("totp.mjs", &[&at], offer.str("/uri").as_bytes())).unwrap();
+        let code: Value = serde_json::from_str(&tools::run("totp.mjs", &[&at], offer.str("/uri").as_bytes())).unwrap();
         user.post("/auth/totp/enable", json!({"code": code["code"]})).await.expect(200);
         let waiting = log_in(&app, &user).await.expect(200).str("/ticket");
 

@@ -1,9 +1,9 @@
 //! The permissions, each with the roles that hold it. The database enforces the rows;
 //! this table says which kinds of caller may try at all.
 
+use super::Role::{CompanyAdmin, Employee, Hr, PlatformAdmin, Practitioner};
 use super::{Caller, Role};
 use crate::platform::problem::{Error, Result};
-use super::Role::{CompanyAdmin, Employee, Hr, PlatformAdmin, Practitioner};
 
 impl Permission {
     /// Whether the caller holds it: by their role, and with the second factor that the role needs.

@@ -20,6 +20,7 @@ fn context(app: &TestApp, user: &User, role: Role) -> Context {
         role,
         company_id: user.company_id,
         session_id: app.platform.new_id(),
+        totp_setup_required: false,
     };
     Context::new(app.platform.clone(), caller, RequestInfo::default())
 }

@@ -135,11 +135,6 @@ impl TestApp {
         &self.db
     }
 
-    /// Where the database is, as its owner.
-    pub fn options(&self) -> &PgConnectOptions {
-        &self.options
-    }
-
     pub async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.db).await.unwrap()
     }
@@ -254,7 +249,10 @@ impl TestApp {
         .execute(&self.db)
         .await
         .unwrap();
-        self.platform.tokens.sign_access(&Caller { user_id, role, company_id, session_id, totp_setup_required: false }, now).unwrap()
+        self.platform
+            .tokens
+            .sign_access(&Caller { user_id, role, company_id, session_id, totp_setup_required: false }, now)
+            .unwrap()
     }
 
     pub async fn platform_admin(&self) -> User {

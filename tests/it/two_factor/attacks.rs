@@ -156,12 +156,14 @@ async fn nobody_reaches_the_second_factor_of_another_through_the_database() {
     // a secret that was moved to another account opens nothing there
     let thief = app.person(Role::PlatformAdmin, None).await;
     let theirs = enabled(&app, &thief).await;
-    sqlx::query("UPDATE app.two_factor SET secret = (SELECT secret FROM app.two_factor WHERE user_id = $2) WHERE user_id = $1")
-        .bind(admin.id)
-        .bind(thief.id)
-        .execute(app.db())
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE app.two_factor SET secret = (SELECT secret FROM app.two_factor WHERE user_id = $2) WHERE user_id = $1",
+    )
+    .bind(admin.id)
+    .bind(thief.id)
+    .execute(app.db())
+    .await
+    .unwrap();
     let moved = ticket(&app, &admin).await;
     step(&app, &moved, json!({"code": theirs.code(&app, 0)})).await.refused(500, "internal");
     assert_eq!(audited(&app, "session.opened").await, 0);

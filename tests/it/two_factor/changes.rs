@@ -68,7 +68,8 @@ async fn an_offer_waits_an_hour_and_only_the_newest_counts() {
     next_step(&app);
     let of_first = App::of(&first, Vec::new()).code(&app, 0);
     alice.post("/auth/totp/enable", json!({"code": of_first})).await.refused(403, "wrong_totp_code");
-    let alice = alice.with_token(app.session(alice.id, huntzen::platform::auth::Role::Employee, alice.company_id).await);
+    let alice =
+        alice.with_token(app.session(alice.id, huntzen::platform::auth::Role::Employee, alice.company_id).await);
     app.clock.advance(TimeDelta::minutes(10));
     let phone = App::of(&second, Vec::new());
     app.clock.advance(TimeDelta::minutes(51));
@@ -152,7 +153,10 @@ async fn a_recovery_code_opens_the_account_once_however_it_is_written() {
     app.settle().await;
     let told: Vec<_> = app.mails_to(&admin.email).into_iter().map(|mail| mail.text.unwrap()).collect();
     let times = |words: &str| told.iter().filter(|text| text.contains(words)).count();
-    assert_eq!((times("switched on"), times("new recovery codes"), times("9 codes left"), times("8 codes left")), (1, 2, 2, 1));
+    assert_eq!(
+        (times("switched on"), times("new recovery codes"), times("9 codes left"), times("8 codes left")),
+        (1, 2, 2, 1)
+    );
 }
 
 #[tokio::test]
@@ -193,8 +197,7 @@ async fn a_secret_under_an_older_master_key_opens_and_moves_to_the_newest() {
         let ticket = ticket(&app, &admin).await;
         step(&app, &ticket, json!({"code": phone.code(&app, 0)})).await.expect(200);
         next_step(&app);
-        let kept: Vec<u8> =
-            sqlx::query_scalar("SELECT secret FROM app.two_factor").fetch_one(app.db()).await.unwrap();
+        let kept: Vec<u8> = sqlx::query_scalar("SELECT secret FROM app.two_factor").fetch_one(app.db()).await.unwrap();
         assert!(kept[3..].starts_with(b"new"));
     }
     app.settle().await;

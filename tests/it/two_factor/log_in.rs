@@ -74,9 +74,7 @@ async fn the_session_is_the_one_that_the_password_asked_for() {
     assert!(asked.headers.get("set-cookie").is_none());
     let body = json!({"ticket": asked.str("/ticket"), "code": phone.code(&app, 0)});
     let from = |origin: &'static str| {
-        Answer::of(
-            app.anonymous().request(Method::POST, "/auth/login/totp").header("origin", origin).json(&body),
-        )
+        Answer::of(app.anonymous().request(Method::POST, "/auth/login/totp").header("origin", origin).json(&body))
     };
     // a page that is not ours gets nothing, and spends nothing
     from("https://evil.test").await.refused(403, "origin_refused");
@@ -115,7 +113,8 @@ async fn nothing_of_the_account_opens_with_a_ticket() {
     app.settle().await;
     // it is kept as a hash
     assert_eq!(
-        app.count("SELECT count(*) FROM app.one_time_tokens WHERE purpose = 'login_ticket' AND length(hash) = 32").await,
+        app.count("SELECT count(*) FROM app.one_time_tokens WHERE purpose = 'login_ticket' AND length(hash) = 32")
+            .await,
         1
     );
 }

@@ -130,15 +130,19 @@ async fn a_held_session_manages_its_own_account_and_nothing_else() {
             let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
             let answer = Answer::of(held.request(method, &path).json(&json!({}))).await;
             assert_eq!(answer.status, 403, "{} {path}: {}", operation.method, answer.json);
-            let code = if operation.roles.iter().any(|it| it == role.as_str()) { "totp_setup_required" } else { "forbidden" };
+            let code =
+                if operation.roles.iter().any(|it| it == role.as_str()) { "totp_setup_required" } else { "forbidden" };
             assert_eq!(answer.json["code"], code, "{} {path}", operation.method);
             refused += 1;
         }
         assert!(refused > 30, "{refused}");
 
         // a refresh changes nothing, until there is a second factor
-        let refreshed =
-            app.anonymous().post("/auth/refresh", json!({"refreshToken": opened.str("/refreshToken")})).await.expect(200);
+        let refreshed = app
+            .anonymous()
+            .post("/auth/refresh", json!({"refreshToken": opened.str("/refreshToken")}))
+            .await
+            .expect(200);
         let held = user.with_token(refreshed.str("/accessToken"));
         assert!(is_held(role, &held).await);
         next_step(&app);

@@ -11,11 +11,11 @@ use super::super::session::bodies::SessionAnswer;
 use super::super::two_factor::model::required_at;
 use super::model::Profile;
 use super::service;
-use crate::platform::{Platform, Result};
 use crate::platform::auth::{Authorized, Role, perm};
 use crate::platform::http::{Body, Etag, Tagged};
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
+use crate::platform::{Platform, Result};
 
 /// One's own account.
 #[derive(Debug, Object)]

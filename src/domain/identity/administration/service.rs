@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
 
 use super::error::Error;
-use super::store::{self, Changed};
+use super::store::{self, Outcome};
 use crate::domain::identity::invitation::invite_user;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
@@ -79,11 +79,11 @@ pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<UserId>) ->
 pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
     let mut tx = cx.begin(Permission::ManageUsers).await?;
     match store::suspend(&mut tx, id, cx.now()).await? {
-        Changed::Changed => tx.audit(Entry::done("user.suspended", "user", id.0).about(id)).await?,
-        Changed::Unchanged => {}
-        Changed::NotFound => return Err(Refusal::NotFound.into()),
-        Changed::Own => return Err(Error::OwnAccount.into()),
-        Changed::LastAdmin => return Err(Error::LastPlatformAdmin.into()),
+        Outcome::Changed => tx.audit(Entry::done("user.suspended", "user", id.0).about(id)).await?,
+        Outcome::Unchanged => {}
+        Outcome::NotFound => return Err(Refusal::NotFound.into()),
+        Outcome::Own => return Err(Error::OwnAccount.into()),
+        Outcome::LastAdmin => return Err(Error::LastPlatformAdmin.into()),
     }
     let account = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     tx.commit().await?;
@@ -97,9 +97,9 @@ pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
 /// Gives an account back. One that was never accepted is invited again.
 pub async fn activate(cx: &Context, id: UserId) -> Result<Account> {
     let mut tx = cx.begin(Permission::ManageUsers).await?;
-    let changed = store::activate(&mut tx, id).await?;
+    let outcome = store::activate(&mut tx, id).await?;
     let account = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
-    if changed == Changed::Changed {
+    if outcome == Outcome::Changed {
         tx.audit(Entry::done("user.activated", "user", id.0).about(id)).await?;
         if account.status == Status::Invited {
             invite_user(&mut tx, id, &account.email, cx.now()).await?;

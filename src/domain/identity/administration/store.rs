@@ -59,7 +59,7 @@ pub async fn find(tx: &mut Tx, id: UserId) -> Result<Option<Account>> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Changed {
+pub enum Outcome {
     Changed,
     /// It was so already.
     Unchanged,
@@ -68,11 +68,11 @@ pub enum Changed {
     LastAdmin,
 }
 
-pub async fn suspend(tx: &mut Tx, id: UserId, at: DateTime<Utc>) -> Result<Changed> {
+pub async fn suspend(tx: &mut Tx, id: UserId, at: DateTime<Utc>) -> Result<Outcome> {
     Ok(sqlx::query_scalar("SELECT app.suspend_account($1, $2)").bind(id).bind(at).fetch_one(tx.conn()).await?)
 }
 
-pub async fn activate(tx: &mut Tx, id: UserId) -> Result<Changed> {
+pub async fn activate(tx: &mut Tx, id: UserId) -> Result<Outcome> {
     Ok(sqlx::query_scalar("SELECT app.activate_account($1)").bind(id).fetch_one(tx.conn()).await?)
 }
 

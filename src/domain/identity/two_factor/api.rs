@@ -71,7 +71,8 @@ impl Example for TotpOffer {
     fn example() -> Self {
         Self::from(Offer {
             secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ".into(),
-            uri: "otpauth://totp/HuntZen:alice%40acme.test?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=HuntZen".into(),
+            uri: "otpauth://totp/HuntZen:alice%40acme.test?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=HuntZen"
+                .into(),
             expires_at: DateTime::from_timestamp(1_795_260_000, 0).unwrap_or_default(),
         })
     }

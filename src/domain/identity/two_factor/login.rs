@@ -32,7 +32,7 @@ pub async fn ask(platform: &Platform, tx: &mut Tx, device: &Device, in_cookie: b
         expires_at: now + TICKET_TTL,
     };
     let made = store::insert_ticket(tx, &new).await?;
-    Ok(made.then(|| Ticket { plain: token.plain, expires_at: new.expires_at }))
+    Ok(made.then_some(Ticket { plain: token.plain, expires_at: new.expires_at }))
 }
 
 /// Ends the log-in that a ticket carries. Says whether its session travels in a cookie, as asked for with the password.
@@ -51,8 +51,7 @@ pub async fn finish(
         may_use_cookies()?;
     }
     let person = Subject::Person(ticket.user_id);
-    let attempt =
-        Attempt::begin(platform, &mut tx, Purpose::SecondFactor, person, device_token.as_deref()).await?;
+    let attempt = Attempt::begin(platform, &mut tx, Purpose::SecondFactor, person, device_token.as_deref()).await?;
     // counted before it is looked at; one that has to wait is not
     tx.commit().await?;
 

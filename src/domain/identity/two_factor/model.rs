@@ -88,7 +88,10 @@ pub fn normalise_recovery_code(text: &str) -> Zeroizing<String> {
 
 /// Since when an account must have a second factor; `None` where it is the person's choice.
 pub fn required_at(role: Role, activated_at: Option<DateTime<Utc>>, grace: TimeDelta) -> Option<DateTime<Utc>> {
-    matches!(role, Role::Practitioner | Role::PlatformAdmin).then_some(activated_at).flatten().map(|since| since + grace)
+    matches!(role, Role::Practitioner | Role::PlatformAdmin)
+        .then_some(activated_at)
+        .flatten()
+        .map(|since| since + grace)
 }
 
 #[cfg(test)]

@@ -122,7 +122,11 @@ pub struct Ticket {
 
 /// Counts a try; `None` where the ticket opens nothing (any more).
 pub async fn try_ticket(tx: &mut Tx, hash: &[u8], at: DateTime<Utc>) -> Result<Option<Ticket>> {
-    Ok(sqlx::query_as("SELECT * FROM auth.try_login_ticket($1, $2)").bind(hash).bind(at).fetch_optional(tx.conn()).await?)
+    Ok(sqlx::query_as("SELECT * FROM auth.try_login_ticket($1, $2)")
+        .bind(hash)
+        .bind(at)
+        .fetch_optional(tx.conn())
+        .await?)
 }
 
 /// Whether this use was the first.
