@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::super::links::{self, Purpose};
 use super::jobs::{MailEmailProof, TellEmailChanged, WarnOfEmailChange};
-use super::store::{self, Asked, NewToken};
+use super::store::{self, NewToken, Wish};
 use crate::domain::identity::error::Error;
 use crate::platform::audit::Entry;
 use crate::platform::auth::tokens::hash_opaque;
@@ -32,12 +32,12 @@ pub(in super::super) async fn ask_for_change(cx: &Context, tx: &mut Tx, address:
     )
     .await?;
     match asked {
-        Asked::TooMany => {
+        Wish::TooMany => {
             return Err(Problem::from(Refusal::TooManyRequests).with_header("Retry-After", RETRY_AFTER));
         }
-        Asked::Unknown => return Err(Refusal::Unauthenticated.into()),
-        Asked::Asked => tx.enqueue(&WarnOfEmailChange { token_id: stop }, None, None).await?,
-        Asked::AskedQuietly => {}
+        Wish::Unknown => return Err(Refusal::Unauthenticated.into()),
+        Wish::Asked => tx.enqueue(&WarnOfEmailChange { token_id: stop }, None, None).await?,
+        Wish::AskedQuietly => {}
     }
     tx.enqueue(&MailEmailProof { token_id: proof }, None, None).await?;
     tx.audit(Entry::done("user.email_change_asked", "user", cx.caller().user_id.0).about(cx.caller().user_id)).await

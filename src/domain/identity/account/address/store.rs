@@ -15,7 +15,7 @@ pub struct NewToken<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Asked {
+pub enum Wish {
     /// The old address is to be told.
     Asked,
     /// The old mailbox is not the person's any more.
@@ -34,7 +34,7 @@ pub async fn ask_for_change(
     stop: NewToken<'_>,
     at: DateTime<Utc>,
     until: DateTime<Utc>,
-) -> Result<Asked> {
+) -> Result<Wish> {
     Ok(sqlx::query_scalar("SELECT app.ask_for_email_change($1, $2, $3, $4, $5, $6, $7)")
         .bind(address)
         .bind(proof.id)
