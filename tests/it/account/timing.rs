@@ -7,9 +7,9 @@ use chrono::TimeDelta;
 use super::forgot;
 use crate::support::TestApp;
 
-/// Requests of each kind: 500 with `HUNTZEN_LONG_TESTS=1`, else few, which is enough to see a hash or a mail.
+/// Requests of each kind: 500 with `LONG_TESTS=1`, else few, which is enough to see a hash or a mail.
 fn rounds() -> usize {
-    if std::env::var_os("HUNTZEN_LONG_TESTS").is_some() { 500 } else { 60 }
+    if std::env::var_os("LONG_TESTS").is_some() { 500 } else { 60 }
 }
 
 fn median(times: &mut [Duration]) -> Duration {
