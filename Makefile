@@ -1,11 +1,17 @@
 # `make help` lists what can be made. CARGO=… and ARGS=… are passed on.
 CARGO ?= cargo
 ARGS ?=
+SOAK ?= 200000
+FUZZ ?= 300
 # Node.js of tools/install, and cargo of a fresh rustup
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help run test bench lint advisories
+=======
+.PHONY: help run test soak fuzz bench lint
+>>>>>>> dda4c61 (wip)
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -15,8 +21,16 @@ run: ## Install what is missing, then start the program with its own database an
 	$(CARGO) run -- $(ARGS)
 
 test: ## Install what is missing, then run every test
-	@tools/install database tools
+	@tools/install database tools schemathesis
 	$(CARGO) test $(ARGS)
+
+soak: ## Ask 200,000 times on few connections while requests, transactions and statements fail (SOAK=…)
+	@tools/install database tools
+	HUNTZEN_SOAK=$(SOAK) $(CARGO) test --test it soak:: -- --nocapture $(ARGS)
+
+fuzz: ## Try the API against its document for FUZZ seconds a role (300)
+	@tools/install database tools schemathesis
+	HUNTZEN_FUZZ_SECONDS=$(FUZZ) $(CARGO) test --test it schemathesis:: -- --nocapture $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
 	@tools/install database

@@ -109,17 +109,17 @@ impl Watch {
         app.settle().await;
         for (role, who) in &self.hr {
             for (path, _) in self.paths.iter().filter(|(_, roles)| roles.contains(role)) {
-                seen.insert(format!("{role} GET {path}"), picture(who.get(path).await));
+                seen.insert(format!("{role} GET {path}"), picture(&who.get(path).await));
             }
             // an import says what it would change, and tells by it what is there
             let import = who.request(Method::POST, "/employees/import?dryRun=true").header(CONTENT_TYPE, "text/csv");
-            seen.insert(format!("{role} dry import"), picture(Answer::of(import.body(PEOPLE)).await));
+            seen.insert(format!("{role} dry import"), picture(&Answer::of(import.body(PEOPLE)).await));
         }
         seen
     }
 }
 
-fn picture(answer: Answer) -> String {
+fn picture(answer: &Answer) -> String {
     let headers: BTreeMap<_, _> = answer
         .headers
         .iter()

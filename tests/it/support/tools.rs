@@ -21,6 +21,23 @@ pub fn folder() -> &'static Path {
     })
 }
 
+/// Schemathesis of `tools/install`, installed once, when missing.
+pub fn schemathesis() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = root.join(".huntzen/venv/bin/schemathesis");
+    if !program.exists() {
+        let done = Command::new(root.join("tools/install")).arg("schemathesis").status().expect("bash is needed");
+        assert!(done.success(), "tools/install schemathesis failed");
+    }
+    program
+}
+
+/// How long or large a test is made, from the environment; what is no such value is a mistake.
+#[allow(clippy::disallowed_methods)] // the program's own settings come from its configuration
+pub fn setting<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str, default: T) -> T {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error:?}")))
+}
+
 /// Runs a tool with `input`; what it printed. Panics with its complaint where it fails.
 pub fn run(script: &str, args: &[&str], input: &[u8]) -> String {
     try_run(script, args, input).unwrap_or_else(|complaint| panic!("{script}: {complaint}"))

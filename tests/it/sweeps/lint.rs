@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use huntzen::platform::db::{DbRole, role_options};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 
 use crate::support::cluster;
@@ -75,4 +76,39 @@ async fn every_rule_sees_what_breaks_it() {
     unseen.extend(rules.keys().filter(|name| !broken.contains(*name)).map(|name| format!("{name} has no mutation")));
     assert!(unseen.is_empty(), "\n{}", unseen.join("\n"));
     println!("{} rules, {} mutations, each seen", rules.len(), mutations.len());
+}
+
+/// What no catalogue holds: the settings with which the program connects.
+#[tokio::test]
+async fn every_connection_has_its_limits() {
+    let options = cluster::fresh_database().await;
+    for role in DbRole::ALL {
+        let config = cluster::template().await.config();
+        let mut conn = PgConnection::connect_with(&role_options(&options, role, config)).await.unwrap();
+        let (statement, idle): (i32, i32) = sqlx::query_as(
+            "SELECT sum(setting::int) FILTER (WHERE name = 'statement_timeout')::int,
+                    sum(setting::int) FILTER (WHERE name = 'idle_in_transaction_session_timeout')::int FROM pg_settings",
+        )
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+        let longest = if role == DbRole::Worker { 120_000 } else { 10_000 };
+        assert!((1..=longest).contains(&statement), "{}: statement_timeout {statement}", role.name());
+        assert!((1..=30_000).contains(&idle), "{}: idle_in_transaction_session_timeout {idle}", role.name());
+        for (name, value) in [
+            ("search_path", "app,pg_temp"),
+            ("row_security", "on"),
+            ("TimeZone", "UTC"),
+            ("session_replication_role", "origin"),
+            ("is_superuser", "off"),
+            ("app.user_id", ""),
+            ("app.company_id", ""),
+        ] {
+            let found: Option<String> =
+                sqlx::query_scalar("SELECT current_setting($1, true)").bind(name).fetch_one(&mut conn).await.unwrap();
+            assert_eq!(found.unwrap_or_default(), value, "{}: {name}", role.name());
+        }
+        conn.close().await.unwrap();
+    }
+    cluster::drop_database(&options).await;
 }

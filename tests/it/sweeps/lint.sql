@@ -173,6 +173,11 @@ WHERE c.contype = 'f'
       -- staff ask for files about companies that are not theirs
       ('app.exports', 'exports_requested_by_fkey'));
 
+-- rule: rows_of_tenants_name_their_company
+-- but for those of people and acts that belong to none: a fence hides what has no company, and no foreign key checks it
+SELECT t.name FROM our_table t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'company_id' AND NOT a.attnotnull
+WHERE t.name NOT IN ('app.users', 'app.one_time_tokens', 'app.audit_logs', 'app.email_log', 'app.exports');
+
 -- rule: tenant_uniqueness_includes_the_company
 -- or a collision tells of another company's row; exclusion constraints as well
 SELECT format('%s on %s', x.relname, t.name)
@@ -213,6 +218,28 @@ WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND (r.rolname NOT IN ('huntzen_kernel', 'huntzen_stats')
        OR EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p')));
 
+-- rule: definer_functions_run_no_text
+-- what a caller gives must not become a statement
+SELECT f.name FROM our_function f
+WHERE f.prosecdef AND regexp_replace(f.prosrc, '--[^\n]*', '', 'g') ~* '\mexecute\M(?!\s+(function|procedure))';
+
+-- rule: definer_functions_do_not_ask_whose_rights_they_have
+-- there current_user is their owner, whoever calls: session_user and app.user_id() tell the caller
+SELECT f.name FROM our_function f
+WHERE f.prosecdef
+  AND regexp_replace(f.prosrc, '--[^\n]*', '', 'g') ~* '\mcurrent_user\M|\mcurrent_role\M|''role''|session_authorization';
+
+-- rule: functions_in_policies_only_look
+-- pg_depend knows every function of ours that a policy calls
+SELECT format('%s in %s', f.name, p.name)
+FROM pg_depend d JOIN rule_of p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+JOIN our_function f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
+WHERE f.provolatile = 'v';
+
+-- rule: nothing_runs_before_row_security
+-- a leakproof function sees the rows that policies would hide
+SELECT f.name FROM our_function f WHERE f.proleakproof;
+
 -- rule: functions_are_not_for_everybody
 SELECT f.name FROM our_function f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) a
 WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE';
@@ -252,6 +279,19 @@ WHERE c.relkind = 'm'
 -- rule: functions_are_written_in_sql
 SELECT format('%s in %s', f.name, l.lanname) FROM our_function f JOIN pg_language l ON l.oid = f.prolang
 WHERE l.lanname NOT IN ('sql', 'plpgsql');
+
+-- rule: nothing_rewrites_statements
+SELECT format('%s on %s', r.rulename, r.ev_class::regclass) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+JOIN our_schema n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN';
+
+-- rule: rows_leave_by_no_other_way
+-- replication and foreign servers know no policies
+SELECT format('publication %s', p.pubname) FROM pg_publication p
+UNION ALL
+SELECT format('server %s', s.srvname) FROM pg_foreign_server s;
+
+-- rule: tables_survive_a_crash
+SELECT name FROM our_table WHERE relpersistence <> 'p';
 
 -- Grants
 
@@ -369,6 +409,11 @@ UNION ALL
 SELECT format('%s may %s on the database', r.rolname, a.privilege_type)
 FROM pg_database d, aclexplode(d.datacl) a JOIN runtime_role r ON r.oid = a.grantee
 WHERE d.datname = current_database() AND a.privilege_type <> 'CONNECT';
+
+-- rule: runtime_roles_set_no_guarded_settings
+SELECT format('%s may %s %s', r.rolname, a.privilege_type, p.parname)
+FROM pg_parameter_acl p, aclexplode(p.paracl) a LEFT JOIN runtime_role r ON r.oid = a.grantee
+WHERE r.oid IS NOT NULL OR a.grantee = 0;
 
 -- rule: owners_cannot_log_in
 SELECT r.rolname FROM pg_roles r

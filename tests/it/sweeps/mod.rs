@@ -3,7 +3,7 @@
 mod access_matrix;
 mod catalogues;
 mod golden;
-mod http;
+pub mod http;
 mod lint;
 mod sources;
 mod words;

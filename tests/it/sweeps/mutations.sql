@@ -260,3 +260,37 @@ GRANT huntzen_backup TO huntzen_kernel;
 
 -- mutation: no_role_starts_with_somebodys_settings
 ALTER ROLE huntzen_employee SET app.company_id = '00000000-0000-7000-8000-000000000001';
+
+-- mutation: definer_functions_run_no_text
+CREATE FUNCTION app.run(what text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp
+    AS $$ BEGIN EXECUTE what; END $$;
+
+-- mutation: definer_functions_do_not_ask_whose_rights_they_have
+CREATE FUNCTION app.is_staff() RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = app, pg_temp
+    AS $$ SELECT current_user = 'huntzen_platform' $$;
+
+-- mutation: functions_in_policies_only_look
+CREATE FUNCTION app.noted(row_id uuid) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$;
+ALTER POLICY own ON app.users USING (id = (SELECT app.user_id()) AND app.noted(id));
+
+-- mutation: nothing_runs_before_row_security
+CREATE FUNCTION app.tell(name text) RETURNS boolean LANGUAGE sql IMMUTABLE LEAKPROOF AS $$ SELECT true $$;
+
+-- mutation: rows_of_tenants_name_their_company
+ALTER TABLE app.consultation_events ALTER company_id DROP NOT NULL;
+-- mutation: rows_of_tenants_name_their_company
+CREATE TABLE app.diaries (id uuid PRIMARY KEY, company_id uuid);
+
+-- mutation: nothing_rewrites_statements
+CREATE RULE elsewhere AS ON DELETE TO app.departments DO INSTEAD NOTHING;
+
+-- mutation: rows_leave_by_no_other_way
+CREATE PUBLICATION everything FOR ALL TABLES;
+-- mutation: rows_leave_by_no_other_way
+CREATE FOREIGN DATA WRAPPER away; CREATE SERVER elsewhere FOREIGN DATA WRAPPER away;
+
+-- mutation: tables_survive_a_crash
+CREATE UNLOGGED TABLE app.scratch (id uuid);
+
+-- mutation: runtime_roles_set_no_guarded_settings
+GRANT SET ON PARAMETER session_replication_role TO huntzen_worker;

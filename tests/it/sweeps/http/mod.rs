@@ -2,7 +2,7 @@
 //! so. The routes come from the document, so that none can be forgotten.
 
 mod bad_input;
-mod contract;
+pub mod contract;
 mod markers;
 mod matrix;
-mod world;
+pub mod world;
