@@ -239,7 +239,11 @@ impl Load {
         let (method, path, body) = match (reader.role, dice.random_range(0..3)) {
             (Role::Employee, 0 | 1) => {
                 let at = self.platform.clock.now().date_naive() + chrono::TimeDelta::days(dice.random_range(8..50));
-                let at = format!("{at}T{:02}:{}0:00Z", dice.random_range(0..24), if n.is_multiple_of(2) { "0" } else { "3" });
+                let at = format!(
+                    "{at}T{:02}:{}0:00Z",
+                    dice.random_range(0..24),
+                    if n.is_multiple_of(2) { "0" } else { "3" }
+                );
                 let practitioner = whose::id(2, NO_COMPANY, reader.company / 5, 0);
                 let body =
                     json!({"practitionerId": practitioner, "startsAt": at, "durationMinutes": 30, "mode": "chat"});
