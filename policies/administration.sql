@@ -36,7 +36,8 @@ DECLARE
     its app.users;
 BEGIN
     SELECT * INTO its FROM app.users u WHERE u.id = person FOR UPDATE;
-    IF NOT FOUND THEN
+    -- whom their company has removed does not come back this way: a new invitation makes a new account
+    IF NOT FOUND OR its.removed_at IS NOT NULL THEN
         RETURN 'not_found';
     END IF;
     IF its.status <> 'suspended' THEN
