@@ -7,11 +7,7 @@ FUZZ ?= 300
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help run test bench lint advisories
-=======
-.PHONY: help run test soak fuzz bench lint
->>>>>>> dda4c61 (wip)
+.PHONY: help run test soak fuzz bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
