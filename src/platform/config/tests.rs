@@ -208,3 +208,18 @@ fn the_example_file_names_exactly_the_variables_that_are_read() {
         .collect();
     assert_eq!(listed, asked.into_inner());
 }
+
+#[test]
+fn a_second_factor_is_due_after_a_fortnight_in_production_and_practically_never_in_development() {
+    let (master, jwt, secret) = (format!("m1:{}", random_key(1)), format!("k1:{}", jwt_key()), random_key(2));
+    let mut vars = production(&master, &jwt, &secret);
+    assert_eq!(read(&vars).unwrap().totp_grace, TimeDelta::days(14));
+    vars.push(("TOTP_GRACE_DAYS", "0"));
+    assert_eq!(read(&vars).unwrap().totp_grace, TimeDelta::zero());
+    let folder = tempfile::tempdir().unwrap();
+    let development = read(&[("DATA_DIR", folder.path().to_str().unwrap())]).unwrap();
+    assert!(development.totp_grace > TimeDelta::days(30_000));
+    for wrong in ["-1", "36501", "soon", "14d"] {
+        assert!(fault("TOTP_GRACE_DAYS", wrong).is_some(), "{wrong}");
+    }
+}

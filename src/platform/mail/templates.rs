@@ -134,6 +134,10 @@ mod tests {
                 }),
             ),
             ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
+            (
+                "session_ended",
+                json!({ "name": "Rosa", "ended_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris" }),
+            ),
             ("two_factor", two_factor("enabled", None)),
             ("two_factor", two_factor("replaced", None)),
             ("two_factor", two_factor("disabled", None)),

@@ -134,7 +134,7 @@ fn config() -> Config {
         database_pool_size: 1,
         database_acquire_timeout_ms: 100,
         database_connection_max_age_seconds: 1800,
-        master_keys: Vec::new(),
+        master_keys: vec![("m".into(), format!("{}=", "A".repeat(43)).into())],
         jwt_keys: vec![JwtKey {
             kid: "k".into(),
             pkcs8: base64::engine::general_purpose::STANDARD.encode(der.as_ref()).into(),
