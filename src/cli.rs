@@ -221,9 +221,8 @@ fn health(address: SocketAddr) -> Outcome {
         .map_err(|error| format!("nothing answers on {address}: {error}"))?;
     stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
     // in one piece: who answers to the first and closes would make the second an error
-    stream.write_all(
-        format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
-    )?;
+    stream
+        .write_all(format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     // the status line is enough
     stream.take(1024).read_to_string(&mut answer)?;
