@@ -32,13 +32,11 @@ async fn log_in(app: &TestApp, user: &User) -> User {
 async fn is_held(role: Role, user: &User) -> bool {
     let answer = user.get(elsewhere(role)).await;
     user.get("/me").await.expect(200);
-    match answer.status.as_u16() {
-        200 => false,
-        _ => {
-            answer.refused(403, "totp_setup_required");
-            true
-        }
+    if answer.status.as_u16() == 200 {
+        return false;
     }
+    answer.refused(403, "totp_setup_required");
+    true
 }
 
 #[tokio::test]
