@@ -90,7 +90,7 @@ async fn a_platform_admin_makes_a_company_and_its_first_admin_accepts() {
     let nadia = app.anonymous().with_token(session.str("/accessToken"));
     assert_eq!(nadia.get(&format!("/companies/{id}")).await.expect(200).json["siren"], "732829320");
     let actions: Vec<String> = sqlx::query_scalar(
-        "SELECT action FROM app.audit_logs WHERE company_id = $1 AND action LIKE 'company.%' ORDER BY id",
+        "SELECT action FROM app.audit_logs WHERE company_id = $1 AND action LIKE 'company.%'",
     )
     .bind(Uuid::parse_str(&id).unwrap())
     .fetch_all(app.db())
@@ -409,7 +409,8 @@ async fn the_record_says_what_a_contract_and_settings_were_and_are_and_no_more()
     put(&company.admin, &format!("{path}/network"), json!({"mode": "restricted"})).await.expect(200);
     platform.post(&format!("{path}/suspend"), json!({})).await.expect(200);
     let log: Vec<(String, Value)> = sqlx::query_as(
-        "SELECT action, details FROM app.audit_logs WHERE company_id = $1 AND action LIKE 'company.%' ORDER BY id",
+        "SELECT action, details FROM app.audit_logs log JOIN app.audit_chain link ON link.entry_id = log.id
+         WHERE company_id = $1 AND action LIKE 'company.%' ORDER BY link.sequence",
     )
     .bind(company.id)
     .fetch_all(app.db())

@@ -232,8 +232,9 @@ async fn the_platform_reads_a_directory_and_leaves_a_trace() {
     platform.post("/employees", person("x@y.test")).await.refused(403, "forbidden");
     platform.delete(&format!("/employees/{id}")).await.refused(403, "forbidden");
     let traces: Vec<(Option<Uuid>, Option<Uuid>)> = sqlx::query_as(
-        "SELECT company_id, object_id FROM app.audit_logs
-         WHERE action IN ('employee.read', 'employee.listed', 'department.listed') AND actor_role = 'platform_admin' ORDER BY id",
+        "SELECT company_id, object_id FROM app.audit_logs log JOIN app.audit_chain link ON link.entry_id = log.id
+         WHERE action IN ('employee.read', 'employee.listed', 'department.listed') AND actor_role = 'platform_admin'
+         ORDER BY link.chain, link.sequence",
     )
     .fetch_all(app.db())
     .await

@@ -283,9 +283,9 @@ async fn what_hr_does_to_a_person_is_answered_the_same_whether_or_not_they_have_
         let sent: Vec<_> = app.mails_to(&format!("new-{address}")).iter().map(|mail| mail.subject.clone()).collect();
         story.push(format!("{sent:?}"));
         let log: Vec<(String, Option<String>, String)> = sqlx::query_as(
-            "SELECT action, actor_role, object_type FROM app.audit_logs
+            "SELECT action, actor_role, object_type FROM app.audit_logs log JOIN app.audit_chain link ON link.entry_id = log.id
              WHERE company_id = $1 AND object_type IN ('employee', 'department', 'company', 'company_settings', 'member')
-             ORDER BY id",
+             ORDER BY link.sequence",
         )
         .bind(company.id)
         .fetch_all(app.db())
