@@ -67,6 +67,28 @@ async fn the_demonstration_is_what_it_is_said_to_be() {
 }
 
 #[tokio::test]
+async fn the_audit_log_of_the_demonstration_is_whole_and_tells_alice_who_opened_her_data() {
+    use huntzen::domain::audit_trail::verify;
+
+    let app = TestApp::start().await;
+    seed_demo(&app).await;
+    let mut links = 0;
+    for (chain, _) in verify::chains(&app.platform).await.unwrap() {
+        let found =
+            verify::verify(&app.platform, chain, None, Vec::new(), |finding| panic!("{finding:?}")).await.unwrap();
+        assert!(found.links > 10, "{chain:?}");
+        links += found.links;
+    }
+    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs").await, i64::try_from(links).unwrap());
+    let credentials = json!({"email": "alice@acme.test", "password": "demo-huntzen-2026"});
+    let token = app.anonymous().post("/auth/login", credentials).await.expect(200).str("/accessToken");
+    let seen = app.anonymous().with_token(token).get("/privacy/access-log?limit=100").await.expect(200);
+    for action in ["employee.read", "employee.updated", "employee.imported"] {
+        assert!(seen.text().contains(action), "{action} in {}", seen.json);
+    }
+}
+
+#[tokio::test]
 async fn the_demonstration_keeps_the_rules_of_the_program() {
     let app = TestApp::start().await;
     seed_demo(&app).await;

@@ -24,6 +24,9 @@ Callers: alice (employee of acme), martin (practitioner), acme's HR and admin, s
 /// What a request that is refused, or one that only reads, may write all the same.
 const NOTES: [&str; 4] = ["app.audit_logs", "app.audit_chain", "app.audit_heads", "app.throttles"];
 
+/// What is written to without an entry in the audit log: answers kept for repetitions, and the counts of attempts.
+const UNNOTED: [&str; 2] = ["app.idempotency_keys", "app.throttles"];
+
 /// Codes that a status says by itself.
 const PLAIN: [&str; 3] = ["unauthenticated", "forbidden", "not_found"];
 
@@ -291,6 +294,11 @@ impl Matrix {
             if !written.is_empty() {
                 faults.push(format!("although it wrote to {written:?}"));
             }
+        }
+        // asking for what is so already writes nothing
+        let changed = touched.iter().any(|table| !UNNOTED.contains(&table.as_str()));
+        if changed && answer.status.is_success() && !touched.iter().any(|table| table == "app.audit_logs") {
+            faults.push(format!("without an entry in the audit log, although it wrote to {touched:?}"));
         }
         let mut said = answer.text().to_lowercase();
         for value in answer.headers.values() {
@@ -562,4 +570,22 @@ async fn the_matrix_sees_a_fence_that_is_gone() {
         let is_seen = matrix.faults.iter().any(|it| it.contains(request) && it.contains(fault));
         assert!(is_seen, "{request} {fault}: {:#?}", matrix.faults);
     }
+}
+
+/// A change that leaves no entry in the audit log is seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_matrix_sees_a_change_that_nobody_notes() {
+    let mut matrix = Matrix::start().await;
+    matrix.arrange().await;
+    sqlx::query(
+        "CREATE OR REPLACE FUNCTION app.audit(action text, object_type text, object_id uuid, subject_type text, subject_id uuid,
+                                              company_id uuid, outcome text, details jsonb, ip text, request_id text)
+         RETURNS void LANGUAGE sql AS 'SELECT'",
+    )
+    .execute(matrix.world.app.db())
+    .await
+    .unwrap();
+    matrix.run(|operation| operation.operation_id == "createEmployee").await;
+    let is_seen = matrix.faults.iter().any(|it| it.contains("/employees with hr") && it.contains("without an entry"));
+    assert!(is_seen, "{:#?}", matrix.faults);
 }
