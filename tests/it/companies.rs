@@ -89,13 +89,12 @@ async fn a_platform_admin_makes_a_company_and_its_first_admin_accepts() {
     assert_eq!(session.json["user"]["companyId"], id.as_str());
     let nadia = app.anonymous().with_token(session.str("/accessToken"));
     assert_eq!(nadia.get(&format!("/companies/{id}")).await.expect(200).json["siren"], "732829320");
-    let actions: Vec<String> = sqlx::query_scalar(
-        "SELECT action FROM app.audit_logs WHERE company_id = $1 AND action LIKE 'company.%'",
-    )
-    .bind(Uuid::parse_str(&id).unwrap())
-    .fetch_all(app.db())
-    .await
-    .unwrap();
+    let actions: Vec<String> =
+        sqlx::query_scalar("SELECT action FROM app.audit_logs WHERE company_id = $1 AND action LIKE 'company.%'")
+            .bind(Uuid::parse_str(&id).unwrap())
+            .fetch_all(app.db())
+            .await
+            .unwrap();
     assert_eq!(actions, ["company.created"]);
 }
 
