@@ -36,9 +36,12 @@ DECLARE
     its app.users;
 BEGIN
     SELECT * INTO its FROM app.users u WHERE u.id = person FOR UPDATE;
-    -- whom their company has removed does not come back this way: a new invitation makes a new account
-    IF NOT FOUND OR its.removed_at IS NOT NULL THEN
+    IF NOT FOUND THEN
         RETURN 'not_found';
+    END IF;
+    -- whom their company has removed does not come back this way: a new invitation makes a new account
+    IF its.removed_at IS NOT NULL THEN
+        RETURN 'removed';
     END IF;
     IF its.status <> 'suspended' THEN
         RETURN 'unchanged';

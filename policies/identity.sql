@@ -49,6 +49,22 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     FROM app.users u WHERE u.email = wanted
 $$;
 
+-- The account whose password was checked, locked until the transaction ends: whoever changes or resets the password, or
+-- suspends the account, was first, or waits and then ends what was opened. No row: `checked` is not its hash any more.
+-- `renewed` is the same password, hashed anew.
+CREATE OR REPLACE FUNCTION auth.hold_login(person uuid, checked text, renewed text)
+RETURNS TABLE (id uuid, password_hash text, role text, company_id uuid, status text, display_name text, locale text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    IF renewed IS NOT NULL THEN
+        UPDATE app.users u SET password_hash = renewed
+            WHERE u.id = person AND u.password_hash = checked AND u.status = 'active';
+    END IF;
+    RETURN QUERY SELECT u.id, u.password_hash, u.role, u.company_id, u.status, u.display_name, u.locale
+        FROM app.users u WHERE u.id = person AND u.password_hash IN (checked, renewed) FOR SHARE;
+END
+$$;
+
 DO $$
 DECLARE
     it regprocedure;

@@ -51,20 +51,23 @@ GRANT EXECUTE ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int)
 GRANT SELECT, INSERT, DELETE, UPDATE (sent_at) ON app.invitation_mails TO huntzen_kernel;
 CREATE POLICY kernel ON app.invitation_mails TO huntzen_kernel USING (true) WITH CHECK (true);
 
--- Whether accepting can make an account. A link of somebody who has one is as unknown as any other.
-CREATE OR REPLACE FUNCTION auth.invitation_is_open(presented bytea, at timestamptz)
-RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT FROM app.one_time_tokens t
-        LEFT JOIN app.users u ON u.id = t.user_id
-        LEFT JOIN app.employees e ON e.company_id = t.company_id AND e.id = t.employee_id
-        LEFT JOIN app.companies c ON c.id = t.company_id
-        WHERE t.hash = presented AND t.purpose = 'invitation' AND t.used_at IS NULL AND t.expires_at > at
-          AND (t.user_id IS NULL OR u.status = 'invited')
-          AND (t.company_id IS NULL OR c.status <> 'archived')
-          AND (t.employee_id IS NULL
-               OR e.status = 'active' AND NOT EXISTS (SELECT FROM app.users a
-                                                      WHERE a.company_id = e.company_id AND a.employee_id = e.id)))
+-- Who was invited, where accepting can make an account. A link of somebody who has one is as unknown as any other.
+CREATE OR REPLACE FUNCTION auth.find_invitee(presented bytea, at timestamptz)
+RETURNS TABLE (email text, display_name text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT coalesce(u.email, e.email, m.email),
+           coalesce(u.display_name, e.first_name || ' ' || e.last_name, m.display_name)
+    FROM app.one_time_tokens t
+    LEFT JOIN app.users u ON u.id = t.user_id
+    LEFT JOIN app.employees e ON e.company_id = t.company_id AND e.id = t.employee_id
+    LEFT JOIN app.member_invitations m ON m.company_id = t.company_id AND m.id = t.member_invitation_id
+    LEFT JOIN app.companies c ON c.id = t.company_id
+    WHERE t.hash = presented AND t.purpose = 'invitation' AND t.used_at IS NULL AND t.expires_at > at
+      AND (t.user_id IS NULL OR u.status = 'invited')
+      AND (t.company_id IS NULL OR c.status <> 'archived')
+      AND (t.member_invitation_id IS NULL OR m.id IS NOT NULL)
+      AND (t.employee_id IS NULL
+           OR e.status = 'active' AND NOT EXISTS (SELECT FROM app.users a
+                                                  WHERE a.company_id = e.company_id AND a.employee_id = e.id))
 $$;
 
 -- Turns an invitation into an account, once. Those of practitioners and of the platform's staff exist already and wait;
@@ -136,9 +139,9 @@ BEGIN
     END IF;
 END
 $$;
-ALTER FUNCTION auth.invitation_is_open(bytea, timestamptz) OWNER TO huntzen_kernel;
+ALTER FUNCTION auth.find_invitee(bytea, timestamptz) OWNER TO huntzen_kernel;
 ALTER FUNCTION auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION auth.invitation_is_open(bytea, timestamptz),
+REVOKE ALL ON FUNCTION auth.find_invitee(bytea, timestamptz),
     auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION auth.invitation_is_open(bytea, timestamptz),
+GRANT EXECUTE ON FUNCTION auth.find_invitee(bytea, timestamptz),
     auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) TO huntzen_auth;

@@ -48,7 +48,10 @@ BEGIN
     END IF;
     SELECT c.status, c.time_zone, c.contract_starts_on, c.sessions_per_employee INTO company
         FROM app.companies c WHERE c.id = NEW.company_id FOR SHARE;
-    IF company.status IS DISTINCT FROM 'active' THEN
+    IF company.status = 'archived' THEN
+        RAISE EXCEPTION 'the company is archived'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_company_archived';
+    ELSIF company.status IS DISTINCT FROM 'active' THEN
         RAISE EXCEPTION 'the company is not active'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_company_active';
     END IF;

@@ -43,3 +43,51 @@ $$;
 ALTER FUNCTION app.purge_signing_keys(timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.purge_signing_keys(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.purge_signing_keys(timestamptz) TO huntzen_worker;
+
+-- Takes a key out of use at once, on every node: one of the database, or one of those that are `configured`. Where none
+-- would be left to sign, `next` does, from now on. Says 'withdrawn', 'before' (it was already) or 'unknown'.
+CREATE OR REPLACE FUNCTION app.withdraw_signing_key(named text, configured text[], at timestamptz, next uuid,
+                                                    next_secret bytea, OUT outcome text, OUT replaced boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    gone uuid;
+BEGIN
+    replaced := false;
+    PERFORM pg_advisory_xact_lock(hashtextextended('huntzen signing keys', 0));
+    IF EXISTS (SELECT FROM app.withdrawn_signing_keys w WHERE w.kid = named) THEN
+        outcome := 'before';
+        RETURN;
+    END IF;
+    DELETE FROM app.signing_keys k WHERE k.id::text = named RETURNING k.id INTO gone;
+    IF gone IS NULL AND named <> ALL (configured) THEN
+        outcome := 'unknown';
+        RETURN;
+    END IF;
+    INSERT INTO app.withdrawn_signing_keys (kid, withdrawn_at) VALUES (named, at);
+    PERFORM app.audit('signing_key.withdrawn', 'signing_key', gone, NULL, NULL, NULL, 'success',
+                      jsonb_build_object('kind', CASE WHEN gone IS NULL THEN 'configured' ELSE 'stored' END), NULL, NULL);
+    IF NOT EXISTS (SELECT FROM app.signing_keys k WHERE k.signs_from <= at)
+       AND NOT EXISTS (SELECT FROM unnest(configured) AS c (kid)
+                       WHERE NOT EXISTS (SELECT FROM app.withdrawn_signing_keys w WHERE w.kid = c.kid)) THEN
+        INSERT INTO app.signing_keys (id, secret, published_at, signs_from)
+            VALUES (next, next_secret, at, at + interval '1 microsecond');
+        PERFORM app.audit('signing_key.published', 'signing_key', next, NULL, NULL, NULL, 'success', '{}', NULL, NULL);
+        replaced := true;
+    END IF;
+    PERFORM pg_notify('signing_keys', '');
+    outcome := 'withdrawn';
+END
+$$;
+-- nobody but those who own the database
+ALTER FUNCTION app.withdraw_signing_key(text, text[], timestamptz, uuid, bytea) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.withdraw_signing_key(text, text[], timestamptz, uuid, bytea) FROM PUBLIC;
+GRANT SELECT, INSERT ON app.withdrawn_signing_keys TO huntzen_kernel;
+CREATE POLICY kernel ON app.withdrawn_signing_keys TO huntzen_kernel USING (true) WITH CHECK (true);
+
+CREATE OR REPLACE FUNCTION auth.withdrawn_signing_keys()
+RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT w.kid FROM app.withdrawn_signing_keys w
+$$;
+ALTER FUNCTION auth.withdrawn_signing_keys() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION auth.withdrawn_signing_keys() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.withdrawn_signing_keys() TO huntzen_auth;

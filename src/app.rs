@@ -20,12 +20,13 @@ use crate::domain::{
     audit_trail, companies, consultations, content, employees, identity, notifications, practitioners, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
-use crate::platform::auth::signing_keys::{self, Published};
+use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
 use crate::platform::auth::tokens::Tokens;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::{Cost, Passwords};
+use crate::platform::crypto::rewrap::{self, Rewrapped, Sealed};
 use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::development::{DevelopmentDatabase, Durability};
 use crate::platform::db::{Db, migrate};
@@ -179,6 +180,37 @@ pub async fn rotate_keys(config: Config) -> Outcome<Published> {
         development.stop();
     }
     Ok(published)
+}
+
+/// Takes a signing key out of use at once; the nodes that run hear of it.
+pub async fn withdraw_key(config: Config, kid: &str) -> Outcome<Withdrawn> {
+    telemetry::init(config.log_format, &config.log_filter);
+    let (owner, development) = database(&config).await?;
+    let mut conn = migrate::owner(&owner).await?;
+    let withdrawn = signing_keys::withdraw(&mut conn, &config, &Entropy::system(), Clock::System.now(), kid).await;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(withdrawn?)
+}
+
+/// Every column whose values are sealed under the master keys.
+pub fn sealed() -> Vec<Sealed> {
+    let mut all = vec![signing_keys::SEALED];
+    all.extend(identity::two_factor::SEALED);
+    all
+}
+
+/// Seals what is under older master keys anew.
+pub async fn rewrap(config: Config) -> Outcome<Vec<Rewrapped>> {
+    telemetry::init(config.log_format, &config.log_filter);
+    let (owner, development) = database(&config).await?;
+    let keyring = Keyring::new(&config.master_keys)?;
+    let done = rewrap::rewrap(&owner, &keyring, &Entropy::system(), &sealed()).await;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(done?)
 }
 
 /// Runs a command of an operator on the platform, beside the programs that serve and work.

@@ -42,6 +42,7 @@ impl Platform {
     /// Takes up the signing keys of the database; afterwards they are followed.
     pub async fn read_signing_keys(&self) -> Result<()> {
         let mut tx = self.db.anonymous(Actor::job(None, None)).await?;
+        self.tokens.read_withdrawn(tx.conn()).await?;
         self.tokens.read_keys(tx.conn(), &self.keyring).await
     }
 

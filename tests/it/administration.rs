@@ -286,7 +286,8 @@ async fn no_runtime_role_may_do_what_the_operator_does() {
     let db = sqlx::PgPool::connect_with(place.options.clone()).await.unwrap();
     let may: Vec<(String, String)> = sqlx::query_as(
         "SELECT r.rolname::text, p.proname::text FROM pg_proc p, pg_roles r
-         WHERE p.proname IN ('create_platform_admin', 'reset_two_factor') AND r.rolname LIKE 'huntzen\\_%'
+         WHERE p.proname IN ('create_platform_admin', 'reset_two_factor', 'publish_signing_key', 'withdraw_signing_key',
+                             'list_sealed', 'replace_sealed') AND r.rolname LIKE 'huntzen\\_%'
            AND r.rolname NOT IN ('huntzen_kernel', 'huntzen_owner') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')",
     )
     .fetch_all(&db)

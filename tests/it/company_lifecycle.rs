@@ -145,7 +145,8 @@ async fn no_booking_slips_in_beside_an_archiving_or_a_departure() {
     let company = app.company("Acme").await;
     let (alice, doctor) = (app.employee(&company).await, app.practitioner().await);
     for (change, broken) in [
-        ("UPDATE app.companies SET status = 'archived'", "consultations_company_active"),
+        ("UPDATE app.companies SET status = 'archived'", "consultations_company_archived"),
+        ("UPDATE app.companies SET status = 'suspended'", "consultations_company_active"),
         ("UPDATE app.employees SET status = 'left', left_at = now()", "consultations_employee_active"),
     ] {
         // the change is under way and not committed when the booking arrives, past every check of the program
@@ -177,6 +178,23 @@ async fn no_booking_slips_in_beside_an_archiving_or_a_departure() {
         changing.commit().await.unwrap();
         let refused = booking.await.unwrap().unwrap_err();
         assert_eq!(refused.as_database_error().unwrap().constraint(), Some(broken));
+        sqlx::query("UPDATE app.companies SET status = 'active'").execute(app.db()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_booking_beside_an_archiving_or_a_suspension_is_told_which_it_was() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (alice, doctor) = (app.employee(&company).await, app.practitioner().await);
+    for (status, code) in [("suspended", "company_suspended"), ("archived", "company_archived")] {
+        let mut changing = app.db().begin().await.unwrap();
+        sqlx::query("UPDATE app.companies SET status = $1").bind(status).execute(&mut *changing).await.unwrap();
+        let (alice, doctor, at) = (alice.clone(), doctor.clone(), ten(&app, 3));
+        let booking = tokio::spawn(async move { book(&alice, &doctor, at).await });
+        app.until_one_waits().await;
+        changing.commit().await.unwrap();
+        booking.await.unwrap().refused(403, code);
         sqlx::query("UPDATE app.companies SET status = 'active'").execute(app.db()).await.unwrap();
     }
 }

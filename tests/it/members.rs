@@ -182,8 +182,10 @@ async fn a_removed_member_is_out_at_once_and_their_address_is_free() {
     assert_eq!(company.admin.get(&path).await.expect(200).json["items"].as_array().unwrap().len(), 1);
     // nor does the platform bring the account back
     let staff = app.platform_admin().await;
-    let answer = staff.post(&format!("/admin/users/{}/activate", company.hr.id), json!({})).await.expect(200);
-    assert_eq!(answer.str("/status"), "suspended");
+    let activate = format!("/admin/users/{}/activate", company.hr.id);
+    staff.post(&activate, json!({})).await.refused(409, "account_removed");
+    let accounts = staff.get(&format!("/admin/users?companyId={}&role=hr", company.id)).await.expect(200);
+    assert_eq!(accounts.json["items"][0]["status"], "suspended");
     // an employee is no member
     let alice = app.employee(&company).await;
     company.admin.delete(&format!("{path}/{}", alice.id)).await.refused(404, "not_found");

@@ -261,6 +261,7 @@ pub async fn insert(
             Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
             Some("consultations_quota") => Error::QuotaExhausted.into(),
             // changed since the booking looked
+            Some("consultations_company_archived") => Error::CompanyArchived.into(),
             Some("consultations_company_active") => Error::CompanySuspended.into(),
             Some("consultations_employee_active") => Error::NotCovered.into(),
             Some("consultations_practitioner_active") => Refusal::NotFound.into(),

@@ -1,5 +1,5 @@
 //! The sessions that ended while their access tokens may still be valid; and the connection on which a node hears of
-//! them, and of new signing keys.
+//! them, and of signing keys that come and are withdrawn.
 //!
 //! An end on this node is known at once; those of other nodes arrive over LISTEN, and are read again twice a second
 //! in case they do not. What is known counts for a second after it was read: a node that cannot read on, whatever
@@ -118,6 +118,10 @@ impl RevokedSessions {
         listener.listen_all([ENDED, KEYS]).await?;
         let mut keys_read: Option<Instant> = None;
         loop {
+            // as often as the sessions are read, for a key that leaked must not wait for a notification
+            if platform.tokens.read_withdrawn(&mut listener).await? {
+                keys_read = None;
+            }
             if keys_read.is_none_or(|at| at.elapsed() > READ_KEYS_EVERY) {
                 // a key that does not open is no reason to stop listening: the others go on
                 if let Err(error) = platform.tokens.read_keys(&mut listener, &platform.keyring).await {

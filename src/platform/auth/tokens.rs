@@ -1,5 +1,7 @@
 //! Access tokens (JWT, `EdDSA`, RFC 9068) and opaque tokens.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -53,6 +55,8 @@ struct Verified {
 /// Signs and verifies access tokens.
 pub struct Tokens {
     verified: quick_cache::sync::Cache<Box<str>, Verified>,
+    /// Counts how often what was verified had to be forgotten.
+    forgotten: AtomicU64,
     keys: SigningKeys,
     issuer: String,
     pub access_ttl: TimeDelta,
@@ -63,6 +67,7 @@ impl Tokens {
         Ok(Self {
             keys: SigningKeys::new(config)?,
             verified: quick_cache::sync::Cache::new(REMEMBERED),
+            forgotten: AtomicU64::new(0),
             issuer: config.public_url.as_str().trim_end_matches('/').to_owned(),
             access_ttl: config.access_token_ttl,
         })
@@ -100,8 +105,13 @@ impl Tokens {
             if token.len() > LONGEST {
                 return Err(Error::Unauthenticated.into());
             }
+            let forgotten = self.forgotten.load(Ordering::SeqCst);
             let it = self.verify_signature(token, now)?;
             self.verified.insert(token.into(), it);
+            if self.forgotten.load(Ordering::SeqCst) != forgotten {
+                // keys changed while it was verified
+                self.verified.remove(token);
+            }
             it
         };
         let (now, leeway) = (now.timestamp(), LEEWAY.num_seconds());
@@ -155,10 +165,24 @@ impl Tokens {
     /// Reads the keys of the database again.
     pub async fn read_keys(&self, conn: impl PgExecutor<'_>, keyring: &Keyring) -> Result<()> {
         if self.keys.read(conn, keyring).await? {
-            // what a key that is gone has signed is to be verified again
-            self.verified.clear();
+            self.forget();
         }
         Ok(())
+    }
+
+    /// Reads which keys were withdrawn; whether there are more of them.
+    pub async fn read_withdrawn(&self, conn: impl PgExecutor<'_>) -> Result<bool> {
+        let changed = self.keys.read_withdrawn(conn).await?;
+        if changed {
+            self.forget();
+        }
+        Ok(changed)
+    }
+
+    /// What a key that is gone has signed is to be verified again.
+    fn forget(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.verified.clear();
     }
 }
 

@@ -3,4 +3,5 @@
 pub mod derive;
 pub mod entropy;
 pub mod passwords;
+pub mod rewrap;
 pub mod seal;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
@@ -63,16 +63,39 @@ impl Passwords {
         self.run(move || hash(&argon2, password.expose_secret().as_bytes(), &salt)).await?
     }
 
-    /// Whether the password fits; against no hash at all it does not, at the same cost.
+    /// Whether the password fits; against no hash at all, or one that cannot be read, it does not, at the same cost.
     pub async fn verify(&self, password: &SecretString, phc: Option<&str>) -> Result<bool> {
-        let known = phc.is_some();
-        let phc: String = phc.unwrap_or(&self.decoy).to_owned();
+        let (phc, decoy) = (phc.map(ToOwned::to_owned), self.decoy.clone());
         let (argon2, password) = (self.argon2.clone(), normalise(password));
         self.run(move || {
-            let parsed = PasswordHash::new(&phc).map_err(|e| Problem::internal(e.to_string()))?;
-            Ok(argon2.verify_password(password.expose_secret().as_bytes(), &parsed).is_ok() && known)
+            let compare = |phc: &str| {
+                let stored = PasswordHash::new(phc).map_err(|_| HashError::EncodingInvalid)?;
+                if stored.salt.is_none() || stored.hash.is_none() {
+                    return Err(HashError::EncodingInvalid);
+                }
+                argon2.verify_password(password.expose_secret().as_bytes(), &stored)
+            };
+            match phc.as_deref().map(compare) {
+                Some(Ok(())) => return true,
+                Some(Err(HashError::PasswordInvalid)) => return false,
+                // the words of these errors hold nothing of the hash
+                Some(Err(error)) => tracing::error!(%error, "a stored password hash cannot be read"),
+                None => {}
+            }
+            let _ = compare(&decoy);
+            false
         })
-        .await?
+        .await
+    }
+
+    /// Whether a stored hash is one that would be made today: by its algorithm and by what it costs.
+    pub fn is_current(&self, phc: &str) -> bool {
+        let cost = |it: &Params| (it.m_cost(), it.t_cost(), it.p_cost());
+        PasswordHash::new(phc).is_ok_and(|it| {
+            it.algorithm == Algorithm::Argon2id.ident()
+                && it.version == Some(Version::V0x13.into())
+                && Params::try_from(&it).is_ok_and(|params| cost(&params) == cost(self.argon2.params()))
+        })
     }
 
     /// Passwords hashed since the start: each log-in costs one, whatever it is answered.
@@ -149,7 +172,33 @@ mod tests {
         assert!(it.verify(&"four quiet words".into(), Some(&hash)).await.unwrap());
         assert!(!it.verify(&"four quiet word".into(), Some(&hash)).await.unwrap());
         assert!(!it.verify(&"four quiet words".into(), None).await.unwrap());
-        assert!(it.verify(&"four quiet words".into(), Some("no hash")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_cannot_be_read_fits_nothing_and_is_refused_like_any_other() {
+        let it = passwords();
+        let hash = it.hash(&"four quiet words".into(), &Entropy::system()).await.unwrap();
+        let cut = hash.rsplit_once('$').unwrap().0;
+        for broken in
+            ["", "no hash", cut, "$argon2id$v=19$m=8,t=1,p=1", "$argon2id$v=19$m=1,t=0,p=0$c2FsdHNhbHQ$aGFzaA"]
+        {
+            assert!(!it.verify(&"four quiet words".into(), Some(broken)).await.unwrap(), "{broken}");
+            assert!(!it.is_current(broken), "{broken}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_not_current() {
+        let (it, entropy) = (passwords(), Entropy::system());
+        let hash = it.hash(&"four quiet words".into(), &entropy).await.unwrap();
+        assert!(it.is_current(&hash));
+        for cost in [Cost { memory_kib: 16, passes: 1 }, Cost { memory_kib: 8, passes: 2 }] {
+            let other = Passwords::new(cost, &entropy).unwrap();
+            assert!(!other.is_current(&hash), "{cost:?}");
+            // it fits all the same
+            assert!(other.verify(&"four quiet words".into(), Some(&hash)).await.unwrap());
+        }
+        assert!(!it.is_current(&hash.replace("argon2id", "argon2i")));
     }
 
     #[tokio::test]

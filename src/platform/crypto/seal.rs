@@ -107,6 +107,11 @@ impl Keyring {
         opened.map(Zeroizing::new).map_err(|_| SealError::Forged)
     }
 
+    /// The id of the key that seals.
+    pub fn newest(&self) -> &str {
+        &self.newest.id
+    }
+
     /// Whether a stored form is sealed under the newest key; others are sealed anew when they are next written.
     pub fn is_newest(&self, stored: &[u8]) -> bool {
         split(stored).is_ok_and(|(id, _)| id == self.newest.id.as_bytes())

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use huntzen::platform::auth::signing_keys::{self, Published, RotateError};
+use huntzen::platform::auth::signing_keys::{self, Published, RotateError, WithdrawError, Withdrawn};
 use huntzen::platform::crypto::entropy::Entropy;
 use huntzen::platform::jobs::Job;
 use reqwest::Method;
@@ -196,6 +196,114 @@ async fn the_command_publishes_a_key_and_refuses_what_it_does_not_understand() {
     assert_eq!(site.count("SELECT count(*) FROM app.signing_keys").await, 1);
     drop(site);
     cluster::drop_database(&database).await;
+}
+
+async fn withdraw(app: &TestApp, kid: &str) -> Result<Withdrawn, WithdrawError> {
+    let mut owner = app.owner().await;
+    signing_keys::withdraw(&mut owner, &app.platform.config, &Entropy::system(), app.clock.now(), kid).await
+}
+
+/// Until a node refuses a token: it is told, and does not have to be asked twice.
+async fn until_refused(user: &User) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while user.get("/me").await.status != 401 {
+        assert!(Instant::now() < until, "it is still taken");
+    }
+    user.get("/me").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_key_that_leaked_opens_nothing_any_more_on_every_node_and_the_one_before_signs_again() {
+    let app = TestApp::start().await;
+    let other = app.second_node().await;
+    let admin = app.platform_admin().await;
+    let configured = kids(&app.anonymous()).await[0].clone();
+    let before = log_in(&app, &admin).await.expect(200);
+    let leaked = rotate(&app).await.unwrap().kid;
+    for base in [&app.base, &other.base] {
+        until_published(&app.anonymous().at(base), 2).await;
+    }
+    app.clock.advance(TimeDelta::minutes(10));
+    let opened = log_in(&app, &admin).await.expect(200);
+    let token = opened.str("/accessToken");
+    assert_eq!(kid(&token), leaked);
+    // both nodes have verified it, and remember that
+    for base in [&app.base, &other.base] {
+        admin.with_token(&token).at(base).get("/me").await.expect(200);
+    }
+    assert_eq!(withdraw(&app, &leaked).await.unwrap(), Withdrawn::Now { replaced_by: None });
+    for base in [&app.base, &other.base] {
+        until_refused(&admin.with_token(&token).at(base)).await;
+        assert_eq!(until_published(&app.anonymous().at(base), 1).await, [configured.clone()]);
+        // what another key signed is taken, and the session goes on with a new token
+        admin.with_token(before.str("/accessToken")).at(base).get("/me").await.expect(200);
+    }
+    let body = json!({"refreshToken": opened.str("/refreshToken")});
+    let renewed = app.anonymous().post("/auth/refresh", body).await.expect(200).str("/accessToken");
+    assert_eq!(kid(&renewed), configured);
+    admin.with_token(&renewed).at(&other.base).get("/me").await.expect(200);
+    assert_eq!(withdraw(&app, &leaked).await.unwrap(), Withdrawn::Before);
+    assert!(matches!(withdraw(&app, "unknown").await, Err(WithdrawError::Unknown(_))));
+    let noted =
+        "SELECT count(*) FROM app.audit_logs WHERE action = 'signing_key.withdrawn' AND actor_role = 'operator'";
+    assert_eq!(app.count(noted).await, 1);
+    // put back by whoever may write to the database: it stays withdrawn
+    sqlx::query("INSERT INTO app.signing_keys VALUES ($1::uuid, '\\x00', now() - interval '1 hour', now())")
+        .bind(&leaked)
+        .execute(app.db())
+        .await
+        .unwrap();
+    assert!(app.platform.read_signing_keys().await.is_err());
+    admin.with_token(&token).get("/me").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_configured_key_that_leaked_is_replaced_at_once_and_stays_out_of_use_after_a_restart() {
+    let app = TestApp::start().await;
+    let other = app.second_node().await;
+    let admin = app.platform_admin().await;
+    let configured = kids(&app.anonymous()).await[0].clone();
+    for base in [&app.base, &other.base] {
+        admin.at(base).get("/me").await.expect(200);
+    }
+    let Withdrawn::Now { replaced_by: Some(new) } = withdraw(&app, &configured).await.unwrap() else {
+        panic!("a key is made in its place");
+    };
+    for base in [&app.base, &other.base] {
+        until_refused(&admin.at(base)).await;
+    }
+    let started_later = app.second_node().await;
+    admin.at(&started_later.base).get("/me").await.refused(401, "unauthenticated");
+    for base in [&app.base, &other.base, &started_later.base] {
+        assert_eq!(until_published(&app.anonymous().at(base), 1).await, [new.clone()]);
+        let token = log_in(&app, &admin).await.expect(200).str("/accessToken");
+        assert_eq!(kid(&token), new);
+        admin.with_token(&token).at(base).get("/me").await.expect(200);
+    }
+    // it can be replaced like any other
+    app.clock.advance(TimeDelta::seconds(1));
+    rotate(&app).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_command_withdraws_a_key() {
+    let app = TestApp::start().await;
+    let secret = cluster::template().await.config().database_roles_secret.expose_secret();
+    let site = Site::new(app.options(), Some(secret)).await;
+    site.run(&["keys", "rotate"]);
+    let kid: String = sqlx::query_scalar("SELECT id::text FROM app.signing_keys").fetch_one(app.db()).await.unwrap();
+    let told = |args: &[&str]| {
+        let done = site.run(args);
+        let words = [done.stdout, done.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+        (done.status.success(), words)
+    };
+    let (done, words) = told(&["keys", "withdraw", &kid]);
+    assert!(done && words.contains(&format!("Withdrew the key {kid}.")), "{words}");
+    assert_eq!(app.count("SELECT count(*) FROM app.signing_keys").await, 0);
+    let (done, words) = told(&["keys", "withdraw", &kid]);
+    assert!(done && words.contains("It was withdrawn before."), "{words}");
+    let (done, words) = told(&["keys", "withdraw", "no-such-key"]);
+    assert!(!done && words.contains("neither JWT_KEYS nor the database"), "{words}");
 }
 
 #[tokio::test]

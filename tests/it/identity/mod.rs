@@ -2,6 +2,8 @@
 
 mod enumeration;
 mod keys;
+mod master_keys;
+mod overtaken;
 mod sessions;
 mod throttle;
 mod token_attacks;
@@ -148,6 +150,14 @@ async fn an_invitation_is_mailed_opens_an_account_once_and_expires() {
     let codes: Vec<_> = weak.json["errors"].as_array().unwrap().iter().map(|e| e["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["password_too_short", "terms_not_accepted", "time_zone"]);
 
+    // the address and the name that were invited, and the name that the person goes by
+    for personal in ["paz@people.test", "Paz@people.test!", "PAZ-paz-paz-12", "pazvega-12345"] {
+        let refused =
+            accept(json!({"token": token, "password": personal, "acceptTerms": true, "displayName": "Paz Vega"}))
+                .await
+                .refused(422, "invalid");
+        assert_eq!(refused.str("/errors/0/code"), "password_personal", "{personal}");
+    }
     let answer =
         accept(json!({"token": token, "password": "four quiet words", "acceptTerms": true, "displayName": "Paz Vega"}))
             .await

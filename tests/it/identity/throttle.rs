@@ -142,6 +142,38 @@ async fn a_stranger_who_fails_keeps_nobody_out_of_a_known_device() {
 }
 
 #[tokio::test]
+async fn a_thief_of_a_session_who_guesses_the_password_does_not_slow_down_a_known_device() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let device = known_device(&app, &admin).await;
+    let change = async |present: &str, device: Option<&str>| {
+        let mut body = json!({"currentPassword": present, "newPassword": "seven calm herons wade"});
+        if let Some(device) = device {
+            body["deviceToken"] = json!(device);
+        }
+        admin.post("/auth/change-password", body).await
+    };
+    for _ in 0..4 {
+        change(WRONG, None).await.refused(403, "wrong_password");
+        app.clock.advance(TimeDelta::seconds(11));
+    }
+    change(WRONG, None).await.refused(403, "wrong_password");
+    wait(change(PASSWORD, None).await);
+    wait(change(PASSWORD, Some("invented")).await);
+    // elsewhere too, where the password or a code is asked for
+    let set_up = json!({"password": PASSWORD, "deviceToken": device});
+    admin.post("/auth/totp/setup", set_up).await.expect(200);
+    // its own failures count
+    change(WRONG, Some(&device)).await.refused(403, "wrong_password");
+    app.clock.advance(TimeDelta::seconds(2));
+    let cookie = format!("huntzen_device={device}");
+    let body = json!({"currentPassword": PASSWORD, "newPassword": "seven calm herons wade"});
+    let request = admin.request(Method::POST, "/auth/change-password").header("cookie", cookie).json(&body);
+    Answer::of(request).await.expect(204);
+    app.settle().await;
+}
+
+#[tokio::test]
 async fn a_device_is_known_for_half_a_year_and_ten_of_them_at_most() {
     let app = TestApp::start().await;
     let admin = app.platform_admin().await;

@@ -100,7 +100,13 @@ impl TestApp {
 
     /// Another server on the same database, with the same secrets and the same clock.
     pub async fn second_node(&self) -> Node {
-        let config = Config::clone(&self.platform.config);
+        self.node_with(|_| ()).await
+    }
+
+    /// Another server on the same database, with settings of its own.
+    pub async fn node_with(&self, change: impl FnOnce(&mut Config)) -> Node {
+        let mut config = Config::clone(&self.platform.config);
+        change(&mut config);
         let platform = app::platform(config, &self.options, self.clock.clone()).await.unwrap();
         let (address, server) =
             app::listen(platform.clone(), "127.0.0.1:0".parse().unwrap(), std::future::pending()).await.unwrap();
@@ -128,6 +134,17 @@ impl TestApp {
     /// How the superuser connects.
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
+    }
+
+    /// Until somebody waits for a lock of this application's database.
+    pub async fn until_one_waits(&self) {
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while self.count(waiting).await == 0 {
+            assert!(std::time::Instant::now() < until, "nobody waits for a lock");
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The superuser's connections: to see what is really there.

@@ -202,3 +202,27 @@ async fn a_secret_under_an_older_master_key_opens_and_moves_to_the_newest() {
     }
     app.settle().await;
 }
+
+#[tokio::test]
+async fn a_second_factor_stays_after_a_password_reset() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let phone = enabled(&app, &admin).await;
+    app.anonymous().post("/auth/forgot-password", json!({"email": admin.email})).await.expect(202);
+    app.settle().await;
+    let link = app.mails_to(&admin.email).into_iter().rfind(|mail| mail.text.as_deref().unwrap().contains("#token="));
+    let body = json!({"token": link.unwrap().link_parameter("token"), "password": "seven calm herons wade"});
+    app.anonymous().post("/auth/reset-password", body).await.expect(204);
+    // the new password alone opens nothing
+    let log_in = json!({"email": admin.email, "password": "seven calm herons wade"});
+    let answer = app.anonymous().post("/auth/login", log_in).await.expect(200);
+    assert_eq!(answer.json["totpRequired"], true);
+    assert!(answer.json.get("accessToken").is_none() && answer.json.get("refreshToken").is_none());
+    let ticket = answer.str("/ticket");
+    step(&app, &ticket, json!({"code": "000000"})).await.refused(401, "invalid_totp_code");
+    next_step(&app);
+    let opened = step(&app, &ticket, json!({"code": phone.code(&app, 0)})).await.expect(200);
+    let me = admin.with_token(opened.str("/accessToken")).get("/me").await.expect(200);
+    assert_eq!(me.json["totpEnabled"], true);
+    app.settle().await;
+}

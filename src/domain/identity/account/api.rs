@@ -7,6 +7,7 @@ use poem_openapi::{Object, OpenApi};
 use secrecy::SecretString;
 
 use super::super::Tag;
+use super::super::session::api::device;
 use super::super::session::bodies::SessionAnswer;
 use super::super::two_factor::model::required_at;
 use super::model::Profile;
@@ -95,6 +96,9 @@ pub struct MeChange {
     /// Needed with `email`.
     #[oai(validator(min_length = 1, max_length = 1024))]
     current_password: Option<String>,
+    /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    device_token: Option<String>,
 }
 
 impl Example for MeChange {
@@ -105,6 +109,7 @@ impl Example for MeChange {
             time_zone: Some("Europe/London".into()),
             email: None,
             current_password: None,
+            device_token: None,
         }
     }
 }
@@ -132,14 +137,16 @@ impl AccountApi {
     async fn update_me(
         &self,
         cx: Authorized<perm::ManageSelf>,
+        request: &poem::Request,
         /// The version that the change was made on.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
         body: Body<MeChange>,
     ) -> Result<Tagged<MeAnswer>> {
-        let MeChange { display_name, locale, time_zone, email, current_password } = body.0;
+        let MeChange { display_name, locale, time_zone, email, current_password, device_token } = body.0;
         let current_password = current_password.map(SecretString::from);
-        let change = service::ProfileChange { display_name, locale, time_zone, email, current_password };
+        let device = device(cx.platform(), request, None, device_token);
+        let change = service::ProfileChange { display_name, locale, time_zone, email, current_password, device };
         let profile = service::change_profile(&cx, change, if_match.0.as_deref()).await?;
         let etag = Etag::of(profile.updated_at);
         Ok(Tagged::new(MeAnswer::of(profile, cx.platform()), &etag, None))

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::super::model;
 use super::model::Profile;
 use super::{address, passwords, store};
+use crate::domain::identity::session::service::Device;
 use crate::platform::auth::Permission;
 use crate::platform::http::Etag;
 use crate::platform::locale::Locale;
@@ -25,6 +26,7 @@ pub struct ProfileChange {
     /// Waits for its proof before it is taken; needs the present password. The present one keeps the present one.
     pub email: Option<String>,
     pub current_password: Option<SecretString>,
+    pub device: Device,
 }
 
 pub async fn change_profile(cx: &Context, change: ProfileChange, if_match: Option<&str>) -> Result<Profile> {
@@ -42,7 +44,7 @@ pub async fn change_profile(cx: &Context, change: ProfileChange, if_match: Optio
     {
         // a stale change is not worth a hash
         Etag::of(profile(cx).await?.updated_at).require(if_match)?;
-        passwords::confirm(cx, password).await?;
+        passwords::confirm(cx, password, &change.device).await?;
     }
 
     let mut tx = cx.begin(Permission::ManageSelf).await?;

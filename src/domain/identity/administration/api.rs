@@ -112,7 +112,8 @@ impl AdministrationApi {
     /// Activate a suspended account
     ///
     /// Its person logs in as before. One who had not accepted the invitation gets another. Activating it again changes
-    /// nothing.
+    /// nothing. Somebody whom their company removed does not come back this way (`409 account_removed`): the company
+    /// invites them again, which makes a new account.
     #[oai(path = "/admin/users/:id/activate", method = "post", operation_id = "activateUser")]
     async fn activate(&self, cx: Authorized<perm::ManageUsers>, id: Path<UserId>) -> Result<Json<AccountAnswer>> {
         Ok(Json(service::activate(&cx, id.0).await?.into()))

@@ -1,4 +1,4 @@
-//! Why an account is not suspended.
+//! Why an account is neither suspended nor activated.
 
 use crate::causes;
 
@@ -7,5 +7,7 @@ causes! {
         OwnAccount => (CONFLICT, "own_account"),
         /// Nobody could run the platform any more.
         LastPlatformAdmin => (CONFLICT, "last_platform_admin"),
+        /// The account of somebody whom their company removed: it does not come back.
+        AccountRemoved => (CONFLICT, "account_removed"),
     }
 }

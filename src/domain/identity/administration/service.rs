@@ -81,7 +81,7 @@ pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
     match store::suspend(&mut tx, id, cx.now()).await? {
         Outcome::Changed => tx.audit(Entry::done("user.suspended", "user", id.0).about(id)).await?,
         Outcome::Unchanged => {}
-        Outcome::NotFound => return Err(Refusal::NotFound.into()),
+        Outcome::NotFound | Outcome::Removed => return Err(Refusal::NotFound.into()),
         Outcome::Own => return Err(Error::OwnAccount.into()),
         Outcome::LastAdmin => return Err(Error::LastPlatformAdmin.into()),
     }
@@ -98,6 +98,9 @@ pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
 pub async fn activate(cx: &Context, id: UserId) -> Result<Account> {
     let mut tx = cx.begin(Permission::ManageUsers).await?;
     let outcome = store::activate(&mut tx, id).await?;
+    if outcome == Outcome::Removed {
+        return Err(Error::AccountRemoved.into());
+    }
     let account = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     if outcome == Outcome::Changed {
         tx.audit(Entry::done("user.activated", "user", id.0).about(id)).await?;

@@ -66,6 +66,8 @@ pub enum Outcome {
     NotFound,
     Own,
     LastAdmin,
+    /// Their company removed them.
+    Removed,
 }
 
 pub async fn suspend(tx: &mut Tx, id: UserId, at: DateTime<Utc>) -> Result<Outcome> {

@@ -40,10 +40,11 @@ pub async fn accept_invitation(platform: &Platform, request: &RequestInfo, it: A
     let (hash, now) = (hash_opaque(&it.token), platform.clock.now());
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
     // a token that opens nothing is not worth a hash
-    if !store::invitation_is_open(&mut tx, &hash, now).await? {
-        return Err(Error::InvalidInvitation.into());
-    }
+    let (address, name) = store::find_invitee(&mut tx, &hash, now).await?.ok_or(Error::InvalidInvitation)?;
     drop(tx);
+    let mut errors = FieldErrors::new();
+    passwords::model::check(it.password.expose_secret(), &[&address, &name], "/password", &mut errors);
+    errors.finish()?;
     let password_hash = platform.passwords.hash(&it.password, &platform.entropy).await?;
 
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;

@@ -8,8 +8,13 @@ use crate::platform::ids::{CompanyId, EmployeeId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
 
-pub async fn invitation_is_open(tx: &mut Tx, hash: &[u8], at: DateTime<Utc>) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT auth.invitation_is_open($1, $2)").bind(hash).bind(at).fetch_one(tx.conn()).await?)
+/// Address and name of who may accept; `None` where the token opens nothing (any more).
+pub async fn find_invitee(tx: &mut Tx, hash: &[u8], at: DateTime<Utc>) -> Result<Option<(String, String)>> {
+    Ok(sqlx::query_as("SELECT email, display_name FROM auth.find_invitee($1, $2)")
+        .bind(hash)
+        .bind(at)
+        .fetch_optional(tx.conn())
+        .await?)
 }
 
 pub struct Acceptance<'a> {

@@ -76,9 +76,7 @@ pub async fn log_in(
     let found = store::find_login(&mut tx, &email).await?;
     // no connection waits while the password is hashed
     drop(tx);
-    let hash = found.as_ref().and_then(|login| login.password_hash.as_deref());
-    let fits = platform.passwords.verify(password, hash).await?;
-    let Some(login) = found.filter(|_| fits) else {
+    let Some((login, mut tx)) = hold(platform, request, &email, password, found).await? else {
         let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
         attempt.failed(&mut tx).await?;
         note(&mut tx, "session.refused", None, None, Outcome::Refused).await?;
@@ -93,7 +91,6 @@ pub async fn log_in(
         display_name: login.display_name,
         locale: login.locale,
     };
-    let mut tx = platform.db.anonymous(actor(request, &person)).await?;
     attempt.succeeded(&mut tx).await?;
     if login.status != "active" {
         note(&mut tx, "session.refused", Some(person.id), None, Outcome::Refused).await?;
@@ -106,6 +103,36 @@ pub async fn log_in(
     };
     tx.commit().await?;
     Ok(done)
+}
+
+/// Whom the password opens, and their transaction, in which the account is locked: a change of the password, a reset or
+/// a suspension that was first has won, one that comes later finds what this log-in opens. `None`: it opens nobody.
+async fn hold(
+    platform: &Platform,
+    request: &RequestInfo,
+    email: &str,
+    password: &SecretString,
+    mut found: Option<store::Login>,
+) -> Result<Option<(store::Login, Tx)>> {
+    // what was changed while it was verified is verified once more: it may be the same password, hashed anew
+    for _ in 0..2 {
+        let hash = found.as_ref().and_then(|login| login.password_hash.as_deref());
+        let fits = platform.passwords.verify(password, hash).await?;
+        let Some(login) = found.filter(|_| fits) else { return Ok(None) };
+        let checked = login.password_hash.as_deref().unwrap_or_default();
+        let renewed = if platform.passwords.is_current(checked) {
+            None
+        } else {
+            // hashing costs something else by now; where every core is busy, the next log-in does it
+            platform.passwords.hash(password, &platform.entropy).await.ok()
+        };
+        let mut tx = platform.db.anonymous(actor(request, login.id, login.role, login.company_id)).await?;
+        if let Some(held) = store::hold_login(&mut tx, login.id, checked, renewed.as_deref()).await? {
+            return Ok(Some((held, tx)));
+        }
+        found = store::find_login(&mut tx, email).await?;
+    }
+    Ok(None)
 }
 
 /// Opens a session for a person who has proven who they are; with every step that their account asks for. The
@@ -179,8 +206,8 @@ fn issue(
     })
 }
 
-fn actor(request: &RequestInfo, person: &Person) -> Actor {
-    Actor { user_id: Some(person.id), role: Some(person.role), company_id: person.company_id, ..Actor::nobody(request) }
+fn actor(request: &RequestInfo, id: UserId, role: Role, company_id: Option<CompanyId>) -> Actor {
+    Actor { user_id: Some(id), role: Some(role), company_id, ..Actor::nobody(request) }
 }
 
 pub(in super::super) async fn note(

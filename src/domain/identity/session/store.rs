@@ -26,6 +26,17 @@ pub async fn find_login(tx: &mut Tx, email: &str) -> Result<Option<Login>> {
     Ok(sqlx::query_as("SELECT * FROM auth.find_login($1)").bind(email).fetch_optional(tx.conn()).await?)
 }
 
+/// Locks the account until the transaction ends; `None` where `checked` is not its hash any more. A hash that was made
+/// anew of the same password takes the place of the one that was checked.
+pub async fn hold_login(tx: &mut Tx, id: UserId, checked: &str, renewed: Option<&str>) -> Result<Option<Login>> {
+    Ok(sqlx::query_as("SELECT * FROM auth.hold_login($1, $2, $3)")
+        .bind(id)
+        .bind(checked)
+        .bind(renewed)
+        .fetch_optional(tx.conn())
+        .await?)
+}
+
 pub struct NewSession<'a> {
     pub id: SessionId,
     pub user_id: UserId,

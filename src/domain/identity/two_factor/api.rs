@@ -30,11 +30,14 @@ pub struct TotpSetup {
     /// Or a recovery code.
     #[oai(validator(min_length = 16, max_length = 40))]
     recovery_code: Option<String>,
+    /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    device_token: Option<String>,
 }
 
 impl Example for TotpSetup {
     fn example() -> Self {
-        Self { password: "demo-huntzen-2026".into(), code: None, recovery_code: None }
+        Self { password: "demo-huntzen-2026".into(), code: None, recovery_code: None, device_token: None }
     }
 }
 
@@ -84,11 +87,14 @@ pub struct TotpEnable {
     /// A first code of the secret that was offered.
     #[oai(validator(pattern = r"^[0-9]{3} ?[0-9]{3}$"))]
     code: String,
+    /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    device_token: Option<String>,
 }
 
 impl Example for TotpEnable {
     fn example() -> Self {
-        Self { code: "287082".into() }
+        Self { code: "287082".into(), device_token: None }
     }
 }
 
@@ -116,11 +122,19 @@ pub struct TotpDisable {
     code: Option<String>,
     #[oai(validator(min_length = 16, max_length = 40))]
     recovery_code: Option<String>,
+    /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    device_token: Option<String>,
 }
 
 impl Example for TotpDisable {
     fn example() -> Self {
-        Self { password: "demo-huntzen-2026".into(), code: Some("287082".into()), recovery_code: None }
+        Self {
+            password: "demo-huntzen-2026".into(),
+            code: Some("287082".into()),
+            recovery_code: None,
+            device_token: None,
+        }
     }
 }
 
@@ -132,11 +146,14 @@ pub struct RecoveryCodesRenewal {
     password: Option<String>,
     #[oai(validator(pattern = r"^[0-9]{3} ?[0-9]{3}$"))]
     code: Option<String>,
+    /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    device_token: Option<String>,
 }
 
 impl Example for RecoveryCodesRenewal {
     fn example() -> Self {
-        Self { password: Some("demo-huntzen-2026".into()), code: None }
+        Self { password: Some("demo-huntzen-2026".into()), code: None, device_token: None }
     }
 }
 
@@ -206,10 +223,16 @@ impl TwoFactorApi {
     /// Offers a secret for the app, for an hour. It asks for nothing until `POST /auth/totp/enable` was shown a code of
     /// it; a second factor that counts already stays until then. Asking again offers another one.
     #[oai(path = "/auth/totp/setup", method = "post", operation_id = "setUpTotp")]
-    async fn set_up(&self, cx: Authorized<perm::ManageSelf>, body: Body<TotpSetup>) -> Result<Json<TotpOffer>> {
+    async fn set_up(
+        &self,
+        cx: Authorized<perm::ManageSelf>,
+        request: &poem::Request,
+        body: Body<TotpSetup>,
+    ) -> Result<Json<TotpOffer>> {
         let body = body.0;
         let shown = SecondStep::of(body.code, body.recovery_code)?;
-        let offer = service::set_up(&cx, &SecretString::from(body.password), shown.as_ref()).await?;
+        let device = device(cx.platform(), request, None, body.device_token);
+        let offer = service::set_up(&cx, &SecretString::from(body.password), shown.as_ref(), &device).await?;
         Ok(Json(offer.into()))
     }
 
@@ -218,8 +241,14 @@ impl TwoFactorApi {
     /// Shows a first code of the secret that was offered, and gets ten recovery codes, this once. Every other session
     /// ends. Somebody who had to set it up gets a session with all their rights from `POST /auth/refresh`.
     #[oai(path = "/auth/totp/enable", method = "post", operation_id = "enableTotp")]
-    async fn enable(&self, cx: Authorized<perm::ManageSelf>, body: Body<TotpEnable>) -> Result<Json<RecoveryCodes>> {
-        let recovery_codes = service::enable(&cx, &SecretString::from(body.0.code)).await?;
+    async fn enable(
+        &self,
+        cx: Authorized<perm::ManageSelf>,
+        request: &poem::Request,
+        body: Body<TotpEnable>,
+    ) -> Result<Json<RecoveryCodes>> {
+        let device = device(cx.platform(), request, None, body.0.device_token);
+        let recovery_codes = service::enable(&cx, &SecretString::from(body.0.code), &device).await?;
         Ok(Json(RecoveryCodes { recovery_codes }))
     }
 
@@ -227,10 +256,16 @@ impl TwoFactorApi {
     ///
     /// Every other session ends. Practitioners and platform admins cannot once they must have it: `409 totp_mandatory`.
     #[oai(path = "/auth/totp/disable", method = "post", operation_id = "disableTotp")]
-    async fn disable(&self, cx: Authorized<perm::ManageSelf>, body: Body<TotpDisable>) -> Result<TotpDisabled> {
+    async fn disable(
+        &self,
+        cx: Authorized<perm::ManageSelf>,
+        request: &poem::Request,
+        body: Body<TotpDisable>,
+    ) -> Result<TotpDisabled> {
         let body = body.0;
         let shown = SecondStep::required(body.code, body.recovery_code)?;
-        service::disable(&cx, &SecretString::from(body.password), &shown).await?;
+        let device = device(cx.platform(), request, None, body.device_token);
+        service::disable(&cx, &SecretString::from(body.password), &shown, &device).await?;
         Ok(TotpDisabled::Done)
     }
 
@@ -241,11 +276,13 @@ impl TwoFactorApi {
     async fn renew(
         &self,
         cx: Authorized<perm::ManageSelf>,
+        request: &poem::Request,
         body: Body<RecoveryCodesRenewal>,
     ) -> Result<Json<RecoveryCodes>> {
+        let device = device(cx.platform(), request, None, body.0.device_token);
         let password = body.0.password.map(SecretString::from);
         let code = SecondStep::of(body.0.code, None)?;
-        let recovery_codes = service::renew_recovery_codes(&cx, password.as_ref(), code.as_ref()).await?;
+        let recovery_codes = service::renew_recovery_codes(&cx, password.as_ref(), code.as_ref(), &device).await?;
         Ok(Json(RecoveryCodes { recovery_codes }))
     }
 }

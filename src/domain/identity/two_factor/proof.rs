@@ -6,10 +6,12 @@ use super::error::Error;
 use super::jobs::Change;
 use super::model::{self, TotpSecret};
 use super::store::{self, TwoFactor};
+use crate::domain::identity::session::service::Device;
 use crate::domain::identity::throttle::{Attempt, Purpose as Throttled, Subject};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
 use crate::platform::auth::tokens::hash_opaque;
+use crate::platform::crypto::rewrap::Sealed;
 use crate::platform::crypto::seal::{Place, Purpose};
 use crate::platform::db::Actor;
 use crate::platform::ids::UserId;
@@ -17,6 +19,11 @@ use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Platform, Problem, Result, Tx};
 
 const SECRET: Purpose = Purpose::new("identity.totp");
+/// Where secrets are kept.
+pub const SEALED: [Sealed; 2] = [
+    Sealed { purpose: SECRET, table: "two_factor", column: "secret" },
+    Sealed { purpose: SECRET, table: "two_factor", column: "pending_secret" },
+];
 
 /// Where a secret is kept.
 #[derive(Clone, Copy)]
@@ -26,13 +33,15 @@ pub enum Column {
 }
 
 pub fn place(person: UserId, column: Column) -> Place {
+    let [secret, pending] = SEALED;
+    let it = match column {
+        Column::Secret => secret,
+        Column::PendingSecret => pending,
+    };
     Place {
-        purpose: SECRET,
-        table: "two_factor",
-        column: match column {
-            Column::Secret => "secret",
-            Column::PendingSecret => "pending_secret",
-        },
+        purpose: it.purpose,
+        table: it.table,
+        column: it.column,
         row: person.0,
         person: Some(person.0),
         company: None,
@@ -105,10 +114,11 @@ pub struct Gate(Attempt);
 
 impl Gate {
     /// `429` while there is something to wait for.
-    pub async fn enter(cx: &Context) -> Result<Self> {
+    pub async fn enter(cx: &Context, device: &Device) -> Result<Self> {
         let mut tx = cx.platform().db.anonymous(Actor::of(cx)).await?;
         let person = Subject::Person(cx.caller().user_id);
-        Ok(Self(Attempt::begin(cx.platform(), &mut tx, Throttled::SecondFactor, person, None).await?))
+        let token = device.token.as_deref();
+        Ok(Self(Attempt::begin(cx.platform(), &mut tx, Throttled::SecondFactor, person, token).await?))
     }
 
     /// The code fits. To be called before what it opens is committed.
@@ -134,8 +144,8 @@ pub async fn note_refusal(tx: &mut Tx, person: UserId) -> Result<()> {
 }
 
 /// Begins the caller's transaction with the code taken, once; `403` where it does not fit.
-pub async fn begin_with(cx: &Context, shown: &SecondStep) -> Result<Tx> {
-    let gate = Gate::enter(cx).await?;
+pub async fn begin_with(cx: &Context, shown: &SecondStep, device: &Device) -> Result<Tx> {
+    let gate = Gate::enter(cx, device).await?;
     let mut tx = cx.begin(Permission::ManageSelf).await?;
     let own = store::find_own(&mut tx).await?;
     if take(cx.platform(), &mut tx, cx.caller().user_id, &own, shown).await? {

@@ -12,6 +12,7 @@ use super::proof::{Column, Gate, begin_with, missing, place};
 use super::store::{self, Enabled, TwoFactor};
 use crate::domain::identity::account::passwords::confirm;
 use crate::domain::identity::account::store::find_profile;
+use crate::domain::identity::session::service::Device;
 use crate::domain::identity::session::store::end_sessions_of;
 use crate::platform::audit::Entry;
 use crate::platform::auth::Permission;
@@ -32,15 +33,20 @@ async fn own(cx: &Context) -> Result<TwoFactor> {
 
 /// Offers a secret, for the present password. Who has a second factor shows it as well; it counts until the new one
 /// has shown a code.
-pub async fn set_up(cx: &Context, password: &SecretString, shown: Option<&SecondStep>) -> Result<Offer> {
+pub async fn set_up(
+    cx: &Context,
+    password: &SecretString,
+    shown: Option<&SecondStep>,
+    device: &Device,
+) -> Result<Offer> {
     let (platform, me) = (cx.platform(), cx.caller().user_id);
     let has_one = own(cx).await?.secret.is_some();
     if has_one && shown.is_none() {
         return Err(missing());
     }
-    confirm(cx, password).await?;
+    confirm(cx, password, device).await?;
     let mut tx = match shown {
-        Some(shown) if has_one => begin_with(cx, shown).await?,
+        Some(shown) if has_one => begin_with(cx, shown, device).await?,
         _ => cx.begin(Permission::ManageSelf).await?,
     };
     let profile = find_profile(&mut tx, me).await?.ok_or(Refusal::NotFound)?;
@@ -55,9 +61,9 @@ pub async fn set_up(cx: &Context, password: &SecretString, shown: Option<&Second
 
 /// Makes the offered secret count, for a first code of it. Answers the recovery codes. Every other session ends: it was
 /// opened without what is needed from now on.
-pub async fn enable(cx: &Context, code: &SecretString) -> Result<Vec<String>> {
+pub async fn enable(cx: &Context, code: &SecretString, device: &Device) -> Result<Vec<String>> {
     let (platform, me, now) = (cx.platform(), cx.caller().user_id, cx.now());
-    let gate = Gate::enter(cx).await?;
+    let gate = Gate::enter(cx, device).await?;
     let mut tx = cx.begin(Permission::ManageSelf).await?;
     let own = store::find_own(&mut tx).await?;
     let offered = own.pending_secret.filter(|_| own.pending_at.is_some_and(|at| at + OFFER_TTL > now));
@@ -84,7 +90,7 @@ pub async fn enable(cx: &Context, code: &SecretString) -> Result<Vec<String>> {
 }
 
 /// Switches it off, for password and code. Not for those whose role needs it.
-pub async fn disable(cx: &Context, password: &SecretString, shown: &SecondStep) -> Result<()> {
+pub async fn disable(cx: &Context, password: &SecretString, shown: &SecondStep, device: &Device) -> Result<()> {
     let (platform, caller, now) = (cx.platform(), cx.caller(), cx.now());
     let own = own(cx).await?;
     if own.secret.is_none() {
@@ -94,8 +100,8 @@ pub async fn disable(cx: &Context, password: &SecretString, shown: &SecondStep) 
     if required_at.is_some_and(|at| at <= now) {
         return Err(Error::TotpMandatory.into());
     }
-    confirm(cx, password).await?;
-    let mut tx = begin_with(cx, shown).await?;
+    confirm(cx, password, device).await?;
+    let mut tx = begin_with(cx, shown, device).await?;
     if !store::disable(&mut tx).await? {
         return Err(Error::TotpNotEnabled.into());
     }
@@ -111,15 +117,16 @@ pub async fn renew_recovery_codes(
     cx: &Context,
     password: Option<&SecretString>,
     code: Option<&SecondStep>,
+    device: &Device,
 ) -> Result<Vec<String>> {
     if own(cx).await?.secret.is_none() {
         return Err(Error::TotpNotEnabled.into());
     }
     if let Some(password) = password {
-        confirm(cx, password).await?;
+        confirm(cx, password, device).await?;
     }
     let mut tx = match (password, code) {
-        (_, Some(code)) => begin_with(cx, code).await?,
+        (_, Some(code)) => begin_with(cx, code, device).await?,
         (Some(_), None) => cx.begin(Permission::ManageSelf).await?,
         (None, None) => return Err(missing()),
     };

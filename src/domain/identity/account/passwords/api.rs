@@ -49,11 +49,18 @@ pub struct ChangePasswordRequest {
     /// 12 to 128 characters of any kind; not the present one.
     #[oai(validator(min_length = 1, max_length = 1024))]
     new_password: String,
+    /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    device_token: Option<String>,
 }
 
 impl Example for ChangePasswordRequest {
     fn example() -> Self {
-        Self { current_password: "demo-huntzen-2026".into(), new_password: "four quiet words here".into() }
+        Self {
+            current_password: "demo-huntzen-2026".into(),
+            new_password: "four quiet words here".into(),
+            device_token: None,
+        }
     }
 }
 
@@ -108,15 +115,18 @@ impl PasswordsApi {
     /// Change one's own password
     ///
     /// Needs the present one; each wrong one makes the next wait longer (`429 too_many_attempts`, `Retry-After`). Every
-    /// other session ends at once; this one goes on. The person is told by mail.
+    /// other session ends at once; this one goes on. The person is told by mail. A device from which the person logged
+    /// in before is slowed down by its own failures only.
     #[oai(path = "/auth/change-password", method = "post", operation_id = "changePassword", tag = "Tag::Auth")]
     async fn change_password(
         &self,
         cx: Authorized<perm::ManageSelf>,
+        request: &poem::Request,
         body: Body<ChangePasswordRequest>,
     ) -> Result<PasswordResponse> {
-        let ChangePasswordRequest { current_password, new_password } = body.0;
-        service::change(&cx, &current_password.into(), &new_password.into()).await?;
+        let ChangePasswordRequest { current_password, new_password, device_token } = body.0;
+        let device = device(cx.platform(), request, None, device_token);
+        service::change(&cx, &current_password.into(), &new_password.into(), &device).await?;
         Ok(PasswordResponse::Set)
     }
 }

@@ -57,7 +57,7 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
 }
 
 /// Changes the caller's password; every other session ends.
-pub async fn change(cx: &Context, present: &SecretString, new: &SecretString) -> Result<()> {
+pub async fn change(cx: &Context, present: &SecretString, new: &SecretString, device: &Device) -> Result<()> {
     let me = cx.caller().user_id;
     let mut tx = cx.read(Permission::ManageSelf).await?;
     let profile = find_profile(&mut tx, me).await?.ok_or(Refusal::NotFound)?;
@@ -70,7 +70,7 @@ pub async fn change(cx: &Context, present: &SecretString, new: &SecretString) ->
     }
     errors.finish()?;
 
-    let checked = confirm(cx, present).await?;
+    let checked = confirm(cx, present, device).await?;
     let (platform, now) = (cx.platform(), cx.now());
     let password_hash = platform.passwords.hash(new, &platform.entropy).await?;
     let mut tx = cx.begin(Permission::ManageSelf).await?;
@@ -84,11 +84,17 @@ pub async fn change(cx: &Context, present: &SecretString, new: &SecretString) ->
     platform.sessions.refresh(platform).await
 }
 
-/// Lets the caller go on only with their present password; the hash that it fits. Wrong ones make the next one wait.
-pub(in crate::domain::identity) async fn confirm(cx: &Context, present: &SecretString) -> Result<String> {
+/// Lets the caller go on only with their present password; the hash that it fits. Wrong ones make the next one wait, on
+/// a known device its own only.
+pub(in crate::domain::identity) async fn confirm(
+    cx: &Context,
+    present: &SecretString,
+    device: &Device,
+) -> Result<String> {
     let (platform, me) = (cx.platform(), cx.caller().user_id);
     let mut tx = platform.db.anonymous(Actor::of(cx)).await?;
-    let attempt = Attempt::begin(platform, &mut tx, Purpose::Password, Subject::Person(me), None).await?;
+    let person = Subject::Person(me);
+    let attempt = Attempt::begin(platform, &mut tx, Purpose::Password, person, device.token.as_deref()).await?;
     let hash = store::password_of(&mut tx, me).await?;
     // no connection waits while the password is hashed
     drop(tx);
