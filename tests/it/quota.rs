@@ -490,7 +490,7 @@ async fn a_booking_waits_for_the_change_that_forbids_it() {
     for (change, status, code) in [
         ("UPDATE app.employees SET status = 'left', left_at = now()", 403, "not_covered"),
         ("UPDATE app.companies SET status = 'suspended'", 403, "company_suspended"),
-        ("UPDATE app.companies SET status = 'archived'", 403, "company_suspended"),
+        ("UPDATE app.companies SET status = 'archived'", 403, "company_archived"),
         ("UPDATE app.practitioners SET status = 'inactive'", 404, "not_found"),
         ("UPDATE app.companies SET sessions_per_employee = 0", 409, "quota_exhausted"),
     ] {
