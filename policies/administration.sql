@@ -52,21 +52,32 @@ BEGIN
 END
 $$;
 
--- A platform admin who waits for their owner, and the invitation that its link opens. Nobody who runs the program may:
--- the owner of the database does, at the command line.
+-- A platform admin who waits for their owner, and the invitation that its link opens. One who waits already gets
+-- another link ('renewed'); the one before opens nothing any more. Nobody who runs the program may: the owner of the
+-- database does, at the command line.
 CREATE OR REPLACE FUNCTION app.create_platform_admin(person uuid, address text, name text, language text, token uuid,
-                                                     token_hash bytea, at timestamptz, until timestamptz)
-RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+                                                     token_hash bytea, at timestamptz, until timestamptz,
+                                                     OUT outcome text, OUT account uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
     INSERT INTO app.users (id, email, role, display_name, locale, status)
-        VALUES (person, address, 'platform_admin', name, language, 'invited')
+        VALUES (person, address, 'platform_admin', coalesce(name, split_part(address, '@', 1)), language, 'invited')
         ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
+    account := person;
+    outcome := 'created';
     IF NOT FOUND THEN
-        RETURN false;
+        SELECT u.id INTO account FROM app.users u
+            WHERE u.email = address AND u.role = 'platform_admin' AND u.status = 'invited' FOR UPDATE;
+        IF NOT FOUND THEN
+            outcome := 'taken';
+            RETURN;
+        END IF;
+        outcome := 'renewed';
+        UPDATE app.users u SET display_name = name WHERE u.id = account AND name IS NOT NULL;
+        DELETE FROM app.one_time_tokens t WHERE t.user_id = account AND t.purpose = 'invitation' AND t.used_at IS NULL;
     END IF;
     INSERT INTO app.one_time_tokens (id, purpose, hash, user_id, created_at, expires_at)
-        VALUES (token, 'invitation', token_hash, person, at, until);
-    RETURN true;
+        VALUES (token, 'invitation', token_hash, account, at, until);
 END
 $$;
 

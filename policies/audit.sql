@@ -65,6 +65,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('user.email_change_withdrawn', 'user', false, false, true),
         ('user.email_changed', 'user', false, false, true),
         ('user.invitation_accepted', 'user', false, false, true),
+        ('user.invited_by_operator', 'user', false, false, true),
         ('user.listed', 'user', true, false, true),
         ('user.password_changed', 'user', false, false, true),
         ('user.password_refused', 'user', false, false, true),

@@ -15,17 +15,39 @@ CREATE POLICY kernel ON app.member_invitations TO huntzen_kernel USING (true) WI
 GRANT SELECT (member_invitation_id), INSERT (member_invitation_id) ON app.one_time_tokens TO huntzen_worker;
 
 -- Notes invitations that are about to be sent, at most `most` in 24 hours for one subject and for one address of the
--- company. Answers with those that are one too many, and since when they would not be.
-CREATE OR REPLACE FUNCTION app.note_invitations(subjects uuid[], addresses text[], at timestamptz, most int)
+-- company, and to `most_addresses` of a company. Answers with those that are one too many, and since when they would not
+-- be; with no subject where all of them are too many for the company, and then none is noted.
+CREATE OR REPLACE FUNCTION app.note_invitations(subjects uuid[], addresses text[], at timestamptz, most int,
+                                                most_addresses int)
 RETURNS TABLE (subject uuid, free_at timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    own uuid := coalesce(app.company_id(), '00000000-0000-0000-0000-000000000000');
+    own     uuid := coalesce(app.company_id(), '00000000-0000-0000-0000-000000000000');
+    written bigint;
+    fresh   bigint;
 BEGIN
     -- counted without a race
     PERFORM pg_advisory_xact_lock(hashtextextended('invitations ' || own::text, 0));
     DELETE FROM app.invitation_mails m WHERE m.id IN (
         SELECT o.id FROM app.invitation_mails o WHERE o.sent_at <= at - interval '24 hours' FOR UPDATE SKIP LOCKED);
+    IF app.company_id() IS NOT NULL THEN
+        SELECT count(DISTINCT w.address) INTO fresh FROM unnest(addresses) AS w (address)
+            WHERE NOT EXISTS (SELECT FROM app.invitation_mails m
+                              WHERE m.scope = own AND m.address_hash = sha256(convert_to(w.address, 'UTF8'))
+                                AND m.sent_at > at - interval '24 hours');
+        IF fresh > 0 THEN
+            SELECT count(DISTINCT m.address_hash) INTO written FROM app.invitation_mails m
+                WHERE m.scope = own AND m.sent_at > at - interval '24 hours';
+        END IF;
+        IF fresh > 0 AND written + fresh > most_addresses THEN
+            RETURN QUERY SELECT NULL::uuid, interval '24 hours' + coalesce((
+                -- when as many as are too many will be a day old
+                SELECT a.last_at FROM (SELECT max(m.sent_at) AS last_at FROM app.invitation_mails m
+                                       WHERE m.scope = own GROUP BY m.address_hash) a
+                ORDER BY a.last_at OFFSET greatest(least(written + fresh - most_addresses, written), 1) - 1 LIMIT 1), at);
+            RETURN;
+        END IF;
+    END IF;
     RETURN QUERY
         WITH wanted AS (
             SELECT w.subject, sha256(convert_to(w.address, 'UTF8')) AS address_hash
@@ -44,9 +66,9 @@ BEGIN
         SELECT c.subject, c.full_since + interval '24 hours' FROM counted c WHERE c.full_since IS NOT NULL;
 END
 $$;
-ALTER FUNCTION app.note_invitations(uuid[], text[], timestamptz, int) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int)
+ALTER FUNCTION app.note_invitations(uuid[], text[], timestamptz, int, int) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int, int)
     TO huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT SELECT, INSERT, DELETE, UPDATE (sent_at) ON app.invitation_mails TO huntzen_kernel;
 CREATE POLICY kernel ON app.invitation_mails TO huntzen_kernel USING (true) WITH CHECK (true);

@@ -115,7 +115,8 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
-    /// Make a platform admin, and print the link with which they set their password, once, within seven days
+    /// Make a platform admin, and print the link with which they set their password, once, within seven days. For one
+    /// who has not set it yet: another link in the place of the one before
     Create(NewAdmin),
     /// Take a lost second factor away, after having recognised its person by other means; they are told by mail
     ResetTwoFactor {
@@ -176,8 +177,9 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Keys { command: KeysCommand::Rewrap } => rewrapped(&app::rewrap(Config::from_process_env()?).await?),
         Command::Admin { command: AdminCommand::Create(NewAdmin { email, name, locale }) } => {
             let made = app::create_admin(Config::from_process_env()?, &email, name.as_deref(), locale).await?;
+            let earlier = if made.is_another { "The link before this one does not work any more. " } else { "" };
             print(&format!(
-                "{} becomes a platform admin with this link, once, until {}:\n{}",
+                "{earlier}{} becomes a platform admin with this link, once, until {}:\n{}",
                 made.email,
                 made.expires_at.format("%Y-%m-%d %H:%M UTC"),
                 made.link

@@ -228,7 +228,6 @@ async fn the_operator_makes_the_first_platform_admin_who_sets_their_own_password
     assert_eq!(stored.len(), 32);
 
     for (args, complaint) in [
-        (vec!["admin", "create", "--email", "ROOT@care.example.org"], "has an account already"),
         (vec!["admin", "create", "--email", "root"], "is not an address"),
         (vec!["admin", "create", "--email", "a@b.example", "--name", ""], "the name must have"),
         (vec!["admin", "create", "--email", "a@b.example", "--locale", "de"], "fr or en"),
@@ -242,6 +241,15 @@ async fn the_operator_makes_the_first_platform_admin_who_sets_their_own_password
     assert_eq!(app.count("SELECT count(*) FROM app.users").await, 1);
     assert_eq!(audited(&app, "user.created_by_operator").await, 1);
 
+    // the link was lost: another one, and the one before opens nothing
+    let (done, words) = said(&place.run(&["admin", "create", "--email", "ROOT@care.example.org"]).await);
+    assert!(done && words.contains("The link before this one does not work any more."), "{words}");
+    let old = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+    app.anonymous().post("/auth/accept-invitation", old).await.refused(410, "invalid_invitation");
+    let token = words.split("#token=").nth(1).unwrap().trim().to_owned();
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE display_name = 'Paz Vega'").await, 1, "as it was");
+    assert_eq!(audited(&app, "user.invited_by_operator").await, 1);
+
     let body = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
     let accepted = app.anonymous().post("/auth/accept-invitation", body.clone()).await.expect(200);
     assert_eq!(accepted.json["user"]["role"], "platform_admin");
@@ -251,6 +259,12 @@ async fn the_operator_makes_the_first_platform_admin_who_sets_their_own_password
     );
     app.anonymous().with_token(accepted.str("/accessToken")).get("/admin/users").await.expect(200);
     app.anonymous().post("/auth/accept-invitation", body).await.refused(410, "invalid_invitation");
+    // who has accepted is nobody's to invite, nor is anybody else
+    let alice = app.employee(&app.company("Acme").await).await;
+    for email in ["root@care.example.org", alice.email.as_str()] {
+        let (done, words) = said(&place.run(&["admin", "create", "--email", email]).await);
+        assert!(!done && words.contains("has an account already"), "{words}");
+    }
 }
 
 #[tokio::test]

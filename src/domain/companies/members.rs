@@ -100,7 +100,7 @@ pub(super) async fn invite_into(
         created_at: cx.now(),
     };
     let member = store::save_invitation(tx, company.id, member).await?;
-    invitation::invite_member(tx, member.id.0, &member.email, cx.now()).await?;
+    invitation::invite_member(cx, tx, member.id.0, &member.email).await?;
     tx.audit_done("member.invited", "member", member.id.0).await?;
     Ok(member)
 }

@@ -185,7 +185,7 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewEmployee
     let department = department_id(cx, &mut tx, &it).await?;
     store::insert(&mut tx, &it, department).await?;
     let it = reload(&mut tx, it.id).await?;
-    invitation::invite_employee(&mut tx, it.id, &it.email, cx.now()).await?;
+    invitation::invite_employee(cx, &mut tx, it.id, &it.email).await?;
     tx.audit(Entry::done("employee.created", "employee", it.id.0).about(it.id)).await?;
     tx.remember(key, &it).await?;
     tx.commit().await?;
@@ -236,7 +236,7 @@ pub async fn change(cx: &Context, id: EmployeeId, change: EmployeeChange, if_mat
     if it.email != email {
         invitation::tell_of_correction(&mut tx, id).await?;
         if it.status == Status::Active {
-            invitation::invite_employee(&mut tx, id, &it.email, cx.now()).await?;
+            invitation::invite_employee(cx, &mut tx, id, &it.email).await?;
         }
     }
     tx.audit(Entry::done("employee.updated", "employee", id.0).about(id)).await?;
@@ -292,7 +292,7 @@ pub async fn invite(cx: &Context, key: Option<&IdempotencyKey>, id: EmployeeId) 
     if it.status == Status::Left {
         return Err(Error::EmployeeLeft.into());
     }
-    invitation::invite_employee(&mut tx, id, &it.email, cx.now()).await?;
+    invitation::invite_employee(cx, &mut tx, id, &it.email).await?;
     tx.audit(Entry::done("employee.invited", "employee", id.0).about(id)).await?;
     tx.remember(key, &it).await?;
     tx.commit().await

@@ -41,7 +41,7 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewPractiti
     }
     // asked again for somebody who has not come yet: another link
     if let Some(waiting) = store::find_waiting(&mut tx, &private.email).await? {
-        invitation::invite_user(&mut tx, waiting.0.into(), &private.email, cx.now()).await?;
+        invitation::invite_user(cx, &mut tx, waiting.0.into(), &private.email).await?;
         tx.audit(Entry::done("practitioner.invited", "practitioner", waiting.0).about(waiting)).await?;
         let waiting = find_whole(cx, &mut tx, waiting).await?;
         tx.remember(key, &waiting).await?;
@@ -52,7 +52,7 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewPractiti
     profile.id = user_id.into();
     store::insert_account(&mut tx, user_id, &private.email, &profile, locale).await?;
     store::insert(&mut tx, &profile, &private).await?;
-    invitation::invite_user(&mut tx, user_id, &private.email, cx.now()).await?;
+    invitation::invite_user(cx, &mut tx, user_id, &private.email).await?;
     tx.audit(Entry::done("practitioner.created", "practitioner", user_id.0).about(user_id)).await?;
     let made = find_whole(cx, &mut tx, profile.id).await?;
     tx.remember(key, &made).await?;

@@ -138,7 +138,7 @@ async fn write(cx: &Context, tx: &mut Tx, company_id: CompanyId, plan: &Plan) ->
     store::insert_all(tx, company_id, &plan.insert, &departments).await?;
     store::save_all(tx, company_id, &plan.save, &departments).await?;
     let people: Vec<_> = plan.insert.iter().map(|entry| (entry.id, entry.email.as_str())).collect();
-    invitation::invite_employees(tx, &people, cx.now()).await
+    invitation::invite_employees(cx, tx, &people).await
 }
 
 fn report(sheet: Sheet, plan: Plan, mode: Mode, applied: bool) -> Report {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::store::{self, NewAdmin};
+use super::store::{self, MadeAdmin, NewAdmin};
 use crate::domain::identity::invitation::jobs::INVITATION_TTL;
 use crate::domain::identity::model::normalise_address;
 use crate::domain::identity::two_factor::jobs::{Change, tell};
@@ -41,9 +41,12 @@ pub struct Invitation {
     pub email: String,
     pub link: String,
     pub expires_at: DateTime<Utc>,
+    /// The person was invited before; that link does not work any more.
+    pub is_another: bool,
 }
 
-/// Makes a platform admin who waits for their owner. Whoever has the link becomes it; only the operator sees it.
+/// Makes a platform admin who waits for their owner. Whoever has the link becomes it; only the operator sees it. One who
+/// waits already gets another link.
 pub async fn create_admin(
     mut tx: Tx,
     config: &Config,
@@ -53,8 +56,8 @@ pub async fn create_admin(
     locale: Locale,
 ) -> Result<Invitation, Refused> {
     let address = normalise_address(email).ok_or_else(|| Refused::Address(email.to_owned()))?;
-    let name = name.map_or_else(|| address.split('@').next().unwrap_or_default(), str::trim);
-    if !(1..=200).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+    let name = name.map(str::trim);
+    if name.is_some_and(|name| !(1..=200).contains(&name.chars().count()) || name.chars().any(char::is_control)) {
         return Err(Refused::Name);
     }
     let (entropy, now) = (Entropy::system(), clock.now());
@@ -69,13 +72,17 @@ pub async fn create_admin(
         at: now,
         expires_at: now + INVITATION_TTL,
     };
-    if !store::insert_admin(&mut tx, &new).await? {
-        return Err(Refused::Taken(address));
-    }
-    tx.audit(Entry::done("user.created_by_operator", "user", new.id.0).about(new.id)).await?;
+    let made = store::insert_admin(&mut tx, &new).await?;
+    let (id, action) = match (made.outcome, made.account) {
+        (MadeAdmin::Created, Some(id)) => (id, "user.created_by_operator"),
+        (MadeAdmin::Renewed, Some(id)) => (id, "user.invited_by_operator"),
+        _ => return Err(Refused::Taken(address)),
+    };
+    tx.audit(Entry::done(action, "user", id.0).about(id)).await?;
     tx.commit().await?;
     let link = format!("{}accept-invitation#token={}", config.public_url, token.plain);
-    Ok(Invitation { link, expires_at: new.expires_at, email: address })
+    let is_another = made.outcome == MadeAdmin::Renewed;
+    Ok(Invitation { link, expires_at: new.expires_at, email: address, is_another })
 }
 
 /// Takes a second factor away that its person lost together with the recovery codes. Who asks for it must have been

@@ -105,7 +105,7 @@ pub async fn activate(cx: &Context, id: UserId) -> Result<Account> {
     if outcome == Outcome::Changed {
         tx.audit(Entry::done("user.activated", "user", id.0).about(id)).await?;
         if account.status == Status::Invited {
-            invite_user(&mut tx, id, &account.email, cx.now()).await?;
+            invite_user(cx, &mut tx, id, &account.email).await?;
         }
     }
     tx.commit().await?;

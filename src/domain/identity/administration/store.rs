@@ -81,7 +81,8 @@ pub async fn activate(tx: &mut Tx, id: UserId) -> Result<Outcome> {
 pub struct NewAdmin<'a> {
     pub id: UserId,
     pub email: &'a str,
-    pub display_name: &'a str,
+    /// The part of the address before the @ unless said.
+    pub display_name: Option<&'a str>,
     pub locale: Locale,
     pub token_id: Uuid,
     pub token_hash: &'a [u8],
@@ -89,9 +90,24 @@ pub struct NewAdmin<'a> {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Whether the address was free.
-pub async fn insert_admin(tx: &mut Tx, new: &NewAdmin<'_>) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT app.create_platform_admin($1, $2, $3, $4, $5, $6, $7, $8)")
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum MadeAdmin {
+    Created,
+    /// The account waited already.
+    Renewed,
+    /// Somebody has the address.
+    Taken,
+}
+
+#[derive(sqlx::FromRow)]
+pub struct Admin {
+    pub outcome: MadeAdmin,
+    pub account: Option<UserId>,
+}
+
+pub async fn insert_admin(tx: &mut Tx, new: &NewAdmin<'_>) -> Result<Admin> {
+    Ok(sqlx::query_as("SELECT outcome, account FROM app.create_platform_admin($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(new.id)
         .bind(new.email)
         .bind(new.display_name)

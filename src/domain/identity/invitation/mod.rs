@@ -10,7 +10,8 @@
 //! - A link holds for 7 days and works once. A new one ends the earlier ones. Unknown, used, expired and ended links,
 //!   and those of people who have an account, get one answer at one cost: no password is hashed for them.
 //! - That an address has an account elsewhere is told only to who accepts, and so holds the link that was sent there.
-//! - One entry, and one address of a company, get at most [`MOST_IN_A_DAY`] invitations in 24 hours.
+//! - One entry, and one address of a company, get at most [`MOST_IN_A_DAY`] invitations in 24 hours, and a company invites
+//!   at most `COMPANY_INVITATIONS_PER_DAY` addresses: who takes over HR's account makes no sender of mass mail of it.
 
 pub mod api;
 pub mod error;

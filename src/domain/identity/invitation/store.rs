@@ -72,19 +72,29 @@ pub struct Invitee {
     pub company_name: Option<String>,
 }
 
-/// Notes invitations that are about to be sent; those that are too many, and when they would not be.
+/// An invitation that is one too many, and when it would not be.
+#[derive(sqlx::FromRow)]
+pub struct TooMany {
+    /// `None`: all of them are, for the company.
+    pub subject: Option<Uuid>,
+    pub free_at: DateTime<Utc>,
+}
+
+/// Notes invitations that are about to be sent, but for those that are too many.
 pub async fn note_invitations(
     tx: &mut Tx,
     subjects: &[Uuid],
     addresses: &[&str],
     now: DateTime<Utc>,
     most: i32,
-) -> Result<Vec<(Uuid, DateTime<Utc>)>> {
-    Ok(sqlx::query_as("SELECT subject, free_at FROM app.note_invitations($1, $2, $3, $4)")
+    most_addresses: u32,
+) -> Result<Vec<TooMany>> {
+    Ok(sqlx::query_as("SELECT subject, free_at FROM app.note_invitations($1, $2, $3, $4, $5)")
         .bind(subjects)
         .bind(addresses)
         .bind(now)
         .bind(most)
+        .bind(i32::try_from(most_addresses).unwrap_or(i32::MAX))
         .fetch_all(tx.conn())
         .await?)
 }
