@@ -15,6 +15,7 @@ CREATE OR REPLACE FUNCTION app.job_kinds()
 RETURNS TABLE (kind text, queue text, enqueued_by text[], about text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     VALUES
+        ('audit_trail.cut', 'maintenance', '{system}', NULL),
         ('audit_trail.mail_broken_chain', 'mail', '{system}'::text[], NULL),
         ('audit_trail.verify', 'maintenance', '{system}', NULL),
         ('companies.company_archived', 'events', '{platform_admin}', NULL),

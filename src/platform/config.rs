@@ -93,6 +93,8 @@ pub struct Config {
     pub refresh_token_ttl: TimeDelta,
     /// How long practitioners and platform admins may do without a second factor, from their first day.
     pub totp_grace: TimeDelta,
+    /// How long entries of the audit log are kept.
+    pub audit_retention_days: u16,
     /// Addresses that a company may invite within 24 hours.
     pub company_invitations_per_day: u32,
     pub max_body_bytes: usize,
@@ -223,6 +225,8 @@ impl Config {
             "0 to 36500 days",
             |text| parse::number(text, 0..=36_500_u32),
         );
+        let audit_retention_days =
+            r.or("AUDIT_RETENTION_DAYS", 1095, "365 to 36500 days", |text| parse::number(text, 365..=36_500_u16));
         let company_invitations_per_day =
             r.or("COMPANY_INVITATIONS_PER_DAY", 20_000, "1 to 1000000 addresses", |t| parse::number(t, 1..=1_000_000));
         let max_body_bytes =
@@ -289,6 +293,7 @@ impl Config {
                 access_token_ttl: access_token_ttl?,
                 refresh_token_ttl: refresh_token_ttl?,
                 totp_grace: TimeDelta::days(totp_grace_days?.into()),
+                audit_retention_days: audit_retention_days?,
                 company_invitations_per_day: company_invitations_per_day?,
                 max_body_bytes: max_body_bytes?,
                 rate_limit_per_ip: rate_limit_per_ip?,

@@ -4,6 +4,7 @@
 //! so nothing of it is used here: this is the same form, written a second time.
 
 use aws_lc_rs::digest;
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,6 +16,9 @@ pub const VERSION: i16 = 1;
 
 /// What the first link follows.
 const GENESIS: Digest = [0; 32];
+
+/// Younger entries are not removed: whoever says that they were cut is not believed.
+const LEAST_KEPT: TimeDelta = TimeDelta::days(365);
 
 /// An entry as the chain sees it: every column, as PostgreSQL writes it.
 #[derive(Clone, Debug)]
@@ -155,6 +159,21 @@ impl Recorded {
             self.request_id.as_deref(),
         ])
     }
+
+    /// Up to which place the chain was cut, where this is the worker's entry of that.
+    fn cut(&self) -> Option<i64> {
+        #[derive(Deserialize)]
+        struct Cut {
+            count: i64,
+            to: NaiveDate,
+        }
+        if self.action != "audit_log.cut" || self.actor_role.as_deref() != Some("system") {
+            return None;
+        }
+        let cut: Cut = serde_json::from_str(&self.details).ok()?;
+        let written = DateTime::from_timestamp_micros(self.micros)?;
+        (cut.to.and_time(NaiveTime::MIN).and_utc() + LEAST_KEPT <= written).then_some(cut.count)
+    }
 }
 
 /// Walks along one chain, link by link.
@@ -165,6 +184,11 @@ pub struct Walk {
     /// Anchors that are still ahead, the nearest first.
     expected: Vec<Head>,
     pub links: u64,
+    /// Where it began, and up to where no entry has been there so far.
+    began: i64,
+    gone: i64,
+    /// Up to where entries of the chain say that it was cut.
+    cut: i64,
 }
 
 impl Walk {
@@ -172,7 +196,7 @@ impl Walk {
     pub fn new(chain: Uuid, from: Head, mut expected: Vec<Head>) -> Self {
         expected.sort_by_key(|head| head.sequence);
         expected.retain(|head| head.sequence > from.sequence);
-        Self { chain, at: from, expected, links: 0 }
+        Self { chain, at: from, expected, links: 0, began: from.sequence, gone: from.sequence, cut: 0 }
     }
 
     /// Looks at the next link; tells what is wrong with it.
@@ -182,11 +206,13 @@ impl Walk {
             tell(Finding::missing(Fault::Removed, self.at.sequence + 1, link.sequence - 1));
         }
         match &link.entry {
+            // cut, perhaps: a later entry says so, or none does
+            None if link.sequence == self.gone + 1 => self.gone = link.sequence,
             None => tell(Finding::at(Fault::Removed, link.sequence, link.entry_id)),
             Some(entry) if entry.digest()[..] != link.entry_digest[..] => {
                 tell(Finding::at(Fault::Changed, link.sequence, link.entry_id));
             }
-            Some(_) => {}
+            Some(entry) => self.cut = self.cut.max(entry.cut().unwrap_or_default()),
         }
         let follows = link.version == VERSION && self.next_digest(link)[..] == link.digest[..];
         // after a gap nothing can follow, and the gap is told already
@@ -221,6 +247,10 @@ impl Walk {
     /// The chain is at its end: compares it with its head, and with the anchors that were not met.
     pub fn end(&self, head: Option<Head>, tell: &mut impl FnMut(Finding)) {
         let head = head.unwrap_or(Head::NONE);
+        let kept_from = self.cut.max(self.began);
+        if self.gone > kept_from {
+            tell(Finding::missing(Fault::Removed, kept_from + 1, self.gone));
+        }
         let furthest = self.expected.iter().map(|anchor| anchor.sequence).chain([head.sequence]).max();
         match furthest {
             Some(furthest) if furthest > self.at.sequence => {
@@ -342,6 +372,50 @@ mod tests {
         }
         assert_eq!(findings(&forged, head(&forged), vec![]), []);
         assert_eq!(findings(&forged, head(&forged), vec![head(&whole[..4])]), [(Fault::Rewritten, 4)]);
+    }
+
+    /// A chain whose last entry says that it was cut up to a place.
+    fn cut_chain(up_to: i64, role: &str, to: &str, written: &str) -> Vec<Link> {
+        let mut all = links(5);
+        let last = all.last_mut().unwrap();
+        let entry = last.entry.as_mut().unwrap();
+        entry.action = "audit_log.cut".into();
+        entry.actor_role = Some(role.into());
+        entry.details = format!(r#"{{"to": "{to}", "count": {up_to}, "removed": {up_to}}}"#);
+        entry.micros = written.parse::<DateTime<chrono::Utc>>().unwrap().timestamp_micros();
+        last.entry_digest = entry.digest().to_vec();
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new());
+        for link in &all[..4] {
+            walk.step(link, &mut |finding| panic!("{finding:?}"));
+        }
+        let digest = walk.next_digest(&all[4]).to_vec();
+        all[4].digest = digest;
+        for link in all.iter_mut().take(2) {
+            link.entry = None;
+        }
+        all
+    }
+
+    #[test]
+    fn entries_that_were_cut_are_not_missed_as_far_as_the_chain_says_so() {
+        let (to, written) = ("2025-11-01", "2026-11-20T04:00:00Z");
+        let whole = cut_chain(2, "system", to, written);
+        assert_eq!(findings(&whole, head(&whole), vec![head(&whole[..2]), head(&whole)]), []);
+        let further = cut_chain(1, "system", to, written);
+        assert_eq!(findings(&further, head(&further), vec![]), [(Fault::Removed, 2)]);
+        // said by somebody else, or of what must be kept
+        for (role, to) in [("hr", to), ("operator", to), ("system", "2026-11-01"), ("system", "yesterday")] {
+            let forged = cut_chain(2, role, to, written);
+            assert_eq!(findings(&forged, head(&forged), vec![]), [(Fault::Removed, 1)], "{role} {to}");
+        }
+        // what is gone behind the cut is missed at once
+        let mut holed = cut_chain(2, "system", to, written);
+        holed[3].entry = None;
+        assert_eq!(findings(&holed, head(&holed), vec![]), [(Fault::Removed, 4)]);
+        // nor does a cut that was changed afterwards count
+        let mut changed = cut_chain(2, "system", to, written);
+        changed[4].entry.as_mut().unwrap().details = r#"{"to": "2025-11-01", "count": 4}"#.into();
+        assert_eq!(findings(&changed, head(&changed), vec![]), [(Fault::Changed, 5), (Fault::Removed, 1)]);
     }
 
     #[test]

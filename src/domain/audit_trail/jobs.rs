@@ -1,4 +1,5 @@
-//! Every night: the chains are recomputed, and who runs the platform is told if one is broken.
+//! Every night: the chains are recomputed, and who runs the platform is told if one is broken; then entries that were
+//! kept for long enough go.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,6 +21,18 @@ impl Job for VerifyAuditLog {
     const QUEUE: Queue = Queue::Maintenance;
 }
 
+/// Removes the entries that were kept for long enough.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CutAuditLog {}
+
+impl Job for CutAuditLog {
+    const KIND: &'static str = "audit_trail.cut";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+/// Entries that are removed with one statement.
+const CUT: i32 = 5_000;
+
 /// Tells a platform admin that the audit log was tampered with.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MailBrokenChain {
@@ -37,6 +50,8 @@ impl Job for MailBrokenChain {
 pub fn register(registry: &mut Registry) {
     registry.on(verify_all);
     registry.schedule("audit_trail.verify", "0 41 2 * * *", || VerifyAuditLog {});
+    registry.on(cut_all);
+    registry.schedule("audit_trail.cut", "0 11 5 * * *", || CutAuditLog {});
     registry.on(mail_broken_chain);
 }
 
@@ -85,6 +100,22 @@ async fn verify_one(cx: &JobContext, chain: Chain) -> Result<Verified> {
     store::save_verification(&mut tx, chain.id(), cx.now(), found.head, findings, found.first.as_ref()).await?;
     tx.commit().await?;
     Ok(found)
+}
+
+async fn cut_all(cx: JobContext, _: CutAuditLog) -> Result<()> {
+    for (chain, _) in verify::chains(&cx.platform).await? {
+        let cx = JobContext { company_id: chain.0, user_id: None, ..cx.clone() };
+        loop {
+            let mut tx = cx.begin().await?;
+            let gone = store::cut(&mut tx, cx.platform.config.audit_retention_days, CUT).await?;
+            tx.commit().await?;
+            if gone == 0 {
+                break;
+            }
+            tracing::info!(company_id = ?chain.0.map(|id| id.0), gone, "entries of the audit log were removed");
+        }
+    }
+    Ok(())
 }
 
 async fn mail_broken_chain(cx: JobContext, job: MailBrokenChain) -> Result<()> {

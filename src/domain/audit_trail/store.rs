@@ -246,6 +246,15 @@ pub async fn save_verification(
     Ok(())
 }
 
+/// Removes entries of the transaction's company that were kept for so many days; how many.
+pub async fn cut(tx: &mut Tx, kept_days: u16, most: i32) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT app.cut_audit_log($1, $2)")
+        .bind(i32::from(kept_days))
+        .bind(most)
+        .fetch_one(tx.conn())
+        .await?)
+}
+
 /// Whom to tell that a chain is broken.
 #[derive(sqlx::FromRow)]
 pub struct Admin {

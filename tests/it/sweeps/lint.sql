@@ -109,7 +109,7 @@ WHERE g.verb = 'UPDATE' AND g.col IN ('id', 'user_id', 'practitioner_id', 'emplo
 
 -- rule: append_only_tables_refuse_changes
 SELECT format('%s lacks a trigger %s', wanted.relation, wanted.event)
-FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'DELETE', 8), ('app.audit_logs', 'TRUNCATE', 32),
+FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'TRUNCATE', 32),
              ('app.audit_chain', 'UPDATE', 16), ('app.audit_chain', 'DELETE', 8), ('app.audit_chain', 'TRUNCATE', 32),
              ('app.consultation_events', 'UPDATE', 16), ('app.consultation_events', 'DELETE', 8),
              ('app.consultation_events', 'TRUNCATE', 32)) AS wanted (relation, event, bit)
@@ -118,9 +118,19 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                     AND g.tgtype & wanted.bit > 0 AND g.tgtype & 2 > 0 AND g.tgqual IS NULL
                     AND g.tgattr = ''::int2vector)
 UNION ALL
+-- old entries of the log go by one function, and by nothing else
+SELECT 'app.audit_logs lacks the trigger that keeps its entries for a year'
+WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                  WHERE g.tgrelid = 'app.audit_logs'::regclass AND f.proname = 'refuse_early_removal'
+                    AND g.tgenabled = 'O' AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
+UNION ALL
 SELECT format('%s may %s %s', g.role, g.verb, g.relname) FROM given g
 WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events')
-  AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE');
+  AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE')
+  AND (g.relname, g.verb, g.role::text) <> ('audit_logs', 'DELETE', 'huntzen_kernel')
+UNION ALL
+SELECT format('%s removes entries of the log', f.name) FROM our_function f
+WHERE f.prosrc ~* 'DELETE\s+FROM\s+(app\.)?audit_logs' AND f.proname <> 'cut_audit_log';
 
 -- rule: every_entry_of_the_record_is_chained
 SELECT 'app.audit_logs lacks the trigger that links its entries when they are committed'
@@ -139,7 +149,7 @@ SELECT format('%s may %s app.%s', g.role, g.verb, g.relname) FROM given g JOIN r
 WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'audit_heads') AND g.verb <> 'SELECT'
 UNION ALL
 SELECT format('%s may run %s', a.grantee::regrole, f.name) FROM our_function f, aclexplode(f.proacl) a
-WHERE f.proname IN ('link_audit_entry', 'audit_chains') AND a.grantee NOT IN (f.proowner, 'huntzen_worker'::regrole);
+WHERE f.proname IN ('link_audit_entry', 'audit_chains', 'cut_audit_log') AND a.grantee NOT IN (f.proowner, 'huntzen_worker'::regrole);
 
 -- rule: who_writes_is_read_from_the_connection
 -- what the program says, or a setting, would be believed to whoever smuggles in a statement

@@ -73,7 +73,12 @@ ALTER TABLE app.audit_logs DISABLE TRIGGER audit_logs_append_only;
 -- mutation: append_only_tables_refuse_changes
 DROP TRIGGER consultation_events_no_truncate ON app.consultation_events;
 -- mutation: append_only_tables_refuse_changes
-GRANT DELETE ON app.audit_logs TO huntzen_kernel;
+GRANT DELETE ON app.audit_logs TO huntzen_worker;
+-- mutation: append_only_tables_refuse_changes
+ALTER TABLE app.audit_logs DISABLE TRIGGER audit_logs_kept;
+-- mutation: append_only_tables_refuse_changes
+CREATE FUNCTION app.tidy_up() RETURNS void LANGUAGE sql AS $$ DELETE FROM app.audit_logs $$;
+REVOKE ALL ON FUNCTION app.tidy_up() FROM PUBLIC;
 
 -- mutation: append_only_tables_refuse_changes
 GRANT UPDATE ON app.audit_chain TO huntzen_kernel;

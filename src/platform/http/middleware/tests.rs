@@ -148,6 +148,7 @@ fn config() -> Config {
         access_token_ttl: TimeDelta::minutes(15),
         refresh_token_ttl: TimeDelta::days(30),
         totp_grace: chrono::TimeDelta::days(14),
+        audit_retention_days: 1095,
         company_invitations_per_day: 20_000,
         max_body_bytes: 1000,
         rate_limit_per_ip: 1000,
