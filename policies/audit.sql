@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION app.audit_actions()
 RETURNS TABLE (action text, object_type text, is_read boolean, employer boolean, staff boolean)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     VALUES
+        ('audit_log.break_acknowledged', 'audit_log', false, false, true),
         ('audit_log.cut', 'audit_log', false, false, true),
         ('audit_log.read', 'audit_log', true, false, true),
         ('availability.replaced', 'practitioner', false, false, true),

@@ -213,11 +213,12 @@ pub async fn rewrap(config: Config) -> Outcome<Vec<Rewrapped>> {
     Ok(done?)
 }
 
-/// Runs a command of an operator on the platform, beside the programs that serve and work.
-pub async fn command(config: Config, run: impl AsyncFnOnce(Arc<Platform>) -> Outcome) -> Outcome {
+/// Runs a command of an operator on the platform, beside the programs that serve and work. The second argument of the
+/// command is the owner's connection.
+pub async fn command(config: Config, run: impl AsyncFnOnce(Arc<Platform>, &PgConnectOptions) -> Outcome) -> Outcome {
     let (owner, development) = database(&config).await?;
     let platform = platform(config, &owner, Clock::System).await?;
-    let done = run(platform.clone()).await;
+    let done = run(platform.clone(), &owner).await;
     platform.db.close();
     if let Some(development) = development {
         development.stop();

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use crate::app;
 use crate::cli::Outcome;
+use crate::domain::audit_trail;
 use crate::domain::audit_trail::chain::{Finding, Head};
+use crate::domain::audit_trail::model::Acknowledgement;
 use crate::domain::audit_trail::verify::{self, Chain, Verified};
 use crate::platform::Platform;
 use crate::platform::config::Config;
@@ -25,6 +28,9 @@ pub enum AuditCommand {
     /// A tail that was cut off, or a chain that was made anew as a whole, is found by anchors only: keep what
     /// `huntzen audit anchor` prints outside of this installation, and give it to `--expect` or `--expect-file`
     Verify(Verify),
+    /// Note that what is wrong with a chain is known and explained: it does not alarm any more, anything else does. For good,
+    /// with an entry in the log itself. Needs the owner's `DATABASE_URL`
+    Acknowledge(Acknowledge),
     /// Print where each chain ends, for `verify --expect`. To be kept outside, where nobody of this installation can write
     Anchor(Anchor),
 }
@@ -46,6 +52,29 @@ pub struct Verify {
     /// One JSON object on each line: findings, then chains, then the result
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Acknowledge {
+    /// The chain of this company; `platform` for the one of what belongs to no company
+    #[arg(long, value_name = "ID")]
+    company: Place,
+    /// Who decided
+    #[arg(long, value_name = "NAME", value_parser = words_of::<200>)]
+    by: String,
+    /// Why; without anybody's personal data
+    #[arg(long, value_name = "TEXT", value_parser = words_of::<1000>)]
+    reason: String,
+}
+
+/// A text of one to so many characters.
+fn words_of<const MOST: usize>(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if (1..=MOST).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("1 to {MOST} characters are expected"))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -109,8 +138,11 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 pub async fn run(command: AuditCommand) -> Outcome {
     let config = Config::from_process_env()?;
     match command {
-        AuditCommand::Verify(how) => app::command(config, async |platform| verify(&platform, how).await).await,
-        AuditCommand::Anchor(which) => app::command(config, async |platform| anchor(&platform, &which).await).await,
+        AuditCommand::Verify(how) => app::command(config, async |platform, _| verify(&platform, how).await).await,
+        AuditCommand::Acknowledge(what) => {
+            app::command(config, async |platform, owner| acknowledge(&platform, owner, what).await).await
+        }
+        AuditCommand::Anchor(which) => app::command(config, async |platform, _| anchor(&platform, &which).await).await,
     }
 }
 
@@ -131,6 +163,24 @@ async fn anchor(platform: &Arc<Platform>, which: &Anchor) -> Outcome {
         }
     }
     Ok(())
+}
+
+async fn acknowledge(platform: &Arc<Platform>, owner: &PgConnectOptions, what: Acknowledge) -> Outcome {
+    let Acknowledge { company: Place(chain), by, reason } = what;
+    let it = Acknowledgement { decided_by: by, reason, at: platform.clock.now() };
+    let mut told = Ok(());
+    let known = audit_trail::acknowledge(platform, owner, chain, &it, |finding| {
+        if told.is_ok() {
+            told = say(words(chain, &finding)).map_err(|error| error.to_string());
+        }
+    })
+    .await
+    .map_err(|problem| faulty(&problem))?;
+    told?;
+    match known {
+        Some(count) => say(format!("{}: {count} noted as known by {}", name(chain), it.decided_by)),
+        None => Err(format!("{}: nothing is wrong that is not known", name(chain)).into()),
+    }
 }
 
 /// The words of a problem; its source goes with it.
@@ -179,7 +229,7 @@ async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
             return Err(format!("there is no chain of {}", name(wanted)).into());
         }
     }
-    let (mut links, mut findings) = (0, 0);
+    let (mut links, mut findings, mut acknowledged) = (0, 0, 0);
     for chain in chains {
         let heads = expected.iter().filter(|it| it.chain == chain).map(|it| it.head).collect();
         let mut told = Ok(());
@@ -194,10 +244,12 @@ async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
         told?;
         links += found.links;
         findings += found.findings;
+        acknowledged += found.acknowledged;
         say(if how.json { chain_json(chain, &found).to_string() } else { summary(chain, &found) })?;
     }
     if how.json {
-        say(json!({ "isWhole": findings == 0, "links": links, "findings": findings }))?;
+        let is_whole = findings == 0 && acknowledged == 0;
+        say(json!({ "isWhole": is_whole, "links": links, "findings": findings, "acknowledged": acknowledged }))?;
     }
     match findings {
         0 => Ok(()),
@@ -213,9 +265,10 @@ fn finding_json(chain: Chain, finding: &Finding) -> Value {
 fn chain_json(chain: Chain, found: &Verified) -> Value {
     json!({
         "chain": name(chain),
-        "isWhole": found.findings == 0,
+        "isWhole": found.findings == 0 && found.acknowledged == 0,
         "links": found.links,
         "findings": found.findings,
+        "acknowledged": found.acknowledged,
         "sequence": found.head.sequence,
         "digest": hex::encode(found.head.digest),
     })
@@ -227,7 +280,11 @@ fn summary(chain: Chain, found: &Verified) -> String {
         1 => "1 finding".to_owned(),
         more => format!("{more} findings"),
     };
-    format!("{:<36}  {:>9} entries looked at, up to {}: {verdict}", name(chain), found.links, found.head.sequence)
+    let known = match found.acknowledged {
+        0 => String::new(),
+        known => format!(", but for {known} that are known"),
+    };
+    format!("{:<36}  {:>9} entries looked at, up to {}: {verdict}{known}", name(chain), found.links, found.head.sequence)
 }
 
 fn words(chain: Chain, finding: &Finding) -> String {

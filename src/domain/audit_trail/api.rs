@@ -237,6 +237,15 @@ pub struct FindingAnswer {
     entry_id: Option<Uuid>,
 }
 
+/// That what is wrong with a chain is known: the operator said so, at the command line.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct AcknowledgementAnswer {
+    at: DateTime<Utc>,
+    by: String,
+    reason: String,
+}
+
 /// What the last verification of a chain found.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -249,9 +258,13 @@ pub struct VerificationAnswer {
     sequence: i64,
     /// The SHA-256 at that place, in hexadecimal.
     digest: String,
-    /// How much is wrong.
+    /// How much is wrong and was not acknowledged.
     findings: i32,
     first_finding: Option<FindingAnswer>,
+    /// How much is wrong and known.
+    acknowledged: i32,
+    /// The last time that something was.
+    acknowledgement: Option<AcknowledgementAnswer>,
 }
 
 impl Example for VerificationAnswer {
@@ -264,6 +277,8 @@ impl Example for VerificationAnswer {
             digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
             findings: 0,
             first_finding: None,
+            acknowledged: 0,
+            acknowledgement: None,
         }
     }
 }
@@ -272,7 +287,7 @@ impl From<Verification> for VerificationAnswer {
     fn from(it: Verification) -> Self {
         Self {
             company_id: Chain::of(it.chain).0,
-            is_whole: it.findings == 0,
+            is_whole: it.findings == 0 && it.acknowledged == 0,
             verified_at: it.verified_at,
             sequence: it.sequence,
             digest: hex::encode(it.digest),
@@ -283,6 +298,12 @@ impl From<Verification> for VerificationAnswer {
                 until: first.0.until,
                 entry_id: first.0.entry_id,
             }),
+            acknowledged: it.acknowledged,
+            acknowledgement: it
+                .acknowledged_at
+                .zip(it.decided_by)
+                .zip(it.reason)
+                .map(|((at, by), reason)| AcknowledgementAnswer { at, by, reason }),
         }
     }
 }

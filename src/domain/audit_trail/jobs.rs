@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::chain::Head;
 use super::store;
 use super::verify::{self, Chain, Verified};
 use crate::platform::Result;
@@ -87,17 +86,9 @@ async fn verify_all(cx: JobContext, _: VerifyAuditLog) -> Result<()> {
 /// Recomputes a chain and keeps what was found. What the last time found whole must still be there.
 async fn verify_one(cx: &JobContext, chain: Chain) -> Result<Verified> {
     let cx = JobContext { company_id: chain.0, user_id: None, ..cx.clone() };
+    let found = verify::verify_again(&cx.platform, chain, |_| {}).await?;
     let mut tx = cx.begin().await?;
-    let before = store::find_verification(&mut tx, chain.id()).await?;
-    drop(tx);
-    let expected = before
-        .and_then(|it| Some(Head { sequence: it.sequence, digest: it.digest.try_into().ok()? }))
-        .into_iter()
-        .collect();
-    let found = verify::verify(&cx.platform, chain, None, expected, |_| {}).await?;
-    let mut tx = cx.begin().await?;
-    let findings = i32::try_from(found.findings).unwrap_or(i32::MAX);
-    store::save_verification(&mut tx, chain.id(), cx.now(), found.head, findings, found.first.as_ref()).await?;
+    store::save_verification(&mut tx, chain.id(), cx.now(), &found).await?;
     tx.commit().await?;
     Ok(found)
 }

@@ -15,3 +15,4 @@ pub mod verify;
 
 pub use api::AuditTrailApi;
 pub use jobs::register as jobs;
+pub use service::acknowledge;

@@ -120,4 +120,18 @@ pub struct Verification {
     pub digest: Vec<u8>,
     pub findings: i32,
     pub first: Option<sqlx::types::Json<super::chain::Finding>>,
+    /// What is wrong and known.
+    pub acknowledged: i32,
+    /// When that was said last, by whom and why.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+    pub decided_by: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// That what is wrong with a chain is known: who says so, and why.
+#[derive(Clone, Debug)]
+pub struct Acknowledgement {
+    pub decided_by: String,
+    pub reason: String,
+    pub at: DateTime<Utc>,
 }

@@ -1,15 +1,21 @@
 //! Use cases of reading: the log by role, one's own access log, what the last verification found.
 
+use std::sync::Arc;
+
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use super::model::{Access, Filter, Key, LogEntry, Verification};
+use super::chain::Finding;
+use super::model::{Access, Acknowledgement, Filter, Key, LogEntry, Verification};
+use super::verify::{self, Chain};
 use super::store;
 use crate::domain::companies;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
+use crate::platform::db::Db;
 use crate::platform::http::PageQuery;
 use crate::platform::problem::Error as Refusal;
-use crate::platform::{Context, Result, Tx};
+use crate::platform::{Context, Platform, Problem, Result, Tx};
 
 /// The log, as far as the caller's role may read it. What the platform's staff read of it is written to it.
 pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<Key>) -> Result<Vec<LogEntry>> {
@@ -56,6 +62,38 @@ async fn list_for_platform(cx: &Context, filter: Filter, page: &PageQuery<Key>) 
 pub async fn list_accesses(cx: &Context, page: &PageQuery<Key>) -> Result<Vec<Access>> {
     let mut tx = cx.read(Permission::ManageSelf).await?;
     store::list_accesses(&mut tx, page.after, page.fetch()).await
+}
+
+/// More would say that the chain is another one.
+const MOST_ACKNOWLEDGED: usize = 10_000;
+
+/// Keeps that what is wrong with a chain is known, for the operator; how much that is. `None`: it is whole, or all of it
+/// is known.
+pub async fn acknowledge(
+    platform: &Arc<Platform>,
+    owner: &PgConnectOptions,
+    chain: Chain,
+    it: &Acknowledgement,
+    mut tell: impl FnMut(Finding) + Send,
+) -> Result<Option<u64>> {
+    let mut findings = Vec::new();
+    let found = verify::verify_again(platform, chain, |finding| {
+        tell(finding);
+        if findings.len() < MOST_ACKNOWLEDGED {
+            findings.push(finding);
+        }
+    })
+    .await?;
+    if findings.is_empty() {
+        return Ok(None);
+    }
+    if found.findings > findings.len() as u64 {
+        return Err(Problem::internal(format!("more than {MOST_ACKNOWLEDGED} findings")));
+    }
+    let mut tx = Db::as_owner(owner).await?;
+    store::acknowledge(&mut tx, chain.id(), it, found.head, &findings).await?;
+    tx.commit().await?;
+    Ok(Some(found.findings))
 }
 
 /// The last verification of each chain, broken ones first.

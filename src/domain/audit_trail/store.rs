@@ -1,11 +1,14 @@
 //! SQL of the audit log: reading it by role, walking its chains, keeping what a verification found.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::chain::{Finding, Head, Link, Recorded};
-use super::model::{Access, Filter, Key, LogEntry, Verification};
+use super::model::{Access, Acknowledgement, Filter, Key, LogEntry, Verification};
+use super::verify::Verified;
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::Problem;
@@ -195,22 +198,54 @@ pub async fn list_unlinked(
     Ok(query.build_query_scalar().fetch_all(tx.conn()).await?)
 }
 
+/// What is wrong with the chain of the transaction's company and known.
+pub async fn list_acknowledged(tx: &mut Tx, chain: Uuid) -> Result<HashSet<Finding>> {
+    let all: Vec<sqlx::types::Json<Vec<Finding>>> =
+        sqlx::query_scalar("SELECT findings FROM app.audit_acknowledgements WHERE chain = $1")
+            .bind(chain)
+            .fetch_all(tx.conn())
+            .await?;
+    Ok(all.into_iter().flat_map(|it| it.0).collect())
+}
+
+/// Keeps that findings of a chain are known; it goes on from where it stands. In a transaction of the owner.
+pub async fn acknowledge(tx: &mut Tx, chain: Uuid, it: &Acknowledgement, head: Head, findings: &[Finding]) -> Result<()> {
+    sqlx::query("SELECT app.acknowledge_audit_findings($1, $2, $3, $4, $5, $6, $7)")
+        .bind(chain)
+        .bind(sqlx::types::Json(findings))
+        .bind(&it.decided_by)
+        .bind(&it.reason)
+        .bind(head.sequence)
+        .bind(&head.digest[..])
+        .bind(it.at)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+macro_rules! select_verification {
+    ($rest:literal) => {
+        concat!(
+            "SELECT v.chain, v.verified_at, v.sequence, v.digest, v.findings, v.first, v.acknowledged,
+                    a.at AS acknowledged_at, a.decided_by, a.reason
+             FROM app.audit_verifications v
+             LEFT JOIN LATERAL (SELECT k.at, k.decided_by, k.reason FROM app.audit_acknowledgements k
+                                WHERE k.chain = v.chain ORDER BY k.at DESC LIMIT 1) a ON true ",
+            $rest
+        )
+    };
+}
+
 /// What the chain of the transaction's company was found to be the last time.
 pub async fn find_verification(tx: &mut Tx, chain: Uuid) -> Result<Option<Verification>> {
-    Ok(sqlx::query_as(
-        "SELECT chain, verified_at, sequence, digest, findings, first FROM app.audit_verifications WHERE chain = $1",
-    )
-    .bind(chain)
-    .fetch_optional(tx.conn())
-    .await?)
+    Ok(sqlx::query_as(select_verification!("WHERE v.chain = $1")).bind(chain).fetch_optional(tx.conn()).await?)
 }
 
 /// Broken ones first, then by chain.
 pub async fn list_verifications(tx: &mut Tx, after: Option<(bool, Uuid)>, limit: i64) -> Result<Vec<Verification>> {
-    Ok(sqlx::query_as(
-        "SELECT chain, verified_at, sequence, digest, findings, first FROM app.audit_verifications
-         WHERE $1::bool IS NULL OR (findings = 0, chain) > ($1, $2) ORDER BY findings = 0, chain LIMIT $3",
-    )
+    Ok(sqlx::query_as(select_verification!(
+        "WHERE $1::bool IS NULL OR (v.findings = 0, v.chain) > ($1, $2) ORDER BY v.findings = 0, v.chain LIMIT $3"
+    ))
     .bind(after.map(|key| key.0))
     .bind(after.map(|key| key.1))
     .bind(limit)
@@ -223,24 +258,25 @@ pub async fn save_verification(
     tx: &mut Tx,
     chain: Uuid,
     at: DateTime<Utc>,
-    head: Head,
-    findings: i32,
-    first: Option<&Finding>,
+    found: &Verified,
 ) -> Result<()> {
+    let count = |many: u64| i32::try_from(many).unwrap_or(i32::MAX);
     sqlx::query(
-        "INSERT INTO app.audit_verifications AS v (chain, verified_at, sequence, digest, findings, first)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO app.audit_verifications AS v (chain, verified_at, sequence, digest, findings, first, acknowledged)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (chain) DO UPDATE SET
              verified_at = excluded.verified_at, findings = excluded.findings, first = excluded.first,
+             acknowledged = excluded.acknowledged,
              sequence = CASE WHEN excluded.findings = 0 THEN excluded.sequence ELSE v.sequence END,
              digest = CASE WHEN excluded.findings = 0 THEN excluded.digest ELSE v.digest END",
     )
     .bind(chain)
     .bind(at)
-    .bind(head.sequence)
-    .bind(&head.digest[..])
-    .bind(findings)
-    .bind(first.map(sqlx::types::Json))
+    .bind(found.head.sequence)
+    .bind(&found.head.digest[..])
+    .bind(count(found.findings))
+    .bind(found.first.map(sqlx::types::Json))
+    .bind(count(found.acknowledged))
     .execute(tx.conn())
     .await?;
     Ok(())

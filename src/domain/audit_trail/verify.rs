@@ -36,8 +36,11 @@ pub struct Verified {
     pub head: Head,
     /// Links that were looked at.
     pub links: u64,
+    /// What is wrong and was not acknowledged, and the first of it.
     pub findings: u64,
     pub first: Option<Finding>,
+    /// What is wrong and known.
+    pub acknowledged: u64,
 }
 
 /// The worker's scope, in the company of a chain.
@@ -58,8 +61,24 @@ pub async fn chains(platform: &Arc<Platform>) -> Result<Vec<(Chain, Option<Head>
     Ok(chains.into_iter().map(|(id, head)| (Chain::of(id), head)).collect())
 }
 
-/// Recomputes a chain, from a time on if one is given, and tells each fault as it is found. Places that were kept
-/// outside are expected to be met again.
+/// Recomputes a chain as every night: what the last time found whole must still be there.
+pub async fn verify_again(
+    platform: &Arc<Platform>,
+    chain: Chain,
+    tell: impl FnMut(Finding) + Send,
+) -> Result<Verified> {
+    let mut tx = scope(platform, chain).begin().await?;
+    let before = store::find_verification(&mut tx, chain.id()).await?;
+    drop(tx);
+    let expected = before
+        .and_then(|it| Some(Head { sequence: it.sequence, digest: it.digest.try_into().ok()? }))
+        .into_iter()
+        .collect();
+    verify(platform, chain, None, expected, tell).await
+}
+
+/// Recomputes a chain, from a time on if one is given, and tells each fault as it is found, but for those that were
+/// acknowledged. Places that were kept outside are expected to be met again.
 pub async fn verify(
     platform: &Arc<Platform>,
     chain: Chain,
@@ -67,15 +86,20 @@ pub async fn verify(
     expected: Vec<Head>,
     mut tell: impl FnMut(Finding) + Send,
 ) -> Result<Verified> {
+    let cx = scope(platform, chain);
+    let mut tx = cx.begin().await?;
+    let known = store::list_acknowledged(&mut tx, chain.id()).await?;
     let mut first = None;
-    let mut findings = 0;
+    let (mut findings, mut acknowledged) = (0, 0);
     let mut note = |finding: Finding| {
+        if known.contains(&finding) {
+            acknowledged += 1;
+            return;
+        }
         first.get_or_insert(finding);
         findings += 1;
         tell(finding);
     };
-    let cx = scope(platform, chain);
-    let mut tx = cx.begin().await?;
     let from = match since {
         Some(since) => store::find_link_before(&mut tx, chain.id(), since).await?.unwrap_or(Head::NONE),
         None => Head::NONE,
@@ -109,5 +133,5 @@ pub async fn verify(
             break;
         }
     }
-    Ok(Verified { head: walk.at, links: walk.links, findings, first })
+    Ok(Verified { head: walk.at, links: walk.links, findings, first, acknowledged })
 }

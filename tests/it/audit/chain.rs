@@ -393,7 +393,7 @@ async fn the_command_verifies_reports_and_fails() {
     assert!(!fine);
     assert_eq!(lines[0]["finding"]["fault"], "changed");
     assert_eq!(lines[1]["chain"], id);
-    assert_eq!(lines[2], json!({ "isWhole": false, "links": 5, "findings": 1 }));
+    assert_eq!(lines[2], json!({ "isWhole": false, "links": 5, "findings": 1, "acknowledged": 0 }));
     let (fine, ..) = huntzen(&app, &["audit", "verify", "--company", "platform"]).await;
     assert!(fine, "the other chain is whole");
 

@@ -108,6 +108,9 @@ VALUES (id('article'), 'published', 'sleep', NULL, '2026-06-01'), (id('draft'), 
 INSERT INTO article_translations (article_id, language, slug, title, summary, body)
 SELECT a.id, 'fr', 'article-' || a.status, 'Titre', 'Résumé', 'Texte' FROM articles a;
 
+INSERT INTO audit_acknowledgements (id, chain, at, decided_by, reason, findings)
+SELECT id('break of ' || c.name), c.id, '2026-06-01', 'Somebody', 'An outage', '[{"fault": "removed", "sequence": 1}]'
+FROM companies c WHERE c.id IN (id('acme'), id('globex'));
 INSERT INTO audit_cuts (chain, sequence, cut_at) VALUES (id('acme'), 1, '2026-06-01'), (id('globex'), 1, '2026-06-01');
 INSERT INTO audit_verifications (chain, verified_at, sequence, digest, findings)
 VALUES (id('acme'), '2026-06-01', 1, sha256('acme'), 0), (id('globex'), '2026-06-01', 1, sha256('globex'), 0),
@@ -173,6 +176,7 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('chain', gen_random_uuid())$$, NULL),
     ('app.audit_verifications', 'false', 'nullif(t.chain, ''00000000-0000-0000-0000-000000000000'')',
      $$jsonb_build_object('chain', gen_random_uuid())$$, NULL),
+    ('app.audit_acknowledgements', 'false', 'nullif(t.chain, ''00000000-0000-0000-0000-000000000000'')', DEFAULT, NULL),
     ('app.audit_cuts', 'false', 'nullif(t.chain, ''00000000-0000-0000-0000-000000000000'')',
      $$jsonb_build_object('chain', gen_random_uuid())$$, NULL),
     ('app.exports', 't.requested_by = me', 't.company_id', DEFAULT, NULL),
