@@ -284,7 +284,12 @@ fn summary(chain: Chain, found: &Verified) -> String {
         0 => String::new(),
         known => format!(", but for {known} that are known"),
     };
-    format!("{:<36}  {:>9} entries looked at, up to {}: {verdict}{known}", name(chain), found.links, found.head.sequence)
+    format!(
+        "{:<36}  {:>9} entries looked at, up to {}: {verdict}{known}",
+        name(chain),
+        found.links,
+        found.head.sequence
+    )
 }
 
 fn words(chain: Chain, finding: &Finding) -> String {

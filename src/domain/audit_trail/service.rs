@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::chain::Finding;
 use super::model::{Access, Acknowledgement, Filter, Key, LogEntry, Verification};
-use super::verify::{self, Chain};
 use super::store;
+use super::verify::{self, Chain};
 use crate::domain::companies;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};

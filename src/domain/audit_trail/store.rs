@@ -209,7 +209,13 @@ pub async fn list_acknowledged(tx: &mut Tx, chain: Uuid) -> Result<HashSet<Findi
 }
 
 /// Keeps that findings of a chain are known; it goes on from where it stands. In a transaction of the owner.
-pub async fn acknowledge(tx: &mut Tx, chain: Uuid, it: &Acknowledgement, head: Head, findings: &[Finding]) -> Result<()> {
+pub async fn acknowledge(
+    tx: &mut Tx,
+    chain: Uuid,
+    it: &Acknowledgement,
+    head: Head,
+    findings: &[Finding],
+) -> Result<()> {
     sqlx::query("SELECT app.acknowledge_audit_findings($1, $2, $3, $4, $5, $6, $7)")
         .bind(chain)
         .bind(sqlx::types::Json(findings))
@@ -254,12 +260,7 @@ pub async fn list_verifications(tx: &mut Tx, after: Option<(bool, Uuid)>, limit:
 }
 
 /// Keeps what was found; how far the chain went only while it is whole, so that the next time expects to find that.
-pub async fn save_verification(
-    tx: &mut Tx,
-    chain: Uuid,
-    at: DateTime<Utc>,
-    found: &Verified,
-) -> Result<()> {
+pub async fn save_verification(tx: &mut Tx, chain: Uuid, at: DateTime<Utc>, found: &Verified) -> Result<()> {
     let count = |many: u64| i32::try_from(many).unwrap_or(i32::MAX);
     sqlx::query(
         "INSERT INTO app.audit_verifications AS v (chain, verified_at, sequence, digest, findings, first, acknowledged)

@@ -223,3 +223,16 @@ fn a_second_factor_is_due_after_a_fortnight_in_production_and_practically_never_
         assert!(fault("TOTP_GRACE_DAYS", wrong).is_some(), "{wrong}");
     }
 }
+
+#[test]
+fn the_audit_log_is_kept_for_a_year_at_least_and_a_company_may_invite_its_largest_file_in_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = read(&[("DATA_DIR", folder.path().to_str().unwrap())]).unwrap();
+    assert!(set.audit_retention_days >= 365 && set.company_invitations_per_day >= 10_000);
+    for wrong in ["364", "0", "forever", "36501"] {
+        assert!(fault("AUDIT_RETENTION_DAYS", wrong).is_some(), "{wrong}");
+    }
+    for wrong in ["0", "-1", "many"] {
+        assert!(fault("COMPANY_INVITATIONS_PER_DAY", wrong).is_some(), "{wrong}");
+    }
+}

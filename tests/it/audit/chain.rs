@@ -17,7 +17,7 @@ use super::{context, write, write_some};
 use crate::support::{Company, TestApp};
 
 /// What a superuser does who knows the triggers.
-async fn tamper(app: &TestApp, sql: &str) {
+pub(super) async fn tamper(app: &TestApp, sql: &str) {
     let sql = format!("SET session_replication_role = replica; {sql}; SET session_replication_role = origin");
     let mut conn = app.db().acquire().await.unwrap();
     raw_sql(AssertSqlSafe(sql.as_str())).execute(&mut *conn).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -35,7 +35,7 @@ async fn faults(app: &TestApp, chain: Chain) -> Vec<(Fault, Option<i64>)> {
 }
 
 /// A company with five entries of its own.
-async fn five(app: &TestApp) -> (Company, Chain) {
+pub(super) async fn five(app: &TestApp) -> (Company, Chain) {
     let company = app.company("Acme").await;
     write_some(app, &company, 5).await;
     let chain = Chain(Some(company.id));
@@ -44,7 +44,7 @@ async fn five(app: &TestApp) -> (Company, Chain) {
 }
 
 /// The entry at a place of the chain, in SQL.
-fn at(sequence: i64) -> String {
+pub(super) fn at(sequence: i64) -> String {
     format!("(SELECT entry_id FROM app.audit_chain WHERE chain <> '{}' AND sequence = {sequence})", Uuid::nil())
 }
 
@@ -304,7 +304,7 @@ async fn what_was_written_before_there_were_chains_is_chained_by_the_migration()
 
 /// As the schedule does every night.
 #[derive(Serialize, Deserialize)]
-struct Nightly {}
+pub(super) struct Nightly {}
 
 impl Job for Nightly {
     const KIND: &'static str = "audit_trail.verify";
@@ -359,7 +359,7 @@ async fn every_night_the_chains_are_verified_and_staff_are_told_of_a_broken_one(
 }
 
 /// Runs the program itself against the test's database.
-async fn huntzen(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
+pub(super) async fn huntzen(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
     let url = app.options().to_url_lossy().to_string();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_huntzen"));

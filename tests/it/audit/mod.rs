@@ -1,9 +1,11 @@
 //! The audit log: what is written, who reads what of it, and whether it is whole.
 
 mod access_log;
+mod acknowledge;
 mod chain;
 mod log;
 mod record;
+mod retention;
 
 use huntzen::platform::audit::{Detail, Entry};
 use huntzen::platform::auth::{Permission, Role};
