@@ -75,18 +75,23 @@ CREATE POLICY held ON app.consultation_events FOR INSERT TO huntzen_practitioner
                             WHERE c.id = consultation_id AND c.company_id = consultation_events.company_id));
 CREATE POLICY all_rows ON app.consultation_events FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
 
--- when a practitioner is taken, and nothing else about it: what slots are computed from
-CREATE OR REPLACE FUNCTION app.busy_times(practitioner uuid, since timestamptz, until timestamptz)
-RETURNS TABLE (busy_from timestamptz, busy_until timestamptz)
+-- When practitioners are taken, and nothing else about it: what slots are computed from. One consultation can be left
+-- out, which is about to be moved.
+CREATE OR REPLACE FUNCTION app.busy_times(practitioners uuid[], since timestamptz, until timestamptz, but_for uuid)
+RETURNS TABLE (practitioner_id uuid, busy_from timestamptz, busy_until timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT c.busy_from, c.busy_until FROM app.consultations c
-    WHERE c.practitioner_id = practitioner AND c.status IN ('pending', 'confirmed', 'in_progress')
-      AND tstzrange(c.busy_from, c.busy_until) && tstzrange(since, until)
-    ORDER BY c.busy_from
+    SELECT p.id, c.busy_from, c.busy_until
+    FROM unnest(practitioners) AS p (id)
+    CROSS JOIN LATERAL (
+        SELECT c.busy_from, c.busy_until FROM app.consultations c
+        WHERE c.practitioner_id = p.id AND c.status IN ('pending', 'confirmed', 'in_progress')
+          AND tstzrange(c.busy_from, c.busy_until) && tstzrange(since, until) AND c.id IS DISTINCT FROM but_for
+    ) c
+    ORDER BY p.id, c.busy_from
 $$;
-ALTER FUNCTION app.busy_times(uuid, timestamptz, timestamptz) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.busy_times(uuid, timestamptz, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.busy_times(uuid, timestamptz, timestamptz)
+ALTER FUNCTION app.busy_times(uuid[], timestamptz, timestamptz, uuid) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.busy_times(uuid[], timestamptz, timestamptz, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.busy_times(uuid[], timestamptz, timestamptz, uuid)
     TO huntzen_employee, huntzen_practitioner, huntzen_platform;
 
 -- A person who left their company: what they had booked on its contract is cancelled. Answers with the cancelled ones.

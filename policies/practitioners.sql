@@ -9,17 +9,28 @@ GRANT UPDATE (display_name, bio_fr, bio_en, languages, modes, time_zone, session
 GRANT UPDATE (display_name, bio_fr, bio_en, languages, modes, rpps, adeli, time_zone, session_lengths,
               buffer_before_minutes, buffer_after_minutes, min_notice_minutes, horizon_days, hourly_rate_cents, currency,
               status) ON app.practitioners TO huntzen_platform;
+-- Whose account is suspended takes no bookings: asked once for a statement, and there are few.
+CREATE OR REPLACE FUNCTION app.suspended_practitioners() RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT u.id FROM app.users u WHERE u.role = 'practitioner' AND u.status = 'suspended'
+$$;
+ALTER FUNCTION app.suspended_practitioners() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.suspended_practitioners() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.suspended_practitioners()
+    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
+
 CREATE POLICY own ON app.practitioners FOR SELECT TO huntzen_practitioner USING (id = (SELECT app.user_id()));
 CREATE POLICY own_change ON app.practitioners FOR UPDATE TO huntzen_practitioner
     USING (id = (SELECT app.user_id())) WITH CHECK (id = (SELECT app.user_id()));
 -- the network of the company; each branch is looked up once for a statement, and only when needed
 CREATE POLICY network ON app.practitioners FOR SELECT TO huntzen_employee, huntzen_hr, huntzen_company_admin
-    USING (status = 'active'
+    USING (status = 'active' AND id <> ALL (ARRAY(SELECT app.suspended_practitioners()))
            AND ((SELECT c.network FROM app.companies c WHERE c.id = (SELECT app.company_id())) = 'open'
                 OR id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
                                    WHERE n.company_id = (SELECT app.company_id())))));
 -- a company admin chooses the network from all
-CREATE POLICY choosable ON app.practitioners FOR SELECT TO huntzen_company_admin USING (status = 'active');
+CREATE POLICY choosable ON app.practitioners FOR SELECT TO huntzen_company_admin
+    USING (status = 'active' AND id <> ALL (ARRAY(SELECT app.suspended_practitioners())));
 -- whom one has met stays visible
 CREATE POLICY met ON app.practitioners FOR SELECT TO huntzen_employee
     USING (id = ANY (ARRAY(SELECT c.practitioner_id FROM app.consultations c WHERE c.user_id = (SELECT app.user_id()))));

@@ -61,7 +61,8 @@ BEGIN
         RAISE EXCEPTION 'the person has left the company'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_employee_active';
     END IF;
-    PERFORM FROM app.practitioners p WHERE p.id = NEW.practitioner_id AND p.status = 'active' FOR SHARE;
+    PERFORM FROM app.practitioners p JOIN app.users u ON u.id = p.id
+        WHERE p.id = NEW.practitioner_id AND p.status = 'active' AND u.status <> 'suspended' FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the practitioner is not active'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_practitioner_active';

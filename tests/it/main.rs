@@ -22,6 +22,7 @@ mod practitioners;
 mod quota;
 mod schemathesis;
 mod seeds;
+mod slots;
 mod soak;
 mod support;
 mod sweeps;

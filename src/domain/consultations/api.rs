@@ -10,7 +10,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::model::{Consultation, DoneBy, Event, EventKind, Status};
-use super::service::{self, Booking, SlotList, SlotQuery};
+use super::service::{self, Booking};
+use super::slots::{self, Slot, SlotList, SlotQuery};
 use super::store::Listing;
 use crate::domain::practitioners::Mode;
 use crate::platform::Result;
@@ -59,7 +60,7 @@ impl From<SlotList> for SlotsAnswer {
     fn from(it: SlotList) -> Self {
         let local = |at: DateTime<Utc>| at.with_timezone(&it.zone).fixed_offset();
         let item =
-            |slot: &super::slots::Slot| SlotAnswer { starts_at: local(slot.starts_at), ends_at: local(slot.ends_at) };
+            |slot: &Slot| SlotAnswer { starts_at: local(slot.starts_at), ends_at: local(slot.ends_at) };
         Self { items: it.slots.iter().map(item).collect(), time_zone: it.zone.name().to_owned() }
     }
 }
@@ -285,7 +286,7 @@ impl ConsultationsApi {
         tz: Query<Option<String>>,
     ) -> Result<Json<SlotsAnswer>> {
         let query = SlotQuery { from: from.0, to: to.0, duration_minutes: duration.0, mode: mode.0, tz: tz.0 };
-        Ok(Json(service::list_slots(&cx, id.0, &query).await?.into()))
+        Ok(Json(slots::list_slots(&cx, id.0, &query).await?.into()))
     }
 
     /// Book a slot

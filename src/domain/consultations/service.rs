@@ -1,6 +1,6 @@
 //! Reading consultations, and what happens to them after the booking.
 
-pub use super::booking::{Booking, SlotList, SlotQuery, book, list_slots};
+pub use super::booking::{Booking, book};
 use super::calendar;
 use super::events::{self, ConsultationCancelled};
 use super::model::{Consultation, DoneBy, Event, EventKind, Status};

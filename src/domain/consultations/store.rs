@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::model::{Consultation, DoneBy, Event, EventKind, Standing, Status};
-use super::slots::{Slot, Span};
+use super::slots::Slot;
 use crate::domain::practitioners::{BookingTerms, Mode};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::db::{Arg, Instant, Once, OrConstraint, broken_constraint};
@@ -159,20 +159,17 @@ pub struct Coverage {
     pub contract_ends_on: NaiveDate,
     pub sessions_per_employee: i32,
     pub booking_horizon_days: i32,
-    pub in_network: bool,
     pub department_id: Option<Uuid>,
     pub has_left: bool,
     /// The person's own.
     pub time_zone: String,
 }
 
-/// The employee's own coverage, and whether a practitioner is in the company's network.
-pub async fn find_coverage(tx: &mut Tx, practitioner: Option<PractitionerId>) -> Result<Coverage> {
+/// The employee's own coverage.
+pub async fn find_coverage(tx: &mut Tx) -> Result<Coverage> {
     Ok(sqlx::query_as(
         "SELECT co.status, co.time_zone AS company_time_zone, co.contract_starts_on, co.contract_ends_on,
                 co.sessions_per_employee, coalesce(s.booking_horizon_days, 60) AS booking_horizon_days,
-                co.network = 'open' OR EXISTS (SELECT FROM app.company_networks n
-                                               WHERE n.company_id = co.id AND n.practitioner_id = $1) AS in_network,
                 e.department_id, e.status = 'left' AS has_left, u.time_zone
          FROM app.companies co
          LEFT JOIN app.company_settings s ON s.company_id = co.id
@@ -180,39 +177,7 @@ pub async fn find_coverage(tx: &mut Tx, practitioner: Option<PractitionerId>) ->
          JOIN app.employees e ON e.company_id = co.id AND e.id = u.employee_id
          WHERE co.id = (SELECT app.company_id())",
     )
-    .bind(practitioner)
     .fetch_one(tx.conn())
-    .await?)
-}
-
-/// The caller's own zone.
-pub async fn find_time_zone(tx: &mut Tx) -> Result<String> {
-    Ok(sqlx::query_scalar("SELECT time_zone FROM app.users WHERE id = (SELECT app.user_id())")
-        .fetch_one(tx.conn())
-        .await?)
-}
-
-/// When a practitioner is taken, buffers included, and nothing else about it.
-pub async fn list_taken(tx: &mut Tx, practitioner: PractitionerId, reach: Span) -> Result<Vec<Span>> {
-    Ok(sqlx::query_as(r#"SELECT busy_from AS "from", busy_until AS "until" FROM app.busy_times($1, $2, $3)"#)
-        .bind(practitioner)
-        .bind(reach.from)
-        .bind(reach.until)
-        .fetch_all(tx.conn())
-        .await?)
-}
-
-/// When the calling employee has consultations.
-pub async fn list_own_times(tx: &mut Tx, reach: Span) -> Result<Vec<Span>> {
-    Ok(sqlx::query_as(
-        r#"SELECT starts_at AS "from", ends_at AS "until" FROM app.consultations
-           WHERE user_id = (SELECT app.user_id()) AND status IN ('pending', 'confirmed', 'in_progress')
-             AND tstzrange(starts_at, ends_at) && tstzrange($1, $2)
-           ORDER BY starts_at"#,
-    )
-    .bind(reach.from)
-    .bind(reach.until)
-    .fetch_all(tx.conn())
     .await?)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A practitioner serves many companies and belongs to none. The front door for the floors above is
 //! [`booking_terms`], [`weekly_rules`] and [`windows`]: what a booking must keep to, and the times in which
-//! sessions may lie.
+//! sessions may lie. Each asks for any number of practitioners in one statement.
 
 pub mod api;
 pub mod codes;
@@ -15,4 +15,4 @@ pub mod store;
 pub use api::PractitionersApi;
 pub use hours::{Rule, Window, windows};
 pub use model::{BookingTerms, Mode, Specialty, Status};
-pub use store::{find_booking_terms as booking_terms, list_rules as weekly_rules};
+pub use store::{Whose, list_booking_terms as booking_terms, list_rules_of as weekly_rules};

@@ -93,6 +93,25 @@ pub struct BookingTerms {
     /// The first one: what a consultation is counted under.
     pub specialty: Specialty,
     pub status: Status,
+    /// The account is suspended.
+    pub is_suspended: bool,
+}
+
+impl BookingTerms {
+    /// Whether anybody can book at all.
+    pub fn takes_bookings(&self) -> bool {
+        self.status == Status::Active && !self.is_suspended
+    }
+
+    /// Whether sessions have that length.
+    pub fn offers_length(&self, length: TimeDelta) -> bool {
+        self.session_lengths.iter().any(|minutes| TimeDelta::minutes((*minutes).into()) == length)
+    }
+
+    /// The shortest session.
+    pub fn shortest(&self) -> TimeDelta {
+        TimeDelta::minutes(self.session_lengths.first().copied().unwrap_or_default().into())
+    }
 }
 
 /// An amount of money in the currency's smallest unit.

@@ -1,5 +1,6 @@
 //! SQL of practitioners and their weekly hours.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,6 +17,7 @@ use crate::platform::{Problem, Result, Tx};
 
 #[derive(sqlx::FromRow)]
 struct TermsRow {
+    id: PractitionerId,
     display_name: String,
     time_zone: String,
     session_lengths: Vec<i32>,
@@ -26,47 +28,96 @@ struct TermsRow {
     modes: Vec<String>,
     specialty: String,
     status: String,
+    is_suspended: bool,
 }
 
-/// What a booking must keep to, of a practitioner whom the caller may see.
-pub async fn find_booking_terms(tx: &mut Tx, id: PractitionerId) -> Result<Option<BookingTerms>> {
-    let row: Option<TermsRow> = sqlx::query_as(
-        "SELECT p.display_name, p.time_zone, p.session_lengths, p.buffer_before_minutes, p.buffer_after_minutes,
-                p.min_notice_minutes, p.horizon_days, p.modes, s.specialty, p.status
-         FROM app.practitioners p
-         JOIN app.practitioner_specialties s ON s.practitioner_id = p.id
-         WHERE p.id = $1 ORDER BY s.rank, s.specialty LIMIT 1",
+impl TermsRow {
+    fn read(self) -> Result<BookingTerms> {
+        let mut session_lengths = self.session_lengths;
+        session_lengths.sort_unstable();
+        Ok(BookingTerms {
+            id: self.id,
+            display_name: self.display_name,
+            time_zone: read(&self.time_zone)?,
+            session_lengths,
+            buffer_before: TimeDelta::minutes(self.buffer_before_minutes.into()),
+            buffer_after: TimeDelta::minutes(self.buffer_after_minutes.into()),
+            min_notice: TimeDelta::minutes(self.min_notice_minutes.into()),
+            horizon_days: self.horizon_days,
+            modes: read_all(&self.modes)?,
+            specialty: read(&self.specialty)?,
+            status: read(&self.status)?,
+            is_suspended: self.is_suspended,
+        })
+    }
+}
+
+macro_rules! select_terms {
+    ($whose:literal) => {
+        concat!(
+            "SELECT p.id, p.display_name, p.time_zone, p.session_lengths, p.buffer_before_minutes,
+                    p.buffer_after_minutes, p.min_notice_minutes, p.horizon_days, p.modes, p.status, p.is_suspended,
+                    (SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
+                     ORDER BY s.rank, s.specialty LIMIT 1) AS specialty
+             FROM (SELECT id, display_name, time_zone, session_lengths, buffer_before_minutes, buffer_after_minutes,
+                          min_notice_minutes, horizon_days, modes, status,
+                          id = ANY (ARRAY(SELECT app.suspended_practitioners())) AS is_suspended
+                   FROM app.practitioners) p
+             WHERE ", $whose, "
+               AND (NOT $2 OR (p.status = 'active' AND NOT p.is_suspended
+                               AND ((SELECT c.network FROM app.companies c WHERE c.id = (SELECT app.company_id())) = 'open'
+                                    OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
+                                                         WHERE n.company_id = (SELECT app.company_id()))))))"
+        )
+    };
+}
+
+/// Which practitioners something is asked of.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    These(&'a [PractitionerId]),
+    /// All whom the caller can see.
+    All,
+}
+
+/// What bookings must keep to, of practitioners whom the caller may see; where `network_only`, of those alone who take
+/// bookings of the caller's company. In no order.
+pub async fn list_booking_terms(tx: &mut Tx, whose: Whose<'_>, network_only: bool) -> Result<Vec<BookingTerms>> {
+    let (statement, ids) = match whose {
+        Whose::These(ids) => (select_terms!("p.id = ANY ($1::uuid[])"), Some(ids)),
+        Whose::All => (select_terms!("$1::uuid[] IS NULL"), None),
+    };
+    let rows: Vec<TermsRow> =
+        sqlx::query_as(statement).bind(ids).bind(network_only).fetch_all(tx.conn()).await?;
+    rows.into_iter().map(TermsRow::read).collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct RuleOf {
+    practitioner_id: PractitionerId,
+    #[sqlx(flatten)]
+    rule: Rule,
+}
+
+/// The weekly hours of each, by weekday and time.
+pub async fn list_rules_of(tx: &mut Tx, ids: &[PractitionerId]) -> Result<HashMap<PractitionerId, Vec<Rule>>> {
+    let rows: Vec<RuleOf> = sqlx::query_as(
+        "SELECT practitioner_id, weekday, starts_minute, ends_minute FROM app.availability_rules
+         WHERE practitioner_id = ANY ($1) ORDER BY practitioner_id, weekday, starts_minute",
     )
-    .bind(id)
-    .fetch_optional(tx.conn())
+    .bind(ids)
+    .fetch_all(tx.conn())
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let mut session_lengths = row.session_lengths;
-    session_lengths.sort_unstable();
-    Ok(Some(BookingTerms {
-        id,
-        display_name: row.display_name,
-        time_zone: read(&row.time_zone)?,
-        session_lengths,
-        buffer_before: TimeDelta::minutes(row.buffer_before_minutes.into()),
-        buffer_after: TimeDelta::minutes(row.buffer_after_minutes.into()),
-        min_notice: TimeDelta::minutes(row.min_notice_minutes.into()),
-        horizon_days: row.horizon_days,
-        modes: read_all(&row.modes)?,
-        specialty: read(&row.specialty)?,
-        status: read(&row.status)?,
-    }))
+    let mut found: HashMap<_, Vec<Rule>> = HashMap::new();
+    for row in rows {
+        found.entry(row.practitioner_id).or_default().push(row.rule);
+    }
+    Ok(found)
 }
 
 /// The weekly hours, by weekday and time.
 pub async fn list_rules(tx: &mut Tx, id: PractitionerId) -> Result<Vec<Rule>> {
-    Ok(sqlx::query_as(
-        "SELECT weekday, starts_minute, ends_minute FROM app.availability_rules
-         WHERE practitioner_id = $1 ORDER BY weekday, starts_minute",
-    )
-    .bind(id)
-    .fetch_all(tx.conn())
-    .await?)
+    Ok(list_rules_of(tx, &[id]).await?.remove(&id).unwrap_or_default())
 }
 
 /// Replaces the weekly hours. The row of the practitioner must be locked.
@@ -342,6 +393,7 @@ pub async fn list(
            AND ($4::text IS NULL OR $4 = ANY (p.languages))
            AND ($5::text IS NULL OR $5 = ANY (p.modes))
            AND p.display_name ILIKE ALL ($6::text[])
+           AND (NOT $7 OR p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
            AND (NOT $7 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
                 OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
                                      WHERE n.company_id = app.company_id())))

@@ -143,7 +143,7 @@ ALTER FUNCTION auth.find_login(text) OWNER TO CURRENT_USER;
 ALTER TABLE app.departments OWNER TO huntzen_kernel;
 
 -- mutation: functions_are_not_for_everybody
-GRANT EXECUTE ON FUNCTION app.busy_times(uuid, timestamptz, timestamptz) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION app.busy_times(uuid[], timestamptz, timestamptz, uuid) TO PUBLIC;
 -- mutation: functions_are_not_for_everybody
 CREATE FUNCTION app.open() RETURNS int LANGUAGE sql AS 'SELECT 1';
 

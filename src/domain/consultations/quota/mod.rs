@@ -11,8 +11,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 pub use api::QuotaApi;
 
-use super::booking;
 use super::error::Error;
+use super::slots;
 use super::store::{Coverage, find_coverage};
 use crate::platform::auth::Permission;
 use crate::platform::{Context, Result, Tx};
@@ -55,14 +55,14 @@ pub struct Rules {
 /// The caller's own sessions. A suspended company's people see them as well: nothing is lost.
 pub async fn own(cx: &Context) -> Result<Quota> {
     let mut tx = cx.read(Permission::ReadOwnQuota).await?;
-    let coverage = find_coverage(&mut tx, None).await?;
+    let coverage = find_coverage(&mut tx).await?;
     if coverage.has_left {
         return Err(Error::NotCovered.into());
     }
-    if cx.now() >= booking::contract(&coverage)?.until {
+    if cx.now() >= slots::contract(&coverage)?.until {
         return Err(Error::ContractEnded.into());
     }
-    let zone = booking::company_zone(&coverage)?;
+    let zone = slots::company_zone(&coverage)?;
     let day = |at: DateTime<Utc>| at.with_timezone(&zone).date_naive();
     let today = day(cx.now()).max(coverage.contract_starts_on);
     let (current, next_starts_on) = period(&mut tx, &coverage, today).await?;

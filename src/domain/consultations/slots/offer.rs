@@ -1,11 +1,11 @@
-//! Free slots, by one pure function for the list and for the booking.
+//! Free slots, by one pure function for the list, for the booking and for the explanation.
 //!
 //! Starts lie on the practitioner's wall clock: on full and half hours where every session length and every
 //! beginning of the weekly hours is a multiple of 30 minutes, on quarters of an hour otherwise. A time that the
 //! clock skips is not offered; one that it repeats is offered once, at its first occurrence. The session must fit
 //! into the hours, and with its buffers must not touch what is taken.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::practitioners::{BookingTerms, Mode, Rule, Window, windows};
@@ -27,6 +27,8 @@ pub struct Slot {
 /// Why a time is not free. The first ones never were on offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
+    /// The practitioner takes no bookings: not active, or the account is suspended.
+    Status,
     /// The practitioner does not meet people that way.
     Mode,
     /// The practitioner has no sessions of that length.
@@ -63,45 +65,54 @@ pub struct Offer {
     pub own: Vec<Span>,
 }
 
+/// The longest session, and the longest buffer, that a practitioner can set.
+const LONGEST: TimeDelta = TimeDelta::hours(4);
+const LONGEST_BUFFER: TimeDelta = TimeDelta::hours(2);
+/// How much is looked at in one go where only the first slot is wanted.
+const STRIDE: TimeDelta = TimeDelta::days(7);
+/// The smallest time that a database knows.
+const MOMENT: TimeDelta = TimeDelta::microseconds(1);
+
 impl Offer {
     /// Every free slot that starts in `from..to`, in order.
     ///
     /// [`Offer::taken`] and [`Offer::own`] must hold what lies there, see [`Offer::reach`].
     pub fn free(&self, length: TimeDelta, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Slot> {
-        let from = from.max(self.now + self.terms.min_notice).max(self.contract.map_or(from, |it| it.from));
-        let to = to.min(self.last_start() + TimeDelta::seconds(1)).min(self.contract.map_or(to, |it| it.until));
-        if from >= to {
-            return Vec::new();
-        }
-        let hours = windows(&self.rules, self.terms.time_zone, from, to);
-        self.starts(from, to)
+        let Some(Span { from, until }) = self.bookable(from, to) else { return Vec::new() };
+        // a session may last longer than the starts that are asked for
+        let hours = windows(&self.rules, self.terms.time_zone, from, until);
+        hours
+            .iter()
+            .flat_map(|window| self.starts(window.start.max(from), window.end.min(until)))
             .map(|starts_at| Slot { starts_at, ends_at: starts_at + length })
-            .filter(|slot| {
-                fits(&hours, *slot) && !self.is_taken(*slot) && !overlaps(&self.own, slot.starts_at, slot.ends_at)
-            })
+            .filter(|slot| fits(&hours, *slot) && self.is_clear(*slot))
             .collect()
+    }
+
+    /// The first free slot that starts in `from..to`.
+    pub fn first(&self, length: TimeDelta, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Slot> {
+        let Span { from, until } = self.bookable(from, to)?;
+        let strides = std::iter::successors(Some(from), |at| Some(*at + STRIDE)).take_while(|at| *at < until);
+        strides.into_iter().find_map(|at| self.free(length, at, until.min(at + STRIDE)).first().copied())
     }
 
     /// The slot that starts at a time, or why there is none.
     pub fn slot_at(&self, starts_at: DateTime<Utc>, length: TimeDelta, mode: Mode) -> Result<Slot, Why> {
+        if !self.terms.takes_bookings() {
+            return Err(Why::Status);
+        }
         if !self.terms.modes.contains(&mode) {
             return Err(Why::Mode);
         }
-        if !self.offers_length(length) {
+        if !self.terms.offers_length(length) {
             return Err(Why::Length);
         }
-        let moment = TimeDelta::microseconds(1);
-        self.free(length, starts_at, starts_at + moment).first().copied().ok_or_else(|| self.why_not(starts_at, length))
+        self.free(length, starts_at, starts_at + MOMENT).first().copied().ok_or_else(|| self.why_not(starts_at, length))
     }
 
-    pub fn offers_length(&self, length: TimeDelta) -> bool {
-        self.terms.session_lengths.iter().any(|minutes| TimeDelta::minutes((*minutes).into()) == length)
-    }
-
-    /// The time that taken times must be known for, to decide about starts in `from..to`.
-    pub fn reach(terms: &BookingTerms, from: DateTime<Utc>, to: DateTime<Utc>) -> Span {
-        let longest = terms.session_lengths.iter().max().copied().unwrap_or_default();
-        Span { from: from - terms.buffer_before, until: to + TimeDelta::minutes(longest.into()) + terms.buffer_after }
+    /// The time that taken times must be known for, to decide about starts in `from..=to`, whoever the practitioner is.
+    pub fn reach(from: DateTime<Utc>, to: DateTime<Utc>) -> Span {
+        Span { from: from - LONGEST_BUFFER, until: to + LONGEST + LONGEST_BUFFER }
     }
 
     /// The up to `count` free slots that are nearest to a time, the nearest first.
@@ -112,9 +123,15 @@ impl Offer {
         free
     }
 
+    /// What of `from..to` lies within notice, horizon and contract.
+    fn bookable(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Span> {
+        let from = from.max(self.now + self.terms.min_notice).max(self.contract.map_or(from, |it| it.from));
+        let until = to.min(self.last_start() + MOMENT).min(self.contract.map_or(to, |it| it.until));
+        (from < until && self.terms.takes_bookings()).then_some(Span { from, until })
+    }
+
     fn why_not(&self, starts_at: DateTime<Utc>, length: TimeDelta) -> Why {
         let slot = Slot { starts_at, ends_at: starts_at + length };
-        let moment = TimeDelta::microseconds(1);
         if starts_at < self.now {
             Why::InPast
         } else if starts_at < self.now + self.terms.min_notice {
@@ -125,7 +142,7 @@ impl Offer {
             Why::Contract
         } else if !fits(&windows(&self.rules, self.terms.time_zone, starts_at, slot.ends_at), slot) {
             Why::OutsideHours
-        } else if self.starts(starts_at, starts_at + moment).next().is_none() {
+        } else if self.starts(starts_at, starts_at + MOMENT).is_empty() {
             Why::OffGrid
         } else if overlaps(&self.own, slot.starts_at, slot.ends_at) {
             // also where it was this very practitioner whom they booked
@@ -135,34 +152,43 @@ impl Offer {
         }
     }
 
-    fn last_start(&self) -> DateTime<Utc> {
+    pub(super) fn last_start(&self) -> DateTime<Utc> {
         self.now + TimeDelta::days(self.horizon_days.into())
     }
 
-    fn is_taken(&self, slot: Slot) -> bool {
-        overlaps(&self.taken, slot.starts_at - self.terms.buffer_before, slot.ends_at + self.terms.buffer_after)
+    fn is_clear(&self, slot: Slot) -> bool {
+        let busy = (slot.starts_at - self.terms.buffer_before, slot.ends_at + self.terms.buffer_after);
+        !overlaps(&self.taken, busy.0, busy.1) && !overlaps(&self.own, slot.starts_at, slot.ends_at)
     }
 
     /// Minutes between two starts.
-    fn step(&self) -> usize {
+    fn step(&self) -> i64 {
         let begins = self.rules.iter().map(|rule| rule.starts_minute);
         if self.terms.session_lengths.iter().copied().chain(begins).all(|minutes| minutes % 30 == 0) { 30 } else { 15 }
     }
 
-    /// The times of the grid in `from..to`.
-    fn starts(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+    /// The times of the grid in `from..to`, in order.
+    fn starts(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let (zone, step) = (self.terms.time_zone, self.step());
-        let last = to.with_timezone(&zone).date_naive();
-        from.with_timezone(&zone)
-            .date_naive()
-            .iter_days()
-            .take_while(move |day| *day <= last)
-            .flat_map(move |day| (0..24 * 60).step_by(step).map(move |minute| (day, minute)))
-            .filter_map(move |(day, minute)| {
-                let time = NaiveTime::from_num_seconds_from_midnight_opt(minute * 60, 0)?;
-                zone.from_local_datetime(&day.and_time(time)).earliest().map(|at| at.to_utc())
-            })
-            .filter(move |at| from <= *at && *at < to)
+        let (first, last) = (from.with_timezone(&zone), to.with_timezone(&zone));
+        // where the clock changes, its greatest reading need not be the last one
+        let changes = first.offset().fix() != last.offset().fix() || to - from > STRIDE;
+        let margin = if changes { TimeDelta::days(1) } else { TimeDelta::zero() };
+        let until = last.naive_local().max(first.naive_local() + (to - from)) + margin;
+        let midnight = first.date_naive().and_time(NaiveTime::MIN);
+        let skipped = (first.naive_local() - midnight).num_minutes() / step;
+        let mut found: Vec<_> = (skipped..)
+            .map(|steps| midnight + TimeDelta::minutes(steps * step))
+            .take_while(|wall| *wall <= until)
+            .filter_map(|wall| zone.from_local_datetime(&wall).earliest())
+            .map(|at| at.to_utc())
+            .filter(|at| from <= *at && *at < to)
+            .collect();
+        // the reading of a clock that was put back is no order of time
+        if changes {
+            found.sort_unstable();
+        }
+        found
     }
 }
 
@@ -231,6 +257,7 @@ mod tests {
                 modes: vec![Mode::Video],
                 specialty: Specialty::Psychology,
                 status: Status::Active,
+                is_suspended: false,
             },
             rules: (1..=7).map(rule).collect(),
             now: at(now),

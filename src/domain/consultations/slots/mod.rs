@@ -1,0 +1,15 @@
+//! What can be booked: one function ([`Offer`]) for the list, the booking and the explanation, and its loader.
+//!
+//! [`find_offers`] asks a constant number of statements, for however many practitioners: their terms and who may see
+//! them, weekly hours, taken times, and the caller's own ones. [`find_first_free`] widens the time that it looks at, so
+//! that a network is searched without reading a year of bookings.
+
+mod offer;
+mod service;
+mod store;
+
+pub use offer::{Offer, Slot, Span, Why, days};
+pub use service::{
+    FirstFree, Search, SlotList, SlotQuery, company_zone, contract, find_coverage, find_first_free, find_offer, find_offers,
+    list_slots,
+};

@@ -1,0 +1,53 @@
+//! When practitioners and the caller are taken.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::Span;
+use crate::platform::ids::{ConsultationId, PractitionerId};
+use crate::platform::{Result, Tx};
+
+/// The caller's own zone.
+pub async fn find_time_zone(tx: &mut Tx) -> Result<String> {
+    Ok(sqlx::query_scalar("SELECT time_zone FROM app.users WHERE id = (SELECT app.user_id())")
+        .fetch_one(tx.conn())
+        .await?)
+}
+
+/// When each practitioner is taken, buffers included, in order, and nothing else about it. `but_for` is left out.
+pub async fn list_taken(
+    tx: &mut Tx,
+    practitioners: &[PractitionerId],
+    reach: Span,
+    but_for: Option<ConsultationId>,
+) -> Result<HashMap<PractitionerId, Vec<Span>>> {
+    let rows: Vec<(PractitionerId, DateTime<Utc>, DateTime<Utc>)> =
+        sqlx::query_as("SELECT practitioner_id, busy_from, busy_until FROM app.busy_times($1, $2, $3, $4)")
+            .bind(practitioners)
+            .bind(reach.from)
+            .bind(reach.until)
+            .bind(but_for)
+            .fetch_all(tx.conn())
+            .await?;
+    let mut found: HashMap<_, Vec<Span>> = HashMap::with_capacity(practitioners.len());
+    for (practitioner, from, until) in rows {
+        found.entry(practitioner).or_default().push(Span { from, until });
+    }
+    Ok(found)
+}
+
+/// When the calling employee has consultations. `but_for` is left out.
+pub async fn list_own_times(tx: &mut Tx, reach: Span, but_for: Option<ConsultationId>) -> Result<Vec<Span>> {
+    Ok(sqlx::query_as(
+        r#"SELECT starts_at AS "from", ends_at AS "until" FROM app.consultations
+           WHERE user_id = (SELECT app.user_id()) AND status IN ('pending', 'confirmed', 'in_progress')
+             AND tstzrange(starts_at, ends_at) && tstzrange($1, $2) AND id IS DISTINCT FROM $3
+           ORDER BY starts_at"#,
+    )
+    .bind(reach.from)
+    .bind(reach.until)
+    .bind(but_for)
+    .fetch_all(tx.conn())
+    .await?)
+}
