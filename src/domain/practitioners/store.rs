@@ -87,8 +87,7 @@ pub async fn list_booking_terms(tx: &mut Tx, whose: Whose<'_>, network_only: boo
         Whose::These(ids) => (select_terms!("p.id = ANY ($1::uuid[])"), Some(ids)),
         Whose::All => (select_terms!("$1::uuid[] IS NULL"), None),
     };
-    let rows: Vec<TermsRow> =
-        sqlx::query_as(statement).bind(ids).bind(network_only).fetch_all(tx.conn()).await?;
+    let rows: Vec<TermsRow> = sqlx::query_as(statement).bind(ids).bind(network_only).fetch_all(tx.conn()).await?;
     rows.into_iter().map(TermsRow::read).collect()
 }
 

@@ -10,6 +10,6 @@ mod store;
 
 pub use offer::{Offer, Slot, Span, Why, days};
 pub use service::{
-    FirstFree, Search, SlotList, SlotQuery, company_zone, contract, find_coverage, find_first_free, find_offer, find_offers,
-    list_slots,
+    FirstFree, Search, SlotList, SlotQuery, company_zone, contract, find_coverage, find_first_free, find_offer,
+    find_offers, list_slots,
 };
