@@ -2,33 +2,73 @@
 -- kernel's functions; whoever changes an account locks its row first, then its tokens, then its sessions.
 GRANT INSERT ON app.one_time_tokens TO huntzen_kernel;
 GRANT UPDATE (used_at, expires_at) ON app.one_time_tokens TO huntzen_kernel;
-GRANT UPDATE (email, password_hash, email_verified_at, private_address, pending_email, pending_email_until) ON app.users
+GRANT UPDATE (email, password_hash, email_verified_at, private_address, pending_email, pending_email_until,
+              work_mailbox_lost_at) ON app.users
     TO huntzen_kernel;
 
--- Whether mail about an account may go to its address. The mailbox of somebody who left is the employer's, and so is
--- every mailbox that the person has not proved to be another one: what the directory says of the address meanwhile
--- changes nothing.
-CREATE OR REPLACE FUNCTION app.may_be_mailed(person uuid)
+-- Whether the mailbox behind an account's address is the person's. That of somebody who left is the employer's, and so
+-- is every mailbox that the person has not proved to be another one. That they lost it stands on their account, where
+-- nothing that the directory says later takes it back: neither another address nor their return.
+CREATE OR REPLACE FUNCTION app.has_own_mailbox(person uuid)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT EXISTS (SELECT FROM app.users u
-                   WHERE u.id = person AND u.status = 'active'
-                     AND (u.private_address
-                          OR NOT EXISTS (SELECT FROM app.employees e
-                                         WHERE e.company_id = u.company_id AND e.id = u.employee_id AND e.status = 'left')))
+                   WHERE u.id = person AND (u.private_address OR u.work_mailbox_lost_at IS NULL))
+$$;
+
+-- Whether mail about an account may go to its address.
+CREATE OR REPLACE FUNCTION app.may_be_mailed(person uuid)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM app.users u WHERE u.id = person AND u.status = 'active' AND app.has_own_mailbox(u.id))
+$$;
+
+-- Who leaves loses the mailbox at work.
+CREATE OR REPLACE FUNCTION app.lose_work_mailbox() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = app, pg_temp AS $$
+BEGIN
+    UPDATE app.users u SET work_mailbox_lost_at = NEW.left_at
+        WHERE u.company_id = NEW.company_id AND u.employee_id = NEW.id AND u.work_mailbox_lost_at IS NULL;
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER IF EXISTS employees_lose_work_mailbox ON app.employees;
+CREATE TRIGGER employees_lose_work_mailbox AFTER UPDATE OF status ON app.employees
+    FOR EACH ROW WHEN (NEW.status = 'left' AND OLD.status <> 'left') EXECUTE FUNCTION app.lose_work_mailbox();
+
+-- Nobody notes any more who leaves a company that is archived: some time after that, all its people count as gone.
+CREATE OR REPLACE FUNCTION app.close_work_mailboxes(at timestamptz, archived_before timestamptz)
+RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH closed AS (
+        UPDATE app.users u SET work_mailbox_lost_at = at FROM app.companies c
+        WHERE c.status = 'archived' AND c.archived_at <= archived_before AND u.company_id = c.id AND u.role = 'employee'
+          AND u.work_mailbox_lost_at IS NULL
+        RETURNING 1
+    )
+    SELECT count(*) FROM closed
+$$;
+
+-- Whether a person can have the mailbox at work back by proving it: they are employed there.
+CREATE OR REPLACE FUNCTION app.is_employed(person uuid)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM app.users u
+                   JOIN app.employees e ON e.company_id = u.company_id AND e.id = u.employee_id AND e.status = 'active'
+                   JOIN app.companies c ON c.id = u.company_id AND c.status <> 'archived'
+                   WHERE u.id = person)
 $$;
 
 -- Whether a mailbox is the employer's, as far as can be told: the very address of the directory, or another one under
--- the same domain, unless everybody may have one there.
+-- the same domain, one above it or one below it, unless everybody may have one there.
 CREATE OR REPLACE FUNCTION app.is_work_address(address text, entry text)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT address = entry
-        OR split_part(address, '@', 2) = split_part(entry, '@', 2)
-           AND split_part(address, '@', 2) NOT IN (
+        OR (split_part(address, '@', 2) = split_part(entry, '@', 2)
+            OR starts_with(reverse(split_part(address, '@', 2)), reverse('.' || split_part(entry, '@', 2)))
+            OR starts_with(reverse(split_part(entry, '@', 2)), reverse('.' || split_part(address, '@', 2))))
+           AND NOT ARRAY[split_part(address, '@', 2), split_part(entry, '@', 2)] && ARRAY[
                'gmail.com', 'googlemail.com', 'outlook.com', 'outlook.fr', 'hotmail.com', 'hotmail.fr', 'live.com', 'live.fr',
                'msn.com', 'yahoo.com', 'yahoo.fr', 'ymail.com', 'icloud.com', 'me.com', 'mac.com', 'aol.com', 'gmx.com',
                'gmx.fr', 'mail.com', 'proton.me', 'protonmail.com', 'pm.me', 'tutanota.com', 'tuta.com', 'zoho.com',
                'orange.fr', 'wanadoo.fr', 'free.fr', 'sfr.fr', 'neuf.fr', 'bbox.fr', 'laposte.net', 'numericable.fr',
-               'mailo.com', 'mailo.fr', 'posteo.net', 'infomaniak.com', 'ik.me', 'bluewin.ch', 'skynet.be', 'telenet.be')
+               'mailo.com', 'mailo.fr', 'posteo.net', 'infomaniak.com', 'ik.me', 'bluewin.ch', 'skynet.be', 'telenet.be']
 $$;
 
 -- What a person did with a link or with the right password ends every other way in that was open before.
@@ -39,12 +79,11 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
       AND t.purpose IN ('password_reset', 'email_verification', 'email_change')
 $$;
 
--- Somebody forgot a password. The job is the same for an address without an account; it finds nobody then.
-CREATE OR REPLACE FUNCTION auth.ask_for_password_reset(address text, queue text, kind text, max_attempts int, at timestamptz)
-RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-DECLARE
-    person  uuid;
-    company uuid;
+-- Somebody forgot a password. The job is the same for an address without an account; it finds nobody then. Whose account
+-- it is goes into the audit log and nowhere else.
+CREATE OR REPLACE FUNCTION auth.ask_for_password_reset(address text, queue text, kind text, max_attempts int, at timestamptz,
+                                                       OUT person uuid, OUT company uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
     SELECT u.id, u.company_id INTO person, company FROM app.users u WHERE u.email = address;
     -- the job works for the person's company
@@ -85,15 +124,15 @@ BEGIN
 END
 $$;
 
--- Whose account a mailed token is about, while it opens something; asked before it is used up. A password is not set by
--- a link in a mailbox that became the employer's since.
+-- Whose account a mailed token is about, while it opens something; asked before it is used up. A link in a mailbox that
+-- became the employer's since sets no password and stops no change.
 CREATE OR REPLACE FUNCTION auth.owner_of_token(presented bytea, wanted text, at timestamptz)
 RETURNS TABLE (user_id uuid, role text, company_id uuid, email text, display_name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT u.id, u.role, u.company_id, u.email, u.display_name
     FROM app.one_time_tokens t JOIN app.users u ON u.id = t.user_id
     WHERE t.hash = presented AND t.purpose = wanted AND t.used_at IS NULL AND t.expires_at > at AND u.status = 'active'
-      AND (wanted <> 'password_reset' OR app.may_be_mailed(u.id))
+      AND (wanted NOT IN ('password_reset', 'email_change') OR app.may_be_mailed(u.id))
 $$;
 
 -- Sets the password, once for each token, and closes everything that was open. False: the token opens nothing.
@@ -146,9 +185,11 @@ $$;
 
 -- What only the owner of an account may know of its address; staff read accounts for support, but not this.
 CREATE OR REPLACE FUNCTION app.own_address()
-RETURNS TABLE (pending_email text, pending_email_until timestamptz, private_address boolean)
+RETURNS TABLE (email text, pending_email text, pending_email_until timestamptz, private_address boolean, mail_stopped boolean,
+               is_employed boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT u.pending_email, u.pending_email_until, u.private_address FROM app.users u WHERE u.id = app.user_id()
+    SELECT u.email, u.pending_email, u.pending_email_until, u.private_address, NOT app.has_own_mailbox(u.id), app.is_employed(u.id)
+    FROM app.users u WHERE u.id = app.user_id()
 $$;
 
 -- The caller wants another address. Nothing here depends on whether somebody has it already. The old address gets a
@@ -204,7 +245,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     JOIN app.users u ON u.id = coalesce((SELECT holder.id FROM app.users holder WHERE holder.email = t.address), t.user_id)
     WHERE t.id = token AND t.purpose IN ('email_verification', 'email_change')
       AND t.used_at IS NULL AND t.expires_at > at AND t.company_id IS NOT DISTINCT FROM app.company_id()
-      AND (u.id = t.user_id OR app.may_be_mailed(u.id))
+      AND (t.purpose = 'email_verification' AND u.id = t.user_id OR app.may_be_mailed(u.id))
 $$;
 
 -- The address that was a person's until a change, by the token that could have stopped it.
@@ -246,7 +287,9 @@ BEGIN
         SET email = proof.address, email_verified_at = at, pending_email = NULL, pending_email_until = NULL,
             private_address = EXISTS (SELECT FROM app.employees e
                                       WHERE e.company_id = u.company_id AND e.id = u.employee_id
-                                        AND NOT app.is_work_address(proof.address, e.email))
+                                        AND NOT app.is_work_address(proof.address, e.email)),
+            -- who is back has proved that the mailbox is theirs again
+            work_mailbox_lost_at = CASE WHEN NOT app.is_employed(person) THEN u.work_mailbox_lost_at END
         WHERE u.id = person AND u.pending_email = proof.address;
     done := FOUND;
 EXCEPTION WHEN unique_violation THEN
@@ -265,7 +308,8 @@ BEGIN
     SELECT t.user_id INTO person FROM app.one_time_tokens t WHERE t.hash = presented AND t.purpose = 'email_change';
     PERFORM FROM app.users u WHERE u.id = person FOR NO KEY UPDATE;
     UPDATE app.one_time_tokens t SET used_at = at
-        WHERE t.hash = presented AND t.purpose = 'email_change' AND t.used_at IS NULL AND t.expires_at > at;
+        WHERE t.hash = presented AND t.purpose = 'email_change' AND t.used_at IS NULL AND t.expires_at > at
+          AND app.may_be_mailed(person);
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -275,16 +319,39 @@ BEGIN
 END
 $$;
 
--- A person who left, and how to tell them, at the address that is theirs still for a while. Nobody: no account, or the
--- person is back.
-CREATE OR REPLACE FUNCTION app.find_leaver(entry uuid)
-RETURNS TABLE (user_id uuid, email text, private_address boolean, display_name text, locale text, time_zone text,
-               company_name text)
+-- A person of the directory and how to write to them there, whether or not they have an account: what is told to all who
+-- leave, who are back, or whose company is archived. No row: it is not so any more.
+CREATE OR REPLACE FUNCTION app.find_entry_to_tell(entry uuid, news text)
+RETURNS TABLE (email text, display_name text, locale text, company_name text, time_zone text, archived_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT u.id, u.email, u.private_address, u.display_name, u.locale, u.time_zone, c.name
+    SELECT e.email, e.first_name || ' ' || e.last_name, e.locale, c.name, c.time_zone, c.archived_at
+    FROM app.employees e JOIN app.companies c ON c.id = e.company_id
+    WHERE e.id = entry AND e.company_id = app.company_id()
+      AND CASE news
+              WHEN 'left' THEN e.status = 'left'
+              WHEN 'back' THEN e.status = 'active' AND c.status <> 'archived'
+              WHEN 'archived' THEN e.status = 'active' AND c.status = 'archived'
+              ELSE false
+          END
+$$;
+
+-- Some of the people of the transaction's company while it is archived, in the order of their ids.
+CREATE OR REPLACE FUNCTION app.list_people_of_archived_company(after uuid, most int)
+RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT e.id FROM app.employees e JOIN app.companies c ON c.id = e.company_id
+    WHERE c.id = app.company_id() AND c.status = 'archived' AND e.status = 'active' AND (after IS NULL OR e.id > after)
+    ORDER BY e.id LIMIT most
+$$;
+
+-- The account of a person who left, where its mailbox is their own.
+CREATE OR REPLACE FUNCTION app.find_private_leaver(entry uuid)
+RETURNS TABLE (user_id uuid, email text, display_name text, locale text, company_name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT u.id, u.email, u.display_name, u.locale, c.name
     FROM app.employees e JOIN app.users u ON u.company_id = e.company_id AND u.employee_id = e.id
     JOIN app.companies c ON c.id = e.company_id
     WHERE e.id = entry AND e.company_id = app.company_id() AND e.status = 'left' AND u.status = 'active'
+      AND u.private_address
 $$;
 
 -- How to tell a person of a change to their account; nobody who may not be mailed.
@@ -309,11 +376,14 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.may_be_mailed(uuid)', 'app.is_work_address(text, text)', 'app.end_tokens_of(uuid, timestamptz)',
+        'app.has_own_mailbox(uuid)', 'app.may_be_mailed(uuid)', 'app.lose_work_mailbox()',
+        'app.close_work_mailboxes(timestamptz, timestamptz)', 'app.is_employed(uuid)',
+        'app.find_entry_to_tell(uuid, text)', 'app.list_people_of_archived_company(uuid, int)',
+        'app.is_work_address(text, text)', 'app.end_tokens_of(uuid, timestamptz)',
         'app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz)',
         'app.change_own_password(text, text, uuid, timestamptz)',
         'app.ask_for_email_change(text, uuid, bytea, uuid, bytea, timestamptz, timestamptz)',
-        'app.own_address()', 'app.withdraw_email_change(timestamptz)', 'app.former_address(uuid)', 'app.letter_of_email_change(uuid, timestamptz)', 'app.find_leaver(uuid)',
+        'app.own_address()', 'app.withdraw_email_change(timestamptz)', 'app.former_address(uuid)', 'app.letter_of_email_change(uuid, timestamptz)', 'app.find_private_leaver(uuid)',
         'app.find_person_to_tell(uuid)', 'app.forget_pending_addresses(timestamptz)',
         'auth.ask_for_password_reset(text, text, text, int, timestamptz)', 'auth.owner_of_token(bytea, text, timestamptz)',
         'auth.reset_password(bytea, text, timestamptz)', 'auth.password_of(uuid)', 'auth.verify_email(bytea, timestamptz)',
@@ -335,5 +405,7 @@ GRANT EXECUTE ON FUNCTION
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT EXECUTE ON FUNCTION
     app.may_be_mailed(uuid), app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz), app.letter_of_email_change(uuid, timestamptz),
-    app.former_address(uuid), app.find_leaver(uuid), app.find_person_to_tell(uuid), app.forget_pending_addresses(timestamptz)
+    app.former_address(uuid), app.find_private_leaver(uuid), app.has_own_mailbox(uuid),
+    app.find_entry_to_tell(uuid, text), app.list_people_of_archived_company(uuid, int),
+    app.close_work_mailboxes(timestamptz, timestamptz), app.find_person_to_tell(uuid), app.forget_pending_addresses(timestamptz)
     TO huntzen_worker;

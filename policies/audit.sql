@@ -29,6 +29,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('department.listed', 'department', true, true, true),
         ('employee.created', 'employee', false, true, true),
         ('employee.deactivated', 'employee', false, true, true),
+        ('employee.import_checked', 'employee', true, true, true),
         ('employee.imported', 'employee', false, true, true),
         ('employee.invited', 'employee', false, true, true),
         ('employee.listed', 'employee', true, true, true),
@@ -37,12 +38,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('employee.updated', 'employee', false, true, true),
         ('export.downloaded', 'export', true, true, true),
         ('export.requested', 'export', false, true, true),
+        ('invitation.address_asked', 'invitation', false, false, true),
         ('member.invitation_withdrawn', 'member', false, true, true),
         ('member.invited', 'member', false, true, true),
         ('member.read_by_platform', 'member', true, true, true),
         ('member.removed', 'member', false, true, true),
         ('practitioner.created', 'practitioner', false, false, true),
         ('practitioner.invited', 'practitioner', false, false, true),
+        ('practitioner.read_by_platform', 'practitioner', true, false, true),
         ('practitioner.updated', 'practitioner', false, false, true),
         ('recovery_code.used', 'user', false, false, true),
         ('recovery_codes.renewed', 'user', false, false, true),
@@ -60,6 +63,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('two_factor.refused', 'user', false, false, true),
         ('two_factor.replaced', 'user', false, false, true),
         ('two_factor.reset', 'user', false, false, true),
+        ('usage.read', 'usage', true, true, true),
         ('user.activated', 'user', false, false, true),
         ('user.created_by_operator', 'user', false, false, true),
         ('user.email_change_asked', 'user', false, false, true),
@@ -87,7 +91,7 @@ RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT jsonb_typeof(details) = 'object' AND octet_length(details::text) <= 1000 AND NOT EXISTS (
         SELECT FROM jsonb_each(CASE jsonb_typeof(details) WHEN 'object' THEN details ELSE '{}' END) d (key, value)
         WHERE key NOT IN ('attempts', 'by', 'count', 'created', 'fields', 'filters', 'format', 'from', 'kind', 'limit',
-                          'method', 'mode', 'of', 'partial', 'purpose', 'reason', 'rejected', 'removed', 'role',
+                          'method', 'mode', 'of', 'partial', 'purpose', 'reactivated', 'reason', 'rejected', 'removed', 'role',
                           'sessions', 'status', 'to', 'unchanged', 'updated')
            OR CASE jsonb_typeof(value)
                   WHEN 'number' THEN false

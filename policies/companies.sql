@@ -4,7 +4,7 @@ GRANT SELECT ON app.companies TO huntzen_employee, huntzen_hr, huntzen_company_a
 GRANT SELECT (id, name) ON app.companies TO huntzen_practitioner;
 GRANT INSERT ON app.companies TO huntzen_platform;
 GRANT UPDATE (name, siren, locale, time_zone, status, contract_starts_on, contract_ends_on, sessions_per_employee, seats,
-              network) ON app.companies TO huntzen_platform;
+              network, archived_at) ON app.companies TO huntzen_platform;
 GRANT UPDATE (name, locale, time_zone, network) ON app.companies TO huntzen_company_admin;
 
 CREATE POLICY fence ON app.companies AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
@@ -68,7 +68,8 @@ BEGIN
         RETURN 'last_admin';
     END IF;
     UPDATE app.users u
-        SET status = 'suspended', removed_at = at, email = 'removed-' || u.id || '@removed.invalid' WHERE u.id = its.id;
+        SET status = 'suspended', removed_at = at, email = 'removed-' || u.id || '@removed.invalid', company_address = NULL
+        WHERE u.id = its.id;
     UPDATE app.user_sessions s SET revoked_at = at WHERE s.user_id = its.id AND s.revoked_at IS NULL;
     RETURN 'removed';
 END
@@ -76,4 +77,4 @@ $$;
 ALTER FUNCTION app.remove_member(uuid, timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.remove_member(uuid, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.remove_member(uuid, timestamptz) TO huntzen_company_admin, huntzen_platform;
-GRANT UPDATE (email, removed_at) ON app.users TO huntzen_kernel;
+GRANT UPDATE (email, removed_at, company_address) ON app.users TO huntzen_kernel;

@@ -76,3 +76,24 @@ CREATE TRIGGER employees_seats_insert AFTER INSERT ON app.employees
 DROP TRIGGER IF EXISTS employees_seats_update ON app.employees;
 CREATE TRIGGER employees_seats_update AFTER UPDATE ON app.employees
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.check_seats();
+
+-- Nor does a contract that is cut leave more people active than it has seats: who makes it is told how many there are.
+CREATE OR REPLACE FUNCTION app.check_seats_in_use() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = app, pg_temp AS $$
+DECLARE
+    taken bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('seats ' || NEW.id::text, 0));
+    SELECT count(*) INTO taken FROM app.employees e WHERE e.company_id = NEW.id AND e.status = 'active';
+    IF taken > NEW.seats THEN
+        RAISE EXCEPTION 'more people are active than that'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'companies_seats_in_use', DETAIL = taken::text;
+    END IF;
+    RETURN NEW;
+END
+$$;
+ALTER FUNCTION app.check_seats_in_use() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.check_seats_in_use() FROM PUBLIC;
+DROP TRIGGER IF EXISTS companies_seats_in_use ON app.companies;
+CREATE TRIGGER companies_seats_in_use BEFORE UPDATE OF seats ON app.companies
+    FOR EACH ROW WHEN (NEW.seats < OLD.seats) EXECUTE FUNCTION app.check_seats_in_use();

@@ -1,6 +1,10 @@
 -- Accounts: each person's own. HR gets nothing of other people's accounts.
-GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id, created_at, updated_at) ON app.users
+GRANT SELECT (id, role, display_name, locale, time_zone, status, company_id, created_at, updated_at) ON app.users
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
+-- one's own is read by app.own_address(): an admin knows the members by the address that the company invited, and not by
+-- the one that they log in with
+GRANT SELECT (email) ON app.users TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_platform;
+GRANT SELECT (company_address) ON app.users TO huntzen_company_admin, huntzen_platform;
 GRANT SELECT (employee_id) ON app.users TO huntzen_employee;
 GRANT SELECT (removed_at) ON app.users TO huntzen_company_admin, huntzen_platform;
 GRANT SELECT (id, email, role, display_name, locale, time_zone, status, company_id, employee_id) ON app.users

@@ -76,7 +76,7 @@ CREATE POLICY kernel ON app.invitation_mails TO huntzen_kernel USING (true) WITH
 -- Who was invited, where accepting can make an account. A link of somebody who has one is as unknown as any other.
 CREATE OR REPLACE FUNCTION auth.find_invitee(presented bytea, at timestamptz)
 RETURNS TABLE (email text, display_name text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT coalesce(u.email, e.email, m.email),
+    SELECT coalesce(t.address, u.email, e.email, m.email),
            coalesce(u.display_name, e.first_name || ' ' || e.last_name, m.display_name)
     FROM app.one_time_tokens t
     LEFT JOIN app.users u ON u.id = t.user_id
@@ -91,6 +91,69 @@ RETURNS TABLE (email text, display_name text) LANGUAGE sql STABLE SECURITY DEFIN
            OR e.status = 'active' AND NOT EXISTS (SELECT FROM app.users a
                                                   WHERE a.company_id = e.company_id AND a.employee_id = e.id))
 $$;
+
+-- Somebody who holds an invitation wants to log in with another address: a link goes there that accepts the same
+-- invitation, and proves the mailbox. Nothing of it comes back to the company, whose own invitation stays as it is. Five
+-- in an hour, for the addresses may be anybody's.
+CREATE OR REPLACE FUNCTION auth.choose_invitation_address(presented bytea, token uuid, token_hash bytea, chosen text,
+                                                          at timestamptz, until timestamptz)
+RETURNS TABLE (outcome text, company_id uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    invitation app.one_time_tokens;
+BEGIN
+    -- an account that exists and waits for its owner has its address from who made it
+    SELECT * INTO invitation FROM app.one_time_tokens t WHERE t.hash = presented AND t.user_id IS NULL;
+    IF NOT FOUND OR NOT EXISTS (SELECT FROM auth.find_invitee(presented, at)) THEN
+        RETURN QUERY SELECT 'invalid', NULL::uuid;
+        RETURN;
+    END IF;
+    -- as the jobs do that mint invitations
+    PERFORM pg_advisory_xact_lock(hashtextextended(
+        'invitation of ' || coalesce(invitation.employee_id, invitation.member_invitation_id)::text, 0));
+    IF (SELECT count(*) >= 5 FROM app.one_time_tokens t
+        WHERE t.purpose = 'invitation' AND t.address IS NOT NULL AND t.company_id = invitation.company_id
+          AND (t.employee_id = invitation.employee_id OR t.member_invitation_id = invitation.member_invitation_id)
+          AND t.created_at > at - interval '1 hour') THEN
+        RETURN QUERY SELECT 'too_many', NULL::uuid;
+        RETURN;
+    END IF;
+    -- the last one counts
+    UPDATE app.one_time_tokens t SET expires_at = least(t.expires_at, at)
+        WHERE t.purpose = 'invitation' AND t.address IS NOT NULL AND t.used_at IS NULL AND t.hash <> presented
+          AND t.company_id = invitation.company_id
+          AND (t.employee_id = invitation.employee_id OR t.member_invitation_id = invitation.member_invitation_id);
+    INSERT INTO app.one_time_tokens (id, purpose, hash, company_id, employee_id, member_invitation_id, address, created_at,
+                                     expires_at)
+        VALUES (token, 'invitation', token_hash, invitation.company_id, invitation.employee_id,
+                invitation.member_invitation_id, chosen, at, least(until, invitation.expires_at));
+    RETURN QUERY SELECT 'sent', invitation.company_id;
+END
+$$;
+
+-- Where the link of such a token goes, while it opens something.
+CREATE OR REPLACE FUNCTION app.letter_of_chosen_address(token uuid, at timestamptz)
+RETURNS TABLE (address text, hash bytea, expires_at timestamptz, employee_id uuid, member_invitation_id uuid, locale text,
+               time_zone text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT t.address, t.hash, t.expires_at, t.employee_id, t.member_invitation_id, coalesce(e.locale, m.locale), c.time_zone
+    FROM app.one_time_tokens t JOIN app.companies c ON c.id = t.company_id
+    LEFT JOIN app.employees e ON e.company_id = t.company_id AND e.id = t.employee_id
+    LEFT JOIN app.member_invitations m ON m.company_id = t.company_id AND m.id = t.member_invitation_id
+    WHERE t.id = token AND t.company_id = app.company_id() AND t.address IS NOT NULL 
+      AND EXISTS (SELECT FROM auth.find_invitee(t.hash, at))
+$$;
+
+-- A name of the directory as one of an account: entries that were written by earlier rules make an account as well.
+CREATE OR REPLACE FUNCTION app.readable_name(name text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(nullif(btrim(left(btrim(regexp_replace(regexp_replace(name,
+        '[\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+', ' ', 'g'),
+        '[\u0001-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffd\U000e0000-\U000e007f]',
+        '', 'g')), 200)), ''), '–')
+$$;
+ALTER FUNCTION app.readable_name(text) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.readable_name(text) FROM PUBLIC;
 
 -- Turns an invitation into an account, once. Those of practitioners and of the platform's staff exist already and wait;
 -- employees and members get theirs here, where it is first asked whether their address is free.
@@ -126,13 +189,14 @@ BEGIN
         account := new_user;
         DELETE FROM app.member_invitations m
             WHERE m.id = invitation.member_invitation_id AND m.company_id = invitation.company_id RETURNING * INTO member;
-        made := FOUND;
-        INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id,
-                               terms_version, terms_at, email_verified_at)
-            SELECT new_user, member.email, new_password_hash, member.role,
-                   coalesce(new_display_name, member.display_name), coalesce(new_locale, member.locale),
+        made := FOUND AND NOT EXISTS (SELECT FROM app.users u
+                                      WHERE u.company_id = member.company_id AND u.company_address = member.email);
+        INSERT INTO app.users (id, email, company_address, password_hash, role, display_name, locale, time_zone, status,
+                               company_id, terms_version, terms_at, email_verified_at)
+            SELECT new_user, coalesce(invitation.address, member.email), member.email, new_password_hash, member.role,
+                   coalesce(new_display_name, app.readable_name(member.display_name)), coalesce(new_locale, member.locale),
                    coalesce(new_time_zone, c.time_zone), 'active', member.company_id, new_terms_version, at, at
-            FROM app.companies c WHERE c.id = member.company_id
+            FROM app.companies c WHERE made AND c.id = member.company_id
             ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
     ELSE
         account := new_user;
@@ -142,11 +206,11 @@ BEGIN
         made := FOUND AND NOT EXISTS (SELECT FROM app.users u
                                       WHERE u.company_id = entry.company_id AND u.employee_id = entry.id);
         INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id,
-                               employee_id, terms_version, terms_at, email_verified_at)
-            SELECT new_user, entry.email, new_password_hash, 'employee',
-                   coalesce(new_display_name, entry.first_name || ' ' || entry.last_name),
+                               employee_id, terms_version, terms_at, email_verified_at, private_address)
+            SELECT new_user, coalesce(invitation.address, entry.email), new_password_hash, 'employee',
+                   coalesce(new_display_name, app.readable_name(entry.first_name || ' ' || entry.last_name)),
                    coalesce(new_locale, entry.locale), coalesce(new_time_zone, c.time_zone), 'active', entry.company_id,
-                   entry.id, new_terms_version, at, at
+                   entry.id, new_terms_version, at, at, NOT app.is_work_address(coalesce(invitation.address, entry.email), entry.email)
             FROM app.companies c WHERE made AND c.id = entry.company_id
             ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
     END IF;
@@ -162,6 +226,12 @@ BEGIN
 END
 $$;
 ALTER FUNCTION auth.find_invitee(bytea, timestamptz) OWNER TO huntzen_kernel;
+ALTER FUNCTION auth.choose_invitation_address(bytea, uuid, bytea, text, timestamptz, timestamptz) OWNER TO huntzen_kernel;
+ALTER FUNCTION app.letter_of_chosen_address(uuid, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION auth.choose_invitation_address(bytea, uuid, bytea, text, timestamptz, timestamptz),
+    app.letter_of_chosen_address(uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.choose_invitation_address(bytea, uuid, bytea, text, timestamptz, timestamptz) TO huntzen_auth;
+GRANT EXECUTE ON FUNCTION app.letter_of_chosen_address(uuid, timestamptz) TO huntzen_worker;
 ALTER FUNCTION auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION auth.find_invitee(bytea, timestamptz),
     auth.accept_invitation(bytea, uuid, text, text, text, text, text, timestamptz) FROM PUBLIC;

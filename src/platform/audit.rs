@@ -65,6 +65,15 @@ pub enum Outcome {
     Refused,
 }
 
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 macro_rules! details {
     ($($name:ident => $key:literal),* $(,)?) => {
         /// What an entry may say besides ids. The database holds the same list (`app.audit_details_are_plain`).
@@ -97,6 +106,7 @@ details! {
     Of => "of",
     Partial => "partial",
     Purpose => "purpose",
+    Reactivated => "reactivated",
     Reason => "reason",
     Rejected => "rejected",
     Removed => "removed",
@@ -181,6 +191,18 @@ impl<'a> Entry<'a> {
         self
     }
 
+    /// The account that somebody who is not signed in tried to get at, with its company, where there is one: its person
+    /// sees it.
+    #[must_use]
+    pub fn of_account(mut self, account: Option<(UserId, Option<CompanyId>)>) -> Self {
+        if let Some((id, company)) = account {
+            self.object_id = Some(id.0);
+            self.subject = Some(id.into());
+            self.company_id = company;
+        }
+        self
+    }
+
     /// The company that it concerns, where it is not the transaction's.
     #[must_use]
     pub fn of_company(mut self, company: CompanyId) -> Self {
@@ -207,15 +229,42 @@ impl Tx {
             .bind(subject_type)
             .bind(subject_id)
             .bind(entry.company_id)
-            .bind(match entry.outcome {
-                Outcome::Success => "success",
-                Outcome::Refused => "refused",
-            })
+            .bind(entry.outcome.as_str())
             .bind(Value::Object(entry.details))
             .bind(ip)
             .bind(request_id.as_deref())
             .execute(self.conn())
             .await?;
+        Ok(())
+    }
+
+    /// The same entry about each of some people, who are its objects as well: each finds it in their access log. One
+    /// statement.
+    pub async fn audit_each<S: Into<Subject>>(
+        &mut self,
+        entry: Entry<'_>,
+        people: impl IntoIterator<Item = S>,
+    ) -> Result<()> {
+        let (kinds, ids): (Vec<&str>, Vec<Uuid>) = people.into_iter().map(|it| it.into().columns()).unzip();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (ip, request_id) = (self.actor().ip.map(|ip| ip.to_string()), self.actor().request_id.clone());
+        sqlx::query(
+            "SELECT app.audit($1, $2, person.id, person.kind, person.id, $3, $4, $5, $6, $7)
+             FROM unnest($8::text[], $9::uuid[]) WITH ORDINALITY AS person (kind, id, place) ORDER BY place",
+        )
+        .bind(entry.action)
+        .bind(entry.object_type)
+        .bind(entry.company_id)
+        .bind(entry.outcome.as_str())
+        .bind(Value::Object(entry.details))
+        .bind(ip)
+        .bind(request_id.as_deref())
+        .bind(kinds)
+        .bind(ids)
+        .execute(self.conn())
+        .await?;
         Ok(())
     }
 

@@ -460,3 +460,26 @@ async fn the_directory_and_the_slots_follow_the_network_and_what_is_booked_stays
     put(&company.admin, &path, json!({"mode": "open", "practitionerIds": [inside.id]})).await.expect(200);
     assert_eq!(seen(&alice).await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_contract_is_not_cut_below_the_people_who_have_a_seat() {
+    let app = TestApp::start().await;
+    let (company, platform) = (app.company("Acme").await, app.platform_admin().await);
+    for _ in 0..3 {
+        app.employee(&company).await;
+    }
+    let path = format!("/companies/{}", company.id.0);
+    let seats = async |seats: i32| platform.patch(&path, json!({"contract": {"seats": seats}})).await;
+    let refused = seats(2).await.refused(409, "seats_in_use");
+    assert!(refused.str("/detail").starts_with("3 people"), "{}", refused.json);
+    assert_eq!(refused.str("/errors/0/pointer"), "/contract/seats");
+    assert_eq!(platform.get(&path).await.expect(200).json["contract"]["seats"], 20000);
+    seats(3).await.expect(200);
+    // who has left has none
+    let left = "UPDATE app.employees SET status = 'left', left_at = now() WHERE id = (SELECT min(id::text)::uuid FROM app.employees)";
+    sqlx::query(left).execute(app.db()).await.unwrap();
+    seats(2).await.expect(200);
+    company.hr.post("/employees", json!({"email": "new@acme.test", "firstName": "A", "lastName": "B"})).await.refused(409, "seats_exceeded");
+    // more is always possible
+    seats(30).await.expect(200);
+}

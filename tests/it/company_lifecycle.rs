@@ -72,8 +72,8 @@ async fn an_archived_companys_future_sessions_are_cancelled_with_notice() {
     step(&platform, &acme, "archive").await;
     app.settle().await;
 
-    // both people of each, once
-    assert_eq!((app.mails_to(&alice.email).len(), app.mails_to(&doctor.email).len()), (4, 5));
+    // both people of each, once; and all employees of what becomes of accounts
+    assert_eq!((app.mails_to(&alice.email).len(), app.mails_to(&doctor.email).len()), (5, 5));
     for id in &own {
         let it = alice.get(&format!("/consultations/{id}")).await.expect(200);
         assert_eq!((&it.json["status"], &it.json["cancelledBy"]), (&json!("cancelled"), &json!("platform")));

@@ -555,9 +555,13 @@ async fn the_list_has_pages_and_filters_for_both_sides() {
 }
 
 #[tokio::test]
-async fn what_a_person_who_leaves_had_booked_is_cancelled_and_both_are_told() {
+async fn what_a_person_who_leaves_had_booked_is_cancelled_and_told_where_the_mailbox_is_not_the_employers() {
     let (app, company, alice, dr) = scene().await;
     let id = book_on(&alice, &dr, in_days(&app, 3)).await.str("/id");
+    let bob = app.employee(&company).await;
+    // bob's mailbox is his own
+    sqlx::query("UPDATE app.users SET private_address = true WHERE id = $1").bind(bob.id).execute(app.db()).await.unwrap();
+    book_on(&bob, &dr, in_days(&app, 4)).await.expect(201);
     app.settle().await;
     let entry: uuid::Uuid = sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")
         .bind(alice.id)
@@ -565,22 +569,33 @@ async fn what_a_person_who_leaves_had_booked_is_cancelled_and_both_are_told() {
         .await
         .unwrap();
     company.hr.delete(&format!("/employees/{entry}")).await.expect(204);
+    let other: uuid::Uuid = sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")
+        .bind(bob.id)
+        .fetch_one(app.db())
+        .await
+        .unwrap();
+    company.hr.delete(&format!("/employees/{other}")).await.expect(204);
     app.settle().await;
     let cancelled = dr.get(&format!("/consultations/{id}")).await.expect(200);
     assert_eq!(cancelled.str("/status"), "cancelled");
-    for person in [&alice, &dr] {
-        // who leaves is also told how to keep the account: a mail without a calendar
-        let mails: Vec<_> =
-            app.mails_to(&person.email).into_iter().filter(|mail| !mail.attachments.is_empty()).collect();
-        assert_eq!(mails.len(), 2, "{}", person.email);
-        assert_eq!(mails[1].calendar()["method"], "CANCEL");
-        assert_eq!(mails[1].calendar()["events"][0]["uid"], mails[0].calendar()["events"][0]["uid"]);
-    }
+    // who leaves is also told how to keep the account: a mail without a calendar
+    let appointments = |person: &User| -> Vec<_> {
+        app.mails_to(&person.email).into_iter().filter(|mail| !mail.attachments.is_empty()).collect()
+    };
+    let told = appointments(&bob);
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[1].calendar()["method"], "CANCEL");
+    assert_eq!(told[1].calendar()["events"][0]["uid"], told[0].calendar()["events"][0]["uid"]);
+    // the next reader of a mailbox at work learns of no appointment
+    assert_eq!(appointments(&alice).len(), 1);
+    let told = appointments(&dr);
+    assert_eq!(told.len(), 4);
+    assert!(told[2..].iter().all(|mail| mail.calendar()["method"] == "CANCEL"));
     // the entry is in nobody's name: HR learns nothing, not even from what it set off itself
     let in_a_name =
         "SELECT count(*) FROM app.audit_logs WHERE action = 'consultation.cancelled' AND actor_id IS NOT NULL";
     assert_eq!(app.count(in_a_name).await, 0);
-    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'consultation.cancelled'").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'consultation.cancelled'").await, 2);
     // the time is free again, though not for whom has left
     let start = cancelled.str("/startsAt");
     alice.post("/consultations", wish(&dr, &start)).await.refused(403, "not_covered");

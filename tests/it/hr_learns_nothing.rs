@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::support::app::PASSWORD;
 use crate::support::{Answer, Company, TestApp, User};
+use crate::two_factor;
 
 /// Headers that differ from request to request.
 const PASSING: [&str; 2] = ["date", "x-request-id"];
@@ -93,7 +94,6 @@ impl Watch {
                         "?action=employee.updated",
                         "?action=employee.deactivated",
                     ],
-                    "/reports/usage/timeseries" => &["?from=2025-11&to=2026-11"],
                     _ => &[""],
                 };
                 paths.extend(queries.iter().map(|query| (format!("{path}{query}"), roles.clone())));
@@ -162,8 +162,12 @@ async fn book(app: &TestApp, alice: &User, doctor: &User, days: i64) -> String {
     alice.post("/consultations", wish).await.expect(201).str("/id")
 }
 
-async fn execute(app: &TestApp, sql: &'static str) {
-    sqlx::query(sql).execute(app.db()).await.unwrap();
+/// The token of the last mail to an address whose link opens a page.
+#[track_caller]
+fn link(app: &TestApp, address: &str, page: &str) -> String {
+    let has_link = |text: &str| text.contains(&format!("/{page}#token="));
+    let mails = app.mails_to(address);
+    mails.iter().rfind(|mail| mail.text.as_deref().is_some_and(has_link)).unwrap().link_parameter("token")
 }
 
 #[tokio::test]
@@ -216,13 +220,39 @@ async fn whatever_an_employee_does_every_answer_to_hr_stays_the_same() {
     alice.patch("/me", json!({"displayName": "Al", "locale": "en", "timeZone": "Asia/Tokyo"})).await.expect(200);
     assert_same(&before, &watch.look(&app).await, "changes the profile");
 
-    execute(&app, "UPDATE app.users SET email = 'alice@home.test' WHERE email = 'alice@acme.test'").await;
+    let nobody = app.anonymous();
+    nobody.post("/auth/forgot-password", json!({"email": "alice@acme.test"})).await.expect(202);
+    app.settle().await;
+    let reset = json!({"token": link(&app, "alice@acme.test", "reset-password"), "password": PASSWORD});
+    nobody.post("/auth/reset-password", reset).await.expect(204);
+    assert_same(&before, &watch.look(&app).await, "has forgotten the password");
+    let alice = log_in(&app, "alice@acme.test").await;
+
+    let code = two_factor::enabled(&app, &alice).await.code(&app, 0);
+    alice.post("/auth/totp/disable", json!({"password": PASSWORD, "code": code})).await.expect(204);
+    assert_same(&before, &watch.look(&app).await, "switches a second factor on and off");
+
+    let wish = json!({"email": "alice@home.test", "currentPassword": PASSWORD});
+    alice.patch("/me", wish).await.expect(200);
+    app.settle().await;
+    let proof = json!({"token": link(&app, "alice@home.test", "verify-email")});
+    nobody.post("/auth/verify-email", proof).await.expect(204);
     log_in(&app, "alice@home.test").await;
     assert_same(&before, &watch.look(&app).await, "changes the address");
+    // from now on whoever reads the mailbox at work learns nothing either
+    app.settle().await;
+    let at_work = app.mails_to("alice@acme.test").len();
+    let alice = log_in(&app, "alice@home.test").await;
+    book(&app, &alice, &doctor, 5).await;
 
-    execute(&app, "UPDATE app.users SET status = 'suspended' WHERE email = 'alice@home.test'").await;
-    execute(&app, "UPDATE app.user_sessions SET revoked_at = now() WHERE user_id IN (SELECT id FROM app.users WHERE email = 'alice@home.test')").await;
+    let staff = app.platform_admin().await;
+    let me = alice.get("/me").await.expect(200).str("/id");
+    staff.post(&format!("/admin/users/{me}/suspend"), json!({})).await.expect(200);
     assert_same(&before, &watch.look(&app).await, "is suspended");
+    staff.post(&format!("/admin/users/{me}/activate"), json!({})).await.expect(200);
+    assert_same(&before, &watch.look(&app).await, "is active again");
+    app.settle().await;
+    assert_eq!(app.mails_to("alice@acme.test").len(), at_work);
 
     // what the directory itself does is seen: the comparison would notice
     company.hr.patch(&format!("/employees/{}", people[0]), json!({"site": "Nantes"})).await.expect(200);
@@ -269,8 +299,11 @@ async fn what_hr_does_to_a_person_is_answered_the_same_whether_or_not_they_have_
         // an invitation of who has left is not sent: each is sent before
         app.settle().await;
         tell(company.hr.delete(&path).await);
+        // the mails to who has left, and to who is back
+        app.settle().await;
         tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
         tell(company.hr.post(&format!("{path}/reactivate"), json!({})).await);
+        app.settle().await;
         for _ in 0..3 {
             tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
         }
@@ -295,4 +328,72 @@ async fn what_hr_does_to_a_person_is_answered_the_same_whether_or_not_they_have_
         stories.push(story);
     }
     assert_eq!(stories[0], stories[1]);
+}
+
+/// An everyday promotion: somebody of the directory is invited as HR, and accepts. With an account for care under that
+/// address they need another one to log in with, and the company sees no difference.
+#[tokio::test]
+async fn a_colleague_who_becomes_hr_looks_the_same_with_and_without_an_account_for_care() {
+    let app = TestApp::start().await;
+    let mut stories = Vec::new();
+    for has_account in [false, true] {
+        let company = app.company(if has_account { "Acme" } else { "Globex" }).await;
+        let address = if has_account { "with@acme.test" } else { "without@acme.test" };
+        let new = json!({"email": address, "firstName": "Ana", "lastName": "Silva", "locale": "en"});
+        company.hr.post("/employees", new).await.expect(201);
+        app.settle().await;
+        let accept = async |token: &str| {
+            let body = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+            app.anonymous().post("/auth/accept-invitation", body).await
+        };
+        if has_account {
+            accept(&link(&app, address, "accept-invitation")).await.expect(200);
+        }
+        let path = format!("/companies/{}/members", company.id.0);
+        let member = json!({"email": address, "displayName": "Ana Silva", "role": "hr", "locale": "en"});
+        company.admin.post(&path, member.clone()).await.expect(201);
+        app.settle().await;
+        let mut story = Vec::new();
+        let mut look = async || {
+            let page = company.admin.get(&path).await.expect(200).json;
+            let ana = page["items"].as_array().unwrap().iter().find(|it| it["email"] == address).unwrap().clone();
+            let again = company.admin.post(&path, member.clone()).await;
+            let log = company.admin.get("/audit-logs?objectType=invitation").await.expect(200).json;
+            let answer = (again.status.as_u16(), again.json["code"].clone());
+            story.push(format!("{} {} {} {answer:?} {log}", ana["status"], ana["displayName"], ana["role"]));
+        };
+        look().await;
+        app.settle().await;
+        let token = link(&app, address, "accept-invitation");
+        if has_account {
+            accept(&token).await.refused(409, "account_exists");
+            // an address that is somebody's: told to who opens its mailbox
+            for chosen in ["with@acme.test", "Ana@Home.test"] {
+                let choice = json!({"token": token, "email": chosen});
+                app.anonymous().post("/auth/invitation-address", choice).await.expect(202);
+                app.settle().await;
+            }
+            let sent = app.mails_to("ana@home.test");
+            assert_eq!(sent[0].subject, "Confirm the address that you want to log in with");
+            for stranger in ["Acme", "Ana", "Silva"] {
+                assert!(!sent[0].text.as_deref().unwrap().contains(stranger), "{stranger}");
+            }
+            let session = accept(&sent[0].link_parameter("token")).await.expect(200);
+            assert_eq!(session.str("/user/email"), "ana@home.test");
+            assert_eq!(session.str("/user/role"), "hr");
+            let hr = log_in(&app, "ana@home.test").await;
+            hr.get("/employees").await.expect(200);
+            // the account for care is what it was
+            assert_eq!(log_in(&app, address).await.get("/me").await.str("/role"), "employee");
+        } else {
+            accept(&token).await.expect(200);
+        }
+        look().await;
+        // once, whichever link
+        accept(&token).await.refused(410, "invalid_invitation");
+        app.settle().await;
+        stories.push(story);
+    }
+    assert_eq!(stories[0], stories[1]);
+    assert!(stories[0][1].contains("already_member"), "{stories:?}");
 }

@@ -49,11 +49,17 @@ async fn list_for_platform(cx: &Context, filter: Filter, page: &PageQuery<Key>) 
     if let Some(company) = filter.company_id {
         entry = entry.of_company(company);
     }
-    // who asks what a person did has opened that person's data
-    if let Some(actor) = filter.actor_id {
-        entry = entry.about(actor);
+    // who asks what a person did, or what was done to them, has opened that person's data
+    let named = [filter.actor_id.map(|id| id.0), filter.subject_id, filter.object_id];
+    let people = store::find_people(&mut tx, &named.into_iter().flatten().collect::<Vec<_>>()).await?;
+    match people.as_slice() {
+        [] => tx.audit(entry).await?,
+        people => {
+            for person in people {
+                tx.audit(entry.clone().about(*person)).await?;
+            }
+        }
     }
-    tx.audit(entry).await?;
     tx.commit().await?;
     Ok(entries)
 }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::chain::{Finding, Head, Link, Recorded};
 use super::model::{Access, Acknowledgement, Filter, Key, LogEntry, Verification};
 use super::verify::Verified;
-use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::audit::Subject;
+use crate::platform::ids::{CompanyId, EmployeeId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::Problem;
 use crate::platform::{Result, Tx};
@@ -315,4 +316,18 @@ pub async fn find_admin(tx: &mut Tx, id: UserId) -> Result<Option<Admin>> {
     .bind(id)
     .fetch_optional(tx.conn())
     .await?)
+}
+
+/// Those of the ids that are people: accounts, or entries of a directory.
+pub async fn find_people(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Subject>> {
+    let found: Vec<(Uuid, bool)> = sqlx::query_as(
+        "SELECT id, true FROM app.users WHERE id = ANY ($1) UNION ALL SELECT id, false FROM app.employees WHERE id = ANY ($1)",
+    )
+    .bind(ids)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(found
+        .into_iter()
+        .map(|(id, is_account)| if is_account { Subject::User(UserId(id)) } else { Subject::Employee(EmployeeId(id)) })
+        .collect())
 }

@@ -9,6 +9,8 @@ causes! {
         /// The company is suspended: its people can read, not change.
         Suspended => (FORBIDDEN, "company_suspended"),
         Archived => (FORBIDDEN, "company_archived"),
+        /// Fewer seats than people who are active in the directory.
+        SeatsInUse => (CONFLICT, "seats_in_use"),
         SirenTaken => (CONFLICT, "siren_taken"),
         AlreadyMember => (CONFLICT, "already_member"),
         /// Says nothing of whose the address is, nor where.

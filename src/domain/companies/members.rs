@@ -29,7 +29,7 @@ impl NewMember {
             Some(address) => self.email = address,
             None => faults.add(format!("{parent}/email"), "email"),
         }
-        match model::clean(&self.display_name) {
+        match model::clean_name(&self.display_name) {
             Some(name) => self.display_name = name,
             None => faults.add(format!("{parent}/displayName"), "text"),
         }
@@ -47,7 +47,10 @@ pub async fn list(cx: &Context, company: CompanyId, page: &PageQuery<UserId>) ->
     let mut tx = cx.begin(Permission::ManageMembers).await?;
     service::enter(cx, &mut tx, company).await?;
     let members = store::list_members(&mut tx, company, page.after, page.fetch()).await?;
-    tx.audit_done("member.read_by_platform", "member", None).await?;
+    let read = Entry::done("member.read_by_platform", "member", None);
+    tx.audit(read.clone()).await?;
+    let shown = members.iter().take(page.limit as usize).filter(|it| it.status != MemberStatus::Invited);
+    tx.audit_each(read, shown.map(|it| it.id)).await?;
     tx.commit().await?;
     Ok(members)
 }

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
 
 use super::error::Error;
 use crate::platform::audit::Plain;
@@ -11,7 +10,7 @@ use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::{FieldErrors, Problem, Result};
 
-pub use crate::domain::identity::model::normalise_address;
+pub use crate::domain::identity::model::{clean, clean_name, is_unreadable, normalise_address};
 
 /// Where a company stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
@@ -99,7 +98,7 @@ pub struct Company {
 impl Company {
     /// Notes every fault; puts the texts into the form in which they are kept.
     pub fn check(&mut self, faults: &mut FieldErrors) {
-        match clean(&self.name) {
+        match clean_name(&self.name) {
             Some(name) => self.name = name,
             None => faults.add("/name", "text"),
         }
@@ -213,19 +212,6 @@ pub enum MemberStatus {
     Suspended,
 }
 
-/// A text as it is kept: composed (NFC), trimmed, line breaks and tabs as spaces. `None`: nothing is left of it,
-/// or it holds a character that nobody can see.
-pub fn clean(text: &str) -> Option<String> {
-    let text: String = text.nfc().collect();
-    let text = text.split(char::is_whitespace).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    (!text.is_empty() && !text.chars().any(is_unreadable)).then_some(text)
-}
-
-/// Control characters, and the sign that stands for bytes that could not be read.
-pub fn is_unreadable(c: char) -> bool {
-    c.is_control() || c == char::REPLACEMENT_CHARACTER
-}
-
 /// The nine digits of a SIREN, where the last one fits (Luhn's formula, ISO/IEC 7812-1, annex B).
 pub fn normalise_siren(text: &str) -> Option<String> {
     let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -303,13 +289,5 @@ mod tests {
         {
             assert_eq!(normalise_address(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_text_is_composed_trimmed_and_has_nothing_hidden() {
-        assert_eq!(clean(" Zoe\u{301}\u{a0} \n Martin ").as_deref(), Some("Zoé Martin"));
-        assert_eq!(clean(" \t "), None);
-        assert_eq!(clean("Zoé\0"), None);
-        assert_eq!(clean("Zo\u{fffd}"), None);
     }
 }

@@ -6,6 +6,7 @@ use super::events::CompanyArchived;
 use super::members::{self, NewMember};
 use super::model::{Company, Differences, MemberRole, NetworkMode, Settings, Status};
 use super::store::{self, Listing};
+use crate::domain::identity::account::address::TellPeopleOfArchiving;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
@@ -177,6 +178,9 @@ pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyI
         if status == Status::Archived {
             store::end_sessions_of_members(&mut tx, cx.now()).await?;
             tx.enqueue(&CompanyArchived {}, None, None).await?;
+            store::note_archiving(&mut tx, id, cx.now()).await?;
+            let news = TellPeopleOfArchiving { archiving_id: cx.new_id(), after: None };
+            tx.enqueue(&news, None, None).await?;
         }
         let entry = Entry::done(action, "company", id.0);
         tx.audit(entry.with(Detail::From, before.as_str()).with(Detail::To, status.as_str())).await?;

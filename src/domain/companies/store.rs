@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::error::Error;
 use super::model::{Company, Member, NetworkMode, Settings, Status};
-use crate::platform::db::OrConstraint;
+use crate::platform::db::{OrConstraint, broken_constraint, broken_detail};
 use crate::platform::ids::{CompanyId, PractitionerId, UserId};
-use crate::platform::{Result, Tx};
+use crate::platform::{Problem, Result, Tx};
 
 macro_rules! select_company {
     ($rest:literal) => {
@@ -107,7 +107,14 @@ pub async fn save(tx: &mut Tx, it: &Company) -> Result<()> {
     .bind(it.seats)
     .execute(tx.conn())
     .await
-    .or_constraint("companies_siren_key", Error::SirenTaken)?;
+    .map_err(|error| match broken_constraint(&error) {
+        Some("companies_siren_key") => Error::SirenTaken.into(),
+        Some("companies_seats_in_use") => {
+            let taken = broken_detail(&error).unwrap_or_default().to_owned();
+            Problem::from(Error::SeatsInUse).at("/contract/seats", "seats_in_use").with_arg("taken", taken)
+        }
+        _ => error.into(),
+    })?;
     Ok(())
 }
 
@@ -190,6 +197,16 @@ pub async fn list_unknown(tx: &mut Tx, id: CompanyId, practitioners: &[Practitio
     .await?)
 }
 
+/// Since when the company is archived, by the program's clock.
+pub async fn note_archiving(tx: &mut Tx, id: CompanyId, at: DateTime<Utc>) -> Result<()> {
+    sqlx::query("UPDATE app.companies SET archived_at = $2 WHERE id = $1")
+        .bind(id)
+        .bind(at)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// Replaces the mode and the list.
 pub async fn save_network(
     tx: &mut Tx,
@@ -215,11 +232,12 @@ pub async fn save_network(
     Ok(())
 }
 
-/// Members with an account and pending invitations, the oldest first.
+/// Members with an account and pending invitations, the oldest first; by the address that the company invited.
+/// Which one they log in with is their own: it would tell who had an account before.
 pub async fn list_members(tx: &mut Tx, company: CompanyId, after: Option<UserId>, fetch: i64) -> Result<Vec<Member>> {
     Ok(sqlx::query_as(
         "SELECT id, email, display_name, role, locale, status, created_at FROM (
-             SELECT id, email, display_name, role, locale, status, created_at FROM app.users
+             SELECT id, company_address AS email, display_name, role, locale, status, created_at FROM app.users
              WHERE company_id = $1 AND role IN ('hr', 'company_admin') AND removed_at IS NULL
              UNION ALL
              SELECT id, email, display_name, role, locale, 'invited', created_at FROM app.member_invitations
@@ -237,7 +255,7 @@ pub async fn list_members(tx: &mut Tx, company: CompanyId, after: Option<UserId>
 pub async fn is_member(tx: &mut Tx, company: CompanyId, email: &str) -> Result<bool> {
     Ok(sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM app.users
-                        WHERE company_id = $1 AND email = $2 AND role IN ('hr', 'company_admin'))",
+                        WHERE company_id = $1 AND company_address = $2 AND role IN ('hr', 'company_admin'))",
     )
     .bind(company)
     .bind(email)

@@ -335,7 +335,8 @@ impl FromRow<'_, PgRow> for Appointment {
     }
 }
 
-/// For a job that writes to one of the two: `reader` is [`DoneBy::Employee`] or [`DoneBy::Practitioner`].
+/// For a job that writes to one of the two: `reader` is [`DoneBy::Employee`] or [`DoneBy::Practitioner`]. `None` also
+/// for an employee whose mailbox is not theirs any more: its next reader learns of no appointment.
 pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -> Result<Option<Appointment>> {
     Ok(sqlx::query_as(
         "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by,
@@ -345,7 +346,7 @@ pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -
          JOIN app.practitioners p ON p.id = c.practitioner_id
          JOIN app.users e ON e.id = c.user_id
          JOIN app.users u ON u.id = CASE WHEN $2 = 'employee' THEN c.user_id ELSE c.practitioner_id END
-         WHERE c.id = $1",
+         WHERE c.id = $1 AND ($2 <> 'employee' OR app.has_own_mailbox(c.user_id))",
     )
     .bind(id)
     .bind(reader)

@@ -8,8 +8,8 @@
 //! Choices:
 //! - One change of a directory runs at a time (an advisory lock of the company): seats are counted without a race,
 //!   and two imports of one file make nobody twice. Who waits for more than 8 seconds gets `409 directory_busy`.
-//! - The seats of the contract count active entries, not accounts; the database refuses one more. A contract may be cut
-//!   below what is taken: nobody loses their place, and nobody new gets one.
+//! - The seats of the contract count active entries, not accounts; the database refuses one more. It also refuses a
+//!   contract with fewer than are taken (`409 seats_in_use`, with how many): HR notes first who left.
 //! - Departments are made when first named, and are the same whatever their case. They are named, not numbered, in
 //!   requests. A department that is renamed in the company's files is a new one: its people move there, and the earlier
 //!   one is not listed any more, while the usage that was counted under it stays.
@@ -17,7 +17,9 @@
 //! - When an address is corrected, invitations to the earlier one are withdrawn by the database, and the new one gets
 //!   its own. The holder of an account is told at the account's own address: who redirects somebody's invitations does
 //!   not do so unseen.
-//! - Deactivating asks for no `If-Match`, and heeds one that is given: leaving is a fact, not an edit.
+//! - Deactivating asks for no `If-Match`, and heeds one that is given: leaving is a fact, not an edit. It is possible
+//!   while the company is suspended, when nothing else changes.
+//! - Who leaves, and who is back, is told so at the directory's address, in the same words account or not.
 //! - Imports match people by address only. A row with the staff number of somebody else (as the directory is before
 //!   the import) is rejected as `staff_number_taken`, since it may be a new person with a recycled number or an old one
 //!   with a new address, and guessing wrong would give one person's place to another.

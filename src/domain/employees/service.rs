@@ -10,7 +10,7 @@ use super::model::{Employee, Status};
 use super::store::{self, Department, Listing};
 use crate::domain::companies;
 use crate::domain::companies::model::Company;
-use crate::domain::identity::account::address::TellLeaver;
+use crate::domain::identity::account::address::{TellLeaver, TellLeaverPrivately, TellReturner};
 use crate::domain::identity::invitation;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
@@ -106,14 +106,18 @@ pub async fn find(cx: &Context, id: EmployeeId) -> Result<Employee> {
 
 /// A transaction that changes the directory of the caller's company, alone.
 async fn change_directory(cx: &Context, key: Option<&IdempotencyKey>) -> Result<(Tx, Change)> {
-    let mut tx = cx.begin(Permission::ManageEmployees).await?;
-    let company_id = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
+    let (mut tx, company_id) = begin_change(cx).await?;
     if let Some(first) = tx.recall(key).await? {
         return Ok((tx, Change::Done(Box::new(first))));
     }
     let company = companies::require_active(&mut tx, company_id).await?;
     store::lock_directory(&mut tx, company_id).await?;
     Ok((tx, Change::Open(Box::new(company))))
+}
+
+async fn begin_change(cx: &Context) -> Result<(Tx, CompanyId)> {
+    let tx = cx.begin(Permission::ManageEmployees).await?;
+    Ok((tx, cx.caller().company_id.ok_or(Refusal::Forbidden)?))
 }
 
 /// Whether a change is yet to be made.
@@ -204,6 +208,22 @@ pub struct EmployeeChange {
     pub locale: Option<Locale>,
 }
 
+/// The names of the fields in which two entries differ, for the audit log.
+fn differences(before: &Employee, after: &Employee) -> Vec<&'static str> {
+    [
+        ("email", before.email != after.email),
+        ("first_name", before.first_name != after.first_name),
+        ("last_name", before.last_name != after.last_name),
+        ("staff_number", before.staff_number != after.staff_number),
+        ("department", before.department != after.department),
+        ("site", before.site != after.site),
+        ("locale", before.locale != after.locale),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}
+
 impl EmployeeChange {
     fn apply(self, it: &mut Employee) {
         fn set<T>(field: &mut T, value: Option<T>) {
@@ -226,28 +246,31 @@ pub async fn change(cx: &Context, id: EmployeeId, change: EmployeeChange, if_mat
     let (mut tx, _) = change_directory(cx, None).await?;
     let mut it = store::lock(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     Etag::of(it.updated_at).require(if_match)?;
-    let email = it.email.clone();
+    let before = it.clone();
     change.apply(&mut it);
     let mut faults = FieldErrors::new();
     it.check(&mut faults);
     faults.finish()?;
     let department = department_id(cx, &mut tx, &it).await?;
     store::save(&mut tx, &it, department).await?;
-    if it.email != email {
+    if it.email != before.email {
         invitation::tell_of_correction(&mut tx, id).await?;
         if it.status == Status::Active {
             invitation::invite_employee(cx, &mut tx, id, &it.email).await?;
         }
     }
-    tx.audit(Entry::done("employee.updated", "employee", id.0).about(id)).await?;
+    let entry = Entry::done("employee.updated", "employee", id.0).about(id);
+    tx.audit(entry.with(Detail::Fields, differences(&before, &it))).await?;
     let it = reload(&mut tx, id).await?;
     tx.commit().await?;
     Ok(it)
 }
 
-/// Notes that a person left. Whose entry says so already is left alone.
+/// Notes that a person left. Whose entry says so already is left alone. Also while the company is suspended: it grants
+/// nothing, and people leave all the same.
 pub async fn deactivate(cx: &Context, id: EmployeeId, if_match: Option<&str>) -> Result<()> {
-    let (mut tx, _) = change_directory(cx, None).await?;
+    let (mut tx, company_id) = begin_change(cx).await?;
+    store::lock_directory(&mut tx, company_id).await?;
     let it = store::lock(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     if if_match.is_some() {
         Etag::of(it.updated_at).require(if_match)?;
@@ -257,6 +280,7 @@ pub async fn deactivate(cx: &Context, id: EmployeeId, if_match: Option<&str>) ->
         tx.enqueue(&EmployeeLeft { employee_id: id }, None, None).await?;
         // the person's own affair: nothing of it comes back to the directory
         tx.enqueue(&TellLeaver { employee_id: id }, None, None).await?;
+        tx.enqueue(&TellLeaverPrivately { employee_id: id }, None, None).await?;
         tx.audit(Entry::done("employee.deactivated", "employee", id.0).about(id)).await?;
         tx.commit().await?;
     }
@@ -274,6 +298,7 @@ pub async fn reactivate(cx: &Context, key: Option<&IdempotencyKey>, id: Employee
     if it.status == Status::Left {
         require_seat(&mut tx, &company).await?;
         store::save_status(&mut tx, id, Status::Active, None).await?;
+        tx.enqueue(&TellReturner { employee_id: id }, None, None).await?;
         tx.audit(Entry::done("employee.reactivated", "employee", id.0).about(id)).await?;
     }
     let it = reload(&mut tx, id).await?;

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgDatabaseError;
 use uuid::Uuid;
 
 use super::error::Error;
 use super::import::Entry;
 use super::model::{Employee, Status};
 use crate::domain::companies::store::escape_like;
-use crate::platform::db::broken_constraint;
+use crate::platform::db::{broken_constraint, broken_detail};
 use crate::platform::ids::{CompanyId, EmployeeId};
 use crate::platform::{Problem, Result, Tx};
 
@@ -195,11 +194,7 @@ fn explain(error: sqlx::Error) -> Problem {
         Some("employees_staff_number_key") => Problem::from(Error::StaffNumberTaken).at("/staffNumber", "taken"),
         // the contract has fewer than when this transaction looked; the detail says how many
         Some("employees_seats") => {
-            let seats = error
-                .as_database_error()
-                .and_then(|it| it.try_downcast_ref::<PgDatabaseError>())
-                .and_then(PgDatabaseError::detail);
-            Problem::from(Error::SeatsExceeded).with_arg("seats", seats.unwrap_or_default())
+            Problem::from(Error::SeatsExceeded).with_arg("seats", broken_detail(&error).unwrap_or_default())
         }
         _ => error.into(),
     }

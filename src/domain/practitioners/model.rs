@@ -8,7 +8,7 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::codes;
-use crate::domain::companies::model::clean;
+use crate::domain::identity::model::clean_name;
 use crate::domain::identity::model::check_time_zone;
 use crate::platform::FieldErrors;
 use crate::platform::ids::PractitionerId;
@@ -158,7 +158,7 @@ pub struct Private {
 impl Practitioner {
     /// Notes every fault that a schema does not find; puts the texts into the form in which they are kept.
     pub fn check(&mut self, faults: &mut FieldErrors) {
-        match clean(&self.display_name) {
+        match clean_name(&self.display_name) {
             Some(name) => self.display_name = name,
             None => faults.add("/displayName", "text"),
         }

@@ -6,6 +6,7 @@ use super::error::Error;
 use super::jobs::MakeExport;
 use super::model::{Basis, Dimension, Export, ExportParams, ExportStatus, Line, Months};
 use super::store::{self, NewExport};
+use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
 use crate::platform::http::{IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, ExportId};
@@ -27,10 +28,19 @@ pub async fn report(
     months: &Months,
     by: Option<Dimension>,
 ) -> Result<Report> {
-    let mut tx = cx.read(Permission::ReadUsage).await?;
+    let mut tx = cx.begin(Permission::ReadUsage).await?;
     enter(cx, &mut tx, company, "query:companyId").await?;
     let basis = store::find_basis(&mut tx).await?.ok_or(Refusal::NotFound)?;
     let lines = store::list_lines(&mut tx, months, by).await?;
+    // who compares many answers with one another leaves a trace of it
+    let mut entry = Entry::done("usage.read", "usage", None)
+        .with(Detail::From, months.from.first_day())
+        .with(Detail::To, months.to.first_day());
+    if let Some(by) = by {
+        entry = entry.with(Detail::By, by.as_str());
+    }
+    tx.audit(entry).await?;
+    tx.commit().await?;
     Ok(Report { basis, lines })
 }
 

@@ -13,7 +13,7 @@ mod tx;
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use uuid::Uuid;
 
 pub use instant::Instant;
@@ -213,6 +213,11 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
 /// The name of the constraint that a statement broke.
 pub fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
+}
+
+/// What a trigger says of the constraint that a statement broke, such as how many there are.
+pub fn broken_detail(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error().and_then(|it| it.try_downcast_ref::<PgDatabaseError>()).and_then(PgDatabaseError::detail)
 }
 
 /// Turns a broken constraint into the cause that a client understands.

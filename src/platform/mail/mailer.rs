@@ -312,6 +312,19 @@ mod tests {
     }
 
     #[test]
+    fn no_name_keeps_a_letter_from_being_sent() {
+        let mailer = mailer();
+        for (name, shown) in [("Rosa\r\nBcc: all@firm.example", "Rosa  Bcc: all@firm.example"), ("Rosa\n", "Rosa")] {
+            let mut letter = letter("");
+            letter.to = crate::platform::mail::mailbox(Some(name), "rosa@firm.example").unwrap();
+            assert_eq!(letter.to.name.as_deref(), Some(shown));
+            let raw = text(&mailer.compose(&letter, "<id@care.example>", DateTime::UNIX_EPOCH).unwrap());
+            assert!(!raw.lines().any(|line| line.starts_with("Bcc:")), "{raw}");
+        }
+        assert_eq!(crate::platform::mail::mailbox(Some("\n "), "rosa@firm.example").unwrap().name, None);
+    }
+
+    #[test]
     fn an_invitation_is_an_alternative_and_a_file() {
         let mut letter = letter("Rosa");
         let ics = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n".to_owned();

@@ -9,6 +9,7 @@
 //! | template | context |
 //! |---|---|
 //! | `invitation` | `organisation` (or null: the platform), `link`, `expires_at`, `time_zone` |
+//! | `invitation_address` | `link`, `expires_at`, `time_zone`; no name: the mailbox may be a stranger’s |
 //! | `directory_changed` | `organisation` |
 //! | `appointment_booked_employee` | `starts_at`, `time_zone`, `minutes`, `mode` (`video`, `audio`, `chat`), `link` |
 //! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
@@ -19,7 +20,8 @@
 //! | `password_changed`, `email_changed` | `changed_at`, `time_zone` |
 //! | `password_reset`, `email_verification`, `email_change` | `link`, `expires_at`, `time_zone` |
 //! | `email_taken` | nothing |
-//! | `left_company` | `organisation`, `private_address` (whether the reader has one), `link` |
+//! | `left_company`, `left_company_privately`, `back_at_company` | `organisation`, `link` |
+//! | `company_archived` | `organisation`, `until`, `time_zone`, `link` |
 //! | `two_factor` | `change` (`enabled`, `replaced`, `disabled`, `reset`, `codes_renewed`, `code_used`), `left` (of the last), `changed_at`, `time_zone` |
 
 pub mod ics;
@@ -93,10 +95,12 @@ impl Letter {
     }
 }
 
-/// An address with the name that mail programs show.
+/// An address with the name that mail programs show. No name keeps a mail from being sent: what could begin a header of
+/// its own is a space, and a name of which nothing is left is none.
 pub fn mailbox(name: Option<&str>, address: &str) -> Result<Mailbox> {
     let address = address.parse().map_err(|_| Permanent::because(Error::Malformed))?;
-    Ok(Mailbox::new(name.map(ToOwned::to_owned), address))
+    let name = name.map(|name| name.replace(char::is_control, " ").trim().to_owned()).filter(|name| !name.is_empty());
+    Ok(Mailbox::new(name, address))
 }
 
 /// Sends the mail of a key once, however often the job runs. `build` answers `None` where nothing is to be told

@@ -24,6 +24,7 @@ macro_rules! embedded {
 
 const FILES: &[(&str, &str)] = embedded![
     "invitation",
+    "invitation_address",
     "directory_changed",
     "audit_broken",
     "appointment_booked_employee",
@@ -39,6 +40,9 @@ const FILES: &[(&str, &str)] = embedded![
     "email_change",
     "email_changed",
     "left_company",
+    "left_company_privately",
+    "back_at_company",
+    "company_archived",
     "two_factor",
 ];
 
@@ -151,6 +155,7 @@ mod tests {
                     "name": "Rosa", "changed_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
                 }),
             ),
+            ("invitation_address", link_until()),
             ("password_reset", link_until()),
             ("email_verification", link_until()),
             ("email_change", link_until()),
@@ -161,8 +166,10 @@ mod tests {
                     "name": "Rosa <b>", "changed_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
                 }),
             ),
-            ("left_company", left_company(true)),
-            ("left_company", left_company(false)),
+            ("left_company", of_directory()),
+            ("left_company_privately", of_directory()),
+            ("back_at_company", of_directory()),
+            ("company_archived", of_directory()),
         ]
     }
 
@@ -173,10 +180,10 @@ mod tests {
         })
     }
 
-    fn left_company(private_address: bool) -> serde_json::Value {
+    fn of_directory() -> serde_json::Value {
         json!({
-            "name": "Rosa <b>", "organisation": "Firm & Co", "private_address": private_address,
-            "link": "https://care.example/account",
+            "name": "Rosa <b>", "organisation": "Firm & Co", "link": "https://care.example/account",
+            "until": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
         })
     }
 

@@ -202,6 +202,80 @@ async fn nobody_has_more_than_five_strangers_mailed_in_an_hour() {
 }
 
 #[tokio::test]
+async fn who_accepts_an_invitation_may_log_in_with_an_address_of_their_own() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let choose = async |token: &str, email: &str| {
+        app.anonymous().post("/auth/invitation-address", json!({"token": token, "email": email})).await
+    };
+    let accept = async |token: &str| {
+        let body = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+        app.anonymous().post("/auth/accept-invitation", body).await
+    };
+    // somebody of HR has an account under the work address, and gets one for care besides
+    let new = json!({"email": company.hr.email, "firstName": "Hugo", "lastName": "Petit", "locale": "en"});
+    let id = company.hr.post("/employees", new).await.expect(201).str("/id");
+    app.settle().await;
+    let first = token_to(&app, &company.hr.email, "accept-invitation");
+    accept(&first).await.refused(409, "account_exists");
+    for bad in ["nobody", "a@b", "x@home.test\r\nBcc: y@z.test"] {
+        let refused = choose(&first, bad).await.refused(422, "invalid");
+        assert_eq!(refused.str("/errors/0/pointer"), "/email", "{bad}");
+    }
+    choose("unknown", "hugo@home.example").await.refused(410, "invalid_invitation");
+
+    // the last one counts; a link to an address accepts and cannot be sent on for longer than it holds
+    choose(&first, "one@home.example").await.expect(202);
+    app.settle().await;
+    let one = token_to(&app, "one@home.example", "accept-invitation");
+    choose(&first, "hugo@home.example").await.expect(202);
+    app.settle().await;
+    accept(&one).await.refused(410, "invalid_invitation");
+    let own = token_to(&app, "hugo@home.example", "accept-invitation");
+    let session = accept(&own).await.expect(200);
+    assert_eq!((session.str("/user/email"), session.str("/user/role")), ("hugo@home.example".into(), "employee".into()));
+    let hugo = app.anonymous().with_token(session.str("/accessToken"));
+    assert_eq!(hugo.get("/me").await.json["privateAddress"], true);
+    for used in [&first, &own] {
+        accept(used).await.refused(410, "invalid_invitation");
+        choose(used, "other@home.example").await.refused(410, "invalid_invitation");
+    }
+    // HR is who it was, and the directory says what it said
+    log_in(&app, &company.hr.email, PASSWORD).await.expect(200);
+    let entry = company.hr.get(&format!("/employees/{id}")).await.expect(200);
+    assert_eq!(entry.str("/email"), company.hr.email);
+    assert!(!entry.text().contains("home.example"));
+    assert_eq!(audited(&app, "invitation.address_asked").await, 2);
+
+    // another mailbox of the employer's is none of one's own
+    let new = json!({"email": "erin@acme.test", "firstName": "Erin", "lastName": "Roux"});
+    company.hr.post("/employees", new).await.expect(201);
+    app.settle().await;
+    let token = token_to(&app, "erin@acme.test", "accept-invitation");
+    for _ in 0..4 {
+        choose(&token, "nobody@people.test").await.expect(202);
+    }
+    choose(&token, "e.roux@acme.test").await.expect(202);
+    let refused = choose(&token, "e.roux@acme.test").await.refused(429, "too_many_requests");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    app.settle().await;
+    let session = accept(&token_to(&app, "e.roux@acme.test", "accept-invitation")).await.expect(200);
+    let erin = app.anonymous().with_token(session.str("/accessToken"));
+    assert_eq!(erin.get("/me").await.json["privateAddress"], false);
+
+    // a practitioner's account has the address that the platform gave it
+    let staff = app.platform_admin().await;
+    let dr = json!({
+        "email": "dr@people.test", "displayName": "Dr", "specialties": ["sleep"], "languages": ["fr"], "modes": ["chat"],
+        "timeZone": "Europe/Paris", "sessionLengths": [30], "hourlyRate": {"amount": 9000, "currency": "EUR"},
+    });
+    staff.post("/practitioners", dr).await.expect(201);
+    app.settle().await;
+    let token = token_to(&app, "dr@people.test", "accept-invitation");
+    choose(&token, "dr@home.example").await.refused(410, "invalid_invitation");
+}
+
+#[tokio::test]
 async fn a_reset_link_that_went_to_the_old_address_ends_with_it() {
     let app = TestApp::start().await;
     let admin = app.platform_admin().await;

@@ -2,6 +2,7 @@
 
 mod address;
 mod leaving;
+mod names;
 mod passwords;
 mod timing;
 

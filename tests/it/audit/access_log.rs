@@ -1,5 +1,6 @@
 //! `GET /privacy/access-log`: each person sees who opened their data.
 
+use chrono::TimeDelta;
 use huntzen::platform::audit::Entry;
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};
@@ -110,13 +111,35 @@ async fn a_failed_log_in_with_ones_address_is_seen_and_ones_own_actions_are_not(
         .await
         .unwrap();
     assert_eq!(actions(&accesses(&alice).await), [""; 0]);
-    // somebody who is not signed in
-    let mut tx = app.platform.db.anonymous(huntzen::platform::db::Actor::job(None, None)).await.unwrap();
-    tx.audit(Entry::refused("session.refused", "user", alice.id.0).about(alice.id)).await.unwrap();
-    tx.commit().await.unwrap();
+    // somebody who is not signed in guesses, and asks for a link
+    for _ in 0..3 {
+        app.clock.advance(TimeDelta::seconds(11));
+        app.anonymous()
+            .post("/auth/login", json!({ "email": alice.email.to_uppercase(), "password": "not the password" }))
+            .await
+            .refused(401, "invalid_credentials");
+    }
+    app.anonymous().post("/auth/forgot-password", json!({ "email": alice.email })).await.expect(202);
     let seen = accesses(&alice).await;
-    assert_eq!(actions(&seen), ["session.refused"]);
-    assert_eq!([&seen["items"][0]["by"], &seen["items"][0]["outcome"]], ["visitor", "refused"]);
+    assert_eq!(
+        actions(&seen),
+        ["user.password_reset_asked", "session.refused", "session.refused", "session.refused"]
+    );
+    assert_eq!([&seen["items"][1]["by"], &seen["items"][1]["outcome"]], ["visitor", "refused"]);
+    assert_eq!(seen["items"][1]["objectId"], json!(alice.id));
+    // the platform's staff can tell which account is guessed at; an address without one names nobody
+    let staff = app.platform_admin().await;
+    let log = staff.get(&format!("/audit-logs?subjectId={}&action=session.refused", alice.id)).await.expect(200);
+    assert_eq!(log.json["items"].as_array().unwrap().len(), 3);
+    app.anonymous()
+        .post("/auth/login", json!({ "email": "nobody@people.test", "password": "not the password" }))
+        .await
+        .refused(401, "invalid_credentials");
+    let nobodys = "SELECT count(*) FROM app.audit_logs WHERE action = 'session.refused' AND subject_id IS NULL";
+    assert_eq!(app.count(nobodys).await, 1);
+    // and the employer sees nothing of it
+    assert!(!company.hr.get("/audit-logs").await.expect(200).text().contains("session.refused"));
+    app.settle().await;
 }
 
 #[tokio::test]

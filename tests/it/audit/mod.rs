@@ -4,6 +4,8 @@ mod access_log;
 mod acknowledge;
 mod chain;
 mod log;
+
+mod reads;
 mod record;
 mod retention;
 

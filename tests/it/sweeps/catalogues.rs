@@ -90,7 +90,7 @@ async fn every_action_is_listed_with_who_sees_it_and_explained() {
     // employers see the directory and their own house, never what is a person's own
     let care: Vec<String> = sqlx::query_scalar(
         "SELECT action FROM app.audit_actions() WHERE employer
-             AND object_type NOT IN ('employee', 'department', 'company', 'company_settings', 'member', 'export')",
+             AND object_type NOT IN ('employee', 'department', 'company', 'company_settings', 'member', 'export', 'usage')",
     )
     .fetch_all(&mut conn)
     .await

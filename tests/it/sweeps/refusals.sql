@@ -159,6 +159,8 @@ VALUES (app.uuid_v7(), 'x@x.test', 'hr', 'X', 'suspended', app.company_id());
 UPDATE app.member_invitations SET email = 'x@x.test';
 -- refused: company_admin learns of a link
 SELECT FROM app.one_time_tokens;
+-- refused: company_admin reads with which address a member logs in
+SELECT email FROM app.users WHERE role = 'hr';
 -- refused: company_admin makes platform staff
 INSERT INTO app.users (id, email, role, display_name, status) VALUES (app.uuid_v7(), 'x@x.test', 'platform_admin', 'X', 'invited');
 -- refused: company_admin prolongs the contract

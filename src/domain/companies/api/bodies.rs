@@ -390,6 +390,7 @@ impl Example for NewMemberBody {
 #[oai(rename_all = "camelCase", example)]
 pub struct MemberAnswer {
     id: UserId,
+    /// The address that was invited. With which one they log in is their own affair.
     email: String,
     display_name: String,
     role: MemberRole,

@@ -123,7 +123,8 @@ impl CompaniesApi {
     /// Change a company
     ///
     /// A company admin changes the name, the language and the time zone of the own company; the SIREN and the
-    /// contract are the platform's to change.
+    /// contract are the platform's to change. `409 seats_in_use`, with their number: more people are active in the
+    /// directory than the contract would have seats.
     #[oai(path = "/companies/:id", method = "patch", operation_id = "updateCompany")]
     async fn change(
         &self,

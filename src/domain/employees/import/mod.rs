@@ -11,6 +11,7 @@ use self::sheet::Sheet;
 use super::model::Field;
 use super::store;
 use crate::domain::companies;
+use crate::domain::identity::account::address::TellReturner;
 use crate::domain::identity::invitation;
 use crate::platform::audit::{self, Detail};
 use crate::platform::auth::Permission;
@@ -91,7 +92,13 @@ pub async fn import(cx: &Context, key: Option<&IdempotencyKey>, file: Vec<u8>, m
         // the database itself refuses to write in this transaction
         let mut tx = cx.read(Permission::ManageEmployees).await?;
         let plan = make_plan(cx, &mut tx, company_id, &sheet).await?;
-        return Ok(report(sheet, plan, mode, false));
+        drop(tx);
+        let report = report(sheet, plan, mode, false);
+        // it tells who is in the directory, as a list does
+        let mut tx = cx.begin(Permission::ManageEmployees).await?;
+        tx.audit(entry("employee.import_checked", &report, mode)).await?;
+        tx.commit().await?;
+        return Ok(report);
     }
     let mut tx = cx.begin(Permission::ManageEmployees).await?;
     if let Some(first) = tx.recall(key).await? {
@@ -104,19 +111,23 @@ pub async fn import(cx: &Context, key: Option<&IdempotencyKey>, file: Vec<u8>, m
         return Err(Failure::Rejected(Box::new(report(sheet, plan, mode, false))));
     }
     write(cx, &mut tx, company_id, &plan).await?;
+    tx.audit_each(audit::Entry::done("employee.reactivated", "employee", None), plan.back.iter().copied()).await?;
     let report = report(sheet, plan, mode, true);
-    tx.audit(
-        audit::Entry::done("employee.imported", "employee", None)
-            .with(Detail::Created, report.counts.created)
-            .with(Detail::Updated, report.counts.updated)
-            .with(Detail::Unchanged, report.counts.unchanged)
-            .with(Detail::Rejected, report.counts.rejected)
-            .with(Detail::Partial, mode.partial),
-    )
-    .await?;
+    tx.audit(entry("employee.imported", &report, mode)).await?;
     tx.remember(key, &report).await?;
     tx.commit().await?;
     Ok(report)
+}
+
+/// What the audit log says of a file.
+fn entry<'a>(action: &'a str, report: &Report, mode: Mode) -> audit::Entry<'a> {
+    audit::Entry::done(action, "employee", None)
+        .with(Detail::Created, report.counts.created)
+        .with(Detail::Updated, report.counts.updated)
+        .with(Detail::Unchanged, report.counts.unchanged)
+        .with(Detail::Reactivated, report.counts.reactivated)
+        .with(Detail::Rejected, report.counts.rejected)
+        .with(Detail::Partial, mode.partial)
 }
 
 async fn make_plan(cx: &Context, tx: &mut Tx, company_id: CompanyId, sheet: &Sheet) -> Result<Plan> {
@@ -132,13 +143,15 @@ async fn make_plan(cx: &Context, tx: &mut Tx, company_id: CompanyId, sheet: &She
     Ok(plan::plan(sheet, &directory, || cx.new_id()))
 }
 
-/// Three statements however many rows there are, and one for the invitations.
+/// Three statements however many rows there are, and one each for the mails to who is new and who is back.
 async fn write(cx: &Context, tx: &mut Tx, company_id: CompanyId, plan: &Plan) -> Result<()> {
     let departments = store::ensure_departments(tx, company_id, &plan.departments(), || cx.new_id()).await?;
     store::insert_all(tx, company_id, &plan.insert, &departments).await?;
     store::save_all(tx, company_id, &plan.save, &departments).await?;
     let people: Vec<_> = plan.insert.iter().map(|entry| (entry.id, entry.email.as_str())).collect();
-    invitation::invite_employees(cx, tx, &people).await
+    invitation::invite_employees(cx, tx, &people).await?;
+    let back: Vec<_> = plan.back.iter().map(|&employee_id| TellReturner { employee_id }).collect();
+    tx.enqueue_all(back.iter().map(|mail| (mail, None)), None).await
 }
 
 fn report(sheet: Sheet, plan: Plan, mode: Mode, applied: bool) -> Report {

@@ -51,6 +51,8 @@ pub struct Plan {
     pub decisions: Vec<Decision>,
     pub insert: Vec<Entry>,
     pub save: Vec<Entry>,
+    /// Of those to save, who had left.
+    pub back: Vec<EmployeeId>,
 }
 
 /// What the directory is like before the import.
@@ -113,7 +115,12 @@ pub fn plan(sheet: &Sheet, directory: &Directory, mut new_id: impl FnMut() -> Em
                 Some(before) if *before == after => Outcome::Unchanged,
                 Some(before) => {
                     plan.save.push(after);
-                    if before.status == Status::Left { Outcome::Reactivated } else { Outcome::Updated }
+                    if before.status == Status::Left {
+                        plan.back.push(before.id);
+                        Outcome::Reactivated
+                    } else {
+                        Outcome::Updated
+                    }
                 }
             }
         } else {

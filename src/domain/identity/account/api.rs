@@ -35,6 +35,10 @@ pub struct MeAnswer {
     /// For employees: false while `email` is the one of the company’s directory. Whoever leaves the company with it
     /// can log in, but no link for a forgotten password goes to that mailbox any more: better have one’s own.
     private_address: Option<bool>,
+    /// For employees: true where nothing is sent to `email`, because it is one of a company that they left, or that is
+    /// a customer no more. A private address ends that. So does, for who is back, proving the present one: ask for
+    /// `email` itself.
+    mail_stopped: Option<bool>,
     /// Whether log-in asks for a code as well.
     totp_enabled: bool,
     /// For those whose role needs a second factor: from when on a session without one manages this account only.
@@ -49,6 +53,7 @@ impl MeAnswer {
             totp_required_at: required_at(it.role, it.activated_at, platform.config.totp_grace),
             pending_email: it.pending_email(now).map(ToOwned::to_owned),
             private_address: (it.role == Role::Employee).then_some(it.private_address),
+            mail_stopped: (it.role == Role::Employee).then_some(it.mail_stopped),
             id: it.id,
             email: it.email,
             role: it.role,
@@ -73,6 +78,7 @@ impl Example for MeAnswer {
             time_zone: "Europe/Paris".into(),
             pending_email: Some("alice@home.test".into()),
             private_address: Some(false),
+            mail_stopped: Some(false),
             totp_enabled: true,
             totp_required_at: None,
         }
@@ -89,7 +95,8 @@ pub struct MeChange {
     #[oai(validator(min_length = 1, max_length = 64))]
     time_zone: Option<String>,
     /// Another address. It is taken once its mailbox proved it (`POST /auth/verify-email`, within 24 hours); the present
-    /// one is told and may stop it. The present address again withdraws a change that waits. The answer is the same
+    /// one is told and may stop it. The present address again withdraws a change that waits, or,
+    /// while `mailStopped` and back at the company, proves it anew. The answer is the same
     /// whether an account has the address already.
     #[oai(validator(min_length = 3, max_length = 254))]
     email: Option<String>,

@@ -21,6 +21,10 @@ pub struct Profile {
     pub pending_email_until: Option<DateTime<Utc>>,
     /// Whether an employee's address is their own; false while it is the one of the company's directory.
     pub private_address: bool,
+    /// The address was the employer's and the person left: nothing is sent there.
+    pub mail_stopped: bool,
+    /// The directory has them, and their company is not archived.
+    pub is_employed: bool,
     pub totp_enabled: bool,
     /// When the account was first used.
     pub activated_at: Option<DateTime<Utc>>,
@@ -28,6 +32,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Whether asking for the present address again proves it anew, instead of withdrawing a change that waits: of
+    /// somebody who is back at the company whose mailbox it is.
+    pub fn can_prove_present_address(&self) -> bool {
+        self.mail_stopped && self.is_employed
+    }
+
     /// The address that still can be proved.
     pub fn pending_email(&self, now: DateTime<Utc>) -> Option<&str> {
         self.pending_email.as_deref().filter(|_| self.pending_email_until.is_some_and(|until| until > now))

@@ -34,6 +34,8 @@ pub async fn change_profile(cx: &Context, change: ProfileChange, if_match: Optio
     if let Some(zone) = &change.time_zone {
         model::check_time_zone(zone, "/timeZone", &mut errors);
     }
+    let name = change.display_name.as_deref().map(model::clean_name);
+    errors.check(name != Some(None), "/displayName", "text");
     let address = change.email.as_deref().map(model::normalise_address);
     errors.check(address != Some(None), "/email", "email");
     errors.check(address.is_none() || change.current_password.is_some(), "/currentPassword", "required");
@@ -50,7 +52,7 @@ pub async fn change_profile(cx: &Context, change: ProfileChange, if_match: Optio
     let mut tx = cx.begin(Permission::ManageSelf).await?;
     let mut it = store::lock_profile(&mut tx, cx.caller().user_id).await?.ok_or(Refusal::NotFound)?;
     Etag::of(it.updated_at).require(if_match)?;
-    if let Some(name) = change.display_name {
+    if let Some(name) = name.flatten() {
         it.display_name = name;
     }
     if let Some(locale) = change.locale {
@@ -61,7 +63,9 @@ pub async fn change_profile(cx: &Context, change: ProfileChange, if_match: Optio
     }
     store::save_profile(&mut tx, &it).await?;
     match address {
-        Some(address) if address == it.email => address::withdraw_change(cx, &mut tx).await?,
+        Some(address) if address == it.email && !it.can_prove_present_address() => {
+            address::withdraw_change(cx, &mut tx).await?;
+        }
         Some(address) => address::ask_for_change(cx, &mut tx, &address).await?,
         None => {}
     }

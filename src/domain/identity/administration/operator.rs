@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::store::{self, MadeAdmin, NewAdmin};
 use crate::domain::identity::invitation::jobs::INVITATION_TTL;
-use crate::domain::identity::model::normalise_address;
+use crate::domain::identity::model::{clean_name, normalise_address};
 use crate::domain::identity::two_factor::jobs::{Change, tell};
 use crate::platform::audit::Entry;
 use crate::platform::auth::tokens::OpaqueToken;
@@ -20,7 +20,7 @@ use crate::platform::{Problem, Tx};
 pub enum Refused {
     #[error("{0:?} is not an address that mail can reach")]
     Address(String),
-    #[error("the name must have 1 to 200 characters")]
+    #[error("the name must have 1 to 200 characters that can be read")]
     Name,
     #[error("{0} has an account already")]
     Taken(String),
@@ -56,16 +56,14 @@ pub async fn create_admin(
     locale: Locale,
 ) -> Result<Invitation, Refused> {
     let address = normalise_address(email).ok_or_else(|| Refused::Address(email.to_owned()))?;
-    let name = name.map(str::trim);
-    if name.is_some_and(|name| !(1..=200).contains(&name.chars().count()) || name.chars().any(char::is_control)) {
-        return Err(Refused::Name);
-    }
+    // the part of the address before the @ is one that can be read
+    let name = name.map(|name| clean_name(name).ok_or(Refused::Name)).transpose()?;
     let (entropy, now) = (Entropy::system(), clock.now());
     let token = OpaqueToken::generate(&entropy);
     let new = NewAdmin {
         id: ids::uuid_v7(now, entropy.bytes()).into(),
         email: &address,
-        display_name: name,
+        display_name: name.as_deref(),
         locale,
         token_id: ids::uuid_v7(now, entropy.bytes()),
         token_hash: &token.hash,

@@ -59,7 +59,8 @@ pub struct Filter {
     pub address: Option<String>,
 }
 
-/// A page of accounts. The reading is audited, as that of the directory is.
+/// A page of accounts. The reading is audited: once with its filters, and about each account on the page, whose person
+/// finds it in their access log.
 pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<UserId>) -> Result<Vec<Account>> {
     filter.address = filter.address.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
     let mut tx = cx.begin(Permission::ManageUsers).await?;
@@ -69,8 +70,10 @@ pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<UserId>) ->
     filters.extend(filter.status.map(|_| "status"));
     filters.extend(filter.company_id.map(|_| "company"));
     filters.extend(filter.address.as_ref().map(|_| "address"));
-    let listed = Entry::done("user.listed", "user", None).with(Detail::Filters, filters);
-    tx.audit(listed.with(Detail::Count, accounts.len().min(page.limit as usize))).await?;
+    let shown = accounts.iter().take(page.limit as usize);
+    let listed = Entry::done("user.listed", "user", None);
+    tx.audit(listed.clone().with(Detail::Filters, filters).with(Detail::Count, shown.len())).await?;
+    tx.audit_each(listed, shown.map(|account| account.id)).await?;
     tx.commit().await?;
     Ok(accounts)
 }

@@ -1,7 +1,7 @@
 //! `/auth/accept-invitation`.
 
 use poem_openapi::types::Example;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::super::Tag;
 use super::super::session::api::{SessionResponse, answer, device};
@@ -51,6 +51,30 @@ impl Example for AcceptInvitationRequest {
     }
 }
 
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
+pub struct InvitationAddressRequest {
+    /// The token of the link in the mail.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    token: String,
+    /// The address to log in with.
+    #[oai(validator(min_length = 3, max_length = 254))]
+    email: String,
+}
+
+impl Example for InvitationAddressRequest {
+    fn example() -> Self {
+        Self { token: "q7mX0c1mN2b3V4x5Z6l7K8j9H0g1F2d3S4a5P6o7I8u".into(), email: "alice@home.test".into() }
+    }
+}
+
+#[derive(ApiResponse)]
+pub enum InvitationAddressResponse {
+    /// A link is on its way to the address.
+    #[oai(status = 202)]
+    Noted,
+}
+
 pub struct InvitationApi;
 
 #[OpenApi(prefix_path = "/api/v1")]
@@ -62,7 +86,7 @@ impl InvitationApi {
     ///
     /// A link that is unknown, used, out of date or replaced by a newer one gets one and the same `410`; so does that
     /// of somebody who has an account already, who can log in. `409 account_exists`: the address that the link was sent
-    /// to has an account elsewhere.
+    /// to opens another account already; `POST /auth/invitation-address` sends the link to one that is free.
     #[oai(path = "/auth/accept-invitation", method = "post", operation_id = "acceptInvitation", tag = "Tag::Auth")]
     async fn accept_invitation(
         &self,
@@ -86,5 +110,25 @@ impl InvitationApi {
         )
         .await?;
         Ok(answer(&it.platform, session, body.transport))
+    }
+
+    /// Accept an invitation with another address
+    ///
+    /// Sends a link to the address that the person wants to log in with. It accepts the same invitation, and proves the
+    /// mailbox; until then the first link works as before. Who invited learns nothing of it. Answered alike whether the
+    /// address is free: that is told to who opens the link. Five an hour for one invitation (`429 too_many_requests`).
+    #[oai(
+        path = "/auth/invitation-address",
+        method = "post",
+        operation_id = "chooseInvitationAddress",
+        tag = "Tag::Auth"
+    )]
+    async fn choose_address(
+        &self,
+        it: Anonymous,
+        body: Body<InvitationAddressRequest>,
+    ) -> Result<InvitationAddressResponse> {
+        service::choose_address(&it.platform, &it.request, &body.token, &body.email).await?;
+        Ok(InvitationAddressResponse::Noted)
     }
 }

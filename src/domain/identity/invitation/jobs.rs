@@ -11,7 +11,7 @@ use crate::platform::crypto::derive;
 use crate::platform::ids::{EmployeeId, UserId};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::mail::{self, Letter, Recipient};
-use crate::platform::{Problem, Result, Tx};
+use crate::platform::{Platform, Problem, Result, Tx};
 
 /// Invites a person whose account waits for them: a practitioner, one of the platform's staff.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,6 +58,17 @@ impl Job for TellOfCorrection {
     const QUEUE: Queue = Queue::Mail;
 }
 
+/// Sends the link of an invitation to the address that its holder chose.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MailChosenAddress {
+    pub token_id: Uuid,
+}
+
+impl Job for MailChosenAddress {
+    const KIND: &'static str = "identity.mail_chosen_address";
+    const QUEUE: Queue = Queue::Mail;
+}
+
 /// How long an invitation opens an account.
 pub const INVITATION_TTL: TimeDelta = TimeDelta::days(7);
 
@@ -72,6 +83,7 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(|cx: JobContext, job: InviteMember| async move {
         invite(&cx, Subject { member: Some(job.invitation_id), ..Subject::default() }).await
     });
+    registry.on(mail_chosen_address);
     registry.on(|cx: JobContext, job: TellOfCorrection| async move { tell_of_correction(&cx, job.employee_id).await });
 }
 
@@ -79,7 +91,7 @@ pub fn jobs(registry: &mut Registry) {
 /// and no queue, log or table holds what opens the account.
 async fn invite(cx: &JobContext, to: Subject) -> Result<()> {
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, cx.job_id.as_bytes());
-    let token = invitation_token(cx, id)?;
+    let token = invitation_token(&cx.platform, id)?;
     mail::deliver(cx, &format!("invitation:{id}"), async |tx: &mut Tx| {
         let (found, recipient) = match to {
             Subject { user: Some(id), .. } => (store::find_user(tx, id).await?, Recipient::User(id)),
@@ -98,8 +110,7 @@ async fn invite(cx: &JobContext, to: Subject) -> Result<()> {
             json!({
                 "name": invitee.display_name,
                 "organisation": invitee.company_name,
-                // behind the number sign: browsers do not send it, so that no log keeps it
-                "link": format!("{}accept-invitation#token={}", cx.platform.config.public_url, token.plain),
+                "link": accept_link(&cx.platform, &token),
                 "expires_at": expires_at,
                 "time_zone": invitee.time_zone,
             }),
@@ -108,10 +119,48 @@ async fn invite(cx: &JobContext, to: Subject) -> Result<()> {
     .await
 }
 
-fn invitation_token(cx: &JobContext, id: Uuid) -> Result<OpaqueToken> {
-    let (_, master) =
-        cx.platform.config.master_keys.first().ok_or_else(|| Problem::internal("MASTER_KEYS names no key"))?;
-    Ok(OpaqueToken::from_bytes(&derive::key(master, &format!("invitation {id}"))))
+/// The token of an id, as it is made today.
+pub(super) fn invitation_token(platform: &Platform, id: Uuid) -> Result<OpaqueToken> {
+    candidates(platform, id).next().ok_or_else(|| Problem::internal("MASTER_KEYS names no key"))
+}
+
+/// The token of an id by each master key, the present one first.
+fn candidates(platform: &Platform, id: Uuid) -> impl Iterator<Item = OpaqueToken> {
+    let keys = platform.config.master_keys.iter();
+    keys.map(move |(_, master)| OpaqueToken::from_bytes(&derive::key(master, &format!("invitation {id}"))))
+}
+
+/// Says nothing of who invited whom: the mailbox may be a stranger's.
+async fn mail_chosen_address(cx: JobContext, job: MailChosenAddress) -> Result<()> {
+    let id = job.token_id;
+    mail::deliver(&cx, &format!("chosen_address:{id}"), async |tx: &mut Tx| {
+        let Some(it) = store::find_chosen_address(tx, id, cx.now()).await? else { return Ok(None) };
+        let token = candidates(&cx.platform, id)
+            .find(|token| token.hash == it.hash)
+            .ok_or_else(|| Problem::internal("MASTER_KEYS names no key that this token was made with"))?;
+        let recipient = match (it.employee_id, it.member_invitation_id) {
+            (Some(employee), _) => Recipient::Employee(employee),
+            (None, Some(member)) => Recipient::Member(member),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Letter::new(
+            mail::mailbox(None, &it.address)?,
+            recipient,
+            it.locale,
+            "invitation_address",
+            json!({
+                "link": accept_link(&cx.platform, &token),
+                "expires_at": it.expires_at,
+                "time_zone": it.time_zone,
+            }),
+        )))
+    })
+    .await
+}
+
+/// Behind the number sign: browsers do not send it, so that no log keeps it.
+fn accept_link(platform: &Platform, token: &OpaqueToken) -> String {
+    format!("{}accept-invitation#token={}", platform.config.public_url, token.plain)
 }
 
 async fn tell_of_correction(cx: &JobContext, entry: EmployeeId) -> Result<()> {

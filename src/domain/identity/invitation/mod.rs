@@ -9,7 +9,10 @@
 //!   person has one. Whose account exists gets a link that opens nothing, and the mail says that they can log in.
 //! - A link holds for 7 days and works once. A new one ends the earlier ones. Unknown, used, expired and ended links,
 //!   and those of people who have an account, get one answer at one cost: no password is hashed for them.
-//! - That an address has an account elsewhere is told only to who accepts, and so holds the link that was sent there.
+//! - That an address has an account elsewhere is told only to who accepts, and so holds the link that was sent there. They
+//!   choose another address to log in with, which a link of its own proves; the company goes on knowing its members by
+//!   the address that it invited (`users.company_address`), so that an account for care under a work address and a seat
+//!   in HR never meet before its eyes.
 //! - One entry, and one address of a company, get at most [`MOST_IN_A_DAY`] invitations in 24 hours, and a company invites
 //!   at most `COMPANY_INVITATIONS_PER_DAY` addresses: who takes over HR's account makes no sender of mass mail of it.
 

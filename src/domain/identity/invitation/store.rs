@@ -62,6 +62,56 @@ pub async fn accept_invitation(tx: &mut Tx, it: &Acceptance<'_>) -> Result<Accep
         .await?)
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ChoiceOutcome {
+    Sent,
+    TooMany,
+    Invalid,
+}
+
+/// Keeps the hash of a link to a chosen address; with the company whose invitation it accepts.
+pub async fn choose_address(
+    tx: &mut Tx,
+    presented: &[u8],
+    token: Uuid,
+    hash: &[u8],
+    address: &str,
+    at: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(ChoiceOutcome, Option<CompanyId>)> {
+    Ok(sqlx::query_as("SELECT outcome, company_id FROM auth.choose_invitation_address($1, $2, $3, $4, $5, $6)")
+        .bind(presented)
+        .bind(token)
+        .bind(hash)
+        .bind(address)
+        .bind(at)
+        .bind(until)
+        .fetch_one(tx.conn())
+        .await?)
+}
+
+/// The letter with a link to a chosen address.
+#[derive(sqlx::FromRow)]
+pub struct ChosenAddress {
+    pub address: String,
+    pub hash: Vec<u8>,
+    pub expires_at: DateTime<Utc>,
+    pub employee_id: Option<EmployeeId>,
+    pub member_invitation_id: Option<Uuid>,
+    pub locale: Locale,
+    pub time_zone: String,
+}
+
+/// `None` once it opens nothing any more.
+pub async fn find_chosen_address(tx: &mut Tx, token: Uuid, at: DateTime<Utc>) -> Result<Option<ChosenAddress>> {
+    Ok(sqlx::query_as("SELECT * FROM app.letter_of_chosen_address($1, $2)")
+        .bind(token)
+        .bind(at)
+        .fetch_optional(tx.conn())
+        .await?)
+}
+
 /// Whom an invitation goes to.
 #[derive(sqlx::FromRow)]
 pub struct Invitee {

@@ -76,10 +76,12 @@ pub async fn log_in(
     let found = store::find_login(&mut tx, &email).await?;
     // no connection waits while the password is hashed
     drop(tx);
+    let whose = found.as_ref().map(|login| (login.id, login.company_id));
     let Some((login, mut tx)) = hold(platform, request, &email, password, found).await? else {
         let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
         attempt.failed(&mut tx).await?;
-        note(&mut tx, "session.refused", None, None, Outcome::Refused).await?;
+        // one statement whether or not there is such an account: who waits for the answer learns nothing
+        tx.audit(Entry::refused("session.refused", "user", None).of_account(whose)).await?;
         tx.commit().await?;
         return Err(Error::InvalidCredentials.into());
     };

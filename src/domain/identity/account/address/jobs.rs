@@ -1,12 +1,12 @@
 //! Mails about addresses, and forgetting what nobody proved.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::super::links::{self, Purpose};
-use super::store;
+use super::store::{self, News};
 use crate::platform::ids::EmployeeId;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::mail::{self, Letter, Recipient};
@@ -46,7 +46,8 @@ impl Job for TellEmailChanged {
     const QUEUE: Queue = Queue::Mail;
 }
 
-/// Tells somebody who left their company how they keep their account.
+/// Tells somebody who left their company what becomes of an account, if they have one. It goes to the address of the
+/// directory, in the same words to everybody: whoever reads that mailbox learns nothing of accounts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TellLeaver {
     pub employee_id: EmployeeId,
@@ -56,6 +57,68 @@ impl Job for TellLeaver {
     const KIND: &'static str = "identity.tell_leaver";
     const QUEUE: Queue = Queue::Mail;
 }
+
+/// Tells somebody who left, where their account has a private address, that it goes on. Nobody, otherwise.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TellLeaverPrivately {
+    pub employee_id: EmployeeId,
+}
+
+impl Job for TellLeaverPrivately {
+    const KIND: &'static str = "identity.tell_leaver_privately";
+    const QUEUE: Queue = Queue::Mail;
+}
+
+/// Tells somebody who is back at their company how mail reaches them again, as [`TellLeaver`] does.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TellReturner {
+    pub employee_id: EmployeeId,
+}
+
+impl Job for TellReturner {
+    const KIND: &'static str = "identity.tell_returner";
+    const QUEUE: Queue = Queue::Mail;
+}
+
+/// Tells all people of the job's company, which was archived, until when their mailbox at work counts as theirs; some
+/// in each run.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TellPeopleOfArchiving {
+    /// One archiving: each is told of once.
+    pub archiving_id: Uuid,
+    /// The last one who was told.
+    pub after: Option<EmployeeId>,
+}
+
+impl Job for TellPeopleOfArchiving {
+    const KIND: &'static str = "identity.tell_people_of_archiving";
+    const QUEUE: Queue = Queue::Events;
+}
+
+/// Tells one of them, as [`TellLeaver`] does.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TellOfArchiving {
+    pub employee_id: EmployeeId,
+}
+
+impl Job for TellOfArchiving {
+    const KIND: &'static str = "identity.tell_of_archiving";
+    const QUEUE: Queue = Queue::Mail;
+}
+
+/// Notes that the people of companies that are archived for long have lost their mailboxes there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CloseWorkMailboxes {}
+
+impl Job for CloseWorkMailboxes {
+    const KIND: &'static str = "identity.close_work_mailboxes";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+/// How long the people of an archived company keep their mailbox at work, so that they can give another address.
+const ARCHIVED_GRACE: TimeDelta = TimeDelta::days(30);
+/// Who is told of an archiving in one transaction.
+const TOLD_AT_ONCE: usize = 500;
 
 /// Forgets addresses that nobody proved in time.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,6 +135,12 @@ pub(in crate::domain::identity) fn jobs(registry: &mut Registry) {
     registry.on(warn_of_email_change);
     registry.on(tell_email_changed);
     registry.on(tell_leaver);
+    registry.on(tell_leaver_privately);
+    registry.on(tell_returner);
+    registry.on(tell_people_of_archiving);
+    registry.on(tell_of_archiving);
+    registry.on(close_work_mailboxes);
+    registry.schedule("identity.close_work_mailboxes", "0 31 3 * * *", || CloseWorkMailboxes {});
     registry.on(forget_pending_addresses);
     registry.schedule("identity.forget_pending_addresses", "0 27 3 * * *", || ForgetPendingAddresses {});
 }
@@ -143,25 +212,89 @@ async fn tell_email_changed(cx: JobContext, job: TellEmailChanged) -> Result<()>
     .await
 }
 
-/// Goes to the account's address at once: where that is the employer's, the person may not have it for long. The last
-/// mail that goes there.
+/// A letter to an address of the directory. `None`: the news are old.
+async fn letter_to_entry(
+    cx: &JobContext,
+    tx: &mut Tx,
+    entry: EmployeeId,
+    news: News,
+    template: &'static str,
+) -> Result<Option<Letter>> {
+    let Some(it) = store::find_entry(tx, entry, news).await? else { return Ok(None) };
+    Ok(Some(Letter::new(
+        mail::mailbox(Some(&it.display_name), &it.email)?,
+        Recipient::Employee(entry),
+        it.locale,
+        template,
+        json!({
+            "name": it.display_name,
+            "organisation": it.company_name,
+            "link": account_link(cx),
+            "until": it.archived_at.map(|at| at + ARCHIVED_GRACE),
+            "time_zone": it.time_zone,
+        }),
+    )))
+}
+
+fn account_link(cx: &JobContext) -> String {
+    format!("{}account", cx.platform.config.public_url)
+}
+
+/// Goes out at once: the person may not have the mailbox for long.
 async fn tell_leaver(cx: JobContext, job: TellLeaver) -> Result<()> {
     mail::deliver(&cx, &format!("leaver:{}", cx.job_id), async |tx: &mut Tx| {
-        let Some(it) = store::find_leaver(tx, job.employee_id).await? else { return Ok(None) };
+        letter_to_entry(&cx, tx, job.employee_id, News::Left, "left_company").await
+    })
+    .await
+}
+
+async fn tell_leaver_privately(cx: JobContext, job: TellLeaverPrivately) -> Result<()> {
+    mail::deliver(&cx, &format!("leaver_privately:{}", cx.job_id), async |tx: &mut Tx| {
+        let Some(it) = store::find_private_leaver(tx, job.employee_id).await? else { return Ok(None) };
         Ok(Some(Letter::new(
             mail::mailbox(Some(&it.display_name), &it.email)?,
             Recipient::User(it.user_id),
             it.locale,
-            "left_company",
-            json!({
-                "name": it.display_name,
-                "organisation": it.company_name,
-                "private_address": it.private_address,
-                "link": format!("{}account", cx.platform.config.public_url),
-            }),
+            "left_company_privately",
+            json!({ "name": it.display_name, "organisation": it.company_name, "link": account_link(&cx) }),
         )))
     })
     .await
+}
+
+async fn tell_returner(cx: JobContext, job: TellReturner) -> Result<()> {
+    mail::deliver(&cx, &format!("returner:{}", cx.job_id), async |tx: &mut Tx| {
+        letter_to_entry(&cx, tx, job.employee_id, News::Back, "back_at_company").await
+    })
+    .await
+}
+
+async fn tell_people_of_archiving(cx: JobContext, job: TellPeopleOfArchiving) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    let people = store::list_people_of_archived_company(&mut tx, job.after, TOLD_AT_ONCE).await?;
+    let mails: Vec<_> = people.iter().map(|&employee_id| TellOfArchiving { employee_id }).collect();
+    let key = |it: &TellOfArchiving| format!("{}:{}", job.archiving_id, it.employee_id);
+    tx.enqueue_all(mails.iter().map(|it| (it, Some(key(it)))), None).await?;
+    if let Some(&last) = people.last().filter(|_| people.len() == TOLD_AT_ONCE) {
+        let rest = TellPeopleOfArchiving { after: Some(last), ..job };
+        tx.enqueue(&rest, Some(&format!("{}:{last}", rest.archiving_id)), None).await?;
+    }
+    tx.commit().await
+}
+
+async fn tell_of_archiving(cx: JobContext, job: TellOfArchiving) -> Result<()> {
+    mail::deliver(&cx, &format!("archiving:{}", cx.job_id), async |tx: &mut Tx| {
+        letter_to_entry(&cx, tx, job.employee_id, News::Archived, "company_archived").await
+    })
+    .await
+}
+
+async fn close_work_mailboxes(cx: JobContext, _: CloseWorkMailboxes) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    let closed = store::close_work_mailboxes(&mut tx, cx.now(), cx.now() - ARCHIVED_GRACE).await?;
+    tx.commit().await?;
+    tracing::info!(closed, "people of archived companies lost their mailbox there");
+    Ok(())
 }
 
 async fn forget_pending_addresses(cx: JobContext, _: ForgetPendingAddresses) -> Result<()> {

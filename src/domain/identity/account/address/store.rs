@@ -108,19 +108,72 @@ pub async fn stop_change(tx: &mut Tx, hash: &[u8], at: DateTime<Utc>) -> Result<
     Ok(sqlx::query_scalar("SELECT auth.stop_email_change($1, $2)").bind(hash).bind(at).fetch_one(tx.conn()).await?)
 }
 
-/// Somebody who left their company and has an account.
+/// What is told to people of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum News {
+    /// The person left.
+    Left,
+    /// The person is back.
+    Back,
+    /// The company was archived.
+    Archived,
+}
+
+/// Somebody of the directory, as it says; account or not.
 #[derive(sqlx::FromRow)]
-pub struct Leaver {
+pub struct DirectoryEntry {
+    pub email: String,
+    pub display_name: String,
+    pub locale: Locale,
+    pub company_name: String,
+    pub time_zone: String,
+    pub archived_at: Option<DateTime<Utc>>,
+}
+
+/// `None` where the news are old.
+pub async fn find_entry(tx: &mut Tx, entry: EmployeeId, news: News) -> Result<Option<DirectoryEntry>> {
+    Ok(sqlx::query_as("SELECT * FROM app.find_entry_to_tell($1, $2)")
+        .bind(entry)
+        .bind(news)
+        .fetch_optional(tx.conn())
+        .await?)
+}
+
+/// Somebody who left their company and has an account with a private address.
+#[derive(sqlx::FromRow)]
+pub struct PrivateLeaver {
     pub user_id: UserId,
     pub email: String,
-    pub private_address: bool,
     pub display_name: String,
     pub locale: Locale,
     pub company_name: String,
 }
 
-pub async fn find_leaver(tx: &mut Tx, entry: EmployeeId) -> Result<Option<Leaver>> {
-    Ok(sqlx::query_as("SELECT * FROM app.find_leaver($1)").bind(entry).fetch_optional(tx.conn()).await?)
+pub async fn find_private_leaver(tx: &mut Tx, entry: EmployeeId) -> Result<Option<PrivateLeaver>> {
+    Ok(sqlx::query_as("SELECT * FROM app.find_private_leaver($1)").bind(entry).fetch_optional(tx.conn()).await?)
+}
+
+/// Some people of the transaction's company while it is archived, in order.
+pub async fn list_people_of_archived_company(
+    tx: &mut Tx,
+    after: Option<EmployeeId>,
+    most: usize,
+) -> Result<Vec<EmployeeId>> {
+    Ok(sqlx::query_scalar("SELECT * FROM app.list_people_of_archived_company($1, $2)")
+        .bind(after)
+        .bind(i32::try_from(most).unwrap_or(i32::MAX))
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+/// Notes that the people of companies archived for so long have lost their mailboxes there; how many.
+pub async fn close_work_mailboxes(tx: &mut Tx, at: DateTime<Utc>, archived_before: DateTime<Utc>) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT app.close_work_mailboxes($1, $2)")
+        .bind(at)
+        .bind(archived_before)
+        .fetch_one(tx.conn())
+        .await?)
 }
 
 /// Forgets addresses that nobody proved in time; how many.

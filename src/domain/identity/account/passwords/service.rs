@@ -24,8 +24,8 @@ pub async fn forget(platform: &Platform, request: &RequestInfo, address: &str, d
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
     let subject = Subject::Address(&address);
     let attempt = Attempt::begin(platform, &mut tx, Purpose::Mail, subject, device.token.as_deref()).await?;
-    store::ask_for_reset(&mut tx, &address, platform.clock.now()).await?;
-    tx.audit_done("user.password_reset_asked", "user", None).await?;
+    let whose = store::ask_for_reset(&mut tx, &address, platform.clock.now()).await?;
+    tx.audit(Entry::done("user.password_reset_asked", "user", None).of_account(whose)).await?;
     attempt.failed(&mut tx).await?;
     tx.commit().await
 }

@@ -4,22 +4,27 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::jobs::MailPasswordReset;
-use crate::platform::ids::{SessionId, UserId};
+use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::jobs::Job;
 use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
 
-/// Enqueues the job of a forgotten password, for whatever address.
-pub async fn ask_for_reset(tx: &mut Tx, address: &str, at: DateTime<Utc>) -> Result<()> {
-    sqlx::query("SELECT auth.ask_for_password_reset($1, $2, $3, $4, $5)")
+/// Enqueues the job of a forgotten password, for whatever address. Whose account it is, for the audit log.
+pub async fn ask_for_reset(
+    tx: &mut Tx,
+    address: &str,
+    at: DateTime<Utc>,
+) -> Result<Option<(UserId, Option<CompanyId>)>> {
+    let (person, company): (Option<UserId>, Option<CompanyId>) =
+        sqlx::query_as("SELECT person, company FROM auth.ask_for_password_reset($1, $2, $3, $4, $5)")
         .bind(address)
         .bind(MailPasswordReset::QUEUE.name())
         .bind(MailPasswordReset::KIND)
         .bind(MailPasswordReset::MAX_ATTEMPTS)
         .bind(at)
-        .execute(tx.conn())
+        .fetch_one(tx.conn())
         .await?;
-    Ok(())
+    Ok(person.map(|person| (person, company)))
 }
 
 /// How to write to a person.
