@@ -471,7 +471,7 @@ async fn a_contract_is_not_cut_below_the_people_who_have_a_seat() {
     let path = format!("/companies/{}", company.id.0);
     let seats = async |seats: i32| platform.patch(&path, json!({"contract": {"seats": seats}})).await;
     let refused = seats(2).await.refused(409, "seats_in_use");
-    assert!(refused.str("/detail").starts_with("3 people"), "{}", refused.json);
+    assert!(refused.str("/detail").starts_with("3 personnes"), "{}", refused.json);
     assert_eq!(refused.str("/errors/0/pointer"), "/contract/seats");
     assert_eq!(platform.get(&path).await.expect(200).json["contract"]["seats"], 20000);
     seats(3).await.expect(200);
