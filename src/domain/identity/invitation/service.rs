@@ -8,7 +8,7 @@ use super::super::model;
 use super::super::session::service::{Device, Person, Session, note, open_session};
 use super::jobs::{INVITATION_TTL, MailChosenAddress, invitation_token};
 use super::store::{self, AcceptanceOutcome, ChoiceOutcome};
-use crate::platform::audit::{Entry, Outcome};
+use crate::platform::audit::Outcome;
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::db::Actor;
 use crate::platform::locale::Locale;
