@@ -479,7 +479,11 @@ async fn a_contract_is_not_cut_below_the_people_who_have_a_seat() {
     let left = "UPDATE app.employees SET status = 'left', left_at = now() WHERE id = (SELECT min(id::text)::uuid FROM app.employees)";
     sqlx::query(left).execute(app.db()).await.unwrap();
     seats(2).await.expect(200);
-    company.hr.post("/employees", json!({"email": "new@acme.test", "firstName": "A", "lastName": "B"})).await.refused(409, "seats_exceeded");
+    company
+        .hr
+        .post("/employees", json!({"email": "new@acme.test", "firstName": "A", "lastName": "B"}))
+        .await
+        .refused(409, "seats_exceeded");
     // more is always possible
     seats(30).await.expect(200);
 }

@@ -560,7 +560,11 @@ async fn what_a_person_who_leaves_had_booked_is_cancelled_and_told_where_the_mai
     let id = book_on(&alice, &dr, in_days(&app, 3)).await.str("/id");
     let bob = app.employee(&company).await;
     // bob's mailbox is his own
-    sqlx::query("UPDATE app.users SET private_address = true WHERE id = $1").bind(bob.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.users SET private_address = true WHERE id = $1")
+        .bind(bob.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     book_on(&bob, &dr, in_days(&app, 4)).await.expect(201);
     app.settle().await;
     let entry: uuid::Uuid = sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")

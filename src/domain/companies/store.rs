@@ -199,11 +199,7 @@ pub async fn list_unknown(tx: &mut Tx, id: CompanyId, practitioners: &[Practitio
 
 /// Since when the company is archived, by the program's clock.
 pub async fn note_archiving(tx: &mut Tx, id: CompanyId, at: DateTime<Utc>) -> Result<()> {
-    sqlx::query("UPDATE app.companies SET archived_at = $2 WHERE id = $1")
-        .bind(id)
-        .bind(at)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query("UPDATE app.companies SET archived_at = $2 WHERE id = $1").bind(id).bind(at).execute(tx.conn()).await?;
     Ok(())
 }
 

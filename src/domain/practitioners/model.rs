@@ -8,8 +8,8 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::codes;
-use crate::domain::identity::model::clean_name;
 use crate::domain::identity::model::check_time_zone;
+use crate::domain::identity::model::clean_name;
 use crate::platform::FieldErrors;
 use crate::platform::ids::PractitionerId;
 

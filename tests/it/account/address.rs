@@ -233,7 +233,10 @@ async fn who_accepts_an_invitation_may_log_in_with_an_address_of_their_own() {
     accept(&one).await.refused(410, "invalid_invitation");
     let own = token_to(&app, "hugo@home.example", "accept-invitation");
     let session = accept(&own).await.expect(200);
-    assert_eq!((session.str("/user/email"), session.str("/user/role")), ("hugo@home.example".into(), "employee".into()));
+    assert_eq!(
+        (session.str("/user/email"), session.str("/user/role")),
+        ("hugo@home.example".into(), "employee".into())
+    );
     let hugo = app.anonymous().with_token(session.str("/accessToken"));
     assert_eq!(hugo.get("/me").await.json["privateAddress"], true);
     for used in [&first, &own] {

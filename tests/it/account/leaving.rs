@@ -233,10 +233,7 @@ async fn a_link_that_stops_a_change_works_in_no_mailbox_that_became_the_employer
     app.settle().await;
     let stop = token_to(&app, &alice.email, "stop-email-change");
     leave(&app, &company, &alice).await;
-    app.anonymous()
-        .post("/auth/stop-email-change", json!({"token": stop}))
-        .await
-        .refused(410, "invalid_email_token");
+    app.anonymous().post("/auth/stop-email-change", json!({"token": stop})).await.refused(410, "invalid_email_token");
     verify(&app, &token_to(&app, "alice@home.example", "verify-email")).await.expect(204);
     app.settle().await;
     assert_eq!(alice.get("/me").await.str("/email"), "alice@home.example");
@@ -273,7 +270,10 @@ async fn people_of_an_archived_company_have_a_month_to_give_a_private_address() 
     assert_eq!(told(app.mails_to("erin@acme.test"), "adresse privée"), 1);
     assert_eq!(told(at_work(&app, &bob).await, "private address"), 0);
     let text = at_work(&app, &alice).await.last().unwrap().text.clone().unwrap();
-    let until = (app.clock.now() + TimeDelta::days(30)).with_timezone(&chrono_tz::Europe::Paris).format("%-d %B %Y").to_string();
+    let until = (app.clock.now() + TimeDelta::days(30))
+        .with_timezone(&chrono_tz::Europe::Paris)
+        .format("%-d %B %Y")
+        .to_string();
     assert!(text.contains(&until), "{until}: {text}");
 
     // the mailbox is theirs for the time being

@@ -121,10 +121,7 @@ async fn a_failed_log_in_with_ones_address_is_seen_and_ones_own_actions_are_not(
     }
     app.anonymous().post("/auth/forgot-password", json!({ "email": alice.email })).await.expect(202);
     let seen = accesses(&alice).await;
-    assert_eq!(
-        actions(&seen),
-        ["user.password_reset_asked", "session.refused", "session.refused", "session.refused"]
-    );
+    assert_eq!(actions(&seen), ["user.password_reset_asked", "session.refused", "session.refused", "session.refused"]);
     assert_eq!([&seen["items"][1]["by"], &seen["items"][1]["outcome"]], ["visitor", "refused"]);
     assert_eq!(seen["items"][1]["objectId"], json!(alice.id));
     // the platform's staff can tell which account is guessed at; an address without one names nobody

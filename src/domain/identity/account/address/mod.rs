@@ -19,6 +19,6 @@ mod service;
 mod store;
 
 pub use api::AddressApi;
-pub use jobs::{TellLeaver, TellLeaverPrivately, TellPeopleOfArchiving, TellReturner};
 pub(in crate::domain::identity) use jobs::jobs;
+pub use jobs::{TellLeaver, TellLeaverPrivately, TellPeopleOfArchiving, TellReturner};
 pub(super) use service::{ask_for_change, withdraw_change};

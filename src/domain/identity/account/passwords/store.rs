@@ -17,13 +17,13 @@ pub async fn ask_for_reset(
 ) -> Result<Option<(UserId, Option<CompanyId>)>> {
     let (person, company): (Option<UserId>, Option<CompanyId>) =
         sqlx::query_as("SELECT person, company FROM auth.ask_for_password_reset($1, $2, $3, $4, $5)")
-        .bind(address)
-        .bind(MailPasswordReset::QUEUE.name())
-        .bind(MailPasswordReset::KIND)
-        .bind(MailPasswordReset::MAX_ATTEMPTS)
-        .bind(at)
-        .fetch_one(tx.conn())
-        .await?;
+            .bind(address)
+            .bind(MailPasswordReset::QUEUE.name())
+            .bind(MailPasswordReset::KIND)
+            .bind(MailPasswordReset::MAX_ATTEMPTS)
+            .bind(at)
+            .fetch_one(tx.conn())
+            .await?;
     Ok(person.map(|person| (person, company)))
 }
 
