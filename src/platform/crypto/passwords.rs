@@ -1,4 +1,5 @@
-//! Passwords: Argon2id (RFC 9106), at most as many hashes at once as there are cores, a bounded queue.
+//! Passwords: Argon2id (RFC 9106), at most as many hashes at once as there are cores, a bounded queue, and everybody
+//! else's requests go first: a hash has a thread of its own, of low priority.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +8,15 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::entropy::Entropy;
 use crate::platform::problem::{Error, Problem, Result};
 
 /// Hashes that may wait for a core before the answer is 503.
 const QUEUE_PER_CORE: usize = 64;
+/// How much a hash steps back behind requests (nice(2)); where nobody else has anything to do, it costs nothing.
+const NICENESS: i32 = 5;
 
 /// What hashing costs.
 #[derive(Clone, Copy, Debug)]
@@ -110,13 +113,20 @@ impl Passwords {
         let permit = self.cores.clone().acquire_owned().await.map_err(Problem::internal)?;
         drop(place);
         self.done.fetch_add(1, Ordering::Relaxed);
-        tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(permit);
-            done
-        })
-        .await
-        .map_err(Problem::internal)
+        let (done, answer) = oneshot::channel();
+        // not one of the runtime's threads: a priority once lowered stays low
+        std::thread::Builder::new()
+            .name("password".into())
+            .spawn(move || {
+                // on Linux of this thread alone; a hash is right at any priority
+                let _ = rustix::process::nice(NICENESS);
+                let result = work();
+                drop(permit);
+                // whoever asked may have left
+                let _ = done.send(result);
+            })
+            .map_err(Problem::internal)?;
+        answer.await.map_err(Problem::internal)
     }
 }
 
