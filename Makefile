@@ -7,7 +7,7 @@ FUZZ ?= 300
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz bench lint advisories
+.PHONY: help run test soak fuzz timing bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,6 +27,11 @@ soak: ## Ask 200,000 times on few connections while requests, transactions and s
 fuzz: ## Try the API against its document for FUZZ seconds a role (300)
 	@tools/install database tools schemathesis
 	HUNTZEN_FUZZ_SECONDS=$(FUZZ) $(CARGO) test --test it schemathesis:: -- --nocapture $(ARGS)
+
+timing: ## Measure whether the time of an answer tells if an address is known: 500 + 500, interleaved
+	@tools/install database
+	LONG_TESTS=1 $(CARGO) test --test it -- --nocapture --test-threads=1 \
+		the_time_of_a_refusal a_forgotten_password_takes $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
 	@tools/install database

@@ -96,7 +96,9 @@ END
 $$;
 
 -- Makes the token of a password reset, and says to whom its link goes: to nobody who has no use for it, who may not
--- be mailed, or who got enough of them. Earlier tokens end. Doing it twice changes nothing.
+-- be mailed, or who got enough of them: five in the time for which one is good. Of those that were sent the last three
+-- open something, so that whoever asks for links to others leaves them one that works at every moment. Doing it twice
+-- changes nothing.
 CREATE OR REPLACE FUNCTION app.open_password_reset(person uuid, token uuid, token_hash bytea, asked_at timestamptz,
                                                    until timestamptz)
 RETURNS TABLE (email text, display_name text, locale text, time_zone text)
@@ -106,17 +108,18 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('password_reset ' || person, 0));
     IF NOT app.may_be_mailed(person)
        OR NOT EXISTS (SELECT FROM app.users u WHERE u.id = person AND u.company_id IS NOT DISTINCT FROM app.company_id())
-       -- asked again meanwhile: that mail was sent first, its link is the one that counts
+       -- asked again meanwhile: that mail was sent first
        OR EXISTS (SELECT FROM app.one_time_tokens t
                   WHERE t.user_id = person AND t.purpose = 'password_reset' AND t.id <> token AND t.created_at > asked_at)
-       -- whoever asks for mails to others gets five of them sent in an hour
        OR (SELECT count(*) >= 5 FROM app.one_time_tokens t
            WHERE t.user_id = person AND t.purpose = 'password_reset' AND t.id <> token
-             AND t.created_at > asked_at - interval '1 hour') THEN
+             AND t.created_at > asked_at - (until - asked_at)) THEN
         RETURN;
     END IF;
     UPDATE app.one_time_tokens t SET expires_at = least(t.expires_at, asked_at)
-        WHERE t.user_id = person AND t.purpose = 'password_reset' AND t.used_at IS NULL AND t.id <> token;
+        WHERE t.id IN (SELECT o.id FROM app.one_time_tokens o
+                       WHERE o.user_id = person AND o.purpose = 'password_reset' AND o.used_at IS NULL AND o.id <> token
+                       ORDER BY o.created_at DESC, o.id DESC OFFSET 2);
     INSERT INTO app.one_time_tokens (id, purpose, hash, user_id, company_id, created_at, expires_at)
         SELECT token, 'password_reset', token_hash, u.id, u.company_id, asked_at, until FROM app.users u WHERE u.id = person
         ON CONFLICT DO NOTHING;

@@ -32,21 +32,26 @@ GRANT UPDATE (status) ON app.employees, app.practitioners TO huntzen_kernel;
 CREATE POLICY kernel_lock ON app.employees FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (false);
 CREATE POLICY kernel_lock ON app.practitioners FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (false);
 
+GRANT SELECT ON app.company_networks TO huntzen_kernel;
+CREATE POLICY kernel ON app.company_networks FOR SELECT TO huntzen_kernel USING (true);
+
 -- A session is booked, or moved to another time, on a running contract with sessions left, by somebody who still works
--- there, with a practitioner who still practises. Who changes one of these waits for the bookings that rest on it, and
+-- there, with a practitioner who still practises, and whom the company's network holds. Who changes one of these waits for the bookings that rest on it, and
 -- a booking waits for such a change: the locks are taken from the company downwards. The entry in the directory is
 -- locked alone, so that bookings of one person are counted one after the other.
 CREATE OR REPLACE FUNCTION app.check_covered() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = app, pg_temp AS $$
 DECLARE
     company record;
+    held_on date;
     year    record;
 BEGIN
     -- elsewhere, what was counted could be older than the lock
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'bookings are made in read committed' USING ERRCODE = 'feature_not_supported';
     END IF;
-    SELECT c.status, c.time_zone, c.contract_starts_on, c.sessions_per_employee INTO company
+    SELECT c.status, c.time_zone, c.contract_starts_on, c.contract_ends_on, c.sessions_per_employee, c.network
+        INTO company
         FROM app.companies c WHERE c.id = NEW.company_id FOR SHARE;
     IF company.status = 'archived' THEN
         RAISE EXCEPTION 'the company is archived'
@@ -54,6 +59,11 @@ BEGIN
     ELSIF company.status IS DISTINCT FROM 'active' THEN
         RAISE EXCEPTION 'the company is not active'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_company_active';
+    END IF;
+    held_on := (NEW.starts_at AT TIME ZONE company.time_zone)::date;
+    IF held_on < company.contract_starts_on OR held_on > company.contract_ends_on THEN
+        RAISE EXCEPTION 'the contract does not cover the day'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_contract';
     END IF;
     PERFORM FROM app.users u JOIN app.employees e ON e.company_id = u.company_id AND e.id = u.employee_id
         WHERE u.id = NEW.user_id AND e.company_id = NEW.company_id AND e.status = 'active' FOR NO KEY UPDATE OF e;
@@ -67,7 +77,14 @@ BEGIN
         RAISE EXCEPTION 'the practitioner is not active'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_practitioner_active';
     END IF;
-    year := app.contract_year(company.contract_starts_on, (NEW.starts_at AT TIME ZONE company.time_zone)::date);
+    -- what is booked already may be moved
+    IF TG_OP = 'INSERT' AND company.network = 'restricted' AND NOT EXISTS (
+        SELECT FROM app.company_networks n WHERE n.company_id = NEW.company_id AND n.practitioner_id = NEW.practitioner_id
+    ) THEN
+        RAISE EXCEPTION 'the practitioner is not in the network of the company'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_network';
+    END IF;
+    year := app.contract_year(company.contract_starts_on, held_on);
     IF app.sessions_used(NEW.company_id, NEW.user_id, company.time_zone, year.starts_on, year.next_starts_on, NEW.id)
        >= company.sessions_per_employee THEN
         RAISE EXCEPTION 'the sessions of the contract year are used up'

@@ -281,7 +281,7 @@ async fn the_operator_takes_a_lost_second_factor_away_and_its_person_is_told() {
 
         let (done, words) = said(&place.run(&["admin", "reset-two-factor", &user.email.to_uppercase()]).await);
         assert!(done && words.contains(&user.email), "{words}");
-        app.platform.sessions.refresh(&app.platform).await.unwrap();
+        app.platform.sessions.refresh(&app.platform).await;
         user.get("/me").await.refused(401, "unauthenticated");
         let late = json!({"ticket": waiting, "code": "123456"});
         app.anonymous().post("/auth/login/totp", late).await.refused(401, "invalid_login_ticket");

@@ -491,6 +491,8 @@ async fn a_booking_waits_for_the_change_that_forbids_it() {
         ("UPDATE app.employees SET status = 'left', left_at = now()", 403, "not_covered"),
         ("UPDATE app.companies SET status = 'suspended'", 403, "company_suspended"),
         ("UPDATE app.companies SET status = 'archived'", 403, "company_archived"),
+        ("UPDATE app.companies SET contract_ends_on = contract_starts_on + 1", 403, "contract_ended"),
+        ("UPDATE app.companies SET network = 'restricted'", 404, "not_found"),
         ("UPDATE app.practitioners SET status = 'inactive'", 404, "not_found"),
         ("UPDATE app.companies SET sessions_per_employee = 0", 409, "quota_exhausted"),
     ] {

@@ -124,6 +124,6 @@ pub async fn remove(cx: &Context, company: CompanyId, id: UserId) -> Result<()> 
     }
     tx.audit(Entry::done("member.removed", "member", id.0).about(id)).await?;
     tx.commit().await?;
-    service::refuse_ended_sessions(cx).await;
+    cx.platform().sessions.refresh(cx.platform()).await;
     Ok(())
 }

@@ -189,17 +189,9 @@ pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyI
     tx.remember(key, &company).await?;
     tx.commit().await?;
     if status == Status::Archived {
-        refuse_ended_sessions(cx).await;
+        cx.platform().sessions.refresh(cx.platform()).await;
     }
     Ok(company)
-}
-
-/// Lets this node know at once of the sessions that a commit has ended. The others hear of it by the notification,
-/// and so does this one where asking fails.
-pub(super) async fn refuse_ended_sessions(cx: &Context) {
-    if let Err(problem) = cx.platform().sessions.refresh(cx.platform()).await {
-        tracing::warn!(code = problem.code(), "revoked sessions are refused when the notification is here");
-    }
 }
 
 pub async fn settings(cx: &Context, id: CompanyId) -> Result<Settings> {

@@ -228,8 +228,9 @@ pub async fn insert(
             // changed since the booking looked
             Some("consultations_company_archived") => Error::CompanyArchived.into(),
             Some("consultations_company_active") => Error::CompanySuspended.into(),
+            Some("consultations_contract") => Error::ContractEnded.into(),
             Some("consultations_employee_active") => Error::NotCovered.into(),
-            Some("consultations_practitioner_active") => Refusal::NotFound.into(),
+            Some("consultations_practitioner_active" | "consultations_network") => Refusal::NotFound.into(),
             _ => Problem::from(error),
         }),
     }

@@ -73,10 +73,16 @@ impl RevokedSessions {
     }
 
     /// Reads what ended since the last reading; to be called after a commit that ended sessions, so that this node
-    /// refuses them at once.
-    pub async fn refresh(&self, platform: &Platform) -> Result<()> {
-        let mut tx = platform.db.anonymous(Actor::job(None, None)).await?;
-        self.read(platform, tx.conn()).await
+    /// refuses them at once. What was committed is done in any case: where this fails, [`RevokedSessions::follow`]
+    /// hears of it a moment later.
+    pub async fn refresh(&self, platform: &Platform) {
+        let read = async {
+            let mut tx = platform.db.anonymous(Actor::job(None, None)).await?;
+            self.read(platform, tx.conn()).await
+        };
+        if let Err(problem) = read.await {
+            tracing::warn!(code = problem.code(), "ended sessions are refused when the notification is here");
+        }
     }
 
     async fn read(&self, platform: &Platform, conn: impl PgExecutor<'_>) -> Result<()> {

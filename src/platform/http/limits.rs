@@ -73,6 +73,14 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The /48 of an IPv6 address: what a provider gives to one customer (RFC 6177).
+pub fn site(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> 48)).into()),
+    }
+}
+
 /// The client's address: the nearest one that is not a proxy of ours.
 ///
 /// `X-Forwarded-For` is read from the right, where each proxy appends what it saw, and only as far

@@ -1,12 +1,13 @@
 //! Nobody learns from an answer, its status or its time whether an address has an account.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::TimeDelta;
 use huntzen::platform::auth::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::timing::{self, Times};
 use crate::support::{Answer, TestApp};
 
 const WRONG: &str = "not the password";
@@ -88,29 +89,11 @@ async fn a_wrong_password_gets_one_answer_whatever_the_account_is_and_costs_one_
     }
 }
 
-/// How often a value of the one is above one of the other: a half where they come from the same hat.
-#[allow(clippy::cast_precision_loss)]
-fn share_above(some: &[Duration], others: &[Duration]) -> f64 {
-    let mut above = 0.0;
-    for one in some {
-        for other in others {
-            above += if one > other { 1.0 } else { f64::from(u8::from(one == other)) / 2.0 };
-        }
-    }
-    above / (some.len() * others.len()) as f64
-}
-
-fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort();
-    times[times.len() / 2]
-}
-
 /// `LONG_TESTS=1` measures 500 + 500.
 #[tokio::test]
 async fn the_time_of_a_refusal_does_not_tell_whether_the_address_is_known() {
     let app = start().await;
-    let pairs: u32 = if std::env::var_os("LONG_TESTS").is_some() { 500 } else { 100 };
+    let pairs = timing::pairs(100);
     let person = app.platform_admin().await;
     // so many people, each tried once
     sqlx::query(
@@ -123,7 +106,7 @@ async fn the_time_of_a_refusal_does_not_tell_whether_the_address_is_known() {
     .execute(app.db())
     .await
     .unwrap();
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let mut times = Times::default();
     let hashed = app.platform.passwords.hashed();
     for n in 0..pairs + 10 {
         // who comes first changes
@@ -135,21 +118,10 @@ async fn the_time_of_a_refusal_does_not_tell_whether_the_address_is_known() {
             answer.refused(401, "invalid_credentials");
             // the first ones warm the caches
             if n >= 10 {
-                if which { known.push(took) } else { unknown.push(took) }
+                times.add(which, took);
             }
         }
     }
     assert_eq!(app.platform.passwords.hashed() - hashed, (pairs as usize + 10) * 2, "one hash for each");
-    let above = share_above(&known, &unknown);
-    // the share's standard deviation where there is no difference (Mann and Whitney)
-    let n = f64::from(pairs);
-    let deviation = ((2.0 * n + 1.0) / (12.0 * n * n)).sqrt();
-    println!(
-        "{pairs} + {pairs}: median known {:?}, unknown {:?}; known above unknown in {:.1} % ({:+.1} deviations)",
-        median(&known),
-        median(&unknown),
-        above * 100.0,
-        (above - 0.5) / deviation
-    );
-    assert!((above - 0.5).abs() < 6.0 * deviation, "the time tells: {above:.3}");
+    times.assert_alike();
 }

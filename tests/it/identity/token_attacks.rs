@@ -322,7 +322,7 @@ async fn the_token_of_a_deleted_or_suspended_person_or_of_an_ended_session_opens
             .unwrap();
     }
     // what was done behind the program's back is heard of at once, or read within a second
-    app.platform.sessions.refresh(&app.platform).await.unwrap();
+    app.platform.sessions.refresh(&app.platform).await;
     for user in [gone, suspended, changed, ended] {
         let answer = user.get("/auth/sessions").await.refused(401, "unauthenticated");
         assert!(answer.header("www-authenticate").starts_with("Bearer"));

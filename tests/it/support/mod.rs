@@ -6,6 +6,7 @@ pub mod client;
 pub mod cluster;
 pub mod process;
 pub mod smtp;
+pub mod timing;
 pub mod tools;
 
 pub use app::{Company, TestApp};

@@ -107,7 +107,7 @@ async fn a_step_counts_once_whatever_its_code_is_shown_for() {
     let disable = json!({"password": PASSWORD, "code": code});
     alice.post("/auth/totp/disable", disable).await.refused(403, "wrong_totp_code");
     app.clock.advance(TimeDelta::seconds(2));
-    alice.post("/auth/totp/recovery-codes", json!({"code": code})).await.refused(403, "wrong_totp_code");
+    alice.post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": code})).await.refused(403, "wrong_totp_code");
     app.clock.advance(TimeDelta::seconds(4));
     let setup = json!({"password": PASSWORD, "code": code});
     alice.post("/auth/totp/setup", setup).await.refused(403, "wrong_totp_code");
@@ -115,7 +115,7 @@ async fn a_step_counts_once_whatever_its_code_is_shown_for() {
     app.clock.advance(TimeDelta::minutes(2));
     next_step(&app);
     let code = phone.code(&app, 0);
-    alice.post("/auth/totp/recovery-codes", json!({"code": code})).await.expect(200);
+    alice.post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": code})).await.expect(200);
     let third = ticket(&app, &alice).await;
     step(&app, &third, json!({"code": code})).await.refused(401, "invalid_totp_code");
     app.settle().await;
@@ -143,8 +143,8 @@ async fn whoever_guesses_codes_waits_longer_each_time_also_with_new_tickets() {
     step(&app, &last, json!({"code": phone.code(&app, 0)})).await.expect(200);
     assert_eq!(audited(&app, "two_factor.refused").await, 4);
     // signed in as well
-    admin.post("/auth/totp/recovery-codes", json!({"code": "000000"})).await.refused(403, "wrong_totp_code");
-    admin.post("/auth/totp/recovery-codes", json!({"code": "000000"})).await.refused(429, "too_many_attempts");
+    admin.post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": "000000"})).await.refused(403, "wrong_totp_code");
+    admin.post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": "000000"})).await.refused(429, "too_many_attempts");
     app.settle().await;
 }
 

@@ -113,7 +113,10 @@ async fn enabling_and_disabling_end_the_other_sessions() {
     password(&app, &alice).await.expect(200).str("/accessToken");
     let again = json!({"password": PASSWORD, "code": phone.code(&app, 1)});
     alice.post("/auth/totp/disable", again).await.refused(409, "totp_not_enabled");
-    alice.post("/auth/totp/recovery-codes", json!({"password": PASSWORD})).await.refused(409, "totp_not_enabled");
+    alice
+        .post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": "000000"}))
+        .await
+        .refused(409, "totp_not_enabled");
     assert_eq!(app.count("SELECT count(*) FROM app.recovery_codes").await, 0);
     assert_eq!(audited(&app, "two_factor.disabled").await, 1);
     app.settle().await;
@@ -137,17 +140,24 @@ async fn a_recovery_code_opens_the_account_once_however_it_is_written() {
     app.clock.advance(TimeDelta::minutes(1));
 
     // a new set ends the old one
-    admin.post("/auth/totp/recovery-codes", json!({})).await.refused(422, "invalid");
-    admin.post("/auth/totp/recovery-codes", json!({"password": "not it"})).await.refused(403, "wrong_password");
+    let renew = async |body: serde_json::Value| admin.post("/auth/totp/recovery-codes", body).await;
+    renew(json!({})).await.refused(422, "invalid");
+    // whoever has the password alone, or the app alone, gets nothing that replaces the second factor
+    renew(json!({"password": PASSWORD})).await.refused(422, "invalid");
+    renew(json!({"code": phone.code(&app, 0)})).await.refused(422, "invalid");
+    renew(json!({"password": "not it", "code": phone.code(&app, 0)})).await.refused(403, "wrong_password");
     app.clock.advance(TimeDelta::minutes(1));
-    let new = admin.post("/auth/totp/recovery-codes", json!({"password": PASSWORD})).await.expect(200);
+    renew(json!({"password": PASSWORD, "code": "000000"})).await.refused(403, "wrong_totp_code");
+    app.clock.advance(TimeDelta::minutes(1));
+    let body = json!({"password": PASSWORD, "recoveryCode": phone.recovery_codes[2]});
+    let new = renew(body).await.expect(200);
     assert!(codes(&new).iter().all(|code| !phone.recovery_codes.contains(code)));
     let old = ticket(&app, &admin).await;
     step(&app, &old, json!({"recoveryCode": phone.recovery_codes[5]})).await.refused(401, "invalid_totp_code");
     app.clock.advance(TimeDelta::minutes(1));
     next_step(&app);
     let code = phone.code(&app, 0);
-    let newer = admin.post("/auth/totp/recovery-codes", json!({"code": code})).await.expect(200);
+    let newer = renew(json!({"password": PASSWORD, "code": code})).await.expect(200);
     let last = ticket(&app, &admin).await;
     step(&app, &last, json!({"recoveryCode": codes(&newer)[9]})).await.expect(200);
     app.settle().await;

@@ -298,5 +298,6 @@ pub async fn end_all(cx: &Context, keep_current: bool) -> Result<()> {
     store::end_sessions_of(&mut tx, caller.user_id, kept, now).await?;
     note(&mut tx, "session.all_closed", Some(caller.user_id), None, Outcome::Success).await?;
     tx.commit().await?;
-    cx.platform().sessions.refresh(cx.platform()).await
+    cx.platform().sessions.refresh(cx.platform()).await;
+    Ok(())
 }

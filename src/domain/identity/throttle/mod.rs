@@ -1,7 +1,8 @@
 //! Attempts that fail are slowed down, on every node alike, and nobody is locked out.
 //!
 //! What is tried (an address, an account) waits longer after each failure: 1, 3, 5, 10 seconds and so on. Who tries
-//! (a network) and all together have budgets of failures. A device from which the person logged in before is
+//! (a network) and all together have budgets of failures, for each purpose its own: an office that asks for links on its
+//! first day can still log in. A device from which the person logged in before is
 //! answerable for its own failures only, so that a stranger's do not keep its person out.
 //!
 //! An attempt is judged in two steps, with the costly check of a password or a code between them and no lock held:
@@ -19,12 +20,14 @@
 
 mod store;
 
+use std::net::IpAddr;
+
 use aws_lc_rs::hmac;
 
 use super::error::Error;
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::crypto::derive;
-use crate::platform::http::limits::network;
+use crate::platform::http::limits::{network, site};
 use crate::platform::ids::UserId;
 use crate::platform::{Platform, Problem, Result, Tx};
 
@@ -70,6 +73,8 @@ struct Budget {
 
 /// Of a client address, IPv6 by /64: a whole company may sit behind one.
 const OF_NETWORK: Budget = Budget { failures: 60., seconds: 10. };
+/// Of the /48 of an IPv6 address, which one customer of a provider may hold.
+const OF_SITE: Budget = Budget { failures: 240., seconds: 2.5 };
 /// Of everybody together, but for known devices.
 const OF_ALL: Budget = Budget { failures: 2000., seconds: 0.1 };
 
@@ -109,9 +114,13 @@ impl Attempt {
                 Subject::Address(address) => hash(["address", purpose.name(), address]),
                 Subject::Person(id) => hash(["person", purpose.name(), &id.to_string()]),
             };
-            let network = tx.actor().ip.map(|ip| network(ip).to_string()).unwrap_or_default();
-            brakes.add(hash(["network", "", &network]), &OF_NETWORK);
-            brakes.add(hash(["all", "", ""]), &OF_ALL);
+            let ip = tx.actor().ip;
+            let of = |ip: Option<IpAddr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
+            brakes.add(hash(["network", purpose.name(), &of(ip.map(network))]), &OF_NETWORK);
+            if let Some(site) = ip.and_then(site) {
+                brakes.add(hash(["site", purpose.name(), &of(Some(site))]), &OF_SITE);
+            }
+            brakes.add(hash(["all", purpose.name(), ""]), &OF_ALL);
         }
         refuse(store::wait(tx, &brakes, now).await?)?;
         Ok(Self { brakes, clock: platform.clock.clone(), known_device: known.is_some() })

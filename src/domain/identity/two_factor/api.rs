@@ -141,11 +141,14 @@ impl Example for TotpDisable {
 #[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct RecoveryCodesRenewal {
-    /// The present password; or a code.
+    /// The present password.
     #[oai(validator(min_length = 1, max_length = 1024))]
-    password: Option<String>,
+    password: String,
+    /// One of both is needed.
     #[oai(validator(pattern = r"^[0-9]{3} ?[0-9]{3}$"))]
     code: Option<String>,
+    #[oai(validator(min_length = 16, max_length = 40))]
+    recovery_code: Option<String>,
     /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
     #[oai(validator(min_length = 1, max_length = 200))]
     device_token: Option<String>,
@@ -153,7 +156,7 @@ pub struct RecoveryCodesRenewal {
 
 impl Example for RecoveryCodesRenewal {
     fn example() -> Self {
-        Self { password: Some("demo-huntzen-2026".into()), code: None, device_token: None }
+        Self { password: "demo-huntzen-2026".into(), code: Some("123456".into()), recovery_code: None, device_token: None }
     }
 }
 
@@ -271,7 +274,8 @@ impl TwoFactorApi {
 
     /// Renew the recovery codes
     ///
-    /// Answers a new set, this once; the old codes open nothing any more.
+    /// For the present password and a code: each new code can replace the second factor. Answers a new set, this once; the
+    /// old codes open nothing any more.
     #[oai(path = "/auth/totp/recovery-codes", method = "post", operation_id = "renewRecoveryCodes")]
     async fn renew(
         &self,
@@ -279,10 +283,11 @@ impl TwoFactorApi {
         request: &poem::Request,
         body: Body<RecoveryCodesRenewal>,
     ) -> Result<Json<RecoveryCodes>> {
-        let device = device(cx.platform(), request, None, body.0.device_token);
-        let password = body.0.password.map(SecretString::from);
-        let code = SecondStep::of(body.0.code, None)?;
-        let recovery_codes = service::renew_recovery_codes(&cx, password.as_ref(), code.as_ref(), &device).await?;
+        let body = body.0;
+        let device = device(cx.platform(), request, None, body.device_token);
+        let shown = SecondStep::required(body.code, body.recovery_code)?;
+        let password = SecretString::from(body.password);
+        let recovery_codes = service::renew_recovery_codes(&cx, &password, &shown, &device).await?;
         Ok(Json(RecoveryCodes { recovery_codes }))
     }
 }

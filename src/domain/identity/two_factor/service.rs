@@ -85,7 +85,7 @@ pub async fn enable(cx: &Context, code: &SecretString, device: &Device) -> Resul
     tell(&mut tx, me, change, now).await?;
     gate.open(cx).await?;
     tx.commit().await?;
-    platform.sessions.refresh(platform).await?;
+    platform.sessions.refresh(platform).await;
     Ok(codes)
 }
 
@@ -109,27 +109,23 @@ pub async fn disable(cx: &Context, password: &SecretString, shown: &SecondStep, 
     tx.audit(Entry::done("two_factor.disabled", "user", caller.user_id.0).about(caller.user_id)).await?;
     tell(&mut tx, caller.user_id, Change::Disabled, now).await?;
     tx.commit().await?;
-    platform.sessions.refresh(platform).await
+    platform.sessions.refresh(platform).await;
+    Ok(())
 }
 
-/// A new set of recovery codes, for password or code; the old ones open nothing any more.
+/// A new set of recovery codes, for password and code: each of them replaces the second factor. The old ones open
+/// nothing any more.
 pub async fn renew_recovery_codes(
     cx: &Context,
-    password: Option<&SecretString>,
-    code: Option<&SecondStep>,
+    password: &SecretString,
+    shown: &SecondStep,
     device: &Device,
 ) -> Result<Vec<String>> {
     if own(cx).await?.secret.is_none() {
         return Err(Error::TotpNotEnabled.into());
     }
-    if let Some(password) = password {
-        confirm(cx, password, device).await?;
-    }
-    let mut tx = match (password, code) {
-        (_, Some(code)) => begin_with(cx, code, device).await?,
-        (Some(_), None) => cx.begin(Permission::ManageSelf).await?,
-        (None, None) => return Err(missing()),
-    };
+    confirm(cx, password, device).await?;
+    let mut tx = begin_with(cx, shown, device).await?;
     let codes = new_recovery_codes(cx, &mut tx).await?;
     let me = cx.caller().user_id;
     tx.audit(Entry::done("recovery_codes.renewed", "user", me.0).about(me)).await?;

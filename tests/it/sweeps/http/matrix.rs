@@ -163,7 +163,7 @@ impl Matrix {
             ] {
                 sqlx::query(sql).bind(gina).execute(self.world.app.db()).await.unwrap();
             }
-            self.world.app.platform.sessions.refresh(&self.world.app.platform).await.unwrap();
+            self.world.app.platform.sessions.refresh(&self.world.app.platform).await;
         }
         let ended = self.world.named("ended session");
         done.push((ended, Method::POST, format!("{api}/auth/logout")));

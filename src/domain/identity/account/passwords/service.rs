@@ -53,7 +53,8 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
     tx.audit(Entry::done("user.password_reset", "user", owner.user_id.0).about(owner.user_id)).await?;
     tx.enqueue(&TellPasswordChanged { user_id: owner.user_id, changed_at: now }, None, None).await?;
     tx.commit().await?;
-    platform.sessions.refresh(platform).await
+    platform.sessions.refresh(platform).await;
+    Ok(())
 }
 
 /// Changes the caller's password; every other session ends.
@@ -81,7 +82,8 @@ pub async fn change(cx: &Context, present: &SecretString, new: &SecretString, de
     tx.audit(Entry::done("user.password_changed", "user", me.0).about(me)).await?;
     tx.enqueue(&TellPasswordChanged { user_id: me, changed_at: now }, None, None).await?;
     tx.commit().await?;
-    platform.sessions.refresh(platform).await
+    platform.sessions.refresh(platform).await;
+    Ok(())
 }
 
 /// Lets the caller go on only with their present password; the hash that it fits. Wrong ones make the next one wait, on
