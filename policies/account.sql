@@ -169,8 +169,10 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp
     SELECT u.password_hash FROM app.users u WHERE u.id = person AND u.status = 'active'
 $$;
 
--- Sets the caller's password where it still is the one that was checked; the session that asks stays open.
-CREATE OR REPLACE FUNCTION app.change_own_password(checked text, new_password_hash text, session uuid, at timestamptz)
+-- Sets the caller's password where it still is the one that was checked, and closes everything that was open: whoever
+-- had the old one may sit in the very session that asks.
+DROP FUNCTION IF EXISTS app.change_own_password(text, text, uuid, timestamptz);
+CREATE OR REPLACE FUNCTION app.change_own_password(checked text, new_password_hash text, at timestamptz)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
     me uuid := app.user_id();
@@ -181,7 +183,8 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM app.end_tokens_of(me, at);
-    PERFORM app.end_sessions_of(me, session, at);
+    PERFORM app.end_sessions_of(me, NULL, at);
+    DELETE FROM app.known_devices d WHERE d.user_id = me;
     RETURN true;
 END
 $$;
@@ -384,7 +387,7 @@ BEGIN
         'app.find_entry_to_tell(uuid, text)', 'app.list_people_of_archived_company(uuid, int)',
         'app.is_work_address(text, text)', 'app.end_tokens_of(uuid, timestamptz)',
         'app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz)',
-        'app.change_own_password(text, text, uuid, timestamptz)',
+        'app.change_own_password(text, text, timestamptz)',
         'app.ask_for_email_change(text, uuid, bytea, uuid, bytea, timestamptz, timestamptz)',
         'app.own_address()', 'app.withdraw_email_change(timestamptz)', 'app.former_address(uuid)', 'app.letter_of_email_change(uuid, timestamptz)', 'app.find_private_leaver(uuid)',
         'app.find_person_to_tell(uuid)', 'app.forget_pending_addresses(timestamptz)',
@@ -403,7 +406,7 @@ GRANT EXECUTE ON FUNCTION
     auth.stop_email_change(bytea, timestamptz)
     TO huntzen_auth;
 GRANT EXECUTE ON FUNCTION
-    app.own_address(), app.change_own_password(text, text, uuid, timestamptz),
+    app.own_address(), app.change_own_password(text, text, timestamptz),
     app.ask_for_email_change(text, uuid, bytea, uuid, bytea, timestamptz, timestamptz), app.withdraw_email_change(timestamptz)
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT EXECUTE ON FUNCTION

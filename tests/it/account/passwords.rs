@@ -298,7 +298,7 @@ async fn a_link_that_waited_too_long_for_the_mail_server_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_the_other_sessions_and_keeps_this_one() {
+async fn a_changed_password_ends_every_session_and_no_device_is_known_any_more() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
     for user in [app.employee(&company).await, company.hr.clone(), app.practitioner().await, app.platform_admin().await]
@@ -306,14 +306,16 @@ async fn a_changed_password_ends_the_other_sessions_and_keeps_this_one() {
         let other = log_in(&app, &user.email, PASSWORD).await.expect(200);
         let body = json!({"currentPassword": PASSWORD, "newPassword": OTHER});
         user.post("/auth/change-password", body).await.expect(204);
-        user.get("/me").await.expect(200);
+        user.get("/me").await.refused(401, "unauthenticated");
         user.with_token(other.str("/accessToken")).get("/me").await.refused(401, "unauthenticated");
         app.anonymous()
             .post("/auth/refresh", json!({"refreshToken": other.str("/refreshToken")}))
             .await
             .refused(401, "invalid_refresh_token");
+        assert_eq!(app.count("SELECT count(*) FROM app.known_devices").await, 0);
         log_in(&app, &user.email, PASSWORD).await.refused(401, "invalid_credentials");
         log_in(&app, &user.email, OTHER).await.expect(200);
+        sqlx::query("DELETE FROM app.known_devices").execute(app.db()).await.unwrap();
         app.settle().await;
         assert_eq!(app.mails_to(&user.email)[0].subject, "Your password was changed");
     }

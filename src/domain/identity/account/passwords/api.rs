@@ -115,7 +115,7 @@ impl PasswordsApi {
     /// Change one's own password
     ///
     /// Needs the present one; each wrong one makes the next wait longer (`429 too_many_attempts`, `Retry-After`). Every
-    /// other session ends at once; this one goes on. The person is told by mail. A device from which the person logged
+    /// session ends at once, this one as well: log in with the new password. The person is told by mail. A device from which the person logged
     /// in before is slowed down by its own failures only.
     #[oai(path = "/auth/change-password", method = "post", operation_id = "changePassword", tag = "Tag::Auth")]
     async fn change_password(

@@ -57,7 +57,7 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
     Ok(())
 }
 
-/// Changes the caller's password; every other session ends.
+/// Changes the caller's password; every session ends, this one as well, and no device is known any more.
 pub async fn change(cx: &Context, present: &SecretString, new: &SecretString, device: &Device) -> Result<()> {
     let me = cx.caller().user_id;
     let mut tx = cx.read(Permission::ManageSelf).await?;
@@ -75,7 +75,7 @@ pub async fn change(cx: &Context, present: &SecretString, new: &SecretString, de
     let (platform, now) = (cx.platform(), cx.now());
     let password_hash = platform.passwords.hash(new, &platform.entropy).await?;
     let mut tx = cx.begin(Permission::ManageSelf).await?;
-    if !store::change_own(&mut tx, &checked, &password_hash, cx.caller().session_id, now).await? {
+    if !store::change_own(&mut tx, &checked, &password_hash, now).await? {
         // another change was first: what was typed is not the present one any more
         return Err(Error::WrongPassword.into());
     }

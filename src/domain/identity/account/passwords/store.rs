@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::jobs::MailPasswordReset;
-use crate::platform::ids::{CompanyId, SessionId, UserId};
+use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::jobs::Job;
 use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
@@ -80,13 +80,11 @@ pub async fn change_own(
     tx: &mut Tx,
     checked: &str,
     password_hash: &str,
-    session: SessionId,
     at: DateTime<Utc>,
 ) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT app.change_own_password($1, $2, $3, $4)")
+    Ok(sqlx::query_scalar("SELECT app.change_own_password($1, $2, $3)")
         .bind(checked)
         .bind(password_hash)
-        .bind(session)
         .bind(at)
         .fetch_one(tx.conn())
         .await?)
