@@ -161,6 +161,7 @@ async fn no_link_for_a_password_goes_to_a_mailbox_that_is_the_employers() {
     // news of the account do not go there either
     let body = json!({"currentPassword": PASSWORD, "newPassword": OTHER});
     alice.post("/auth/change-password", body).await.expect(204);
+    let alice = alice.with_token(log_in(&app, &alice.email, OTHER).await.expect(200).str("/accessToken"));
     app.settle().await;
     assert_eq!(of_account(&app, &alice).len(), count);
     assert_eq!(app.mails_to("somebody.else@acme.test").len(), 0);

@@ -362,7 +362,7 @@ async fn a_password_fits_however_a_keyboard_composes_it() {
         .post("/auth/change-password", json!({"currentPassword": PASSWORD, "newPassword": composed}))
         .await
         .expect(204);
-    log_in(&app, &admin.email, decomposed).await.expect(200);
+    let admin = admin.with_token(log_in(&app, &admin.email, decomposed).await.expect(200).str("/accessToken"));
     let same = json!({"currentPassword": composed, "newPassword": decomposed});
     let refused = admin.post("/auth/change-password", same).await.refused(422, "invalid");
     assert_eq!(refused.str("/errors/0/code"), "password_unchanged");
@@ -406,11 +406,12 @@ async fn a_changed_password_ends_links_that_were_mailed() {
     app.settle().await;
     reset(&app, &link, "another quiet heron").await.refused(410, "invalid_reset_token");
     super::verify(&app, &proof).await.refused(410, "invalid_email_token");
-    assert!(admin.get("/me").await.json.get("pendingEmail").is_none());
+    let admin = admin.with_token(log_in(&app, &admin.email, OTHER).await.expect(200).str("/accessToken"));
+    assert!(admin.get("/me").await.expect(200).json.get("pendingEmail").is_none());
 }
 
 #[tokio::test]
-async fn a_change_on_one_node_ends_the_other_sessions_on_every_node() {
+async fn a_change_on_one_node_ends_the_sessions_on_every_node() {
     let app = TestApp::start().await;
     let there = app.second_node().await;
     let admin = app.platform_admin().await;
@@ -424,6 +425,7 @@ async fn a_change_on_one_node_ends_the_other_sessions_on_every_node() {
         // within a second, which is measured elsewhere; here only that it ends
         assert!(changed.elapsed() < Duration::from_secs(10));
     }
-    admin.at(&there.base).get("/me").await.expect(200);
+    let again = log_in(&app, &admin.email, OTHER).await.expect(200).str("/accessToken");
+    admin.with_token(again).at(&there.base).get("/me").await.expect(200);
     app.settle().await;
 }
