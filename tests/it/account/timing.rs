@@ -5,8 +5,8 @@ use std::time::Instant;
 use chrono::TimeDelta;
 
 use super::forgot;
-use crate::support::timing::{self, Times};
 use crate::support::TestApp;
+use crate::support::timing::{self, Times};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forgotten_password_takes_as_long_for_a_known_address_as_for_an_unknown_one() {

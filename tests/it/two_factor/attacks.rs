@@ -107,7 +107,10 @@ async fn a_step_counts_once_whatever_its_code_is_shown_for() {
     let disable = json!({"password": PASSWORD, "code": code});
     alice.post("/auth/totp/disable", disable).await.refused(403, "wrong_totp_code");
     app.clock.advance(TimeDelta::seconds(2));
-    alice.post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": code})).await.refused(403, "wrong_totp_code");
+    alice
+        .post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": code}))
+        .await
+        .refused(403, "wrong_totp_code");
     app.clock.advance(TimeDelta::seconds(4));
     let setup = json!({"password": PASSWORD, "code": code});
     alice.post("/auth/totp/setup", setup).await.refused(403, "wrong_totp_code");
@@ -143,8 +146,14 @@ async fn whoever_guesses_codes_waits_longer_each_time_also_with_new_tickets() {
     step(&app, &last, json!({"code": phone.code(&app, 0)})).await.expect(200);
     assert_eq!(audited(&app, "two_factor.refused").await, 4);
     // signed in as well
-    admin.post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": "000000"})).await.refused(403, "wrong_totp_code");
-    admin.post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": "000000"})).await.refused(429, "too_many_attempts");
+    admin
+        .post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": "000000"}))
+        .await
+        .refused(403, "wrong_totp_code");
+    admin
+        .post("/auth/totp/recovery-codes", json!({"password": PASSWORD, "code": "000000"}))
+        .await
+        .refused(429, "too_many_attempts");
     app.settle().await;
 }
 

@@ -156,7 +156,12 @@ pub struct RecoveryCodesRenewal {
 
 impl Example for RecoveryCodesRenewal {
     fn example() -> Self {
-        Self { password: "demo-huntzen-2026".into(), code: Some("123456".into()), recovery_code: None, device_token: None }
+        Self {
+            password: "demo-huntzen-2026".into(),
+            code: Some("123456".into()),
+            recovery_code: None,
+            device_token: None,
+        }
     }
 }
 

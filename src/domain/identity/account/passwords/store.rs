@@ -76,12 +76,7 @@ pub async fn password_of(tx: &mut Tx, person: UserId) -> Result<Option<String>> 
 }
 
 /// Sets the caller's password where it still is the one that was checked.
-pub async fn change_own(
-    tx: &mut Tx,
-    checked: &str,
-    password_hash: &str,
-    at: DateTime<Utc>,
-) -> Result<bool> {
+pub async fn change_own(tx: &mut Tx, checked: &str, password_hash: &str, at: DateTime<Utc>) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT app.change_own_password($1, $2, $3)")
         .bind(checked)
         .bind(password_hash)
