@@ -12,15 +12,15 @@ CREATE POLICY kernel_write ON app.audit_verifications FOR INSERT TO huntzen_kern
 CREATE POLICY kernel_change ON app.audit_verifications FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (true);
 
 -- Notes that what was found in a chain is known. From now on it has to go on from where it stands: `up_to` and `head`.
-CREATE OR REPLACE FUNCTION app.acknowledge_audit_findings(its uuid, found jsonb, decided_by text, reason text,
+CREATE OR REPLACE FUNCTION app.acknowledge_audit_findings(its uuid, breaks jsonb, decided_by text, reason text,
                                                           up_to bigint, head bytea, at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    many int := jsonb_array_length(found);
+    many int := jsonb_array_length(breaks);
 BEGIN
     INSERT INTO app.audit_acknowledgements (chain, at, decided_by, reason, findings)
         VALUES (its, acknowledge_audit_findings.at, acknowledge_audit_findings.decided_by,
-                acknowledge_audit_findings.reason, found);
+                acknowledge_audit_findings.reason, breaks);
     INSERT INTO app.audit_verifications AS v (chain, verified_at, sequence, digest, findings, first, acknowledged)
         VALUES (its, acknowledge_audit_findings.at, up_to, head, 0, NULL, many)
         ON CONFLICT (chain) DO UPDATE SET

@@ -195,7 +195,7 @@ pub async fn run(cli: Cli) -> Outcome {
                 if yaml { serde_yaml_ng::to_string(&document)? } else { serde_json::to_string_pretty(&document)? };
             print(text.trim_end())
         }
-        Command::Audit { command } => audit::run(command).await,
+        Command::Audit { command } => Box::pin(audit::run(command)).await,
         Command::Config { command: ConfigCommand::Check } => {
             let config = Config::from_process_env()?;
             print(&format!(

@@ -46,7 +46,7 @@ pub async fn invite_user(cx: &Context, tx: &mut Tx, id: UserId, address: &str) -
 async fn invite<J: Job>(cx: &Context, tx: &mut Tx, job: &J, subject: Uuid, address: &str) -> Result<()> {
     let refused = note(cx, tx, &[subject], &[address]).await?;
     if let Some(free_at) = refused.get(&subject) {
-        return Err(too_many(cx, Error::TooManyInvitations, MOST_IN_A_DAY, *free_at));
+        return Err(too_many(cx, Error::TooManyInvitations, MOST_IN_A_DAY.into(), *free_at));
     }
     tx.enqueue(job, None, None).await
 }
@@ -62,12 +62,12 @@ async fn note(
     let most = cx.platform().config.company_invitations_per_day;
     let refused = store::note_invitations(tx, subjects, addresses, cx.now(), MOST_IN_A_DAY, most).await?;
     if let Some(all) = refused.iter().find(|it| it.subject.is_none()) {
-        return Err(too_many(cx, Error::CompanyInvitationsExhausted, most, all.free_at));
+        return Err(too_many(cx, Error::CompanyInvitationsExhausted, most.into(), all.free_at));
     }
     Ok(refused.into_iter().filter_map(|it| Some((it.subject?, it.free_at))).collect())
 }
 
-fn too_many(cx: &Context, cause: Error, most: impl ToString, free_at: DateTime<Utc>) -> Problem {
+fn too_many(cx: &Context, cause: Error, most: i64, free_at: DateTime<Utc>) -> Problem {
     let wait = (free_at - cx.now()).num_seconds().max(0) + 1;
     Problem::from(cause).with_arg("most", most.to_string()).with_header("retry-after", wait.to_string())
 }

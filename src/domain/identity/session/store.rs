@@ -189,7 +189,7 @@ pub async fn remember_device(tx: &mut Tx, it: &NewDevice<'_>) -> Result<bool> {
         .await?)
 }
 
-/// Whom a warning goes to.
+/// Whom a warning about their account goes to.
 #[derive(sqlx::FromRow)]
 pub struct Reader {
     pub email: String,
@@ -198,14 +198,9 @@ pub struct Reader {
     pub time_zone: String,
 }
 
-/// A person whose account is in use.
+/// `None` where the person may not be mailed any more.
 pub async fn find_reader(tx: &mut Tx, id: UserId) -> Result<Option<Reader>> {
-    Ok(sqlx::query_as(
-        "SELECT email, display_name, locale, time_zone FROM app.users WHERE id = $1 AND app.may_be_mailed(id)",
-    )
-    .bind(id)
-    .fetch_optional(tx.conn())
-    .await?)
+    Ok(sqlx::query_as("SELECT * FROM app.find_person_to_tell($1)").bind(id).fetch_optional(tx.conn()).await?)
 }
 
 /// Removes what is over; whether there may be more.

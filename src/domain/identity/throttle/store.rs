@@ -39,7 +39,16 @@ pub async fn known_device(
 
 /// Seconds to wait; 0 for none.
 pub async fn wait(tx: &mut Tx, it: &Brakes, at: DateTime<Utc>) -> Result<i32> {
-    Ok(sqlx::query_scalar("SELECT auth.attempt_wait($1, $2, $3, $4)")
+    measure(tx, "SELECT auth.attempt_wait($1, $2, $3, $4)", it, at).await
+}
+
+/// Clears the delay, unless it has to wait.
+pub async fn succeeded(tx: &mut Tx, it: &Brakes, at: DateTime<Utc>) -> Result<i32> {
+    measure(tx, "SELECT auth.attempt_succeeded($1, $2, $3, $4)", it, at).await
+}
+
+async fn measure(tx: &mut Tx, statement: &'static str, it: &Brakes, at: DateTime<Utc>) -> Result<i32> {
+    Ok(sqlx::query_scalar(statement)
         .bind(&it.delayed)
         .bind(&it.budgets)
         .bind(&it.allowed)
@@ -56,17 +65,6 @@ pub async fn failed(tx: &mut Tx, it: &Brakes, at: DateTime<Utc>) -> Result<i32> 
         .bind(&it.budgets)
         .bind(&it.allowed)
         .bind(&it.steps)
-        .bind(at)
-        .fetch_one(tx.conn())
-        .await?)
-}
-
-/// Clears the delay, unless it has to wait.
-pub async fn succeeded(tx: &mut Tx, it: &Brakes, at: DateTime<Utc>) -> Result<i32> {
-    Ok(sqlx::query_scalar("SELECT auth.attempt_succeeded($1, $2, $3, $4)")
-        .bind(&it.delayed)
-        .bind(&it.budgets)
-        .bind(&it.allowed)
         .bind(at)
         .fetch_one(tx.conn())
         .await?)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::store;
+use crate::domain::identity::session::store::find_reader;
 use crate::platform::ids::UserId;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::mail::{self, Letter, Recipient};
@@ -57,7 +57,7 @@ async fn send(cx: JobContext, job: TellOfTwoFactor) -> Result<()> {
         Change::RecoveryCodeUsed { left } => ("code_used", Some(left)),
     };
     mail::deliver(&cx, &format!("two_factor:{}", cx.job_id), async |tx| {
-        let Some(reader) = store::find_reader(tx, job.user_id).await? else { return Ok(None) };
+        let Some(reader) = find_reader(tx, job.user_id).await? else { return Ok(None) };
         Ok(Some(Letter::new(
             mail::mailbox(Some(&reader.display_name), &reader.email)?,
             Recipient::User(job.user_id),

@@ -141,17 +141,3 @@ pub async fn find_of(tx: &mut Tx, person: UserId) -> Result<Option<(Option<DateT
         .fetch_optional(tx.conn())
         .await?)
 }
-
-/// Whom a mail about the second factor goes to.
-#[derive(sqlx::FromRow)]
-pub struct Reader {
-    pub email: String,
-    pub display_name: String,
-    pub locale: Locale,
-    pub time_zone: String,
-}
-
-/// `None` where the person may not be mailed any more.
-pub async fn find_reader(tx: &mut Tx, person: UserId) -> Result<Option<Reader>> {
-    Ok(sqlx::query_as("SELECT * FROM app.find_person_to_tell($1)").bind(person).fetch_optional(tx.conn()).await?)
-}
