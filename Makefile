@@ -3,11 +3,12 @@ CARGO ?= cargo
 ARGS ?=
 SOAK ?= 200000
 FUZZ ?= 300
+SLOTS ?= 100000
 # Node.js of tools/install, and cargo of a fresh rustup
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz timing bench lint advisories
+.PHONY: help run test soak fuzz slots timing bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,7 +18,7 @@ run: ## Install what is missing, then start the program with its own database an
 	$(CARGO) run -- $(ARGS)
 
 test: ## Install what is missing, then run every test
-	@tools/install database tools schemathesis
+	@tools/install database tools schemathesis slots
 	$(CARGO) test $(ARGS)
 
 soak: ## Ask 200,000 times on few connections while requests, transactions and statements fail (SOAK=…)
@@ -32,6 +33,10 @@ timing: ## Measure whether the time of an answer tells if an address is known: 5
 	@tools/install database
 	LONG_TESTS=1 $(CARGO) test --test it -- --nocapture --test-threads=1 \
 		the_time_of_a_refusal a_forgotten_password_takes $(ARGS)
+
+slots: ## Look at 100,000 offers around clock changes, and compare 20,000 with a second implementation (SLOTS=…)
+	@tools/install slots
+	HUNTZEN_SLOTS=$(SLOTS) HUNTZEN_SLOTS_COMPARED=$$(($(SLOTS) / 5)) $(CARGO) test --test it slots::properties slots::reference -- --nocapture $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
 	@tools/install database

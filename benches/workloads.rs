@@ -13,6 +13,7 @@ mod support {
 }
 mod list_own;
 mod login_storm;
+mod slots_60_days;
 
 use std::error::Error;
 use std::process::Command;
@@ -33,6 +34,9 @@ enum Workload {
     ListOwn,
     /// 200 people log in at once while employees list their consultations
     LoginStorm,
+    /// An employee asks for the slots of one practitioner for 60 days
+    #[value(name = "slots_60_days")]
+    Slots60Days,
 }
 
 /// Measures the program against what bounds it.
@@ -82,6 +86,11 @@ async fn run(args: Args) -> Outcome {
     if wanted(Workload::LoginStorm) {
         let server = Server::start(&args.server, &database).await?;
         lines.push(login_storm::measure(&args, &database, &server).await?);
+        server.stop()?;
+    }
+    if wanted(Workload::Slots60Days) {
+        let server = Server::start(&args.server, &database).await?;
+        lines.push(slots_60_days::measure(&args, &database, &server).await?);
         server.stop()?;
     }
     report(&args, &lines);

@@ -10,6 +10,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('audit_log.break_acknowledged', 'audit_log', false, false, true),
         ('audit_log.cut', 'audit_log', false, false, true),
         ('audit_log.read', 'audit_log', true, false, true),
+        ('availability.override_added', 'availability_override', false, false, true),
+        ('availability.override_removed', 'availability_override', false, false, true),
         ('availability.replaced', 'practitioner', false, false, true),
         ('company.activated', 'company', false, true, true),
         ('company.archived', 'company', false, true, true),

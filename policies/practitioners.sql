@@ -58,3 +58,14 @@ CREATE POLICY own ON app.availability_rules TO huntzen_practitioner
 CREATE POLICY network ON app.availability_rules FOR SELECT TO huntzen_employee
     USING (practitioner_id = ANY (ARRAY(SELECT p.id FROM app.practitioners p WHERE p.status = 'active')));
 CREATE POLICY all_rows ON app.availability_rules FOR SELECT TO huntzen_platform USING (true);
+
+-- so are their dated changes; why something is closed is the practitioner's own affair, and staff's who help them
+GRANT SELECT ON app.availability_overrides TO huntzen_practitioner, huntzen_platform;
+GRANT SELECT (practitioner_id, kind, starts_at, ends_at) ON app.availability_overrides TO huntzen_employee;
+GRANT INSERT, DELETE ON app.availability_overrides TO huntzen_practitioner;
+CREATE POLICY own ON app.availability_overrides TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY network ON app.availability_overrides FOR SELECT TO huntzen_employee
+    USING (practitioner_id = ANY (ARRAY(SELECT p.id FROM app.practitioners p WHERE p.status = 'active')));
+CREATE POLICY all_rows ON app.availability_overrides FOR SELECT TO huntzen_platform USING (true);
+REVOKE ALL ON FUNCTION app.bound_overrides() FROM PUBLIC;

@@ -116,7 +116,7 @@ async fn generate(order: &Order) -> Outcome<Answer> {
 async fn connection(address: SocketAddr, requests: &[Vec<u8>], first: usize, end: Instant) -> Outcome<(Vec<u32>, u64)> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; 512 << 10];
     let mut times = Vec::with_capacity(1 << 16);
     let mut bytes = 0;
     // each connection begins with another person

@@ -87,3 +87,15 @@ INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute,
         ('gaelle.monrose@huntzen.test', '{2,3}', '13:30', '16:00')
     ) AS it (email, weekdays, opens, closes)
     JOIN demo_practitioners p USING (email), unnest(it.weekdays) AS weekday;
+
+-- after the sessions that are booked, but for an evening of the coming week
+INSERT INTO app.availability_overrides (id, practitioner_id, kind, starts_at, ends_at)
+    SELECT pg_temp.id(format('override %s %s', it.email, it.kind)), p.id, it.kind, monday + it.begins, monday + it.ends
+    FROM (VALUES
+        ('dr.martin@huntzen.test', 'open', interval '10 days 18:30', interval '10 days 20:30'),
+        ('dr.martin@huntzen.test', 'closed', '42 days', '43 days'),
+        ('dr.martin@huntzen.test', 'time_off', '45 days 12:00', '49 days'),
+        ('coach.durand@huntzen.test', 'time_off', '42 days', '47 days')
+    ) AS it (email, kind, begins, ends)
+    JOIN demo_practitioners p ON p.email = it.email,
+    (SELECT date_trunc('week', pg_temp.today()::timestamp)) AS week (monday);

@@ -45,6 +45,7 @@ ids! {
     EmployeeId,
     /// A care professional. The same value as the practitioner's [`UserId`].
     PractitionerId,
+    OverrideId,
     ConsultationId,
     ExportId,
     ArticleId,

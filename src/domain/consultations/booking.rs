@@ -45,7 +45,8 @@ pub async fn book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey>) 
     let mut attempt = 1;
     loop {
         match try_to_book(cx, wanted, key).await {
-            Err(problem) if is_contention(&problem) => {
+            // somebody was in the way, or the hours have changed meanwhile
+            Err(problem) if is_contention(&problem) || problem.code() == "conflict" => {
                 if attempt == ATTEMPTS {
                     return Err(Refusal::Conflict.into());
                 }
@@ -79,6 +80,7 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
     let slot = offer.slot_at(wanted.starts_at, wanted.length(), wanted.mode).map_err(refusal)?;
 
     store::lock_bookings(&mut tx, cx.caller().user_id, wanted.practitioner_id).await?;
+    slots::check_current(&mut tx, &offer).await?;
     let id: ConsultationId = cx.new_id();
     store::insert(&mut tx, id, &offer.terms, slot, wanted.mode, coverage.department_id).await?;
     let company = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
@@ -97,7 +99,7 @@ fn refusal(why: Why) -> Problem {
     let (pointer, code) = match why {
         // whoever takes no bookings is not there for those who look for a slot
         Why::Status => return Refusal::NotFound.into(),
-        Why::Taken => return Error::SlotTaken.into(),
+        Why::Taken | Why::Buffer | Why::ExternalCalendar => return Error::SlotTaken.into(),
         Why::OwnTime => return Error::AlreadyBookedThen.into(),
         Why::Contract => return Error::ContractEnded.into(),
         Why::Mode => ("/mode", "mode"),
@@ -105,8 +107,9 @@ fn refusal(why: Why) -> Problem {
         Why::InPast => ("/startsAt", "in_past"),
         Why::Notice => ("/startsAt", "notice"),
         Why::Horizon => ("/startsAt", "horizon"),
-        Why::OutsideHours => ("/startsAt", "outside_hours"),
-        Why::OffGrid => ("/startsAt", "off_grid"),
+        // why a practitioner is not there is their own affair
+        Why::OutsideHours | Why::Closed | Why::TimeOff => ("/startsAt", "outside_hours"),
+        Why::OffGrid | Why::Repeated | Why::Skipped => ("/startsAt", "off_grid"),
     };
     Problem::from(Error::NotOffered).at(pointer, code)
 }

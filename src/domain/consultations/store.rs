@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::error::Error;
 use super::model::{Consultation, DoneBy, Event, EventKind, Standing, Status};
 use super::slots::Slot;
-use crate::domain::practitioners::{BookingTerms, Mode};
+use crate::domain::practitioners::{self, BookingTerms, Mode};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::db::{Arg, Instant, Once, OrConstraint, broken_constraint};
 use crate::platform::ids::{CompanyId, ConsultationId, EmployeeId, PractitionerId, UserId};
@@ -184,13 +184,8 @@ pub async fn find_coverage(tx: &mut Tx) -> Result<Coverage> {
 /// Queues up behind the bookings of the same employee and of the same practitioner, until this transaction ends.
 /// Everybody takes the two in this order, so nobody waits in a circle.
 pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: PractitionerId) -> Result<()> {
-    for (kind, id) in [(1_i64, user.0), (2, practitioner.0)] {
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, $2))")
-            .bind(id)
-            .bind(kind)
-            .execute(tx.conn())
-            .await?;
-    }
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))").bind(user).execute(tx.conn()).await?;
+    practitioners::lock_hours(tx, practitioner).await?;
     Ok(())
 }
 

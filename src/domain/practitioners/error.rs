@@ -1,4 +1,4 @@
-//! Why a practitioner cannot be added.
+//! Why a practitioner, or a change of their hours, cannot be added.
 
 use crate::causes;
 
@@ -6,5 +6,9 @@ causes! {
     pub enum Error {
         RppsTaken => (CONFLICT, "rpps_taken"),
         AdeliTaken => (CONFLICT, "adeli_taken"),
+        /// There is one of the same kind at that time.
+        OverrideOverlaps => (CONFLICT, "override_overlaps"),
+        /// As many as there may be are not over yet.
+        TooManyOverrides => (CONFLICT, "too_many_overrides"),
     }
 }

@@ -1,10 +1,11 @@
-//! Weekly hours on a wall clock, and the real times they stand for.
+//! Weekly hours and their dated changes on a wall clock, and the real times they stand for.
 
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
+use super::overrides::{Kind, Override};
 use crate::platform::FieldErrors;
 
 /// Opening hours of one weekday, in minutes since local midnight.
@@ -31,7 +32,79 @@ impl Window {
     }
 }
 
-/// The windows that share any time with `from..to`, in order, whole: a window that began before `from` keeps
+/// When a practitioner is open: the weekly hours without what is closed, and the extra hours; of all that, nothing in
+/// time off.
+#[derive(Clone, Debug, Default)]
+pub struct Hours {
+    pub rules: Vec<Rule>,
+    pub overrides: Vec<Override>,
+}
+
+impl Hours {
+    /// The open windows that share any time with `from..to`, in order and apart, in real time.
+    ///
+    /// [`Hours::overrides`] must hold what lies there, and what lies on the days around.
+    pub fn windows(&self, zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Window> {
+        if self.overrides.is_empty() {
+            return weekly(&self.rules, zone, from, to);
+        }
+        // what touches from outside can become one with what is asked for
+        let day = TimeDelta::days(1);
+        let mut open = without(weekly(&self.rules, zone, from - day, to + day), &self.real(Kind::Closed, zone));
+        open.extend(self.real(Kind::Open, zone));
+        open = without(merged(open), &self.real(Kind::TimeOff, zone));
+        open.retain(|window| window.start < to && window.end > from);
+        open
+    }
+
+    /// As they would be without overrides of a kind.
+    pub fn ignoring(&self, kind: Kind) -> Self {
+        let overrides = self.overrides.iter().filter(|it| it.kind != kind).copied().collect();
+        Self { rules: self.rules.clone(), overrides }
+    }
+
+    /// The overrides of a kind in real time, in order.
+    pub fn real(&self, kind: Kind, zone: Tz) -> Vec<Window> {
+        let kind = self.overrides.iter().filter(|it| it.kind == kind);
+        let mut found: Vec<Window> = kind.filter_map(|it| it.window(zone)).collect();
+        found.sort_by_key(|window| window.start);
+        found
+    }
+}
+
+/// The windows in order, those that touch as one.
+fn merged(mut windows: Vec<Window>) -> Vec<Window> {
+    windows.sort_by_key(|window| window.start);
+    let mut merged: Vec<Window> = Vec::with_capacity(windows.len());
+    for window in windows {
+        match merged.last_mut() {
+            Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
+            _ => merged.push(window),
+        }
+    }
+    merged
+}
+
+/// What of the windows lies in no hole. The holes are in order.
+fn without(windows: Vec<Window>, holes: &[Window]) -> Vec<Window> {
+    let mut left = Vec::with_capacity(windows.len());
+    for Window { mut start, end } in windows {
+        for hole in holes {
+            if start < hole.start && hole.start < end {
+                left.push(Window { start, end: hole.start });
+            }
+            if hole.start < end {
+                start = start.max(hole.end);
+            }
+        }
+        if start < end {
+            left.push(Window { start, end });
+        }
+    }
+    left
+}
+
+/// The weekly windows that share any time with `from..to`, in order, whole: a window that began before `from` keeps
 /// its true beginning (at most to the midnight of the day before), so that a grid laid on it does not depend on
 /// what was asked for.
 ///
@@ -39,19 +112,12 @@ impl Window {
 /// twice for its first occurrence, for beginnings and ends alike. So hours that touch on the wall touch in
 /// time, hours that lie in a skipped stretch vanish, and a window that ends in a repeated hour keeps its
 /// nominal length. A window that spans a repeated hour holds it twice: it really lasts longer.
-pub fn windows(rules: &[Rule], zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Window> {
-    let mut found: Vec<Window> =
+fn weekly(rules: &[Rule], zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Window> {
+    let found: Vec<Window> =
         days_around(zone, from, to).flat_map(|day| rules.iter().filter_map(move |rule| rule.on(day, zone))).collect();
-    found.sort_by_key(|window| window.start);
-    let mut merged: Vec<Window> = Vec::with_capacity(found.len());
-    for window in found {
-        match merged.last_mut() {
-            Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
-            _ => merged.push(window),
-        }
-    }
-    merged.retain(|window| window.start < to && window.end > from);
-    merged
+    let mut found = merged(found);
+    found.retain(|window| window.start < to && window.end > from);
+    found
 }
 
 impl Rule {
@@ -97,7 +163,7 @@ fn days_around(zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> impl Iterato
 }
 
 /// The moment of a wall-clock time.
-fn instant(wall: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
+pub(super) fn instant(wall: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
     match zone.from_local_datetime(&wall) {
         MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => Some(at.to_utc()),
         MappedLocalTime::None => resumption(wall, zone),
@@ -143,7 +209,7 @@ mod tests {
     /// The windows of a UTC day and its neighbours, as text.
     fn around(rules: &[Rule], zone: Tz, day: &str) -> Vec<(String, String)> {
         let noon = at(&format!("{day}T12:00:00Z"));
-        windows(rules, zone, noon - TimeDelta::hours(20), noon + TimeDelta::hours(20))
+        weekly(rules, zone, noon - TimeDelta::hours(20), noon + TimeDelta::hours(20))
             .into_iter()
             .map(|w| (w.start.format("%dT%H:%M").to_string(), w.end.format("%dT%H:%M").to_string()))
             .collect()
@@ -195,7 +261,7 @@ mod tests {
     #[test]
     fn a_window_over_a_change_lasts_as_long_as_it_really_does() {
         let length = |zone, from: &str| {
-            let all = windows(&[rule(7, (0, 0), (24, 0))], zone, at(from), at(from) + TimeDelta::hours(1));
+            let all = weekly(&[rule(7, (0, 0), (24, 0))], zone, at(from), at(from) + TimeDelta::hours(1));
             assert_eq!(all.len(), 1, "{all:?}");
             (all[0].end - all[0].start).num_minutes()
         };
@@ -234,14 +300,55 @@ mod tests {
     }
 
     #[test]
+    fn closed_time_takes_weekly_hours_away_extra_hours_add_some_and_time_off_beats_both() {
+        let wall = |text: &str| chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap();
+        let change = |kind, from: &str, to: &str| Override { kind, starts: wall(from), ends: wall(to) };
+        let open = |overrides: Vec<Override>| {
+            let hours = Hours { rules: vec![rule(3, (9, 0), (12, 0)), rule(3, (14, 0), (17, 0))], overrides };
+            hours
+                .windows(Paris, at("2026-01-06T23:00:00Z"), at("2026-01-07T23:00:00Z"))
+                .into_iter()
+                .map(|it| format!("{}-{}", it.start.format("%H:%M"), it.end.format("%H:%M")))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(open(vec![]), ["08:00-11:00", "13:00-16:00"]);
+        let lunch = change(Kind::Open, "2026-01-07T12:00", "2026-01-07T14:00");
+        assert_eq!(open(vec![lunch]), ["08:00-16:00"]);
+        let morning = change(Kind::Closed, "2026-01-07T08:00", "2026-01-07T10:00");
+        assert_eq!(open(vec![morning, lunch]), ["09:00-16:00"]);
+        // special hours, in whichever order they are stated
+        let (day, late) = (
+            change(Kind::Closed, "2026-01-07T00:00", "2026-01-08T00:00"),
+            change(Kind::Open, "2026-01-07T16:00", "2026-01-07T19:00"),
+        );
+        assert_eq!(open(vec![day, late]), ["15:00-18:00"]);
+        assert_eq!(open(vec![late, day]), ["15:00-18:00"]);
+        let away = change(Kind::TimeOff, "2026-01-07T10:30", "2026-01-07T17:00");
+        assert_eq!(open(vec![away, late]), ["08:00-09:30", "16:00-18:00"]);
+        assert_eq!(open(vec![away, day, late]), ["16:00-18:00"]);
+        let inner = change(Kind::TimeOff, "2026-01-07T10:00", "2026-01-07T10:15");
+        assert_eq!(open(vec![inner]), ["08:00-09:00", "09:15-11:00", "13:00-16:00"]);
+        // hours that begin where the extra hours end, after what is asked for
+        let hours = Hours {
+            rules: vec![rule(3, (12, 0), (13, 0))],
+            overrides: vec![change(Kind::Open, "2026-01-07T11:00", "2026-01-07T12:00")],
+        };
+        let found = hours.windows(Paris, at("2026-01-07T10:30:00Z"), at("2026-01-07T10:31:00Z"));
+        assert_eq!(found, [Window { start: at("2026-01-07T10:00:00Z"), end: at("2026-01-07T12:00:00Z") }]);
+        // over midnight, from a day that is not asked for
+        let night = change(Kind::Open, "2026-01-06T22:00", "2026-01-07T02:00");
+        assert_eq!(open(vec![night, day]), ["21:00-01:00"]);
+    }
+
+    #[test]
     fn windows_keep_their_beginning_whatever_is_asked_for() {
         let monday = [rule(1, (9, 0), (17, 0))];
         let (from, to) = (at("2026-01-05T10:00:00Z"), at("2026-01-05T10:30:00Z"));
         let expected = Window { start: at("2026-01-05T08:00:00Z"), end: at("2026-01-05T16:00:00Z") };
-        assert_eq!(windows(&monday, Paris, from, to), [expected]);
+        assert_eq!(weekly(&monday, Paris, from, to), [expected]);
         // neither a window that has just ended, nor one that begins with the end, nor an empty range
-        assert!(windows(&monday, Paris, expected.end, expected.end + TimeDelta::hours(1)).is_empty());
-        assert!(windows(&monday, Paris, expected.start - TimeDelta::hours(1), expected.start).is_empty());
-        assert!(windows(&monday, Paris, to, from).is_empty());
+        assert!(weekly(&monday, Paris, expected.end, expected.end + TimeDelta::hours(1)).is_empty());
+        assert!(weekly(&monday, Paris, expected.start - TimeDelta::hours(1), expected.start).is_empty());
+        assert!(weekly(&monday, Paris, to, from).is_empty());
     }
 }

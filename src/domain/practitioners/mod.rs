@@ -1,7 +1,7 @@
-//! Practitioners: who they are, what they offer, and their weekly hours.
+//! Practitioners: who they are, what they offer, and their hours.
 //!
 //! A practitioner serves many companies and belongs to none. The front door for the floors above is
-//! [`booking_terms`], [`weekly_rules`] and [`windows`]: what a booking must keep to, and the times in which
+//! [`booking_terms`], [`hours`] and [`Hours::windows`]: what a booking must keep to, and the times in which
 //! sessions may lie. Each asks for any number of practitioners in one statement.
 
 pub mod api;
@@ -9,10 +9,12 @@ pub mod codes;
 pub mod error;
 pub mod hours;
 pub mod model;
+pub mod overrides;
 pub mod service;
 pub mod store;
 
 pub use api::PractitionersApi;
-pub use hours::{Rule, Window, windows};
+pub use hours::{Hours, Rule, Window};
 pub use model::{BookingTerms, Mode, Specialty, Status};
-pub use store::{Whose, list_booking_terms as booking_terms, list_rules_of as weekly_rules};
+pub use service::hours;
+pub use store::{Whose, find_zone as zone, is_current, list_booking_terms as booking_terms, lock_hours, touch};

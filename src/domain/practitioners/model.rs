@@ -95,6 +95,8 @@ pub struct BookingTerms {
     pub status: Status,
     /// The account is suspended.
     pub is_suspended: bool,
+    /// Of profile and hours: it changes with either.
+    pub version: DateTime<Utc>,
 }
 
 impl BookingTerms {

@@ -1,11 +1,13 @@
 //! Use cases of practitioners: add, list, read, change, and their weekly hours.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::hours::{self, Rule};
+use super::hours::{self, Hours, Rule};
 use super::model::{Change, Filter, Listed, Practitioner};
-use super::store;
+use super::{overrides, store};
 use crate::domain::companies::model::normalise_address;
 use crate::domain::identity::invitation;
 use crate::platform::audit::Entry;
@@ -120,6 +122,23 @@ async fn find_whole(cx: &Context, tx: &mut Tx, id: PractitionerId) -> Result<Pra
     Ok(it)
 }
 
+/// The hours of each practitioner around `from..to`, in two statements. Who has none is not in the answer.
+pub async fn hours(
+    tx: &mut Tx,
+    ids: &[PractitionerId],
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<HashMap<PractitionerId, Hours>> {
+    let mut found: HashMap<_, Hours> = HashMap::with_capacity(ids.len());
+    for (id, rules) in store::list_rules_of(tx, ids).await? {
+        found.entry(id).or_default().rules = rules;
+    }
+    for (id, overrides) in overrides::store::list_of(tx, ids, from, to).await? {
+        found.entry(id).or_default().overrides = overrides;
+    }
+    Ok(found)
+}
+
 /// Weekly hours in a zone, with their version.
 pub struct Availability {
     pub time_zone: String,
@@ -142,6 +161,7 @@ pub async fn set_availability(
     if_match: Option<&str>,
 ) -> Result<Availability> {
     let mut tx = cx.begin(Permission::SetAvailability).await?;
+    store::lock_hours(&mut tx, id).await?;
     let (time_zone, version) = store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     if if_match.is_some() {
         Etag::of(version).require(if_match)?;

@@ -29,6 +29,7 @@ struct TermsRow {
     specialty: String,
     status: String,
     is_suspended: bool,
+    updated_at: DateTime<Utc>,
 }
 
 impl TermsRow {
@@ -48,6 +49,7 @@ impl TermsRow {
             specialty: read(&self.specialty)?,
             status: read(&self.status)?,
             is_suspended: self.is_suspended,
+            version: self.updated_at,
         })
     }
 }
@@ -57,10 +59,11 @@ macro_rules! select_terms {
         concat!(
             "SELECT p.id, p.display_name, p.time_zone, p.session_lengths, p.buffer_before_minutes,
                     p.buffer_after_minutes, p.min_notice_minutes, p.horizon_days, p.modes, p.status, p.is_suspended,
+                    p.updated_at,
                     (SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                      ORDER BY s.rank, s.specialty LIMIT 1) AS specialty
              FROM (SELECT id, display_name, time_zone, session_lengths, buffer_before_minutes, buffer_after_minutes,
-                          min_notice_minutes, horizon_days, modes, status,
+                          min_notice_minutes, horizon_days, modes, status, updated_at,
                           id = ANY (ARRAY(SELECT app.suspended_practitioners())) AS is_suspended
                    FROM app.practitioners) p
              WHERE ", $whose, "
@@ -151,6 +154,18 @@ pub async fn lock_zone(tx: &mut Tx, id: PractitionerId) -> Result<Option<(String
         .bind(id)
         .fetch_optional(tx.conn())
         .await?)
+}
+
+/// Waits for bookings of the practitioner that are under way, and makes later ones wait, until this transaction ends.
+pub async fn lock_hours(tx: &mut Tx, id: PractitionerId) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 2))").bind(id).execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// Whether profile and hours are still of a version. Ask after [`lock_hours`]: then the answer holds.
+pub async fn is_current(tx: &mut Tx, id: PractitionerId, version: DateTime<Utc>) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM app.practitioners WHERE id = $1 AND updated_at = $2)";
+    Ok(sqlx::query_scalar(sql).bind(id).bind(version).fetch_one(tx.conn()).await?)
 }
 
 /// Gives the practitioner a new version: their hours have changed.

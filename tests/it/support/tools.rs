@@ -32,6 +32,24 @@ pub fn schemathesis() -> PathBuf {
     program
 }
 
+/// A file of `tests/tools`.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name)
+}
+
+/// Python with the packages that a second implementation of slots needs, installed once, when missing.
+pub fn python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = root.join(".huntzen/venv/bin/python");
+    let has_all =
+        || Command::new(&program).args(["-c", "import dateutil, tzdata"]).output().is_ok_and(|it| it.status.success());
+    if !has_all() {
+        let done = Command::new(root.join("tools/install")).arg("slots").status().expect("bash is needed");
+        assert!(done.success() && has_all(), "tools/install slots failed");
+    }
+    program
+}
+
 /// How long or large a test is made, from the environment; what is no such value is a mistake.
 #[allow(clippy::disallowed_methods)] // the program's own settings come from its configuration
 pub fn setting<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str, default: T) -> T {

@@ -67,6 +67,8 @@ SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000 FROM (VAL
 INSERT INTO practitioner_specialties (practitioner_id, specialty) SELECT p.id, 'psychology' FROM practitioners p;
 INSERT INTO availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
 SELECT id(p.display_name || ' monday'), p.id, 1, 540, 1020 FROM practitioners p;
+INSERT INTO availability_overrides (id, practitioner_id, kind, starts_at, ends_at)
+SELECT id('time off of ' || p.display_name), p.id, 'time_off', '2026-12-24 00:00', '2027-01-04 00:00' FROM practitioners p;
 INSERT INTO company_networks (company_id, practitioner_id)
 VALUES (id('acme'), id('martin')), (id('globex'), id('durand'));
 
@@ -166,6 +168,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.practitioners', 't.id = me', 'NULL::uuid', $$jsonb_build_object('id', fixture.id('staff'))$$, NULL),
     ('app.availability_rules', 't.practitioner_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'weekday', 2)$$, NULL),
+    ('app.availability_overrides', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'kind', 'closed')$$, NULL),
     ('app.idempotency_keys', 't.user_id = me', 'NULL::uuid', $$'{"key": "twice"}'$$, NULL),
     ('app.email_log', 't.recipient_user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),

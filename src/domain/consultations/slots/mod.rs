@@ -4,12 +4,17 @@
 //! them, weekly hours, taken times, and the caller's own ones. [`find_first_free`] widens the time that it looks at, so
 //! that a network is searched without reading a year of bookings.
 
+pub mod api;
+mod explain;
 mod offer;
 mod service;
-mod store;
+pub(super) mod store;
+mod why;
 
-pub use offer::{Offer, Slot, Span, Why, days};
+pub use api::SlotsApi;
+pub use offer::{Offer, Slot, Span, days};
 pub use service::{
-    FirstFree, Search, SlotList, SlotQuery, company_zone, contract, find_coverage, find_first_free, find_offer,
-    find_offers, list_slots,
+    FirstFree, Search, SlotList, SlotQuery, check_current, company_zone, contract, find_coverage, find_first_free,
+    find_offer, find_offers, list_slots,
 };
+pub use why::{Reason, Why};

@@ -1,14 +1,17 @@
 //! Free slots, by one pure function for the list, for the booking and for the explanation.
 //!
 //! Starts lie on the practitioner's wall clock: on full and half hours where every session length and every
-//! beginning of the weekly hours is a multiple of 30 minutes, on quarters of an hour otherwise. A time that the
+//! beginning of the weekly hours is a multiple of 30 minutes, on quarters of an hour otherwise, and on days whose extra
+//! hours begin between. A time that the
 //! clock skips is not offered; one that it repeats is offered once, at its first occurrence. The session must fit
 //! into the hours, and with its buffers must not touch what is taken.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
-use crate::domain::practitioners::{BookingTerms, Mode, Rule, Window, windows};
+use super::why::Why;
+use crate::domain::practitioners::overrides::Kind;
+use crate::domain::practitioners::{BookingTerms, Hours, Mode, Window};
 
 /// A stretch of time: `from <= t < until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -24,36 +27,11 @@ pub struct Slot {
     pub ends_at: DateTime<Utc>,
 }
 
-/// Why a time is not free. The first ones never were on offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The practitioner takes no bookings: not active, or the account is suspended.
-    Status,
-    /// The practitioner does not meet people that way.
-    Mode,
-    /// The practitioner has no sessions of that length.
-    Length,
-    InPast,
-    /// Too soon: the practitioner wants to know earlier.
-    Notice,
-    /// Too far ahead.
-    Horizon,
-    /// The company's contract does not cover the day.
-    Contract,
-    OutsideHours,
-    /// Between two starts.
-    OffGrid,
-    /// Somebody has it.
-    Taken,
-    /// The employee has another consultation then.
-    OwnTime,
-}
-
 /// Everything that decides which slots of a practitioner a person can have.
 #[derive(Clone, Debug)]
 pub struct Offer {
     pub terms: BookingTerms,
-    pub rules: Vec<Rule>,
+    pub hours: Hours,
     pub now: DateTime<Utc>,
     /// The practitioner's, or the company's where it is shorter.
     pub horizon_days: i32,
@@ -61,6 +39,8 @@ pub struct Offer {
     pub contract: Option<Span>,
     /// The practitioner's taken times with their buffers: in order, apart from each other.
     pub taken: Vec<Span>,
+    /// When calendars that the practitioner keeps elsewhere say that they are busy: in order, apart from each other.
+    pub elsewhere: Vec<Span>,
     /// The employee's own consultations: in order, apart from each other.
     pub own: Vec<Span>,
 }
@@ -71,16 +51,16 @@ const LONGEST_BUFFER: TimeDelta = TimeDelta::hours(2);
 /// How much is looked at in one go where only the first slot is wanted.
 const STRIDE: TimeDelta = TimeDelta::days(7);
 /// The smallest time that a database knows.
-const MOMENT: TimeDelta = TimeDelta::microseconds(1);
+pub(super) const MOMENT: TimeDelta = TimeDelta::microseconds(1);
 
 impl Offer {
     /// Every free slot that starts in `from..to`, in order.
     ///
-    /// [`Offer::taken`] and [`Offer::own`] must hold what lies there, see [`Offer::reach`].
+    /// [`Offer::taken`], [`Offer::elsewhere`] and [`Offer::own`] must hold what lies there, see [`Offer::reach`].
     pub fn free(&self, length: TimeDelta, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Slot> {
         let Some(Span { from, until }) = self.bookable(from, to) else { return Vec::new() };
         // a session may last longer than the starts that are asked for
-        let hours = windows(&self.rules, self.terms.time_zone, from, until);
+        let hours = self.hours.windows(self.terms.time_zone, from, until);
         hours
             .iter()
             .flat_map(|window| self.starts(window.start.max(from), window.end.min(until)))
@@ -98,16 +78,11 @@ impl Offer {
 
     /// The slot that starts at a time, or why there is none.
     pub fn slot_at(&self, starts_at: DateTime<Utc>, length: TimeDelta, mode: Mode) -> Result<Slot, Why> {
-        if !self.terms.takes_bookings() {
-            return Err(Why::Status);
-        }
-        if !self.terms.modes.contains(&mode) {
-            return Err(Why::Mode);
-        }
-        if !self.terms.offers_length(length) {
-            return Err(Why::Length);
-        }
-        self.free(length, starts_at, starts_at + MOMENT).first().copied().ok_or_else(|| self.why_not(starts_at, length))
+        let is_offered = self.terms.modes.contains(&mode) && self.terms.offers_length(length);
+        let free = if is_offered { self.free(length, starts_at, starts_at + MOMENT) } else { Vec::new() };
+        free.first()
+            .copied()
+            .ok_or_else(|| self.reasons(starts_at, length, Some(mode)).first().map_or(Why::Taken, |reason| reason.why))
     }
 
     /// The time that taken times must be known for, to decide about starts in `from..=to`, whoever the practitioner is.
@@ -130,56 +105,51 @@ impl Offer {
         (from < until && self.terms.takes_bookings()).then_some(Span { from, until })
     }
 
-    fn why_not(&self, starts_at: DateTime<Utc>, length: TimeDelta) -> Why {
-        let slot = Slot { starts_at, ends_at: starts_at + length };
-        if starts_at < self.now {
-            Why::InPast
-        } else if starts_at < self.now + self.terms.min_notice {
-            Why::Notice
-        } else if starts_at > self.last_start() {
-            Why::Horizon
-        } else if self.contract.is_some_and(|it| starts_at < it.from || starts_at >= it.until) {
-            Why::Contract
-        } else if !fits(&windows(&self.rules, self.terms.time_zone, starts_at, slot.ends_at), slot) {
-            Why::OutsideHours
-        } else if self.starts(starts_at, starts_at + MOMENT).is_empty() {
-            Why::OffGrid
-        } else if overlaps(&self.own, slot.starts_at, slot.ends_at) {
-            // also where it was this very practitioner whom they booked
-            Why::OwnTime
-        } else {
-            Why::Taken
-        }
-    }
-
     pub(super) fn last_start(&self) -> DateTime<Utc> {
         self.now + TimeDelta::days(self.horizon_days.into())
     }
 
     fn is_clear(&self, slot: Slot) -> bool {
-        let busy = (slot.starts_at - self.terms.buffer_before, slot.ends_at + self.terms.buffer_after);
-        !overlaps(&self.taken, busy.0, busy.1) && !overlaps(&self.own, slot.starts_at, slot.ends_at)
+        let busy = self.busy(slot);
+        // a buffer is time of the practitioner's, too: no appointment of another calendar lies in it
+        overlap(&self.taken, busy.from, busy.until).is_none()
+            && overlap(&self.elsewhere, busy.from, busy.until).is_none()
+            && overlap(&self.own, slot.starts_at, slot.ends_at).is_none()
     }
 
-    /// Minutes between two starts.
+    /// The time of a session with its buffers.
+    pub fn busy(&self, slot: Slot) -> Span {
+        Span { from: slot.starts_at - self.terms.buffer_before, until: slot.ends_at + self.terms.buffer_after }
+    }
+
+    /// Minutes between two starts, on days without extra hours.
     fn step(&self) -> i64 {
-        let begins = self.rules.iter().map(|rule| rule.starts_minute);
+        let begins = self.hours.rules.iter().map(|rule| rule.starts_minute);
         if self.terms.session_lengths.iter().copied().chain(begins).all(|minutes| minutes % 30 == 0) { 30 } else { 15 }
     }
 
+    /// The days on which quarters of an hour are starts, because extra hours begin between full and half hours.
+    fn quarter_days(&self) -> Vec<NaiveDate> {
+        let extra = self.hours.overrides.iter().filter(|it| it.kind == Kind::Open);
+        extra.filter(|it| it.starts.minute() % 30 != 0).map(|it| it.starts.date()).collect()
+    }
+
     /// The times of the grid in `from..to`, in order.
-    fn starts(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    pub(super) fn starts(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let (zone, step) = (self.terms.time_zone, self.step());
+        let quarters = self.quarter_days();
+        let fine = if quarters.is_empty() { step } else { 15 };
         let (first, last) = (from.with_timezone(&zone), to.with_timezone(&zone));
         // where the clock changes, its greatest reading need not be the last one
         let changes = first.offset().fix() != last.offset().fix() || to - from > STRIDE;
         let margin = if changes { TimeDelta::days(1) } else { TimeDelta::zero() };
         let until = last.naive_local().max(first.naive_local() + (to - from)) + margin;
         let midnight = first.date_naive().and_time(NaiveTime::MIN);
-        let skipped = (first.naive_local() - midnight).num_minutes() / step;
+        let skipped = (first.naive_local() - midnight).num_minutes() / fine;
         let mut found: Vec<_> = (skipped..)
-            .map(|steps| midnight + TimeDelta::minutes(steps * step))
+            .map(|steps| midnight + TimeDelta::minutes(steps * fine))
             .take_while(|wall| *wall <= until)
+            .filter(|wall| i64::from(wall.minute()) % step == 0 || quarters.contains(&wall.date()))
             .filter_map(|wall| zone.from_local_datetime(&wall).earliest())
             .map(|at| at.to_utc())
             .filter(|at| from <= *at && *at < to)
@@ -193,15 +163,15 @@ impl Offer {
 }
 
 /// Whether a session lies within one of the windows, which are in order and apart.
-fn fits(hours: &[Window], slot: Slot) -> bool {
+pub(super) fn fits(hours: &[Window], slot: Slot) -> bool {
     let next = hours.partition_point(|window| window.end <= slot.starts_at);
     hours.get(next).is_some_and(|window| window.contains(slot.starts_at, slot.ends_at))
 }
 
-/// Whether a time shares anything with spans that are in order and apart.
-fn overlaps(spans: &[Span], from: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+/// The first span that shares anything with a time, of spans that are in order and apart.
+pub(super) fn overlap(spans: &[Span], from: DateTime<Utc>, until: DateTime<Utc>) -> Option<Span> {
     let next = spans.partition_point(|span| span.until <= from);
-    spans.get(next).is_some_and(|span| span.from < until)
+    spans.get(next).copied().filter(|span| span.from < until)
 }
 
 /// The moment at which a day begins in a zone: its midnight, or when the clock resumes after skipping it.
@@ -227,7 +197,7 @@ mod tests {
     use chrono_tz::Pacific::Apia;
 
     use super::*;
-    use crate::domain::practitioners::{Specialty, Status};
+    use crate::domain::practitioners::{Rule, Specialty, Status};
     use crate::platform::ids::PractitionerId;
 
     const HALF_AN_HOUR: TimeDelta = TimeDelta::minutes(30);
@@ -258,12 +228,14 @@ mod tests {
                 specialty: Specialty::Psychology,
                 status: Status::Active,
                 is_suspended: false,
+                version: DateTime::UNIX_EPOCH,
             },
-            rules: (1..=7).map(rule).collect(),
+            hours: Hours { rules: (1..=7).map(rule).collect(), overrides: Vec::new() },
             now: at(now),
             horizon_days: 60,
             contract: None,
             taken: Vec::new(),
+            elsewhere: Vec::new(),
             own: Vec::new(),
         }
     }

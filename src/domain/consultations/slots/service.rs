@@ -47,7 +47,7 @@ pub async fn find_offers(
         return Ok(Vec::new());
     }
     let reach = Offer::reach(search.from, search.to);
-    let mut rules = practitioners::weekly_rules(tx, &ids).await?;
+    let mut hours = practitioners::hours(tx, &ids, reach.from, reach.until).await?;
     let mut taken = store::list_taken(tx, &ids, reach, search.but_for).await?;
     let own = match coverage {
         Some(_) => store::list_own_times(tx, reach, search.but_for).await?,
@@ -58,8 +58,9 @@ pub async fn find_offers(
         now: cx.now(),
         horizon_days: coverage.map_or(terms.horizon_days, |it| it.booking_horizon_days.min(terms.horizon_days)),
         contract,
-        rules: rules.remove(&terms.id).unwrap_or_default(),
+        hours: hours.remove(&terms.id).unwrap_or_default(),
         taken: taken.remove(&terms.id).unwrap_or_default(),
+        elsewhere: Vec::new(),
         own: own.clone(),
         terms,
     });
@@ -77,6 +78,13 @@ pub async fn find_offer(
 ) -> Result<Offer> {
     let search = Search { whose: Whose::These(&[id]), from: starts.from, to: starts.until, but_for };
     find_offers(cx, tx, coverage, &search).await?.pop().ok_or_else(|| Refusal::NotFound.into())
+}
+
+/// Refuses, with the bookings of the practitioner locked, what rests on hours that have changed since they were loaded:
+/// trying again helps. So whoever closes time is told of every session in it.
+pub async fn check_current(tx: &mut Tx, offer: &Offer) -> Result<()> {
+    let is_current = practitioners::is_current(tx, offer.terms.id, offer.terms.version).await?;
+    if is_current { Ok(()) } else { Err(Refusal::Conflict.into()) }
 }
 
 /// What a first free slot must be like.

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::Span;
+use crate::domain::practitioners::Window;
 use crate::platform::ids::{ConsultationId, PractitionerId};
 use crate::platform::{Result, Tx};
 
@@ -48,6 +50,30 @@ pub async fn list_own_times(tx: &mut Tx, reach: Span, but_for: Option<Consultati
     .bind(reach.from)
     .bind(reach.until)
     .bind(but_for)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// A session that will take place, or takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Session {
+    pub id: ConsultationId,
+    pub starts_at: DateTime<Utc>,
+    pub ends_at: DateTime<Utc>,
+}
+
+/// The sessions of a practitioner that share any time with a window, in order.
+pub async fn list_booked(tx: &mut Tx, practitioner: PractitionerId, window: Window) -> Result<Vec<Session>> {
+    // no session lasts longer than eight hours: one index finds them
+    Ok(sqlx::query_as(
+        "SELECT id, starts_at, ends_at FROM app.consultations
+         WHERE practitioner_id = $1 AND status IN ('pending', 'confirmed', 'in_progress')
+           AND starts_at > $2 - interval '8 hours' AND starts_at < $3 AND ends_at > $2
+         ORDER BY starts_at",
+    )
+    .bind(practitioner)
+    .bind(window.start)
+    .bind(window.end)
     .fetch_all(tx.conn())
     .await?)
 }

@@ -70,6 +70,7 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('practitionerId', 'app.practitioners', $$t.id <> fixture.id('durand')$$, DEFAULT, NULL,
      $$CASE t.id WHEN fixture.id('martin') THEN its END$$),
     ('practitionerIds', 'app.practitioners', $$t.id <> fixture.id('durand')$$, $$t.id = fixture.id('martin')$$, NULL, 'its'),
+    ('overrides', 'app.availability_overrides', DEFAULT, DEFAULT, NULL, NULL),
     ('consultations', 'app.consultations', DEFAULT, $$t.status = 'confirmed'$$, NULL, NULL),
     ('startConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin')$$, NULL, NULL),
     ('cancelConsultation', 'app.consultations', DEFAULT, $$t.status = 'confirmed' AND t.starts_at > '2026-09-10'$$, NULL, NULL),
@@ -88,6 +89,7 @@ CREATE TABLE fixture.bodies (
 );
 INSERT INTO fixture.bodies (operation, body) VALUES
     ('bookConsultation', '{"practitionerId": null, "startsAt": "2026-09-14T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
+    ('addOverride', '{"kind": "closed", "from": "2026-11-30", "to": "2026-11-30"}'),
     ('createCompany', '{"name": "Hooli", "contract": {"startsOn": "2026-01-01", "endsOn": "2027-01-01", "sessionsPerEmployee": 6, "seats": 9}}'),
     -- the contract is for staff alone to change
     ('updateCompany', '{"name": "Renamed"}'),

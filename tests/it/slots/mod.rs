@@ -1,5 +1,11 @@
 //! What can be booked, by whom, and why not.
 
+mod cases;
+mod explain;
+mod overrides;
+mod properties;
+mod reference;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use huntzen::domain::consultations::slots::{self, FirstFree, Search};
 use huntzen::domain::practitioners::Whose;
@@ -116,4 +122,47 @@ async fn whose_account_is_suspended_takes_no_bookings_and_keeps_those_there_are(
     assert_eq!(alice.get("/practitioners").await.expect(200).json["items"].as_array().unwrap().len(), 1);
     bob.post("/consultations", wish(&dr, &starts[1])).await.expect(201);
     app.settle().await;
+}
+
+#[tokio::test]
+async fn slots_are_asked_for_with_sense() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (alice, dr) = (app.employee(&company).await, app.practitioner().await);
+    change(&app, &dr, "UPDATE app.practitioners SET modes = '{audio}' WHERE id = $1").await;
+    for (query, status, pointer, code) in [
+        ("from=2026-12-01&to=2036-12-01", 422, "query:to", "range_too_long"),
+        ("from=2026-12-01T00:00:00Z&to=2036-12-01T00:00:00Z", 422, "query:to", "range_too_long"),
+        ("from=2027-12-01&to=2026-12-01", 422, "query:to", "order"),
+        ("from=2026-12-01T10:00:00Z&to=2026-12-01T10:00:00Z", 422, "query:to", "order"),
+        ("from=0000-01-01&to=0000-01-02", 422, "query:from", "date_or_time"),
+        ("from=2026-12-01T10:00", 422, "query:from", "date_or_time"),
+        ("to=999999999-01-01", 422, "query:to", "date_or_time"),
+        ("tz=Mars/Olympus", 422, "query:tz", "time_zone"),
+        ("tz=", 422, "query:tz", "time_zone"),
+        ("tz=..%2F..%2Fetc%2Fpasswd", 422, "query:tz", "time_zone"),
+        ("duration=0", 422, "query:duration", "length"),
+        ("duration=2147483647", 422, "query:duration", "length"),
+        ("mode=video", 422, "query:mode", "mode"),
+    ] {
+        let path = format!("/practitioners/{}/slots?{query}", dr.id);
+        for person in [&alice, &dr] {
+            let refused = person.get(&path).await.refused(status, "invalid");
+            assert_eq!(refused.str("/errors/0/pointer"), pointer, "{query}");
+            assert_eq!(refused.str("/errors/0/code"), code, "{query}");
+        }
+    }
+    // all faults at once
+    let path = format!("/practitioners/{}/slots?from=x&tz=y&duration=7&mode=chat", dr.id);
+    let refused = alice.get(&path).await.refused(422, "invalid");
+    assert_eq!(refused.json["errors"].as_array().unwrap().len(), 4);
+    for query in ["duration=99999999999", "duration=1.5", "mode=", "mode=VIDEO"] {
+        let answer = alice.get(&format!("/practitioners/{}/slots?{query}", dr.id)).await;
+        assert_eq!(answer.status.as_u16(), 400, "{query}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    // an empty practice is an empty list
+    change(&app, &dr, "DELETE FROM app.availability_rules WHERE practitioner_id = $1").await;
+    let none = alice.get(&format!("/practitioners/{}/slots", dr.id)).await.expect(200);
+    assert_eq!(none.json["items"], json!([]));
 }

@@ -1,0 +1,106 @@
+//! Which rules remove a time, for the practitioner and for support.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use super::offer::{Slot, Span};
+use super::service::find_offer;
+use super::store;
+use super::why::{Reason, Why};
+use crate::domain::practitioners::{self, Mode, Window};
+use crate::platform::auth::Permission;
+use crate::platform::ids::PractitionerId;
+use crate::platform::problem::{Error as Refusal, FieldErrors};
+use crate::platform::{Context, Problem, Result};
+
+/// Which time is asked about.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// An instant, or a time on the practitioner's wall clock.
+    pub at: String,
+    pub duration_minutes: Option<i32>,
+    pub mode: Option<Mode>,
+}
+
+/// Why a time is not offered; no reason where it is.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    pub zone: Tz,
+    /// None where the clock skips the time.
+    pub slot: Option<Slot>,
+    pub length: TimeDelta,
+    pub reasons: Vec<Reason>,
+}
+
+/// Explains a time to the practitioner, or to the platform's staff: when it is taken, and never by whom.
+pub async fn explain(cx: &Context, id: PractitionerId, question: &Question) -> Result<Explanation> {
+    let mut tx = cx.read(Permission::ReadAvailability).await?;
+    let (zone, _) = practitioners::zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    let zone: Tz = zone.parse().map_err(|_| Problem::internal("a practitioner is in an unknown time zone"))?;
+    let mut errors = FieldErrors::new();
+    let at = read(&question.at, zone);
+    errors.check(at.is_some(), "query:at", "instant_or_wall_clock");
+    errors.finish()?;
+    let at = at.flatten();
+
+    let known = at.unwrap_or(cx.now());
+    let offer = find_offer(cx, &mut tx, None, id, Span { from: known, until: known }, None).await?;
+    let length = question.duration_minutes.map_or(offer.terms.shortest(), |it| TimeDelta::minutes(it.into()));
+    let Some(starts_at) = at else {
+        return Ok(Explanation { zone, slot: None, length, reasons: vec![Reason::plain(Why::Skipped)] });
+    };
+    let slot = Slot { starts_at, ends_at: starts_at + length };
+    let mut reasons = offer.reasons(starts_at, length, question.mode);
+    if let Some(taken) = reasons.iter_mut().find(|it| it.why == Why::Taken) {
+        let window = Window { start: slot.starts_at, end: slot.ends_at };
+        match store::list_booked(&mut tx, id, window).await?.first() {
+            Some(session) => (taken.from, taken.until) = (Some(session.starts_at), Some(session.ends_at)),
+            None => taken.why = Why::Buffer,
+        }
+    }
+    Ok(Explanation { zone, slot: Some(slot), length, reasons })
+}
+
+/// An instant, or a wall-clock time of the zone, which may not exist. `None`: neither of them.
+fn read(text: &str, zone: Tz) -> Option<Option<DateTime<Utc>>> {
+    // a plus sign that was not escaped arrives as a space
+    let instant = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok().map(|at| at.to_utc());
+    let found = match instant {
+        Some(at) => Some(at),
+        None => {
+            let wall = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok().filter(|_| text.len() == 16)?;
+            zone.from_local_datetime(&wall).earliest().map(|at| at.to_utc())
+        }
+    };
+    // years that neither calendars nor the database know
+    found.is_none_or(|at| (0..=i64::from(u32::MAX)).contains(&at.timestamp())).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Europe::Paris;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_an_instant_or_what_the_practitioners_clock_shows() {
+        let utc = |text: &str| Some(Some(text.parse::<DateTime<Utc>>().unwrap()));
+        assert_eq!(read("2027-03-29T10:00:00Z", Paris), utc("2027-03-29T10:00:00Z"));
+        assert_eq!(read("2027-03-29T10:00:00 02:00", Paris), utc("2027-03-29T08:00:00Z"));
+        assert_eq!(read("2027-03-29T10:00", Paris), utc("2027-03-29T08:00:00Z"));
+        // shown twice, and never
+        assert_eq!(read("2027-10-31T02:30", Paris), utc("2027-10-31T00:30:00Z"));
+        assert_eq!(read("2027-03-28T02:30", Paris), Some(None));
+        for bad in [
+            "",
+            "now",
+            "2027-03-29",
+            "2027-02-30T10:00",
+            "2027-03-29T25:00",
+            "9999-01-01T10:00:00Z",
+            "-001-01-01T10:00",
+        ] {
+            assert_eq!(read(bad, Paris), None, "{bad}");
+        }
+    }
+}
