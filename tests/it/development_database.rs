@@ -65,6 +65,113 @@ async fn migrating_again_changes_nothing_and_two_at_once_wait_for_one_another() 
     cluster::drop_database(&options).await;
 }
 
+/// The tables of schema app that their owner would see through, or anybody else.
+async fn open_tables(conn: &mut PgConnection) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p')
+           AND NOT (relrowsecurity AND relforcerowsecurity)",
+    )
+    .fetch_all(conn)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_new_table_is_under_row_security_whoever_makes_it_and_however() {
+    let options = cluster::fresh_database().await;
+    let mut owner = migrate::owner(&options).await.unwrap();
+    let mut superuser = PgConnection::connect_with(&options).await.unwrap();
+    for (conn, tables) in [(&mut owner, "a"), (&mut superuser, "b")] {
+        for sql in [
+            "CREATE TABLE app.{}_plain (id uuid)",
+            "CREATE TABLE IF NOT EXISTS app.{}_plain (id uuid)",
+            "CREATE TABLE app.{}_copied AS SELECT 1 AS one",
+            "SELECT 1 AS one INTO app.{}_chosen",
+            "CREATE TABLE app.{}_parted (at date) PARTITION BY RANGE (at)",
+            "CREATE TABLE app.{}_part PARTITION OF app.{}_parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+            // nobody's business
+            "CREATE TEMPORARY TABLE {}_temporary (id uuid)",
+        ] {
+            let sql = sql.replace("{}", tables);
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *conn).await.unwrap();
+        }
+    }
+    let made: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class WHERE relname ~ '^[ab]_' AND relnamespace = 'app'::regnamespace",
+    )
+    .fetch_one(&mut superuser)
+    .await
+    .unwrap();
+    assert_eq!((made, open_tables(&mut superuser).await), (10, vec![]));
+    // its owner is not above it
+    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM app.a_copied").fetch_one(&mut owner).await.unwrap();
+    assert_eq!(seen, 0);
+    // nor may the owner, whom migrations run as, take that away
+    let error = sqlx::raw_sql("ALTER EVENT TRIGGER huntzen_force_row_security DISABLE").execute(&mut owner).await;
+    assert!(error.unwrap_err().to_string().contains("must be owner"));
+    cluster::drop_database(&options).await;
+}
+
+#[tokio::test]
+async fn the_program_does_not_start_where_a_table_is_open_to_one_of_its_roles() {
+    let cluster = cluster::template().await;
+    let options = cluster::fresh_database().await;
+    let mut superuser = PgConnection::connect_with(&options).await.unwrap();
+    let db = Db::open(&options, cluster.config());
+    for (open, close) in [
+        ("ALTER TABLE app.users NO FORCE ROW LEVEL SECURITY", "ALTER TABLE app.users FORCE ROW LEVEL SECURITY"),
+        (
+            "CREATE TABLE app.stray (id uuid, name text); ALTER TABLE app.stray DISABLE ROW LEVEL SECURITY;
+             GRANT SELECT (name) ON app.stray TO huntzen_hr",
+            "REVOKE SELECT (name) ON app.stray FROM huntzen_hr",
+        ),
+    ] {
+        sqlx::raw_sql(open).execute(&mut superuser).await.unwrap();
+        let refusal = db.verify().await.unwrap_err().to_string();
+        assert!(refusal.contains("may use a table that is not under row security"), "{refusal}");
+        sqlx::raw_sql(close).execute(&mut superuser).await.unwrap();
+        // a table that nobody may use, as a migration leaves it for a moment, is no reason
+        db.verify().await.unwrap();
+    }
+    db.close();
+    cluster::drop_database(&options).await;
+}
+
+/// Somebody who owns the database and makes roles, as providers of databases have it, can do without event triggers.
+#[tokio::test]
+async fn a_user_who_is_no_superuser_migrates_as_well() {
+    let cluster = cluster::template().await;
+    let options = cluster::fresh_database().await;
+    let mut superuser = PgConnection::connect_with(&options).await.unwrap();
+    let name = format!("plain_{}", options.get_database().unwrap());
+    for sql in [
+        format!("CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD 'only here'"),
+        format!("CREATE DATABASE {name} OWNER {name}"),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut superuser).await.unwrap();
+    }
+    let plain = options.clone().username(&name).password("only here").database(&name);
+    for _ in 0..2 {
+        migrate::migrate(&plain, cluster.config()).await.unwrap();
+    }
+    let mut conn = PgConnection::connect_with(&options.clone().database(&name)).await.unwrap();
+    let triggers: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_event_trigger").fetch_one(&mut conn).await.unwrap();
+    assert_eq!((triggers, open_tables(&mut conn).await), (0, vec![]));
+    // a superuser who migrates later makes up for it
+    migrate::migrate(&options.clone().database(&name), cluster.config()).await.unwrap();
+    let triggers: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_event_trigger").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(triggers, 1);
+    conn.close().await.unwrap();
+    for sql in [
+        format!("DROP DATABASE {name} WITH (FORCE)"),
+        format!("REVOKE huntzen_owner FROM {name}"),
+        format!("DROP ROLE {name}"),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut superuser).await.unwrap();
+    }
+    cluster::drop_database(&options).await;
+}
+
 #[tokio::test]
 async fn policies_give_way_to_a_reader_and_come_through_when_it_is_done() {
     let cluster = cluster::template().await;

@@ -13,7 +13,7 @@ use super::model::{Count, Delimiter, Dimension, Export, ExportParams, ExportStat
 use super::service::{self, Report};
 use super::words;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::http::{Body, IdempotencyKey, Page, PageQuery};
+use crate::platform::http::{Body, Form, Formed, IdempotencyKey, Page, PageQuery};
 use crate::platform::ids::{CompanyId, ExportId};
 use crate::platform::locale::Locale;
 use crate::platform::{Context, Result};
@@ -24,6 +24,20 @@ enum Tag {
     Reports,
     /// Files made by a job, to be fetched within seven days by whoever asked for them.
     Exports,
+}
+
+struct MonthForm;
+
+impl Form for MonthForm {
+    const PATTERN: &'static str = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$";
+    const EXAMPLE: &'static str = "2026-01";
+}
+
+struct DimensionForm;
+
+impl Form for DimensionForm {
+    const PATTERN: &'static str = "^(specialty|mode|department)$";
+    const EXAMPLE: &'static str = "specialty";
 }
 
 /// A number of the report.
@@ -180,10 +194,10 @@ pub struct ExportRequest {
     /// By platform admins: which company.
     company_id: Option<CompanyId>,
     /// The first month, `YYYY-MM`.
-    #[oai(validator(pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$"))]
+    #[oai(validator(pattern = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$"))]
     from: String,
     /// The last month, `YYYY-MM`; at most 24 months are covered.
-    #[oai(validator(pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$"))]
+    #[oai(validator(pattern = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$"))]
     to: String,
     /// Only totals unless said.
     by: Option<Dimension>,
@@ -302,11 +316,11 @@ impl UsageApi {
         &self,
         cx: Authorized<perm::ReadUsage>,
         /// The first month, `YYYY-MM`.
-        from: Query<String>,
+        from: Query<Formed<MonthForm>>,
         /// The last month, `YYYY-MM`; at most 24 months are covered.
-        to: Query<String>,
+        to: Query<Formed<MonthForm>>,
         /// `specialty`, `mode` or `department`: one at a time. Only totals unless said.
-        by: Query<Option<String>>,
+        by: Query<Option<Formed<DimensionForm>>>,
         /// By platform admins: which company.
         #[oai(name = "companyId")]
         company_id: Query<Option<CompanyId>>,

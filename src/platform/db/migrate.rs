@@ -20,6 +20,7 @@ use crate::platform::crypto::derive;
 use crate::platform::crypto::entropy::Entropy;
 
 /// `(name, SQL)`: roles first, then context, then the others by name.
+/// `roles` and `new_tables` are run by the user of `DATABASE_URL`, the others by the owner.
 static POLICIES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -29,6 +30,8 @@ const LOCK: i64 = 0x6875_6e74_7a65_6e21;
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
 const AS_OWNER: &str = "SET ROLE huntzen_owner; SET search_path = public, pg_temp";
 const ATTEMPTS: u32 = 40;
+/// Migrations up to here may fill the tables that they make; later ones find them under row security already.
+const LAST_UNGUARDED: i64 = 20_261_123_999_999;
 const SCRAM_ROUNDS: u32 = 4096;
 
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,17 @@ pub async fn migrate(owner: &PgConnectOptions, config: &Config) -> Result<(), Mi
     run(&mut conn, "the queue", &queue).await?;
     raw_sql("RESET ROLE; REVOKE CREATE ON SCHEMA public FROM huntzen_owner").execute(&mut conn).await?;
     raw_sql(AS_OWNER).execute(&mut conn).await?;
+    let mut unguarded = Migrator {
+        migrations: ours.iter().filter(|it| it.version <= LAST_UNGUARDED).cloned().collect::<Vec<_>>().into(),
+        ..Migrator::DEFAULT
+    };
+    unguarded.create_schema("migrate");
+    unguarded.dangerous_set_table_name("migrate.applied");
+    unguarded.set_ignore_missing(true);
+    run(&mut conn, "the program", &unguarded).await?;
+    raw_sql("RESET ROLE").execute(&mut conn).await?;
+    guard_new_tables(&mut conn).await?;
+    raw_sql(AS_OWNER).execute(&mut conn).await?;
     run(&mut conn, "the program", &ours).await?;
     apply_policies(&mut conn, &fingerprint()).await?;
 
@@ -87,14 +101,30 @@ async fn run(conn: &mut PgConnection, what: &'static str, migrator: &Migrator) -
     migrator.run(conn).await.map_err(|source| MigrateError::Tables { what, source })
 }
 
-fn roles_sql() -> &'static str {
-    POLICIES.iter().find(|(name, _)| *name == "roles").map_or("", |(_, sql)| sql)
+fn policy(wanted: &str) -> &'static str {
+    POLICIES.iter().find(|(name, _)| *name == wanted).map_or("", |(_, sql)| sql)
+}
+
+/// Has the database itself put every new table under row security, where that may be asked of it. Elsewhere a new table
+/// is open to nobody until the policies are stated, which puts it under row security as well.
+async fn guard_new_tables(conn: &mut PgConnection) -> Result<(), MigrateError> {
+    match raw_sql(policy("new_tables")).execute(&mut *conn).await {
+        Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42501")) => {
+            tracing::warn!(
+                "DATABASE_URL is no superuser's, so the database cannot put new tables under row security by itself: \
+                 every `huntzen migrate` does it at its end"
+            );
+            Ok(())
+        }
+        Err(source) => Err(MigrateError::Policies { file: "new_tables", source }),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// Roles are shared by the whole cluster, so the migration of another database may be making them too.
 async fn make_roles(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     for attempt in 1.. {
-        match raw_sql(roles_sql()).execute(&mut *conn).await {
+        match raw_sql(policy("roles")).execute(&mut *conn).await {
             Err(error) if attempt < ATTEMPTS && (is_concurrent_change(&error) || is_made(&error)) => {
                 pause(attempt).await;
             }
@@ -188,7 +218,7 @@ async fn apply_policies(conn: &mut PgConnection, fingerprint: &str) -> Result<()
 async fn try_policies(conn: &mut PgConnection, fingerprint: &str) -> Result<(), MigrateError> {
     let mut tx = conn.begin().await?;
     raw_sql(LOCK_TIMEOUT).execute(&mut *tx).await?;
-    for &(file, sql) in POLICIES.iter().filter(|(name, _)| *name != "roles") {
+    for &(file, sql) in POLICIES.iter().filter(|(name, _)| !matches!(*name, "roles" | "new_tables")) {
         raw_sql(sql).execute(&mut *tx).await.map_err(|source| MigrateError::Policies { file, source })?;
     }
     sqlx::query("DELETE FROM migrate.policies").execute(&mut *tx).await?;

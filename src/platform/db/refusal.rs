@@ -22,19 +22,26 @@ fn is_old(version: i32) -> bool {
 }
 
 /// Refuses a role that could see past row security: superuser, BYPASSRLS, owner of a table,
-/// or member of any role (with a closed enum of log-in roles there is no need for membership).
+/// or member of any role (with a closed enum of log-in roles there is no need for membership);
+/// and one that may use a table without row security.
 pub async fn check(conn: &mut PgConnection, role: DbRole) -> Result<(), Refusal> {
     let name = role.name();
-    let (version, superuser, bypass, can_create, owner, member): (i32, bool, bool, bool, bool, bool) = sqlx::query_as(
-        "SELECT current_setting('server_version_num')::int, r.rolsuper, r.rolbypassrls,
+    let (version, superuser, bypass, can_create, owner, member, open): (i32, bool, bool, bool, bool, bool, bool) =
+        sqlx::query_as(
+            "SELECT current_setting('server_version_num')::int, r.rolsuper, r.rolbypassrls,
                 r.rolcreaterole OR r.rolcreatedb OR r.rolreplication,
                 EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid),
-                EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
+                EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid),
+                EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                        WHERE n.nspname IN ('app', 'auth', 'stats') AND c.relkind IN ('r', 'p')
+                          AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+                          AND (has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+                               OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE')))
          FROM pg_roles r WHERE r.rolname = current_user",
-    )
-    .fetch_one(conn)
-    .await
-    .map_err(|source| Refusal::Unreachable { role: name, source })?;
+        )
+        .fetch_one(conn)
+        .await
+        .map_err(|source| Refusal::Unreachable { role: name, source })?;
 
     if is_old(version) {
         return Err(Refusal::OldServer { found: version });
@@ -45,6 +52,7 @@ pub async fn check(conn: &mut PgConnection, role: DbRole) -> Result<(), Refusal>
         ("may create roles or databases, or replicate", can_create),
         ("owns a table", owner),
         ("is a member of another role", member),
+        ("may use a table that is not under row security", open),
     ] {
         if is_so {
             return Err(Refusal::UnsafeRole { role: name, fault });

@@ -4,6 +4,7 @@ pub mod body;
 pub mod compression;
 pub mod error;
 pub mod etag;
+pub mod form;
 pub mod idempotency;
 pub mod limits;
 pub mod middleware;
@@ -14,6 +15,7 @@ pub mod written;
 
 pub use body::Body;
 pub use etag::{Etag, Tagged};
+pub use form::{Form, Formed};
 pub use idempotency::IdempotencyKey;
 pub use page::{Cursor, Page, PageQuery};
 pub use written::Written;

@@ -21,6 +21,7 @@ use poem_openapi::OpenApiService;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::page::{DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT};
 use super::schema;
 use crate::platform::auth::Permission;
 use crate::platform::problem::{Problem, Result};
@@ -342,8 +343,34 @@ fn tidy_parameters(operation: &mut Map<String, Value>) {
         forget_not_deprecated(parameter);
         if let Value::Object(parameter) = parameter {
             parameter.remove("explode");
+            complete_parameter(parameter);
         }
     }
+}
+
+/// Some mean the same wherever they are: what they look like, and that they are needed, is said here for all.
+fn complete_parameter(parameter: &mut Map<String, Value>) {
+    let text = |name| parameter.get(name).and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+    let (is_required, schema) = match (text("in").as_str(), text("name").as_str()) {
+        ("query", "limit") => {
+            (false, json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT }))
+        }
+        ("query", "cursor") => (
+            false,
+            json!({ "type": "string", "format": "cursor", "minLength": 1, "maxLength": MAX_CURSOR,
+                            "pattern": "^[A-Za-z0-9_-]+$" }),
+        ),
+        ("header", "idempotency-key") => (
+            false,
+            json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$",
+                            "example": "0197a3c0-1234-7abc-8def-0123456789ab" }),
+        ),
+        ("header", "if-match") => (true, json!({ "type": "string", "example": "\"640f1c2a9b4c0\"" })),
+        ("header", "if-none-match") => (false, json!({ "type": "string", "example": "\"640f1c2a9b4c0\"" })),
+        _ => return,
+    };
+    parameter.insert("required".into(), is_required.into());
+    parameter.insert("schema".into(), schema);
 }
 
 fn forget_not_deprecated(part: &mut Value) {

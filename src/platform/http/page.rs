@@ -11,6 +11,8 @@ use crate::platform::problem::{Error, Problem, Result};
 
 pub const DEFAULT_LIMIT: u32 = 20;
 pub const MAX_LIMIT: u32 = 100;
+/// Longer ones are not ours.
+pub const MAX_CURSOR: usize = 4000;
 
 /// What a client asked for, checked.
 #[derive(Clone, Debug)]
@@ -46,9 +48,9 @@ impl Cursor {
     }
 
     pub fn decode<K: DeserializeOwned>(cursor: &str) -> Result<K> {
-        URL_SAFE_NO_PAD
-            .decode(cursor)
-            .ok()
+        Some(cursor)
+            .filter(|cursor| cursor.len() <= MAX_CURSOR)
+            .and_then(|cursor| URL_SAFE_NO_PAD.decode(cursor).ok())
             // PostgreSQL takes no text that holds NUL
             .filter(|json| !json.windows(6).any(|six| six == br"\u0000") && !json.contains(&0))
             .and_then(|json| serde_json::from_slice(&json).ok())

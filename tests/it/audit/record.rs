@@ -27,18 +27,18 @@ async fn an_entry_says_who_for_whom_and_about_whom() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
     let subject: EmployeeId = app.platform.new_id();
+    let day = app.clock.now().date_naive();
     let entry = Entry::done("employee.updated", "employee", subject.0)
         .about(subject)
         .with(Detail::Fields, vec!["department", "site"])
         .with(Detail::Count, 2_i64)
         .with(Detail::Partial, false)
         .with(Detail::Of, subject.0)
-        .with(Detail::From, app.clock.now().date_naive());
+        .with(Detail::From, day);
     write(&app, &company.hr, Role::Hr, entry).await.unwrap();
     let (actor, role, of, outcome, kind, whom, details) = last(&app).await;
     assert_eq!((actor, role.as_deref(), of), (Some(company.hr.id.0), Some("hr"), Some(company.id.0)));
     assert_eq!((outcome.as_str(), kind.as_deref(), whom), ("success", Some("employee"), Some(subject.0)));
-    let day = app.clock.now().date_naive().to_string();
     let expected =
         json!({ "fields": ["department", "site"], "count": 2, "partial": false, "of": subject.0, "from": day });
     assert_eq!(details, expected);

@@ -18,16 +18,16 @@ FROM (VALUES ('alice', 'acme'), ('bob', 'acme'), ('erin', 'acme'), ('carol', 'gl
      AS person (name, company);
 
 -- erin has not accepted her invitation: she has no account
-INSERT INTO users (id, email, password_hash, role, display_name, status, company_id, employee_id)
+INSERT INTO users (id, email, password_hash, role, display_name, status, company_id, employee_id, created_at)
 SELECT id(name), name || '@people.test', 'x', role, name, 'active', id(company),
-       CASE role WHEN 'employee' THEN id(name || ' entry') END
+       CASE role WHEN 'employee' THEN id(name || ' entry') END, timestamptz '2026-06-01'
 FROM (VALUES ('alice', 'employee', 'acme'), ('bob', 'employee', 'acme'), ('carol', 'employee', 'globex'),
              ('dave', 'employee', 'globex'), ('acme hr', 'hr', 'acme'), ('acme hr 2', 'hr', 'acme'),
              ('acme admin', 'company_admin', 'acme'), ('acme admin 2', 'company_admin', 'acme'),
              ('globex hr', 'hr', 'globex'), ('globex admin', 'company_admin', 'globex'))
      AS person (name, role, company)
 UNION ALL
-SELECT id(name), name || '@people.test', 'x', role, name, 'active', NULL, NULL
+SELECT id(name), name || '@people.test', 'x', role, name, 'active', NULL, NULL, timestamptz '2026-06-01'
 FROM (VALUES ('martin', 'practitioner'), ('durand', 'practitioner'), ('petit', 'practitioner'),
              ('staff', 'platform_admin'), ('staff 2', 'platform_admin')) AS person (name, role);
 

@@ -41,6 +41,17 @@ CREATE TEMP VIEW our_function AS SELECT p.*, p.oid::regprocedure::text AS name
 -- rule: every_table_forces_row_security
 SELECT name FROM our_table WHERE NOT (relrowsecurity AND relforcerowsecurity);
 
+-- rule: new_tables_are_put_under_row_security
+-- by the database itself; its function is nobody's who makes tables
+SELECT 'no event trigger puts new tables under row security'
+WHERE NOT EXISTS (SELECT FROM pg_event_trigger e JOIN pg_proc f ON f.oid = e.evtfoid JOIN pg_roles r ON r.oid = f.proowner
+                  WHERE e.evtname = 'huntzen_force_row_security' AND e.evtevent = 'ddl_command_end' AND e.evtenabled = 'O'
+                    AND e.evttags @> '{CREATE TABLE,CREATE TABLE AS,SELECT INTO}'
+                    AND f.proname = 'force_row_security' AND r.rolsuper)
+UNION ALL
+SELECT format('%s may run %s', a.grantee::regrole, f.oid::regprocedure) FROM pg_proc f, aclexplode(f.proacl) a
+WHERE f.proname = 'force_row_security' AND a.grantee <> f.proowner;
+
 -- rule: tenant_tables_are_fenced
 -- each company-bound role with any grant has a restrictive policy that compares the company, for reading and writing
 SELECT DISTINCT format('%s for %s', t.name, r.rolname)

@@ -5,7 +5,16 @@ ALTER TABLE app.consultations NO FORCE ROW LEVEL SECURITY;
 -- mutation: every_table_forces_row_security
 ALTER TABLE app.employees DISABLE ROW LEVEL SECURITY;
 -- mutation: every_table_forces_row_security
-CREATE TABLE stats.new (id uuid);
+ALTER EVENT TRIGGER huntzen_force_row_security DISABLE; CREATE TABLE stats.new (id uuid);
+
+-- mutation: new_tables_are_put_under_row_security
+DROP EVENT TRIGGER huntzen_force_row_security;
+-- mutation: new_tables_are_put_under_row_security
+ALTER EVENT TRIGGER huntzen_force_row_security DISABLE;
+-- mutation: new_tables_are_put_under_row_security
+ALTER FUNCTION migrate.force_row_security() OWNER TO huntzen_owner;
+-- mutation: new_tables_are_put_under_row_security
+GRANT EXECUTE ON FUNCTION migrate.force_row_security() TO PUBLIC;
 
 -- mutation: tenant_tables_are_fenced
 DROP POLICY fence ON app.employees;

@@ -113,9 +113,9 @@ fn sessions(month: NaiveDate, specialty: &'static str, people: std::ops::Range<u
     Sessions { month, specialty, mode: "video", department: None, people, times }
 }
 
-/// The first day of the month that lies so many months before the present one.
+/// The first day of the month that lies so many months before the present one, by the companies' clock.
 fn months_ago(app: &TestApp, count: u32) -> NaiveDate {
-    let today = app.clock.now().date_naive();
+    let today = app.clock.now().with_timezone(&chrono_tz::Europe::Paris).date_naive();
     today.with_day(1).unwrap() - Months::new(count)
 }
 

@@ -11,15 +11,20 @@ INSERT INTO departments (id, company_id, name) VALUES (id('initech sales'), id('
 INSERT INTO employees (id, company_id, email, first_name, last_name, department_id)
 SELECT id(name || ' entry'), id(company), name || '@' || company || '.test', name, company, id(company || ' sales')
 FROM (VALUES ('frank', 'acme'), ('gina', 'acme'), ('peter', 'initech'), ('milton', 'initech')) AS person (name, company);
-INSERT INTO users (id, email, password_hash, role, display_name, status, company_id, employee_id)
+INSERT INTO users (id, email, password_hash, role, display_name, status, company_id, employee_id, created_at)
 SELECT id(name), replace(name, ' ', '-') || '@people.test', 'x', role, name, 'active', id(company),
-       CASE role WHEN 'employee' THEN id(name || ' entry') END
+       CASE role WHEN 'employee' THEN id(name || ' entry') END, timestamptz '2026-06-01'
 FROM (VALUES ('frank', 'employee', 'acme'), ('gina', 'employee', 'acme'), ('acme hr 3', 'hr', 'acme'),
              ('peter', 'employee', 'initech'), ('milton', 'employee', 'initech'), ('initech hr', 'hr', 'initech'),
              ('initech hr 2', 'hr', 'initech'), ('initech admin', 'company_admin', 'initech'),
              ('initech admin 2', 'company_admin', 'initech')) AS person (name, role, company);
 INSERT INTO user_sessions (id, user_id, created_at, last_used_at, expires_at)
 SELECT id(display_name || ' session'), u.id, '2026-06-01', '2026-06-01', '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
+INSERT INTO two_factor (user_id, secret, enabled_at, pending_secret, pending_at, created_at)
+SELECT u.id, sha256(u.id::text::bytea) || '\x00', '2026-06-01', sha256(u.id::text::bytea) || '\x01', '2026-06-01', '2026-06-01'
+FROM users u ON CONFLICT DO NOTHING;
+INSERT INTO refresh_tokens (id, session_id, hash, created_at)
+SELECT id('token ' || s.id), s.id, sha256(s.id::text::bytea), '2026-06-01' FROM user_sessions s ON CONFLICT DO NOTHING;
 INSERT INTO company_networks (company_id, practitioner_id) VALUES (id('initech'), id('martin'));
 INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until,
                            specialty, department_id)
@@ -37,6 +42,21 @@ SELECT id('file for ' || u.id), u.company_id, u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
 UPDATE exports SET params = '{"from": "2026-01", "to": "2026-06", "by": null, "delimiter": "semicolon", "bom": true, "locale": "fr"}';
 
+-- files that are there: the test writes them
+UPDATE exports SET status = 'ready', file_key = 'exports/' || replace(exports.id::text, '-', '') || '.csv', row_count = 1,
+                   finished_at = '2026-06-01', expires_at = '2027-06-01';
+
+-- a password that is asked for is compared with a real hash, which none fits; the callers get one that theirs fits
+UPDATE users SET password_hash = '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$' || repeat('A', 43);
+
+-- links that were mailed to everybody, and a log-in of each that waits for its code. A token is named after its account.
+UPDATE users SET pending_email = 'new-' || users.id || '@people.test', pending_email_until = '2026-09-08';
+INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, address, in_cookie, created_at, expires_at)
+SELECT id(it.purpose || u.id), it.purpose, sha256((it.purpose || ' ' || u.id)::bytea), u.id, u.company_id,
+       CASE it.purpose WHEN 'email_verification' THEN u.pending_email WHEN 'email_change' THEN u.email END,
+       CASE it.purpose WHEN 'login_ticket' THEN false END, timestamptz '2026-09-07', timestamptz '2026-09-08'
+FROM users u, (VALUES ('password_reset'), ('email_verification'), ('email_change'), ('login_ticket')) AS it (purpose);
+
 -- Where ids come from, by the name of the operation, or of the collection before the parameter, or of the query's or
 -- body's property. For each caller the matrix takes one of their own, one of their company, one of others.
 CREATE TABLE fixture.ids (
@@ -50,7 +70,9 @@ CREATE TABLE fixture.ids (
     prefer    text NOT NULL DEFAULT 'true',
     -- where fixture.tables says it otherwise
     own       text,
-    company   text
+    company   text,
+    -- one that nobody has; a fresh id where nothing is said
+    made_up   text
 );
 INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('companies', 'app.companies', DEFAULT, $$t.id = fixture.id('acme')$$, NULL, NULL),
@@ -81,6 +103,27 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
 -- by name; what is not published is others'
 INSERT INTO fixture.ids (name, relation, key) VALUES ('getArticle', 'app.articles', $$'article-' || t.status$$);
 
+-- What people know and hold, named `operation.property`: passwords, codes of their app (made when they are sent), tokens.
+INSERT INTO fixture.ids (name, relation, key, prefer, made_up) VALUES
+    ('login.email', 'app.users', 't.email', $$t.id = fixture.id('alice')$$, 'nobody@people.test');
+INSERT INTO fixture.ids (name, relation, key, prefer, made_up)
+SELECT name, 'app.users', $$'the quiet words of ' || t.display_name$$, $$t.id = fixture.id('alice')$$, 'the quiet words of nobody'
+FROM unnest('{login.password,changePassword.currentPassword,setUpTotp.password,disableTotp.password,
+              renewRecoveryCodes.password}'::text[]) name;
+INSERT INTO fixture.ids (name, relation, key, prefer, made_up)
+SELECT name, 'app.two_factor', $$'code of ' || t.user_id$$, $$t.user_id = fixture.id('alice')$$, '000000'
+FROM unnest('{loginTotp.code,setUpTotp.code,enableTotp.code,disableTotp.code,renewRecoveryCodes.code}'::text[]) name;
+INSERT INTO fixture.ids (name, relation, key, condition, prefer)
+SELECT name, 'app.one_time_tokens', $$t.purpose || ' ' || t.user_id$$, format('t.purpose = %L AND t.id = fixture.id(t.purpose || t.user_id)', purpose),
+       $$t.user_id = fixture.id('alice')$$
+FROM (VALUES ('resetPassword.token', 'password_reset'), ('verifyEmail.token', 'email_verification'),
+             ('stopEmailChange.token', 'email_change'), ('loginTotp.ticket', 'login_ticket')) AS it (name, purpose);
+INSERT INTO fixture.ids (name, relation, key, condition, prefer) VALUES
+    ('acceptInvitation.token', 'app.one_time_tokens', $$'erin'$$, $$t.id = fixture.id('invitation of erin')$$, DEFAULT),
+    ('chooseInvitationAddress.token', 'app.one_time_tokens', $$'erin'$$, $$t.id = fixture.id('invitation of erin')$$, DEFAULT),
+    ('refreshSession.refreshToken', 'app.refresh_tokens', 't.session_id::text',
+     $$t.session_id IN (SELECT fixture.id(u.display_name || ' session') FROM app.users u)$$, $$t.session_id = fixture.id('alice session')$$);
+
 -- What an operation is sent where the document's example does not suit these rows. Ids are put in afterwards.
 CREATE TABLE fixture.bodies (
     operation text PRIMARY KEY,
@@ -93,9 +136,12 @@ INSERT INTO fixture.bodies (operation, body) VALUES
     ('createCompany', '{"name": "Hooli", "contract": {"startsOn": "2026-01-01", "endsOn": "2027-01-01", "sessionsPerEmployee": 6, "seats": 9}}'),
     -- the contract is for staff alone to change
     ('updateCompany', '{"name": "Renamed"}'),
-    ('createEmployee', '{"email": "new@acme.test", "firstName": "Nina", "lastName": "Petit"}');
+    ('createEmployee', '{"email": "new@acme.test", "firstName": "Nina", "lastName": "Petit"}'),
+    ('login', '{"email": null, "password": null}'),
+    ('loginTotp', '{"ticket": null, "code": null}'),
+    ('changePassword', '{"currentPassword": null, "newPassword": "seven other quiet words"}'),
+    ('setUpTotp', '{"password": null, "code": null}'),
+    ('disableTotp', '{"password": null, "code": null}'),
+    ('renewRecoveryCodes', '{"password": null, "code": null}');
 INSERT INTO fixture.bodies VALUES
     ('importEmployees', 'text/csv', E'email,first_name,last_name\nnew@acme.test,Nina,Petit\n');
-
--- a password that is asked for is compared with a real hash, which none fits
-UPDATE users SET password_hash = '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$' || repeat('A', 43);

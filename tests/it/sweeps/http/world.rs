@@ -1,10 +1,14 @@
 //! The rows and people that routes are tried on. What a request changes is put back before the next one, so that the
 //! order does not matter.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use huntzen::platform::auth::Role;
+use huntzen::platform::crypto::seal::{Place, Purpose};
 use huntzen::platform::ids::{CompanyId, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
+use totp_rs::{Builder, Totp};
 use uuid::Uuid;
 
 use super::markers::foreign_to;
@@ -42,6 +46,11 @@ const KEEP: &str = "
         EXECUTE format('DELETE FROM %s', label::regclass);
         EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM kept.%I', label::regclass, columns, label);
     END $$;";
+
+/// What somebody's authenticator app holds.
+fn totp_secret(person: Uuid) -> Vec<u8> {
+    person.as_bytes().iter().chain(b"user").copied().collect()
+}
 
 /// What became of a caller before they call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,12 +141,84 @@ impl World {
             }
             world.people.push(person);
         }
+        world.give_passwords().await;
+        world.give_second_factors().await;
+        world.write_files().await;
         world.sign_in(|_| true).await;
         world
     }
 
     pub async fn id(&mut self, name: &str) -> Uuid {
         sqlx::query_scalar("SELECT fixture.id($1)").bind(name).fetch_one(&mut self.superuser).await.unwrap()
+    }
+
+    /// The callers' passwords, as fixture.ids says them.
+    async fn give_passwords(&mut self) {
+        // a new password ends the log-ins that wait for a code: these are to go on
+        raw_sql("SET session_replication_role = replica").execute(&mut self.superuser).await.unwrap();
+        for name in CALLERS.iter().map(|caller| caller.person).filter(|name| !name.is_empty()).collect::<BTreeSet<_>>()
+        {
+            let platform = &self.app.platform;
+            let words = format!("the quiet words of {name}").into();
+            let hash = platform.passwords.hash(&words, &platform.entropy).await.unwrap();
+            sqlx::query("UPDATE app.users SET password_hash = $2 WHERE display_name = $1")
+                .bind(name)
+                .bind(hash)
+                .execute(&mut self.superuser)
+                .await
+                .unwrap();
+        }
+        raw_sql("RESET session_replication_role").execute(&mut self.superuser).await.unwrap();
+    }
+
+    /// Everybody's app, enabled and offered anew at once.
+    async fn give_second_factors(&mut self) {
+        let people: Vec<Uuid> =
+            sqlx::query_scalar("SELECT user_id FROM app.two_factor").fetch_all(&mut self.superuser).await.unwrap();
+        for person in people {
+            let seal = |column| {
+                let place = Place {
+                    purpose: Purpose::new("identity.totp"),
+                    table: "two_factor",
+                    column,
+                    row: person,
+                    person: Some(person),
+                    company: None,
+                };
+                let platform = &self.app.platform;
+                platform.keyring.seal(&place, &totp_secret(person), &platform.entropy).unwrap()
+            };
+            sqlx::query(
+                "UPDATE app.two_factor SET secret = $2, pending_secret = $3, pending_at = $4 WHERE user_id = $1",
+            )
+            .bind(person)
+            .bind(seal("secret"))
+            .bind(seal("pending_secret"))
+            .bind(self.app.clock.now())
+            .execute(&mut self.superuser)
+            .await
+            .unwrap();
+        }
+    }
+
+    /// What the exports of the fixture are said to be.
+    async fn write_files(&mut self) {
+        let keys: Vec<String> = sqlx::query_scalar("SELECT file_key FROM app.exports WHERE file_key IS NOT NULL")
+            .fetch_all(&mut self.superuser)
+            .await
+            .unwrap();
+        for key in keys {
+            let mut file = self.app.platform.storage.create(&key).await.unwrap();
+            file.write(b"\"month\"\r\n\"2026-06\"\r\n");
+            file.finish().await.unwrap();
+        }
+    }
+
+    /// A text of fixture.ids as it is sent: `code of …` is what somebody's app shows at this moment.
+    pub fn spoken(&self, text: String) -> String {
+        let Some(person) = text.strip_prefix("code of ") else { return text };
+        let totp: Totp = Builder::new().with_secret(totp_secret(person.parse().unwrap())).build().unwrap();
+        totp.generate(self.app.clock.now().timestamp().unsigned_abs()).to_string()
     }
 
     /// New sessions, for whom it concerns.
@@ -215,7 +296,8 @@ impl World {
     pub async fn source(&mut self, name: &str) -> Option<Source> {
         sqlx::query_as(
             "SELECT i.relation, i.key, i.condition, i.prefer, coalesce(i.own, t.own, 'false') AS own,
-                    coalesce(i.company, t.company, 'NULL::uuid') AS company
+                    coalesce(i.company, t.company, 'NULL::uuid') AS company,
+                    i.made_up
              FROM fixture.ids i LEFT JOIN fixture.tables t ON t.name = i.relation WHERE i.name = $1",
         )
         .bind(name)
@@ -277,6 +359,14 @@ pub struct Source {
     prefer: String,
     own: String,
     company: String,
+    made_up: Option<String>,
+}
+
+impl Source {
+    /// One that nobody has.
+    pub fn made_up(&self) -> String {
+        self.made_up.clone().unwrap_or_else(|| Uuid::new_v4().to_string())
+    }
 }
 
 #[derive(Clone, Debug, Default)]
