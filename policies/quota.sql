@@ -46,7 +46,7 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'bookings are made in read committed' USING ERRCODE = 'feature_not_supported';
     END IF;
-    SELECT c.status, c.time_zone, c.contract_starts_on, c.sessions_per_employee INTO company
+    SELECT c.status, c.time_zone, c.contract_starts_on, c.contract_ends_on, c.sessions_per_employee INTO company
         FROM app.companies c WHERE c.id = NEW.company_id FOR SHARE;
     IF company.status = 'archived' THEN
         RAISE EXCEPTION 'the company is archived'
@@ -67,6 +67,12 @@ BEGIN
         RAISE EXCEPTION 'the practitioner is not active'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_practitioner_active';
     END IF;
+    -- a booking has looked; whoever moves a session may not see the contract
+    IF TG_OP = 'UPDATE' AND (NEW.starts_at AT TIME ZONE company.time_zone)::date
+                            NOT BETWEEN company.contract_starts_on AND company.contract_ends_on THEN
+        RAISE EXCEPTION 'the contract does not cover the day'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_contract';
+    END IF;
     year := app.contract_year(company.contract_starts_on, (NEW.starts_at AT TIME ZONE company.time_zone)::date);
     IF app.sessions_used(NEW.company_id, NEW.user_id, company.time_zone, year.starts_on, year.next_starts_on, NEW.id)
        >= company.sessions_per_employee THEN
@@ -86,14 +92,14 @@ CREATE TRIGGER consultations_covered_when_moved BEFORE UPDATE OF starts_at ON ap
     FOR EACH ROW WHEN (NEW.counts AND NEW.starts_at <> OLD.starts_at) EXECUTE FUNCTION app.check_covered();
 
 -- What does not take place counts only where the company's rules say so: a session that the employee gave back later
--- than the cancellation window before its start, or to which nobody came. What the practitioner or the platform
--- cancels, and a request that was never confirmed, does not.
+-- than the cancellation window before its start, or to which they did not come. What the practitioner or the platform
+-- cancels, what the practitioner moved or missed, and a request that was never confirmed, does not.
 CREATE OR REPLACE FUNCTION app.settle_quota() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = app, pg_temp AS $$
 BEGIN
     SELECT CASE NEW.status
-               WHEN 'no_show' THEN coalesce(s.no_show_counts, true)
-               ELSE coalesce(s.late_cancellation_counts, true) AND OLD.status = 'confirmed'
+               WHEN 'no_show' THEN coalesce(s.no_show_counts, true) AND NEW.missed_by IS NOT DISTINCT FROM 'employee'
+               ELSE coalesce(s.late_cancellation_counts, true) AND OLD.status = 'confirmed' AND NOT OLD.free_to_cancel
                     AND NEW.cancelled_by IS NOT DISTINCT FROM 'employee'
                     AND NEW.cancelled_at > NEW.starts_at - make_interval(hours => coalesce(s.cancellation_window_hours, 24))
            END INTO NEW.counts

@@ -24,11 +24,13 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How often a queue is looked at without a notification; for jobs whose time has come.
     pub poll: Duration,
+    /// Whether the clock enqueues its jobs. Tests enqueue them, when their own clock says so.
+    pub schedules: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(10), poll: Duration::from_secs(1) }
+        Self { heartbeat: Duration::from_secs(10), poll: Duration::from_secs(1), schedules: true }
     }
 }
 
@@ -76,7 +78,7 @@ impl Workers {
         for queue in Queue::ALL {
             monitor = watch_queue(monitor, &runner, &fetching, queue, &prefix, settings);
         }
-        for scheduled in schedules {
+        for scheduled in schedules.into_iter().filter(|_| settings.schedules) {
             monitor = watch_clock(monitor, &platform, scheduled, &prefix);
         }
         let control = monitor.context();

@@ -11,7 +11,7 @@ use huntzen::platform::clock::Clock;
 use huntzen::platform::config::Config;
 use huntzen::platform::db::{DbRole, role_options};
 use huntzen::platform::ids::{CompanyId, EmployeeId, PractitionerId, SessionId, UserId};
-use huntzen::platform::jobs::{DeadJob, Job, Workers};
+use huntzen::platform::jobs::{DeadJob, Job, Settings, Workers};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -191,8 +191,8 @@ impl TestApp {
         let workers = self
             .workers
             .get_or_init(|| async {
-                Workers::start(self.platform.clone(), app::registry(), huntzen::platform::jobs::Settings::default())
-                    .unwrap()
+                let settings = Settings { schedules: false, ..Settings::default() };
+                Workers::start(self.platform.clone(), app::registry(), settings).unwrap()
             })
             .await;
         workers.settle(Duration::from_mins(1)).await.unwrap()

@@ -110,6 +110,11 @@ impl Offer {
         self.free(length, starts_at, starts_at + MOMENT).first().copied().ok_or_else(|| self.why_not(starts_at, length))
     }
 
+    /// The time of a session with its buffers.
+    pub fn busy(&self, slot: Slot) -> Span {
+        Span { from: slot.starts_at - self.terms.buffer_before, until: slot.ends_at + self.terms.buffer_after }
+    }
+
     /// The time that taken times must be known for, to decide about starts in `from..=to`, whoever the practitioner is.
     pub fn reach(from: DateTime<Utc>, to: DateTime<Utc>) -> Span {
         Span { from: from - LONGEST_BUFFER, until: to + LONGEST + LONGEST_BUFFER }
