@@ -147,8 +147,8 @@ async fn what_the_server_saw_stands_beside_what_is_claimed() {
     for (employee, practitioner, ends, seen, differ) in [
         (Some(0), Some(0), 30, 30, false),
         (Some(-5), Some(2), 30, 28, false),
-        (Some(10), Some(0), 30, 20, false),
-        (Some(11), Some(0), 30, 19, true),
+        (Some(9), Some(0), 30, 21, false),
+        (Some(12), Some(0), 30, 18, true),
         (None, Some(0), 30, 0, true),
         (None, None, 8, 0, false),
         (Some(0), Some(0), 5, 5, false),

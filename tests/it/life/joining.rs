@@ -96,6 +96,7 @@ async fn a_call_opens_with_ice_servers_and_a_conversation_with_its_id() {
     let input = json!({"username": relay["username"], "secret": "coturn-shared-Zq8Wn3Xc7Vb1Mk5Lp9Rt2"}).to_string();
     assert_eq!(tools::run("turn-credential.mjs", &[], input.as_bytes()).trim(), relay["credential"].as_str().unwrap());
 
+    go_to(&app, starts(&chat), &mut alice, &mut dr).await;
     let it = dr.post(&path(&chat, "/join"), json!({})).await.expect(200);
     assert_eq!(it.json, json!({"kind": "chat", "conversationId": chat.json["id"]}));
     app.settle().await;

@@ -74,8 +74,8 @@ async fn buffers_of_ones_own_time_are_released_as_well_and_others_are_not() {
     let bob = app.employee(&company).await;
     let open = free(&alice, &dr, in_days(&app, 5)).await;
     let booked = alice.post("/consultations", wish(&dr, &open[2])).await.expect(201);
-    bob.post("/consultations", wish(&dr, &open[5])).await.expect(201);
-    // half an hour later: its own buffers are no obstacle, but Bob's would touch
+    bob.post("/consultations", wish(&dr, &open[6])).await.expect(201);
+    // an hour later Bob's buffers are in the way; half an hour later its own are no obstacle
     let lost = alice.post(&path(&booked, "/reschedule"), to(&open[4])).await.refused(409, "slot_taken");
     assert_eq!(instant(&lost.str("/nearest/0/startsAt")), instant(&open[3]), "{}", lost.json);
     assert_eq!(starts(&alice.get(&path(&booked, "")).await), instant(&open[2]), "the old time is kept");
@@ -136,7 +136,7 @@ async fn an_employee_moves_until_the_window_and_whom_the_practitioner_moved_unti
     let booked = alice.post("/consultations", wish(&dr, &open[2])).await.expect(201);
     let late = alice.post("/consultations", wish(&dr, &open[8])).await.expect(201);
     let reschedule = path(&booked, "/reschedule");
-    go_to(&app, starts(&booked) - TimeDelta::hours(24), &mut alice, &mut dr).await;
+    go_to(&app, starts(&booked) - TimeDelta::hours(24) - minutes(1), &mut alice, &mut dr).await;
     alice.post(&reschedule, to(&open[3])).await.expect(200);
     go_to(&app, instant(&open[3]) - TimeDelta::hours(23), &mut alice, &mut dr).await;
     alice.post(&reschedule, to(&open[4])).await.refused(409, "too_late_to_reschedule");
