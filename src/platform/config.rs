@@ -370,7 +370,8 @@ impl Config {
             warnings.push("JITSI_DOMAIN, JITSI_APP_ID and JITSI_APP_SECRET are not set: nobody can join by video");
         }
         if self.turn.is_none() {
-            warnings.push("TURN_URLS and TURN_SECRET are not set: calls fail wherever a firewall is between two people");
+            warnings
+                .push("TURN_URLS and TURN_SECRET are not set: calls fail wherever a firewall is between two people");
         }
         if self.is_production() { warnings } else { Vec::new() }
     }

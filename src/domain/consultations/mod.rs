@@ -47,5 +47,5 @@ pub use error::Error;
 pub use model::{Consultation, EventKind, Status};
 pub use quota::QuotaApi;
 pub use reactions::jobs;
-pub use upkeep::KeepTime;
 pub use store::{Appointment, Person, find_appointment};
+pub use upkeep::KeepTime;

@@ -105,8 +105,7 @@ impl SendAppointmentMail {
 
     /// Whether calendars hear of it: of what was agreed, whenever it changes.
     fn has_calendar(&self, it: &Appointment) -> bool {
-        it.was_agreed
-            && !matches!(self.kind, AppointmentMail::ReminderDay | AppointmentMail::ReminderHour)
+        it.was_agreed && !matches!(self.kind, AppointmentMail::ReminderDay | AppointmentMail::ReminderHour)
     }
 }
 

@@ -126,13 +126,21 @@ async fn of_what_nobody_said_anything_whom_the_server_saw_alone_was_there() {
         assert_eq!(status, "no_show");
         found.push((by.unwrap(), counts, differ));
     }
-    let expected = [("unknown", false, false), ("employee", true, false), ("practitioner", false, false), ("unknown", false, true)];
+    let expected = [
+        ("unknown", false, false),
+        ("employee", true, false),
+        ("practitioner", false, false),
+        ("unknown", false, true),
+    ];
     assert_eq!(found, expected.map(|(by, counts, differ)| (by.to_owned(), counts, differ)));
     assert_eq!(used(&alice).await, 1);
     assert!(events(&alice, &booked[0]).await.contains(&"NO_SHOW auto".to_owned()));
     // who says that somebody did not come whom the server saw is looked at
     let again = book_on(&alice, &dr, in_days(&app, 3)).await;
-    sqlx::query("UPDATE app.consultations SET mode = 'chat' WHERE status = 'confirmed'").execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.consultations SET mode = 'chat' WHERE status = 'confirmed'")
+        .execute(app.db())
+        .await
+        .unwrap();
     go_to(&app, starts(&again) + minutes(10), &mut alice, &mut dr).await;
     alice.post(&path(&again, "/join"), json!({})).await.expect(200);
     assert_eq!(dr.post(&path(&again, "/no-show"), json!({})).await.expect(200).json["timesDiffer"], true);
@@ -154,7 +162,10 @@ async fn what_the_server_saw_stands_beside_what_is_claimed() {
         (Some(0), Some(0), 5, 5, false),
     ] {
         let booked = book_on(&alice, &dr, day).await;
-        sqlx::query("UPDATE app.consultations SET mode = 'chat' WHERE status = 'confirmed'").execute(app.db()).await.unwrap();
+        sqlx::query("UPDATE app.consultations SET mode = 'chat' WHERE status = 'confirmed'")
+            .execute(app.db())
+            .await
+            .unwrap();
         let start = starts(&booked);
         let mut steps = vec![(0, "start", false), (ends, "end", false)];
         steps.extend(employee.map(|at| (at, "join", true)));

@@ -102,7 +102,10 @@ async fn what_is_not_on_offer_is_refused_and_the_old_time_kept() {
     ] {
         for person in [&alice, &dr] {
             let refused = person.post(&reschedule, body.clone()).await.refused(422, "not_offered");
-            assert_eq!((refused.str("/errors/0/pointer").as_str(), refused.str("/errors/0/code").as_str()), (pointer, code));
+            assert_eq!(
+                (refused.str("/errors/0/pointer").as_str(), refused.str("/errors/0/code").as_str()),
+                (pointer, code)
+            );
         }
     }
     for body in [json!({}), json!({"startsAt": "soon"}), json!({"startsAt": start, "mode": "telepathy"}), json!([])] {

@@ -60,7 +60,12 @@ async fn reminders_are_in_the_readers_language_and_zone() {
     };
     let (hers, his) = (text(&alice, "Rappel de rendez-vous"), text(&dr, REMINDER));
     let there = start.with_timezone(&Martinique).format("%-H").to_string();
-    assert!(hers.contains(&format!("{there}:00")) || hers.contains(&format!("{there} h")) || hers.contains(&format!("0{there}")), "{hers}");
+    assert!(
+        hers.contains(&format!("{there}:00"))
+            || hers.contains(&format!("{there} h"))
+            || hers.contains(&format!("0{there}")),
+        "{hers}"
+    );
     assert!(his.contains('9'), "nine o'clock in Paris: {his}");
 }
 

@@ -51,8 +51,7 @@ impl Example for SlotsAnswer {
 impl From<SlotList> for SlotsAnswer {
     fn from(it: SlotList) -> Self {
         let local = |at: DateTime<Utc>| at.with_timezone(&it.zone).fixed_offset();
-        let item =
-            |slot: &Slot| SlotAnswer { starts_at: local(slot.starts_at), ends_at: local(slot.ends_at) };
+        let item = |slot: &Slot| SlotAnswer { starts_at: local(slot.starts_at), ends_at: local(slot.ends_at) };
         Self { items: it.slots.iter().map(item).collect(), time_zone: it.zone.name().to_owned() }
     }
 }

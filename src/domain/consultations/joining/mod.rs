@@ -26,10 +26,23 @@ const LONGEST_CREDENTIALS: TimeDelta = TimeDelta::hours(1);
 
 /// What the mode needs.
 pub enum Room {
-    Video { url: String, token: String, domain: String, room: String, expires_at: DateTime<Utc> },
-    Audio { namespace: &'static str, room: String, ice_servers: Vec<IceServer>, expires_at: DateTime<Utc> },
+    Video {
+        url: String,
+        token: String,
+        domain: String,
+        room: String,
+        expires_at: DateTime<Utc>,
+    },
+    Audio {
+        namespace: &'static str,
+        room: String,
+        ice_servers: Vec<IceServer>,
+        expires_at: DateTime<Utc>,
+    },
     /// The conversation's id is the consultation's.
-    Chat { conversation_id: ConsultationId },
+    Chat {
+        conversation_id: ConsultationId,
+    },
 }
 
 pub async fn join(cx: &Context, id: ConsultationId) -> Result<Room> {
