@@ -9,7 +9,7 @@ use super::events::{self, ConsultationBooked, ConsultationRequested};
 use super::model::{Consultation, DoneBy, EventKind, Status};
 use super::reasons::{self, About, Session};
 use super::service::is_contention;
-use super::slots::{self, Span, Why};
+use super::slots::{self, Offer, Span, Why};
 use super::store;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::Permission;

@@ -23,8 +23,6 @@ pub struct Movable {
     pub mode: Mode,
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
-    pub busy_from: DateTime<Utc>,
-    pub busy_until: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub ics_sequence: i32,
     pub updated_at: DateTime<Utc>,
@@ -47,8 +45,6 @@ impl FromRow<'_, PgRow> for Movable {
             mode: word(row.try_get("mode")?)?,
             starts_at: row.try_get("starts_at")?,
             ends_at: row.try_get("ends_at")?,
-            busy_from: row.try_get("busy_from")?,
-            busy_until: row.try_get("busy_until")?,
             expires_at: row.try_get("expires_at")?,
             ics_sequence: row.try_get("ics_sequence")?,
             updated_at: row.try_get("updated_at")?,
@@ -58,8 +54,8 @@ impl FromRow<'_, PgRow> for Movable {
 
 pub async fn find(tx: &mut Tx, id: ConsultationId) -> Result<Option<Movable>> {
     Ok(sqlx::query_as(
-        "SELECT company_id, user_id, practitioner_id, status, mode, starts_at, ends_at, busy_from, busy_until, expires_at,
-                ics_sequence, updated_at
+        "SELECT company_id, user_id, practitioner_id, status, mode, starts_at, ends_at, expires_at, ics_sequence,
+                updated_at
          FROM app.consultations WHERE id = $1",
     )
     .bind(id)
