@@ -2,25 +2,30 @@
 GRANT SELECT ON app.consultations TO huntzen_employee, huntzen_practitioner, huntzen_worker, huntzen_stats;
 -- the platform never learns whose they are
 GRANT SELECT (id, company_id, practitioner_id, mode, status, starts_at, ends_at, specialty, started_at, ended_at,
-              duration_minutes, cancelled_at, cancelled_by, created_at, updated_at) ON app.consultations TO huntzen_platform;
+              duration_minutes, cancelled_at, cancelled_by, expires_at, missed_by, seen_minutes, times_differ, created_at,
+              updated_at) ON app.consultations TO huntzen_platform;
 GRANT INSERT (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until,
-              specialty, department_id) ON app.consultations TO huntzen_employee;
-GRANT UPDATE (status, cancelled_at, cancelled_by, ics_sequence) ON app.consultations
+              specialty, department_id, expires_at, agreed_at) ON app.consultations TO huntzen_employee;
+GRANT UPDATE (status, cancelled_at, cancelled_by, missed_by, ics_sequence) ON app.consultations
     TO huntzen_employee, huntzen_practitioner;
+GRANT UPDATE (agreed_at) ON app.consultations TO huntzen_practitioner;
 CREATE POLICY fence ON app.consultations AS RESTRICTIVE TO huntzen_employee
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.consultations FOR SELECT TO huntzen_employee USING (user_id = (SELECT app.user_id()));
 CREATE POLICY own_booking ON app.consultations FOR INSERT TO huntzen_employee
     WITH CHECK (user_id = (SELECT app.user_id()));
--- an employee changes nothing of a session but that it is cancelled
+-- an employee changes nothing of a session but that it is cancelled, or that the practitioner did not come
 CREATE POLICY own_cancelling ON app.consultations FOR UPDATE TO huntzen_employee
     USING (user_id = (SELECT app.user_id()))
-    WITH CHECK (user_id = (SELECT app.user_id()) AND status = 'cancelled' AND cancelled_by = 'employee');
+    WITH CHECK (user_id = (SELECT app.user_id())
+                AND (status = 'cancelled' AND cancelled_by = 'employee'
+                     OR status = 'no_show' AND missed_by = 'practitioner'));
 CREATE POLICY assigned ON app.consultations FOR SELECT TO huntzen_practitioner
     USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY assigned_change ON app.consultations FOR UPDATE TO huntzen_practitioner
     USING (practitioner_id = (SELECT app.user_id()))
-    WITH CHECK (practitioner_id = (SELECT app.user_id()) AND coalesce(cancelled_by, 'practitioner') = 'practitioner');
+    WITH CHECK (practitioner_id = (SELECT app.user_id()) AND coalesce(cancelled_by, 'practitioner') = 'practitioner'
+                AND coalesce(missed_by, 'employee') = 'employee');
 CREATE POLICY all_rows ON app.consultations FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
 CREATE POLICY of_job ON app.consultations FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
 
@@ -31,42 +36,100 @@ CREATE OR REPLACE VIEW app.clients WITH (security_barrier = true) AS
 ALTER VIEW app.clients OWNER TO huntzen_kernel;
 GRANT SELECT ON app.clients TO huntzen_practitioner;
 
--- the trigger that computes times from events
+-- the triggers and functions below
 GRANT SELECT ON app.consultations TO huntzen_kernel;
-GRANT UPDATE (started_at, ended_at, duration_minutes) ON app.consultations TO huntzen_kernel;
+GRANT UPDATE (status, mode, starts_at, ends_at, busy_from, busy_until, started_at, ended_at, duration_minutes,
+              cancelled_at, cancelled_by, expires_at, agreed_at, missed_by, free_to_cancel, reschedules, seen_minutes,
+              times_differ, reminded_day_for, reminded_hour_for, ics_sequence) ON app.consultations TO huntzen_kernel;
 CREATE POLICY kernel ON app.consultations TO huntzen_kernel USING (true) WITH CHECK (true);
 
+-- How long the server saw both people in the session at once, until some time. Who was never seen leaving stayed.
+CREATE OR REPLACE FUNCTION app.seen_together(session uuid, until timestamptz)
+RETURNS interval LANGUAGE sql STABLE AS $$
+    WITH stays AS (
+        SELECT j.actor_role, range_agg(tstzrange(j.at, greatest(j.at, least(until, (
+            SELECT min(l.at) FROM app.consultation_events l
+            WHERE l.consultation_id = session AND l.kind = 'LEFT' AND l.actor_role = j.actor_role AND l.at >= j.at))))) AS times
+        FROM app.consultation_events j JOIN app.consultations c ON c.id = j.consultation_id
+        -- the session may have been moved after somebody looked in
+        WHERE j.consultation_id = session AND j.kind = 'JOINED' AND j.at >= c.starts_at - interval '10 minutes' AND j.at < until
+        GROUP BY j.actor_role
+    )
+    SELECT coalesce(sum(upper(span) - lower(span)), interval '0')
+    FROM unnest((SELECT times FROM stays WHERE actor_role = 'employee')
+                * (SELECT times FROM stays WHERE actor_role = 'practitioner')) AS span
+$$;
+CREATE OR REPLACE FUNCTION app.was_seen(session uuid, who text)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM app.consultation_events e WHERE e.consultation_id = session AND e.kind = 'JOINED'
+                                                           AND e.actor_role = who)
+$$;
+
+-- Times follow from the facts. Begun minutes count as whole ones. What the server saw stands beside what was claimed:
+-- the two differ where they are more than ten minutes and more than a quarter of what is claimed apart, and where
+-- somebody was seen who is said not to have come.
 CREATE OR REPLACE FUNCTION app.apply_consultation_event() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    seen interval;
 BEGIN
     IF NEW.kind = 'STARTED' THEN
         UPDATE app.consultations SET started_at = NEW.at WHERE id = NEW.consultation_id;
     ELSIF NEW.kind = 'ENDED' THEN
-        -- begun minutes count as whole ones
+        seen := app.seen_together(NEW.consultation_id, NEW.at);
         UPDATE app.consultations
-            SET ended_at = NEW.at, duration_minutes = ceil(extract(epoch FROM NEW.at - started_at) / 60)
+            SET ended_at = NEW.at, duration_minutes = ceil(extract(epoch FROM NEW.at - started_at) / 60),
+                seen_minutes = ceil(extract(epoch FROM seen) / 60),
+                times_differ = greatest(NEW.at - started_at - seen, seen - (NEW.at - started_at))
+                               > greatest(interval '10 minutes', (NEW.at - started_at) / 4)
             WHERE id = NEW.consultation_id;
+    ELSIF NEW.kind = 'NO_SHOW' THEN
+        UPDATE app.consultations c
+            SET seen_minutes = ceil(extract(epoch FROM app.seen_together(c.id, least(NEW.at, c.ends_at))) / 60),
+                times_differ = CASE c.missed_by WHEN 'unknown' THEN app.was_seen(c.id, 'employee')
+                                                ELSE app.was_seen(c.id, c.missed_by) END
+            WHERE c.id = NEW.consultation_id;
     END IF;
     RETURN NULL;
 END
 $$;
 ALTER FUNCTION app.apply_consultation_event() OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.apply_consultation_event() FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.seen_together(uuid, timestamptz), app.was_seen(uuid, text), app.apply_consultation_event()
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.seen_together(uuid, timestamptz), app.was_seen(uuid, text) TO huntzen_kernel;
 DROP TRIGGER IF EXISTS consultation_events_apply ON app.consultation_events;
 CREATE TRIGGER consultation_events_apply AFTER INSERT ON app.consultation_events
     FOR EACH ROW EXECUTE FUNCTION app.apply_consultation_event();
 REVOKE ALL ON FUNCTION app.check_consultation_state() FROM PUBLIC;
 
+-- Nobody says of a practitioner whom the server saw in the session that they did not come.
+CREATE OR REPLACE FUNCTION app.check_absence() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    IF app.was_seen(NEW.id, 'practitioner') THEN
+        RAISE EXCEPTION 'the practitioner was there'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_practitioner_was_there';
+    END IF;
+    RETURN NEW;
+END
+$$;
+ALTER FUNCTION app.check_absence() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.check_absence() FROM PUBLIC;
+DROP TRIGGER IF EXISTS consultations_absence ON app.consultations;
+CREATE TRIGGER consultations_absence BEFORE UPDATE OF missed_by ON app.consultations
+    FOR EACH ROW WHEN (NEW.missed_by = 'practitioner' AND OLD.missed_by IS NULL) EXECUTE FUNCTION app.check_absence();
+
 GRANT SELECT ON app.consultation_events TO huntzen_employee, huntzen_practitioner, huntzen_platform, huntzen_stats;
 GRANT INSERT (company_id, consultation_id, kind, at, actor_role) ON app.consultation_events
     TO huntzen_employee, huntzen_practitioner;
+-- who joins and leaves, and what is moved, is written by functions
 CREATE POLICY fence ON app.consultation_events AS RESTRICTIVE TO huntzen_employee
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.consultation_events FOR SELECT TO huntzen_employee, huntzen_practitioner
     USING (consultation_id = ANY (ARRAY(SELECT c.id FROM app.consultations c)));
 -- each says what is theirs to say: times of sessions are what practitioners are paid by
 CREATE POLICY booked ON app.consultation_events FOR INSERT TO huntzen_employee
-    WITH CHECK (actor_role = 'employee' AND kind IN ('BOOKED', 'CANCELLED')
+    WITH CHECK (actor_role = 'employee' AND kind IN ('BOOKED', 'CANCELLED', 'NO_SHOW')
                 AND EXISTS (SELECT FROM app.consultations c
                             WHERE c.id = consultation_id AND c.company_id = consultation_events.company_id));
 CREATE POLICY held ON app.consultation_events FOR INSERT TO huntzen_practitioner
@@ -134,8 +197,22 @@ GRANT EXECUTE ON FUNCTION app.cancel_consultations_of_suspended(uuid, timestampt
 ALTER FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) TO huntzen_worker;
-GRANT UPDATE (status, cancelled_at, cancelled_by, ics_sequence) ON app.consultations TO huntzen_kernel;
 GRANT SELECT ON app.consultation_events TO huntzen_kernel;
-GRANT INSERT (company_id, consultation_id, kind, at, actor_role) ON app.consultation_events TO huntzen_kernel;
+GRANT INSERT (company_id, consultation_id, kind, at, actor_role, moved_from, moved_to) ON app.consultation_events
+    TO huntzen_kernel;
 CREATE POLICY kernel ON app.consultation_events FOR SELECT TO huntzen_kernel USING (true);
 CREATE POLICY kernel_insert ON app.consultation_events FOR INSERT TO huntzen_kernel WITH CHECK (true);
+
+-- What was written about a session: the two people in it, and nobody else, not even the platform.
+GRANT SELECT ON app.consultation_reasons TO huntzen_employee, huntzen_practitioner;
+GRANT INSERT (company_id, consultation_id, about, sealed, written_by, written_at) ON app.consultation_reasons
+    TO huntzen_employee, huntzen_practitioner;
+CREATE POLICY fence ON app.consultation_reasons AS RESTRICTIVE TO huntzen_employee
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY own ON app.consultation_reasons FOR SELECT TO huntzen_employee, huntzen_practitioner
+    USING (consultation_id = ANY (ARRAY(SELECT c.id FROM app.consultations c)));
+CREATE POLICY own_words ON app.consultation_reasons FOR INSERT TO huntzen_employee, huntzen_practitioner
+    WITH CHECK (written_by = CASE current_user WHEN 'huntzen_employee' THEN 'employee' ELSE 'practitioner' END
+                AND (about = 'cancelling' OR written_by = 'employee')
+                AND EXISTS (SELECT FROM app.consultations c
+                            WHERE c.id = consultation_id AND c.company_id = consultation_reasons.company_id));

@@ -1,14 +1,15 @@
 -- Practitioners: a public profile for everybody who may book or choose, the rest for themselves and the platform.
 GRANT SELECT (id, display_name, bio_fr, bio_en, languages, modes, time_zone, session_lengths, buffer_before_minutes,
-              buffer_after_minutes, min_notice_minutes, horizon_days, status, created_at, updated_at)
+              buffer_after_minutes, min_notice_minutes, horizon_days, confirms_by_hand, status, created_at, updated_at)
     ON app.practitioners TO huntzen_employee, huntzen_hr, huntzen_company_admin, huntzen_worker;
 GRANT SELECT ON app.practitioners TO huntzen_practitioner, huntzen_platform;
 GRANT INSERT ON app.practitioners TO huntzen_platform;
 GRANT UPDATE (display_name, bio_fr, bio_en, languages, modes, time_zone, session_lengths, buffer_before_minutes,
-              buffer_after_minutes, min_notice_minutes, horizon_days) ON app.practitioners TO huntzen_practitioner;
+              buffer_after_minutes, min_notice_minutes, horizon_days, confirms_by_hand) ON app.practitioners
+    TO huntzen_practitioner;
 GRANT UPDATE (display_name, bio_fr, bio_en, languages, modes, rpps, adeli, time_zone, session_lengths,
-              buffer_before_minutes, buffer_after_minutes, min_notice_minutes, horizon_days, hourly_rate_cents, currency,
-              status) ON app.practitioners TO huntzen_platform;
+              buffer_before_minutes, buffer_after_minutes, min_notice_minutes, horizon_days, confirms_by_hand,
+              hourly_rate_cents, currency, status) ON app.practitioners TO huntzen_platform;
 -- Whose account is suspended takes no bookings: asked once for a statement, and there are few.
 CREATE OR REPLACE FUNCTION app.suspended_practitioners() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$

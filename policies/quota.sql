@@ -103,14 +103,14 @@ CREATE TRIGGER consultations_covered_when_moved BEFORE UPDATE OF starts_at ON ap
     FOR EACH ROW WHEN (NEW.counts AND NEW.starts_at <> OLD.starts_at) EXECUTE FUNCTION app.check_covered();
 
 -- What does not take place counts only where the company's rules say so: a session that the employee gave back later
--- than the cancellation window before its start, or to which nobody came. What the practitioner or the platform
--- cancels, and a request that was never confirmed, does not.
+-- than the cancellation window before its start, or to which they did not come. What the practitioner or the platform
+-- cancels, what the practitioner moved or missed, and a request that was never confirmed, does not.
 CREATE OR REPLACE FUNCTION app.settle_quota() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = app, pg_temp AS $$
 BEGIN
     SELECT CASE NEW.status
-               WHEN 'no_show' THEN coalesce(s.no_show_counts, true)
-               ELSE coalesce(s.late_cancellation_counts, true) AND OLD.status = 'confirmed'
+               WHEN 'no_show' THEN coalesce(s.no_show_counts, true) AND NEW.missed_by IS NOT DISTINCT FROM 'employee'
+               ELSE coalesce(s.late_cancellation_counts, true) AND OLD.status = 'confirmed' AND NOT OLD.free_to_cancel
                     AND NEW.cancelled_by IS NOT DISTINCT FROM 'employee'
                     AND NEW.cancelled_at > NEW.starts_at - make_interval(hours => coalesce(s.cancellation_window_hours, 24))
            END INTO NEW.counts

@@ -241,6 +241,9 @@ pub async fn worker(config: Config) -> Outcome {
 
 async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     telemetry::init(config.log_format, &config.log_filter);
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let stop = signal()?;
     let (owner, development) = own_database(&config).await?;
     // only our own private database: somebody else's is migrated and filled when asked

@@ -201,7 +201,8 @@ pub async fn run(cli: Cli) -> Outcome {
             print(&format!(
                 "The settings are fine for {}.",
                 if config.is_production() { "production" } else { "development" }
-            ))
+            ))?;
+            config.warnings().into_iter().try_for_each(|warning| print(&format!("Warning: {warning}.")))
         }
         Command::Health => {
             let address = Config::from_process_env()?.listen_addr;

@@ -81,7 +81,9 @@ CREATE TEMP TABLE demo_consultations ON COMMIT DROP AS
            CASE WHEN pg_temp.pick('mode ' || key, 100) >= 85 AND 'chat' = ANY (modes) THEN 'chat'
                 WHEN pg_temp.pick('mode ' || key, 100) BETWEEN 60 AND 84 AND 'audio' = ANY (modes) THEN 'audio'
                 ELSE 'video' END AS mode,
-           known_at - make_interval(hours => 60 + pg_temp.pick('booked ' || key, 240)) AS booked_at,
+           -- a request waits for a day
+           known_at - make_interval(hours => CASE status WHEN 'pending' THEN 1 + pg_temp.pick('booked ' || key, 9)
+                                                         ELSE 60 + pg_temp.pick('booked ' || key, 240) END) AS booked_at,
            known_at - make_interval(hours => 1 + pg_temp.pick('cancelled ' || key, 40)) AS cancelled_at,
            starts_at + CASE status WHEN 'in_progress' THEN interval '0'
                                    ELSE make_interval(secs => pg_temp.pick('late ' || key, 240)) END AS started_at,
@@ -90,34 +92,48 @@ CREATE TEMP TABLE demo_consultations ON COMMIT DROP AS
           FROM (SELECT * FROM fated UNION ALL SELECT * FROM going_on) AS it) AS it;
 
 INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
-                               busy_until, specialty, department_id, created_at)
-    SELECT c.id, company_id, user_id, practitioner_id, mode, CASE WHEN confirms_by_hand THEN 'pending' ELSE 'confirmed' END,
+                               busy_until, specialty, department_id, expires_at, agreed_at, created_at)
+    SELECT c.id, company_id, user_id, practitioner_id, mode, CASE WHEN c.confirms_by_hand THEN 'pending' ELSE 'confirmed' END,
            starts_at, ends_at, starts_at - make_interval(mins => p.buffer_before_minutes),
-           ends_at + make_interval(mins => p.buffer_after_minutes), specialty, department_id, booked_at
+           ends_at + make_interval(mins => p.buffer_after_minutes), specialty, department_id,
+           CASE WHEN c.confirms_by_hand THEN booked_at + interval '24 hours' END,
+           CASE WHEN NOT c.confirms_by_hand THEN booked_at END, booked_at
     FROM demo_consultations c JOIN app.practitioners p ON p.id = c.practitioner_id
     ORDER BY booked_at;
 
-UPDATE app.consultations c SET status = 'confirmed' FROM demo_consultations d
+UPDATE app.consultations c SET status = 'confirmed', agreed_at = d.booked_at + interval '3 hours' FROM demo_consultations d
     WHERE c.id = d.id AND c.status = 'pending' AND d.status <> 'pending';
 UPDATE app.consultations c
     SET status = 'cancelled', cancelled_at = d.cancelled_at, ics_sequence = 1,
         cancelled_by = CASE WHEN d.fate % 4 = 0 THEN 'practitioner' ELSE 'employee' END
     FROM demo_consultations d WHERE c.id = d.id AND d.status = 'cancelled';
-UPDATE app.consultations c SET status = 'no_show' FROM demo_consultations d WHERE c.id = d.id AND d.status = 'no_show';
+UPDATE app.consultations c SET status = 'no_show', missed_by = 'employee' FROM demo_consultations d WHERE c.id = d.id AND d.status = 'no_show';
 UPDATE app.consultations c SET status = 'in_progress' FROM demo_consultations d
     WHERE c.id = d.id AND d.status IN ('in_progress', 'completed');
 UPDATE app.consultations c SET status = 'completed' FROM demo_consultations d WHERE c.id = d.id AND d.status = 'completed';
 
 -- in the order in which they happened: the duration is computed when the end arrives
-INSERT INTO app.consultation_events (id, company_id, consultation_id, kind, at, actor_role)
-    SELECT pg_temp.id(format('event %s %s', it.kind, d.id)), d.company_id, d.id, it.kind, it.at, it.actor_role
+-- some were moved
+UPDATE app.consultations c SET ics_sequence = 1, reschedules = 1 FROM demo_consultations d
+    WHERE c.id = d.id AND d.status = 'confirmed' AND d.fate % 4 = 0;
+INSERT INTO app.consultation_events (id, company_id, consultation_id, kind, at, actor_role, moved_from, moved_to)
+    SELECT pg_temp.id(format('event %s %s', it.kind, d.id)), d.company_id, d.id, it.kind, it.at, it.actor_role,
+           CASE it.kind WHEN 'RESCHEDULED' THEN d.starts_at - interval '1 day' END,
+           CASE it.kind WHEN 'RESCHEDULED' THEN d.starts_at END
     FROM demo_consultations d
     JOIN LATERAL (VALUES
         ('BOOKED', d.booked_at, 'employee', true),
         ('CONFIRMED', d.booked_at + interval '3 hours', 'practitioner', d.confirms_by_hand AND d.status <> 'pending'),
+        ('RESCHEDULED', d.booked_at + interval '5 hours', 'employee', d.status = 'confirmed' AND d.fate % 4 = 0),
         ('CANCELLED', d.cancelled_at, CASE WHEN d.fate % 4 = 0 THEN 'practitioner' ELSE 'employee' END, d.status = 'cancelled'),
         ('NO_SHOW', d.starts_at + interval '15 minutes', 'practitioner', d.status = 'no_show'),
         ('STARTED', d.started_at, 'practitioner', d.status IN ('in_progress', 'completed')),
+        -- who was let in; now and then the server has not seen the employee
+        ('JOINED', d.started_at - interval '40 seconds', 'practitioner', d.status IN ('in_progress', 'completed')),
         ('ENDED', d.ended_at, CASE WHEN d.fate % 20 = 0 THEN 'auto' ELSE 'practitioner' END, d.status = 'completed')
     ) AS it (kind, at, actor_role, happened) ON it.happened
-    ORDER BY it.at, d.id;
+    UNION ALL
+    SELECT pg_temp.id('event JOINED employee ' || d.id), d.company_id, d.id, 'JOINED', d.started_at - interval '15 seconds',
+           'employee', NULL, NULL
+    FROM demo_consultations d WHERE d.status IN ('in_progress', 'completed') AND d.fate % 25 <> 7
+    ORDER BY 5, 3;

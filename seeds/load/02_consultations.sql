@@ -9,7 +9,7 @@ CREATE TEMP TABLE load_days ON COMMIT DROP AS
 
 INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
                                busy_until, specialty, department_id, started_at, ended_at, duration_minutes,
-                               cancelled_at, cancelled_by, counts, created_at)
+                               cancelled_at, cancelled_by, missed_by, counts, created_at)
     SELECT pg_temp.id('consultation', round * pg_temp.companies() * 40 + k.client), pg_temp.id('company', k.account / 100),
            pg_temp.id('account', k.account), pg_temp.id('practitioner', it.practitioner),
            (ARRAY['video', 'video', 'audio', 'chat'])[1 + (k.client + round) % 4], it.status, at.starts_at,
@@ -20,7 +20,7 @@ INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, s
            CASE it.status WHEN 'completed' THEN at.starts_at + interval '50 minutes' END,
            CASE it.status WHEN 'completed' THEN 50 END,
            CASE it.status WHEN 'cancelled' THEN at.starts_at - interval '2 days' END,
-           CASE it.status WHEN 'cancelled' THEN 'employee' END, it.status <> 'cancelled', at.starts_at - interval '9 days'
+           CASE it.status WHEN 'cancelled' THEN 'employee' END, CASE it.status WHEN 'no_show' THEN 'employee' END, it.status <> 'cancelled', at.starts_at - interval '9 days'
     FROM (SELECT client, client / 40 * 100 + client % 40 AS account
           FROM generate_series(0, pg_temp.companies() * 40 - 1) client) k
     CROSS JOIN generate_series(0, 24) round

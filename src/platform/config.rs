@@ -61,6 +61,24 @@ pub struct JwtKey {
     pub pkcs8: SecretString,
 }
 
+/// Where video sessions are held.
+#[derive(Clone, Debug)]
+pub struct Jitsi {
+    pub domain: String,
+    pub app_id: String,
+    /// Signs the tokens that Prosody checks.
+    pub app_secret: SecretString,
+}
+
+/// The relays of calls.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// `turn:`, `turns:` and `stun:` addresses.
+    pub urls: Vec<String>,
+    /// Shared with the relays; the first one signs, the others are about to go.
+    pub secrets: Vec<SecretString>,
+}
+
 /// Everything that can be set. Names of variables are the fields' in capitals; `.env.example` lists them.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -85,6 +103,10 @@ pub struct Config {
     pub mail_from: String,
     /// `file:/path`.
     pub storage_url: Url,
+    /// `None`: nobody can join by video.
+    pub jitsi: Option<Jitsi>,
+    /// `None`: calls work between people who reach each other directly.
+    pub turn: Option<Turn>,
     pub trusted_proxies: Vec<IpNet>,
     pub cors_origins: Vec<String>,
     /// Who may read `/metrics`; without it the route does not exist in production.
@@ -213,6 +235,9 @@ impl Config {
         );
         let storage_url = r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
 
+        let jitsi = Self::jitsi(&mut r, production);
+        let turn = Self::turn(&mut r, production);
+
         let trusted_proxies = r.or("TRUSTED_PROXIES", Vec::new(), "networks such as 10.0.0.0/8,::1", parse::networks);
         let cors_origins =
             r.or("CORS_ORIGINS", Vec::new(), "origins such as https://care.example.org, separated by commas", |text| {
@@ -287,6 +312,8 @@ impl Config {
                 smtp_url: smtp_url?,
                 mail_from: mail_from?,
                 storage_url: storage_url?,
+                jitsi,
+                turn,
                 trusted_proxies: trusted_proxies?,
                 cors_origins: cors_origins?,
                 metrics_token,
@@ -305,6 +332,48 @@ impl Config {
                 demo_password: demo_password?,
             })
         })
+    }
+
+    /// All three settings, or none.
+    fn jitsi(r: &mut Reader<impl Fn(&str) -> Option<String>>, production: bool) -> Option<Jitsi> {
+        let domain = r.optional("JITSI_DOMAIN", "a host name, such as meet.example.org", parse::host_name);
+        let app_id = r.optional("JITSI_APP_ID", "the app_id of Prosody's token module", parse::plain_word);
+        let app_secret = r.optional(
+            "JITSI_APP_SECRET",
+            "the app_secret of Prosody's token module: 32 characters or more of random text",
+            |text| parse::secret(text, production),
+        );
+        r.together(["JITSI_DOMAIN", "JITSI_APP_ID", "JITSI_APP_SECRET"]);
+        Some(Jitsi { domain: domain?, app_id: app_id?, app_secret: app_secret? })
+    }
+
+    /// Both settings, or none.
+    fn turn(r: &mut Reader<impl Fn(&str) -> Option<String>>, production: bool) -> Option<Turn> {
+        let urls = r.optional(
+            "TURN_URLS",
+            "addresses such as turns:turn.example.org:5349?transport=tcp,stun:turn.example.org:3478",
+            parse::relays,
+        );
+        let secrets = r.optional(
+            "TURN_SECRET",
+            "coturn's static-auth-secret: 32 characters or more of random text; two, the new one first, while it changes",
+            |text| parse::secrets(text, production),
+        );
+        r.together(["TURN_URLS", "TURN_SECRET"]);
+        Some(Turn { urls: urls?, secrets: secrets? })
+    }
+
+    /// What works, but hardly is what an operator wants.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if self.jitsi.is_none() {
+            warnings.push("JITSI_DOMAIN, JITSI_APP_ID and JITSI_APP_SECRET are not set: nobody can join by video");
+        }
+        if self.turn.is_none() {
+            warnings
+                .push("TURN_URLS and TURN_SECRET are not set: calls fail wherever a firewall is between two people");
+        }
+        if self.is_production() { warnings } else { Vec::new() }
     }
 
     /// The owner's connection; `None` where the development database is to be started.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Company, TestApp, User};
 
 /// A company, one of its employees, and a practitioner whom they may book.
-async fn scene() -> (TestApp, Company, User, User) {
+pub async fn scene() -> (TestApp, Company, User, User) {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
     let alice = app.employee(&company).await;
@@ -35,17 +35,17 @@ pub fn wish(dr: &User, starts_at: &str) -> Value {
 }
 
 /// Books the first free half hour of a day.
-async fn book_on(user: &User, dr: &User, day: NaiveDate) -> Answer {
+pub async fn book_on(user: &User, dr: &User, day: NaiveDate) -> Answer {
     let starts = free(user, dr, day).await;
     user.post("/consultations", wish(dr, starts.first().expect("a free slot"))).await.expect(201)
 }
 
-fn instant(text: &str) -> DateTime<Utc> {
+pub fn instant(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
 /// Moves the clock; tokens of before are out of date then.
-async fn at<'a>(app: &TestApp, when: DateTime<Utc>, people: impl IntoIterator<Item = (&'a mut User, Role)>) {
+pub async fn at<'a>(app: &TestApp, when: DateTime<Utc>, people: impl IntoIterator<Item = (&'a mut User, Role)>) {
     app.clock.advance(when - app.clock.now());
     for (person, role) in people {
         *person = person.with_token(app.session(person.id, role, person.company_id).await);
@@ -257,8 +257,9 @@ async fn what_was_never_on_offer_is_refused_with_the_reason() {
 
     // what is no booking at all
     let mut reason = wish(&dr, &noon.to_rfc3339());
-    reason["reason"] = json!("secret");
+    reason["reason"] = json!("secret ".repeat(300));
     let refused = alice.post("/consultations", reason).await.refused(422, "invalid");
+    assert_eq!(refused.str("/errors/0/pointer"), "/reason");
     assert!(!refused.text().contains("secret"));
     for (member, value) in [
         ("startsAt", json!("tomorrow")),
@@ -506,7 +507,7 @@ async fn the_practitioner_starts_and_ends_and_the_time_between_counts() {
 async fn a_session_whose_time_is_over_is_not_started() {
     let (app, _, alice, mut dr) = scene().await;
     let booked = book_on(&alice, &dr, in_days(&app, 1)).await;
-    at(&app, instant(&booked.str("/endsAt")) + TimeDelta::minutes(1), [(&mut dr, Role::Practitioner)]).await;
+    at(&app, instant(&booked.str("/endsAt")) + TimeDelta::minutes(31), [(&mut dr, Role::Practitioner)]).await;
     dr.post(&format!("/consultations/{}/start", booked.str("/id")), json!({})).await.refused(410, "closed");
     app.settle().await;
 }

@@ -16,6 +16,7 @@ mod employees;
 mod hr_learns_nothing;
 mod idempotency;
 mod identity;
+mod life;
 mod members;
 mod openapi;
 mod practitioners;

@@ -212,7 +212,7 @@ async fn a_session_to_which_nobody_came_counts_where_the_company_says_so() {
     for n in 0..2 {
         book(&alice, &dr, in_days(&app, 2), n).await.expect(201);
     }
-    let miss = "UPDATE app.consultations SET status = 'no_show'
+    let miss = "UPDATE app.consultations SET status = 'no_show', missed_by = 'employee'
                 WHERE id = (SELECT id FROM app.consultations WHERE status = 'confirmed' LIMIT 1)";
     sql(&app, miss).await;
     assert_eq!(balance(&alice).await, (2, 10));
@@ -422,7 +422,7 @@ async fn after_whatever_happens_the_balance_is_the_count() {
                 let change = match dice.roll(4) {
                     0 => {
                         it.counts = missed_counts;
-                        "status = 'no_show'".to_owned()
+                        "status = 'no_show', missed_by = 'employee'".to_owned()
                     }
                     1 => {
                         it.counts = false;

@@ -5,10 +5,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::error::Error;
-use super::events::{self, ConsultationBooked};
-use super::model::{Consultation, DoneBy, EventKind};
+use super::events::{self, ConsultationBooked, ConsultationRequested};
+use super::model::{Consultation, DoneBy, EventKind, Status};
+use super::reasons::{self, About, Session};
 use super::service::is_contention;
-use super::slots::{self, Span, Why};
+use super::slots::{self, Offer, Span, Why};
 use super::store;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::Permission;
@@ -20,18 +21,21 @@ use crate::platform::{Context, Problem, Result};
 /// The longest horizon that a practitioner or a company can set.
 const MOST_AHEAD: TimeDelta = TimeDelta::days(365);
 /// How often a booking that got in another's way is tried.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 /// What a refused person is shown instead.
 const NEAREST: usize = 5;
-const NEAREST_AROUND: TimeDelta = TimeDelta::days(7);
+pub(super) const NEAREST_AROUND: TimeDelta = TimeDelta::days(7);
 
 /// What an employee wants.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Booking {
     pub practitioner_id: PractitionerId,
     pub starts_at: DateTime<Utc>,
     pub duration_minutes: i32,
     pub mode: Mode,
+    /// What brings them: health content, perhaps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Booking {
@@ -65,27 +69,29 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
         return Ok(answer);
     }
     let coverage = slots::find_coverage(cx, &mut tx).await?.ok_or(Refusal::Forbidden)?;
-    // nobody takes bookings further ahead; the database and the calendar end somewhere, too
-    let far = if wanted.starts_at < now {
-        Some(Why::InPast)
-    } else {
-        (wanted.starts_at > now + MOST_AHEAD).then_some(Why::Horizon)
-    };
-    let at = far.map_or(wanted.starts_at, |_| now);
+    // who is not there is not found, whatever was asked
+    let far = check_reach(wanted.starts_at, now).err();
+    let at = if far.is_some() { now } else { wanted.starts_at };
     let starts = Span { from: at, until: at };
     let offer = slots::find_offer(cx, &mut tx, Some(&coverage), wanted.practitioner_id, starts, None).await?;
-    if let Some(why) = far {
-        return Err(refusal(why));
+    if let Some(problem) = far {
+        return Err(problem);
     }
     let slot = offer.slot_at(wanted.starts_at, wanted.length(), wanted.mode).map_err(refusal)?;
 
     store::lock_bookings(&mut tx, cx.caller().user_id, wanted.practitioner_id).await?;
     slots::check_current(&mut tx, &offer).await?;
     let id: ConsultationId = cx.new_id();
-    store::insert(&mut tx, id, &offer.terms, slot, wanted.mode, coverage.department_id).await?;
-    let company = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
-    store::insert_event(&mut tx, company, id, EventKind::Booked, now, DoneBy::Employee).await?;
-    events::emit(&mut tx, &ConsultationBooked { consultation_id: id }, id).await?;
+    let status = store::insert(&mut tx, id, &offer.terms, slot, wanted.mode, coverage.department_id, now).await?;
+    let company_id = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
+    store::insert_event(&mut tx, company_id, id, EventKind::Booked, now, DoneBy::Employee).await?;
+    let (of, reason) = (Session { id, company_id }, wanted.reason.as_deref());
+    reasons::keep(cx, &mut tx, of, About::Booking, reason, DoneBy::Employee).await?;
+    if status == Status::Pending {
+        events::emit(&mut tx, &ConsultationRequested { consultation_id: id }, id).await?;
+    } else {
+        events::emit(&mut tx, &ConsultationBooked { consultation_id: id }, id).await?;
+    }
     tx.audit_done("consultation.booked", "consultation", id.0).await?;
     let booked = store::find(&mut tx, cx.caller().role, id)
         .await?
@@ -95,7 +101,18 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
     Ok(booked)
 }
 
-fn refusal(why: Why) -> Problem {
+/// Nobody takes bookings further ahead; the database and the calendar end somewhere, too.
+pub(super) fn check_reach(starts_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<()> {
+    if starts_at < now {
+        Err(refusal(Why::InPast))
+    } else if starts_at > now + MOST_AHEAD {
+        Err(refusal(Why::Horizon))
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn refusal(why: Why) -> Problem {
     let (pointer, code) = match why {
         // whoever takes no bookings is not there for those who look for a slot
         Why::Status => return Refusal::NotFound.into(),
@@ -120,12 +137,17 @@ async fn with_nearest(cx: &Context, wanted: &Booking, problem: Problem) -> Resul
     let coverage = slots::find_coverage(cx, &mut tx).await?;
     let around = Span { from: wanted.starts_at - NEAREST_AROUND, until: wanted.starts_at + NEAREST_AROUND };
     let offer = slots::find_offer(cx, &mut tx, coverage.as_ref(), wanted.practitioner_id, around, None).await?;
+    Ok(name_nearest(&offer, wanted.starts_at, wanted.length(), problem))
+}
+
+/// The offer must be known for [`NEAREST_AROUND`] the time.
+pub(super) fn name_nearest(offer: &Offer, starts_at: DateTime<Utc>, length: TimeDelta, problem: Problem) -> Problem {
     let nearest: Vec<_> = offer
-        .nearest(wanted.starts_at, wanted.length(), NEAREST_AROUND, NEAREST)
+        .nearest(starts_at, length, NEAREST_AROUND, NEAREST)
         .into_iter()
         .map(|slot| json!({ "startsAt": utc(slot.starts_at), "endsAt": utc(slot.ends_at) }))
         .collect();
-    Ok(problem.with("nearest", nearest.into()))
+    problem.with("nearest", nearest.into())
 }
 
 fn utc(at: DateTime<Utc>) -> String {

@@ -22,8 +22,22 @@ causes! {
         TooLate => (CONFLICT, "too_late"),
         /// The consultation's state does not allow it.
         IllegalTransition => (CONFLICT, "illegal_transition"),
-        /// A session can be started from ten minutes before its time.
+        /// The practitioner did not confirm in time.
+        RequestExpired => (CONFLICT, "request_expired"),
+        /// Moving it is over for the caller.
+        TooLateToMove => (CONFLICT, "too_late_to_reschedule"),
+        /// A session is moved ten times at most.
+        MovedTooOften => (CONFLICT, "rescheduled_too_often"),
+        /// Whoever is late may still come.
+        NoShowTooEarly => (CONFLICT, "no_show_too_early"),
+        /// A day after its end the schedule has decided.
+        NoShowTooLate => (CONFLICT, "no_show_too_late"),
+        /// The server saw the practitioner in the session.
+        PractitionerWasThere => (CONFLICT, "practitioner_was_there"),
+        /// A session is open from ten minutes before its time.
         NotOpenYet => (FORBIDDEN, "not_open_yet"),
+        /// The operator has named no Jitsi deployment.
+        VideoNotConfigured => (SERVICE_UNAVAILABLE, "video_not_configured"),
         /// Its time is over.
         Closed => (GONE, "closed"),
     }

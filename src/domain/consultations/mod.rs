@@ -6,9 +6,14 @@
 //! which no list of times can show).
 //!
 //! ```text
-//! confirmed → in_progress → completed
-//!     └─────→ cancelled
+//! pending ──→ confirmed ──→ in_progress ──→ completed
+//!    │            ├───────→ no_show
+//!    └────────────┴───────→ cancelled
 //! ```
+//!
+//! `pending` is a request to a practitioner who confirms by hand; it holds the time, and lapses ([`upkeep`]). Moving a
+//! session keeps its state ([`reschedule`]). Every step is an event, which is never changed; how long a session took
+//! follows from them, and what the server saw itself stands beside what was claimed (`policies/consultations.sql`).
 //!
 //! What keeps two people from the same hour is the database: exclusion constraints over the practitioner's and
 //! over the employee's time. Bookings of one practitioner queue on an advisory lock before they insert, so that
@@ -17,22 +22,26 @@
 //! What the contract grants is the database's to keep as well ([`quota`]): a booking locks the company, the person's
 //! entry and the practitioner against changes, and counts the person's sessions of the contract year.
 //!
-//! A booking takes no free text: what brings somebody here is health content, and is accepted only where it can
-//! be stored encrypted.
+//! What somebody writes about a session is health content, perhaps: it is sealed, and for the two people in it alone
+//! ([`reasons`]).
 
 pub mod api;
 pub mod calendar;
 pub mod error;
 pub mod events;
+pub mod joining;
 pub mod model;
 pub mod overrides;
 pub mod quota;
 pub mod reactions;
+pub mod reschedule;
 pub mod service;
 pub mod slots;
 pub mod store;
 
 mod booking;
+mod reasons;
+mod upkeep;
 
 pub use api::ConsultationsApi;
 pub use error::Error;
@@ -42,3 +51,4 @@ pub use quota::QuotaApi;
 pub use reactions::jobs;
 pub use slots::SlotsApi;
 pub use store::{Appointment, Person, find_appointment};
+pub use upkeep::KeepTime;

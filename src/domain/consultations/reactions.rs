@@ -1,7 +1,7 @@
 //! What happens here because of what happened on lower floors.
 
-use super::events::{self, ConsultationCancelled};
-use super::store;
+use super::events::{self, ConsultationCancelled, TimeFreed};
+use super::{store, upkeep};
 use crate::domain::companies::events::CompanyArchived;
 use crate::domain::employees::events::EmployeeLeft;
 use crate::domain::identity::administration::events::EmployeeSuspended;
@@ -13,6 +13,13 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(cancel_for_leaver);
     registry.on(cancel_for_suspended);
     registry.on(cancel_for_archived_company);
+    registry.on(nobody_waits);
+    upkeep::jobs(registry);
+}
+
+/// Until somebody can wait for a practitioner's time, nothing follows from its being free.
+async fn nobody_waits(_: JobContext, _: TimeFreed) -> Result<()> {
+    Ok(())
 }
 
 /// What one transaction cancels of an archived company's consultations.
@@ -31,6 +38,7 @@ async fn cancel_for_archived_company(cx: JobContext, _: CompanyArchived) -> Resu
         }
         for id in cancelled {
             events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+            store::find_time(&mut tx, id).await?.emit(&mut tx, cx.now()).await?;
             tx.audit_done("consultation.cancelled", "consultation", id.0).await?;
         }
         tx.commit().await?;
@@ -45,6 +53,7 @@ async fn cancel_for_leaver(cx: JobContext, job: EmployeeLeft) -> Result<()> {
     let mut tx = cx.begin().await?;
     for id in store::cancel_for_leaver(&mut tx, job.employee_id, cx.now()).await? {
         events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+        store::find_time(&mut tx, id).await?.emit(&mut tx, cx.now()).await?;
         tx.audit_done("consultation.cancelled", "consultation", id.0).await?;
     }
     tx.commit().await

@@ -2,8 +2,9 @@
 
 pub use super::booking::{Booking, book};
 use super::calendar;
-use super::events::{self, ConsultationCancelled};
-use super::model::{Consultation, DoneBy, Event, EventKind, Status};
+use super::events::{self, ConsultationCancelled, ConsultationConfirmed};
+use super::model::{Consultation, DoneBy, Event, EventKind, MissedBy, Status};
+use super::reasons::{self, About, Session};
 use super::store::{self, Listing};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
@@ -23,7 +24,11 @@ pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
 
 pub async fn find(cx: &Context, id: ConsultationId) -> Result<Consultation> {
     let mut tx = begin_reading(cx).await?;
-    let it = find_seen(cx, &mut tx, id).await?;
+    let mut it = find_seen(cx, &mut tx, id).await?;
+    if matches!(cx.caller().role, Role::Employee | Role::Practitioner) {
+        let standing = store::find_standing(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+        it.reasons = reasons::read(cx, &mut tx, Session { id, company_id: standing.company_id }).await?;
+    }
     end_reading(cx, tx, id).await?;
     Ok(it)
 }
@@ -65,16 +70,24 @@ pub async fn calendar(cx: &Context, id: ConsultationId) -> Result<String> {
 }
 
 /// A step in a consultation's life.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Cancel,
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Confirm,
+    /// With what whoever cancels says about it.
+    Cancel(Option<&'a str>),
     Start,
     End,
+    NoShow,
+}
+
+/// Confirms a request, as the practitioner who was asked.
+pub async fn confirm(cx: &Context, id: ConsultationId) -> Result<Consultation> {
+    take(cx, Permission::RunConsultation, id, Step::Confirm).await
 }
 
 /// Cancels, until the start. What an employee gives back within the company's cancellation window may count all the same.
-pub async fn cancel(cx: &Context, id: ConsultationId) -> Result<Consultation> {
-    take(cx, Permission::CancelConsultation, id, Step::Cancel).await
+pub async fn cancel(cx: &Context, id: ConsultationId, reason: Option<&str>) -> Result<Consultation> {
+    take(cx, Permission::CancelConsultation, id, Step::Cancel(reason)).await
 }
 
 pub async fn start(cx: &Context, id: ConsultationId) -> Result<Consultation> {
@@ -85,7 +98,12 @@ pub async fn end(cx: &Context, id: ConsultationId) -> Result<Consultation> {
     take(cx, Permission::RunConsultation, id, Step::End).await
 }
 
-async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: Step) -> Result<Consultation> {
+/// Says that the other one did not come.
+pub async fn no_show(cx: &Context, id: ConsultationId) -> Result<Consultation> {
+    take(cx, Permission::ReportNoShow, id, Step::NoShow).await
+}
+
+async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: Step<'_>) -> Result<Consultation> {
     let (now, by) = (cx.now(), done_by(cx.caller().role));
     let mut tx = cx.begin(permission).await?;
     let it = store::find_standing(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
@@ -94,7 +112,11 @@ async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: St
         tx.enter_company(it.company_id).await?;
     }
     let (moved, kind, action) = match step {
-        Step::Cancel => {
+        Step::Confirm => {
+            it.check_confirm(now)?;
+            (store::save_confirmed(&mut tx, id, now).await?, EventKind::Confirmed, "consultation.confirmed")
+        }
+        Step::Cancel(_) => {
             it.check_cancel(now)?;
             (store::save_cancelled(&mut tx, id, now, by).await?, EventKind::Cancelled, "consultation.cancelled")
         }
@@ -108,6 +130,11 @@ async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: St
             let moved = store::save_status(&mut tx, id, Status::InProgress, Status::Completed).await?;
             (moved, EventKind::Ended, "consultation.ended")
         }
+        Step::NoShow => {
+            it.check_no_show(now)?;
+            let missing = if by == DoneBy::Employee { MissedBy::Practitioner } else { MissedBy::Employee };
+            (store::save_missed(&mut tx, id, missing).await?, EventKind::NoShow, "consultation.missed")
+        }
     };
     if !moved {
         // somebody was faster
@@ -115,8 +142,15 @@ async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: St
         return Err(seen.illegal());
     }
     store::insert_event(&mut tx, it.company_id, id, kind, now, by).await?;
-    if matches!(step, Step::Cancel) {
-        events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+    match step {
+        Step::Confirm => events::emit(&mut tx, &ConsultationConfirmed { consultation_id: id }, id).await?,
+        Step::Cancel(reason) => {
+            let of = Session { id, company_id: it.company_id };
+            reasons::keep(cx, &mut tx, of, About::Cancelling, reason, by).await?;
+            events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+            store::find_time(&mut tx, id).await?.emit(&mut tx, now).await?;
+        }
+        Step::Start | Step::End | Step::NoShow => {}
     }
     tx.audit_done(action, "consultation", id.0).await?;
     let after = find_seen(cx, &mut tx, id).await?;

@@ -9,7 +9,8 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::model::{Consultation, DoneBy, Event, EventKind, Standing, Status};
+use super::events::TimeFreed;
+use super::model::{Consultation, DoneBy, Event, EventKind, MissedBy, Reasons, Standing, Status, expires_at};
 use super::slots::Slot;
 use crate::domain::practitioners::{self, BookingTerms, Mode};
 use crate::platform::auth::{Permission, Role};
@@ -24,21 +25,27 @@ use crate::platform::{Context, Problem, Result, Tx};
 macro_rules! select_for {
     ($role:expr, $chosen:literal) => {
         match $role {
-            Role::Employee => select_for!(@ "", "NULL::uuid AS company_id, NULL AS employee_name", "", $chosen),
-            Role::Practitioner => select_for!(
-                @ ", user_id", "NULL::uuid AS company_id, u.display_name AS employee_name",
-                "JOIN app.clients u ON u.id = c.user_id", $chosen
+            Role::Employee => select_for!(
+                @ "", "NULL::uuid AS company_id, NULL AS employee_name", "NULL::int, NULL::boolean", "", $chosen
             ),
-            _ => select_for!(@ ", company_id", "c.company_id, NULL AS employee_name", "", $chosen),
+            Role::Practitioner => select_for!(
+                @ ", user_id, seen_minutes, times_differ", "NULL::uuid AS company_id, u.display_name AS employee_name",
+                "c.seen_minutes, c.times_differ", "JOIN app.clients u ON u.id = c.user_id", $chosen
+            ),
+            _ => select_for!(
+                @ ", company_id, seen_minutes, times_differ", "c.company_id, NULL AS employee_name",
+                "c.seen_minutes, c.times_differ", "", $chosen
+            ),
         }
     };
-    (@ $also:literal, $seen:literal, $join:literal, $chosen:literal) => {
+    (@ $also:literal, $seen:literal, $presence:literal, $join:literal, $chosen:literal) => {
         concat!(
             "SELECT c.id, ", $seen, ", c.practitioner_id, p.display_name AS practitioner_name, c.mode, c.status,
                     c.specialty, c.starts_at, c.ends_at, c.started_at, c.ended_at, c.duration_minutes, c.cancelled_at,
-                    c.cancelled_by, c.created_at, c.updated_at
+                    c.cancelled_by, c.created_at, c.updated_at, c.expires_at, c.missed_by, ", $presence, "
              FROM (SELECT id, practitioner_id, mode, status, specialty, starts_at, ends_at, started_at, ended_at,
-                          duration_minutes, cancelled_at, cancelled_by, created_at, updated_at", $also, "
+                          duration_minutes, cancelled_at, cancelled_by, created_at, updated_at, expires_at,
+                          missed_by", $also, "
                    FROM app.consultations ", $chosen, ") c
              JOIN app.practitioners p ON p.id = c.practitioner_id ", $join, "
              ORDER BY c.starts_at DESC, c.id DESC"
@@ -69,12 +76,17 @@ impl FromRow<'_, PgRow> for Consultation {
             cancelled_by: row.try_get(14)?,
             created_at: instant(15)?,
             updated_at: instant(16)?,
+            expires_at: optional(17)?,
+            missed_by: row.try_get(18)?,
+            seen_minutes: row.try_get(19)?,
+            times_differ: row.try_get(20)?,
+            reasons: Reasons::default(),
         })
     }
 }
 
 /// A word of the practitioners' vocabulary.
-fn word<T>(text: &str) -> sqlx::Result<T>
+pub(super) fn word<T>(text: &str) -> sqlx::Result<T>
 where
     T: FromStr,
     T::Err: StdError + Send + Sync + 'static,
@@ -128,10 +140,20 @@ pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
 }
 
 pub async fn find_standing(tx: &mut Tx, id: ConsultationId) -> Result<Option<Standing>> {
-    Ok(sqlx::query_as("SELECT company_id, status, starts_at, ends_at FROM app.consultations WHERE id = $1")
+    Ok(sqlx::query_as("SELECT company_id, status, starts_at, ends_at, expires_at FROM app.consultations WHERE id = $1")
         .bind(id)
         .fetch_optional(tx.conn())
         .await?)
+}
+
+/// The practitioner's time that a consultation has, or had.
+pub async fn find_time(tx: &mut Tx, id: ConsultationId) -> Result<TimeFreed> {
+    let (practitioner_id, starts_at, ends_at) =
+        sqlx::query_as("SELECT practitioner_id, starts_at, ends_at FROM app.consultations WHERE id = $1")
+            .bind(id)
+            .fetch_one(tx.conn())
+            .await?;
+    Ok(TimeFreed { consultation_id: id, practitioner_id, starts_at, ends_at })
 }
 
 /// `None`: no such consultation is to be seen.
@@ -141,7 +163,8 @@ pub async fn list_events(tx: &mut Tx, id: ConsultationId) -> Result<Option<Vec<E
     }
     Ok(Some(
         sqlx::query_as(
-            "SELECT kind, at, actor_role FROM app.consultation_events WHERE consultation_id = $1 ORDER BY at, id",
+            "SELECT kind, at, actor_role, moved_from, moved_to FROM app.consultation_events
+             WHERE consultation_id = $1 ORDER BY at, id",
         )
         .bind(id)
         .fetch_all(tx.conn())
@@ -189,7 +212,8 @@ pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: Practitioner
     Ok(())
 }
 
-/// Inserts a confirmed consultation of the calling employee. The database refuses what the contract does not grant.
+/// Inserts a consultation of the calling employee: confirmed, or a request where the practitioner confirms by hand. The
+/// database refuses what the contract does not grant.
 pub async fn insert(
     tx: &mut Tx,
     id: ConsultationId,
@@ -197,11 +221,17 @@ pub async fn insert(
     slot: Slot,
     mode: Mode,
     department_id: Option<Uuid>,
-) -> Result<()> {
-    let done = sqlx::query(
+    now: DateTime<Utc>,
+) -> Result<Status> {
+    let done = sqlx::query_scalar(
         "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at,
-                                        busy_from, busy_until, specialty, department_id)
-         VALUES ($1, app.company_id(), app.user_id(), $2, $3, 'confirmed', $4, $5, $6, $7, $8, $9)",
+                                        busy_from, busy_until, specialty, department_id, expires_at, agreed_at)
+         SELECT $1, app.company_id(), app.user_id(), p.id, $3,
+                CASE WHEN p.confirms_by_hand THEN 'pending' ELSE 'confirmed' END, $4, $5, $6, $7, $8, $9,
+                CASE WHEN p.confirms_by_hand THEN $10::timestamptz END,
+                CASE WHEN NOT p.confirms_by_hand THEN $11::timestamptz END
+         FROM app.practitioners p WHERE p.id = $2
+         RETURNING status",
     )
     .bind(id)
     .bind(terms.id)
@@ -212,22 +242,26 @@ pub async fn insert(
     .bind(slot.ends_at + terms.buffer_after)
     .bind(terms.specialty.as_str())
     .bind(department_id)
-    .execute(tx.conn())
+    .bind(expires_at(now, slot.starts_at))
+    .bind(now)
+    .fetch_one(tx.conn())
     .await;
-    match done {
-        Ok(_) => Ok(()),
-        Err(error) => Err(match broken_constraint(&error) {
-            Some("consultations_practitioner_free") => Error::SlotTaken.into(),
-            Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
-            Some("consultations_quota") => Error::QuotaExhausted.into(),
-            // changed since the booking looked
-            Some("consultations_company_archived") => Error::CompanyArchived.into(),
-            Some("consultations_company_active") => Error::CompanySuspended.into(),
-            Some("consultations_contract") => Error::ContractEnded.into(),
-            Some("consultations_employee_active") => Error::NotCovered.into(),
-            Some("consultations_practitioner_active" | "consultations_network") => Refusal::NotFound.into(),
-            _ => Problem::from(error),
-        }),
+    done.map_err(not_granted)
+}
+
+/// Why the database refuses a time.
+pub(super) fn not_granted(error: sqlx::Error) -> Problem {
+    match broken_constraint(&error) {
+        Some("consultations_practitioner_free") => Error::SlotTaken.into(),
+        Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
+        Some("consultations_quota") => Error::QuotaExhausted.into(),
+        Some("consultations_contract") => Error::ContractEnded.into(),
+        // changed since the booking looked
+        Some("consultations_company_archived") => Error::CompanyArchived.into(),
+        Some("consultations_company_active") => Error::CompanySuspended.into(),
+        Some("consultations_employee_active") => Error::NotCovered.into(),
+        Some("consultations_practitioner_active" | "consultations_network") => Refusal::NotFound.into(),
+        _ => Problem::from(error),
     }
 }
 
@@ -267,12 +301,43 @@ pub async fn save_status(tx: &mut Tx, id: ConsultationId, from: Status, to: Stat
     Ok(done.rows_affected() == 1)
 }
 
-/// Cancels a confirmed consultation; `false` where it is not confirmed any more. Calendars get a new sequence number.
+/// Confirms a request that still waits; `false` where it does not any more.
+pub async fn save_confirmed(tx: &mut Tx, id: ConsultationId, at: DateTime<Utc>) -> Result<bool> {
+    let done = sqlx::query(
+        "UPDATE app.consultations SET status = 'confirmed', agreed_at = $2
+         WHERE id = $1 AND status = 'pending' AND expires_at > $2",
+    )
+    .bind(id)
+    .bind(at)
+    .execute(tx.conn())
+    .await
+    .or_constraint("consultations_state_machine", Error::IllegalTransition)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Notes who did not come to a confirmed consultation; `false` where it is not confirmed any more.
+pub async fn save_missed(tx: &mut Tx, id: ConsultationId, by: MissedBy) -> Result<bool> {
+    let done = sqlx::query(
+        "UPDATE app.consultations SET status = 'no_show', missed_by = $2 WHERE id = $1 AND status = 'confirmed'",
+    )
+    .bind(id)
+    .bind(by)
+    .execute(tx.conn())
+    .await
+    .map_err(|error| match broken_constraint(&error) {
+        Some("consultations_practitioner_was_there") => Error::PractitionerWasThere.into(),
+        Some("consultations_state_machine") => Error::IllegalTransition.into(),
+        _ => Problem::from(error),
+    })?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Cancels what has not begun; `false` where it has, or is cancelled already. Calendars get a new sequence number.
 pub async fn save_cancelled(tx: &mut Tx, id: ConsultationId, at: DateTime<Utc>, by: DoneBy) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE app.consultations
          SET status = 'cancelled', cancelled_at = $2, cancelled_by = $3, ics_sequence = ics_sequence + 1
-         WHERE id = $1 AND status = 'confirmed'",
+         WHERE id = $1 AND status IN ('pending', 'confirmed')",
     )
     .bind(id)
     .bind(at)
@@ -303,6 +368,12 @@ pub struct Appointment {
     pub ends_at: DateTime<Utc>,
     pub ics_sequence: i32,
     pub cancelled_by: Option<DoneBy>,
+    /// Until when a request waits.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Whether its time was ever agreed, so that calendars know it.
+    pub was_agreed: bool,
+    /// The practitioner moved it: giving it back costs nothing.
+    pub free_to_cancel: bool,
     /// Who is told.
     pub reader: Person,
     /// The other one's name.
@@ -319,6 +390,9 @@ impl FromRow<'_, PgRow> for Appointment {
             ends_at: row.try_get("ends_at")?,
             ics_sequence: row.try_get("ics_sequence")?,
             cancelled_by: row.try_get("cancelled_by")?,
+            expires_at: row.try_get("expires_at")?,
+            was_agreed: row.try_get("was_agreed")?,
+            free_to_cancel: row.try_get("free_to_cancel")?,
             reader: Person {
                 user_id: row.try_get("user_id")?,
                 email: row.try_get("email")?,
@@ -335,7 +409,9 @@ impl FromRow<'_, PgRow> for Appointment {
 /// for an employee whose mailbox is not theirs any more: its next reader learns of no appointment.
 pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -> Result<Option<Appointment>> {
     Ok(sqlx::query_as(
-        "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by,
+        "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by, c.free_to_cancel,
+                c.expires_at,
+                c.agreed_at IS NOT NULL OR c.expires_at IS NULL AS was_agreed,
                 u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone,
                 CASE WHEN $2 = 'employee' THEN p.display_name ELSE e.display_name END AS other_name
          FROM app.consultations c
@@ -353,7 +429,9 @@ pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -
 /// For the calling employee or practitioner themselves.
 pub async fn find_own_appointment(tx: &mut Tx, id: ConsultationId) -> Result<Option<Appointment>> {
     Ok(sqlx::query_as(
-        "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by,
+        "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by, c.free_to_cancel,
+                c.expires_at,
+                c.agreed_at IS NOT NULL OR c.expires_at IS NULL AS was_agreed,
                 u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone, '' AS other_name
          FROM app.consultations c JOIN app.users u ON u.id = (SELECT app.user_id())
          WHERE c.id = $1",

@@ -1,5 +1,6 @@
 //! Mails about appointments, neutral in every word: they are read at work.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,8 +23,17 @@ pub enum Reader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppointmentMail {
+    /// It waits for the practitioner.
+    Requested,
     Booked,
+    /// What waited is agreed.
+    Confirmed,
+    Rescheduled,
     Cancelled,
+    /// It waited in vain.
+    Expired,
+    ReminderDay,
+    ReminderHour,
 }
 
 /// Tells one of the two about their appointment.
@@ -32,6 +42,9 @@ pub struct SendAppointmentMail {
     pub consultation_id: ConsultationId,
     pub to: Reader,
     pub kind: AppointmentMail,
+    /// Of what happens several times: the calendars' number of the change that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i32>,
 }
 
 impl Job for SendAppointmentMail {
@@ -43,34 +56,60 @@ impl SendAppointmentMail {
     /// One mail for each of these.
     pub fn key(&self) -> String {
         let kind = match self.kind {
+            AppointmentMail::Requested => "requested",
             AppointmentMail::Booked => "booked",
+            AppointmentMail::Confirmed => "confirmed",
+            AppointmentMail::Rescheduled => "rescheduled",
             AppointmentMail::Cancelled => "cancelled",
+            AppointmentMail::Expired => "expired",
+            AppointmentMail::ReminderDay => "reminder_day",
+            AppointmentMail::ReminderHour => "reminder_hour",
         };
         let reader = match self.to {
             Reader::Employee => "employee",
             Reader::Practitioner => "practitioner",
         };
-        format!("appointment_{kind}:{}:{reader}", self.consultation_id)
+        let nth = self.sequence.map(|sequence| format!(":{sequence}")).unwrap_or_default();
+        format!("appointment_{kind}:{}:{reader}{nth}", self.consultation_id)
     }
 
     fn template(&self) -> &'static str {
         match (self.kind, self.to) {
-            (AppointmentMail::Booked, Reader::Employee) => "appointment_booked_employee",
-            (AppointmentMail::Booked, Reader::Practitioner) => "appointment_booked_practitioner",
+            (AppointmentMail::Requested, Reader::Employee) => "appointment_requested_employee",
+            (AppointmentMail::Requested, Reader::Practitioner) => "appointment_requested_practitioner",
+            (AppointmentMail::Booked | AppointmentMail::Confirmed, Reader::Employee) => "appointment_booked_employee",
+            (AppointmentMail::Booked | AppointmentMail::Confirmed, Reader::Practitioner) => {
+                "appointment_booked_practitioner"
+            }
+            (AppointmentMail::Rescheduled, _) => "appointment_moved",
             (AppointmentMail::Cancelled, _) => "appointment_cancelled",
+            (AppointmentMail::Expired, _) => "appointment_expired",
+            (AppointmentMail::ReminderDay | AppointmentMail::ReminderHour, _) => "appointment_reminder",
         }
     }
 
     /// Whether there is still something to tell.
-    fn is_current(&self, it: &Appointment) -> bool {
+    fn is_current(&self, it: &Appointment, now: DateTime<Utc>) -> bool {
+        let is_latest = self.sequence == Some(it.ics_sequence);
         match self.kind {
-            AppointmentMail::Booked => it.status != Status::Cancelled,
-            AppointmentMail::Cancelled => it.status == Status::Cancelled,
+            AppointmentMail::Requested => it.status == Status::Pending,
+            // of one that was moved or cancelled since, the newer mail tells
+            AppointmentMail::Booked | AppointmentMail::Confirmed => it.status != Status::Cancelled,
+            AppointmentMail::Rescheduled => is_latest && it.status != Status::Cancelled,
+            AppointmentMail::Cancelled | AppointmentMail::Expired => it.status == Status::Cancelled,
+            AppointmentMail::ReminderDay | AppointmentMail::ReminderHour => {
+                is_latest && it.status == Status::Confirmed && now < it.starts_at
+            }
         }
+    }
+
+    /// Whether calendars hear of it: of what was agreed, whenever it changes.
+    fn has_calendar(&self, it: &Appointment) -> bool {
+        it.was_agreed && !matches!(self.kind, AppointmentMail::ReminderDay | AppointmentMail::ReminderHour)
     }
 }
 
-/// Looks at the consultation again, and stays silent about a booking that was cancelled meanwhile.
+/// Looks at the consultation again, and stays silent about what is not so any more.
 pub async fn send_appointment_mail(cx: JobContext, job: SendAppointmentMail) -> Result<()> {
     let config = &cx.platform.config;
     let reader = match job.to {
@@ -79,7 +118,7 @@ pub async fn send_appointment_mail(cx: JobContext, job: SendAppointmentMail) -> 
     };
     mail::deliver(&cx, &job.key(), async |tx| {
         let found = consultations::find_appointment(tx, job.consultation_id, reader).await?;
-        let Some(it) = found.filter(|it| job.is_current(it)) else { return Ok(None) };
+        let Some(it) = found.filter(|it| job.is_current(it, cx.now())) else { return Ok(None) };
         let to = mail::mailbox(Some(&it.reader.display_name), &it.reader.email)?;
         let context = json!({
             "name": it.reader.display_name,
@@ -88,10 +127,15 @@ pub async fn send_appointment_mail(cx: JobContext, job: SendAppointmentMail) -> 
             "minutes": (it.ends_at - it.starts_at).num_minutes(),
             "mode": it.mode,
             "time_zone": it.reader.time_zone,
+            "expires_at": it.expires_at,
+            "pending": it.status == Status::Pending,
+            "free": it.free_to_cancel && job.to == Reader::Employee,
             "link": format!("{}/consultations/{}", config.public_url.as_str().trim_end_matches('/'), it.id),
         });
         let mut letter = Letter::new(to, Recipient::User(it.reader.user_id), it.reader.locale, job.template(), context);
-        letter.calendar = Some(consultations::calendar::entry(config, &it, cx.now())?);
+        if job.has_calendar(&it) {
+            letter.calendar = Some(consultations::calendar::entry(config, &it, cx.now())?);
+        }
         Ok(Some(letter))
     })
     .await

@@ -10,7 +10,12 @@ use crate::platform::jobs::Registry;
 
 /// The handlers of this module.
 pub fn jobs(registry: &mut Registry) {
+    registry.on(reactions::on_requested);
     registry.on(reactions::on_booked);
+    registry.on(reactions::on_confirmed);
+    registry.on(reactions::on_rescheduled);
     registry.on(reactions::on_cancelled);
+    registry.on(reactions::on_expired);
+    registry.on(reactions::on_reminder_due);
     registry.on(jobs::send_appointment_mail);
 }

@@ -1,23 +1,60 @@
 //! What other modules' events make this one do.
 
 use super::jobs::{AppointmentMail, Reader, SendAppointmentMail};
-use crate::domain::consultations::events::{ConsultationBooked, ConsultationCancelled};
+use crate::domain::consultations::events::{
+    ConsultationBooked, ConsultationCancelled, ConsultationConfirmed, ConsultationExpired, ConsultationRequested,
+    ConsultationRescheduled, Reminder, ReminderDue,
+};
 use crate::platform::Result;
 use crate::platform::ids::ConsultationId;
 use crate::platform::jobs::JobContext;
 
+/// Both people learn that it waits to be confirmed.
+pub async fn on_requested(cx: JobContext, event: ConsultationRequested) -> Result<()> {
+    tell_both(&cx, event.consultation_id, AppointmentMail::Requested, None).await
+}
+
 /// Both people get the appointment.
 pub async fn on_booked(cx: JobContext, event: ConsultationBooked) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Booked).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Booked, None).await
+}
+
+/// As when it is booked.
+pub async fn on_confirmed(cx: JobContext, event: ConsultationConfirmed) -> Result<()> {
+    tell_both(&cx, event.consultation_id, AppointmentMail::Confirmed, None).await
+}
+
+/// Both people get the new time.
+pub async fn on_rescheduled(cx: JobContext, event: ConsultationRescheduled) -> Result<()> {
+    tell_both(&cx, event.consultation_id, AppointmentMail::Rescheduled, Some(event.sequence)).await
 }
 
 /// Both people get the withdrawal.
 pub async fn on_cancelled(cx: JobContext, event: ConsultationCancelled) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Cancelled).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Cancelled, None).await
 }
 
-async fn tell_both(cx: &JobContext, consultation_id: ConsultationId, kind: AppointmentMail) -> Result<()> {
-    let mails = [Reader::Employee, Reader::Practitioner].map(|to| SendAppointmentMail { consultation_id, to, kind });
+/// Both people learn that nothing came of it.
+pub async fn on_expired(cx: JobContext, event: ConsultationExpired) -> Result<()> {
+    tell_both(&cx, event.consultation_id, AppointmentMail::Expired, None).await
+}
+
+pub async fn on_reminder_due(cx: JobContext, event: ReminderDue) -> Result<()> {
+    let kind = match event.reminder {
+        Reminder::Day => AppointmentMail::ReminderDay,
+        Reminder::Hour => AppointmentMail::ReminderHour,
+    };
+    tell_both(&cx, event.consultation_id, kind, Some(event.sequence)).await
+}
+
+async fn tell_both(
+    cx: &JobContext,
+    consultation_id: ConsultationId,
+    kind: AppointmentMail,
+    sequence: Option<i32>,
+) -> Result<()> {
+    let to = [Reader::Employee, Reader::Practitioner];
+    let mails = to.map(|to| SendAppointmentMail { consultation_id, to, kind, sequence });
     let mut tx = cx.begin().await?;
     // one of each, however often the event is heard
     tx.enqueue_all(mails.iter().map(|mail| (mail, Some(mail.key()))), None).await?;

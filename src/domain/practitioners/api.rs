@@ -97,6 +97,9 @@ pub struct PractitionerRequest {
     /// How many days ahead can be booked.
     #[oai(default = "default_horizon", validator(minimum(value = "1"), maximum(value = "365")))]
     horizon_days: i32,
+    /// Bookings wait to be confirmed by hand: a day at most, and until two hours before the start.
+    #[oai(default)]
+    confirms_by_hand: bool,
     /// What the platform pays for an hour.
     hourly_rate: MoneyBody,
 }
@@ -127,6 +130,7 @@ impl Example for PractitionerRequest {
             buffer_after_minutes: 10,
             min_notice_minutes: 120,
             horizon_days: 60,
+            confirms_by_hand: false,
             hourly_rate: MoneyBody { amount: 9000, currency: "EUR".into() },
         }
     }
@@ -149,6 +153,7 @@ impl From<PractitionerRequest> for NewPractitioner {
                 buffer_after_minutes: it.buffer_after_minutes,
                 min_notice_minutes: it.min_notice_minutes,
                 horizon_days: it.horizon_days,
+                confirms_by_hand: it.confirms_by_hand,
                 status: Status::Active,
                 private: Some(Private {
                     email: it.email,
@@ -190,6 +195,8 @@ pub struct PractitionerChange {
     min_notice_minutes: Option<i32>,
     #[oai(validator(minimum(value = "1"), maximum(value = "365")))]
     horizon_days: Option<i32>,
+    /// Whether bookings wait to be confirmed by hand. Those that wait already still do.
+    confirms_by_hand: Option<bool>,
     /// By platform admins only.
     #[oai(validator(min_length = 1, max_length = 20))]
     rpps: Option<String>,
@@ -214,6 +221,7 @@ impl Example for PractitionerChange {
             buffer_after_minutes: Some(15),
             min_notice_minutes: None,
             horizon_days: None,
+            confirms_by_hand: None,
             rpps: None,
             adeli: None,
             hourly_rate: None,
@@ -237,6 +245,7 @@ impl From<PractitionerChange> for Change {
             buffer_after_minutes: it.buffer_after_minutes,
             min_notice_minutes: it.min_notice_minutes,
             horizon_days: it.horizon_days,
+            confirms_by_hand: it.confirms_by_hand,
             rpps: it.rpps,
             adeli: it.adeli,
             hourly_rate: it.hourly_rate.map(Into::into),
@@ -264,6 +273,8 @@ pub struct PractitionerAnswer {
     buffer_after_minutes: i32,
     min_notice_minutes: i32,
     horizon_days: i32,
+    /// Whether bookings wait until they are confirmed by hand.
+    confirms_by_hand: bool,
     status: Status,
     email: Option<String>,
     rpps: Option<String>,
@@ -290,6 +301,7 @@ impl From<Practitioner> for PractitionerAnswer {
             buffer_after_minutes: it.buffer_after_minutes,
             min_notice_minutes: it.min_notice_minutes,
             horizon_days: it.horizon_days,
+            confirms_by_hand: it.confirms_by_hand,
             status: it.status,
             email,
             rpps,

@@ -143,6 +143,8 @@ pub struct Practitioner {
     pub buffer_after_minutes: i32,
     pub min_notice_minutes: i32,
     pub horizon_days: i32,
+    /// Whether bookings wait until they are confirmed by hand.
+    pub confirms_by_hand: bool,
     pub status: Status,
     /// What only the practitioner and the platform see.
     pub private: Option<Private>,
@@ -193,6 +195,7 @@ pub struct Change {
     pub buffer_after_minutes: Option<i32>,
     pub min_notice_minutes: Option<i32>,
     pub horizon_days: Option<i32>,
+    pub confirms_by_hand: Option<bool>,
     pub rpps: Option<String>,
     pub adeli: Option<String>,
     pub hourly_rate: Option<Money>,
@@ -224,6 +227,7 @@ impl Change {
         set(&mut to.buffer_after_minutes, self.buffer_after_minutes);
         set(&mut to.min_notice_minutes, self.min_notice_minutes);
         set(&mut to.horizon_days, self.horizon_days);
+        set(&mut to.confirms_by_hand, self.confirms_by_hand);
         if let Some(private) = &mut to.private {
             private.rpps = self.rpps.or(private.rpps.take());
             private.adeli = self.adeli.or(private.adeli.take());

@@ -206,8 +206,8 @@ pub async fn insert(tx: &mut Tx, it: &Practitioner, private: &Private) -> Result
     sqlx::query(
         "INSERT INTO app.practitioners (id, display_name, bio_fr, bio_en, languages, modes, rpps, adeli, time_zone,
                 session_lengths, buffer_before_minutes, buffer_after_minutes, min_notice_minutes, horizon_days,
-                hourly_rate_cents, currency)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                hourly_rate_cents, currency, confirms_by_hand)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(it.id)
     .bind(&it.display_name)
@@ -225,6 +225,7 @@ pub async fn insert(tx: &mut Tx, it: &Practitioner, private: &Private) -> Result
     .bind(it.horizon_days)
     .bind(private.hourly_rate.amount)
     .bind(&private.hourly_rate.currency)
+    .bind(it.confirms_by_hand)
     .execute(tx.conn())
     .await
     .map_err(taken)?;
@@ -237,7 +238,7 @@ pub async fn save(tx: &mut Tx, it: &Practitioner) -> Result<()> {
         "UPDATE app.practitioners
          SET display_name = $2, bio_fr = $3, bio_en = $4, languages = $5, modes = $6, time_zone = $7,
              session_lengths = $8, buffer_before_minutes = $9, buffer_after_minutes = $10, min_notice_minutes = $11,
-             horizon_days = $12
+             horizon_days = $12, confirms_by_hand = $13
          WHERE id = $1",
     )
     .bind(it.id)
@@ -252,6 +253,7 @@ pub async fn save(tx: &mut Tx, it: &Practitioner) -> Result<()> {
     .bind(it.buffer_after_minutes)
     .bind(it.min_notice_minutes)
     .bind(it.horizon_days)
+    .bind(it.confirms_by_hand)
     .execute(tx.conn())
     .await?;
     sqlx::query("DELETE FROM app.practitioner_specialties WHERE practitioner_id = $1")
@@ -313,6 +315,7 @@ struct Row {
     buffer_after_minutes: i32,
     min_notice_minutes: i32,
     horizon_days: i32,
+    confirms_by_hand: bool,
     status: String,
     updated_at: DateTime<Utc>,
 }
@@ -330,8 +333,8 @@ struct PrivateRow {
 pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner>> {
     let row: Option<Row> = sqlx::query_as(
         "SELECT p.id, p.display_name, p.languages, p.modes, p.bio_fr, p.bio_en, p.time_zone, p.session_lengths,
-                p.buffer_before_minutes, p.buffer_after_minutes, p.min_notice_minutes, p.horizon_days, p.status,
-                p.updated_at,
+                p.buffer_before_minutes, p.buffer_after_minutes, p.min_notice_minutes, p.horizon_days,
+                p.confirms_by_hand, p.status, p.updated_at,
                 ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                       ORDER BY s.rank, s.specialty) AS specialties
          FROM app.practitioners p WHERE p.id = $1",
@@ -354,6 +357,7 @@ pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner
             buffer_after_minutes: row.buffer_after_minutes,
             min_notice_minutes: row.min_notice_minutes,
             horizon_days: row.horizon_days,
+            confirms_by_hand: row.confirms_by_hand,
             status: read(&row.status)?,
             private: None,
             updated_at: row.updated_at,

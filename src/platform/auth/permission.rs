@@ -82,8 +82,12 @@ permissions! {
     ReadOwnQuota: [Employee],
     ReadConsultations: [Employee, Practitioner, PlatformAdmin],
     CancelConsultation: [Employee, Practitioner],
-    /// Start and end.
+    RescheduleConsultation: [Employee, Practitioner],
+    /// Confirm, start and end.
     RunConsultation: [Practitioner],
+    JoinConsultation: [Employee, Practitioner],
+    /// Say that the other one did not come.
+    ReportNoShow: [Employee, Practitioner],
     /// A consultation as a file for one’s own calendar.
     TakeCalendarFile: [Employee, Practitioner],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],

@@ -108,6 +108,42 @@ pub fn origins(text: &str, production: bool) -> Parsed<Vec<String>> {
         .collect()
 }
 
+/// A host, as a part of addresses: lower case, no scheme, no path.
+pub fn host_name(text: &str) -> Parsed<String> {
+    let url = Url::parse(&format!("https://{text}")).map_err(|_| format!("{text:?} is no host name"))?;
+    let host = url.host_str().unwrap_or_default();
+    let with_port = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    if with_port == text { Ok(with_port) } else { Err(format!("{text:?} is no host name in lower case")) }
+}
+
+/// Letters, digits, `-`, `_` and `.`.
+pub fn plain_word(text: &str) -> Parsed<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.len() <= 64 && text.chars().all(fits) { Ok(text.to_owned()) } else { Err("holds other characters".into()) }
+}
+
+/// Addresses of TURN and STUN servers (RFC 7064, RFC 7065).
+pub fn relays(text: &str) -> Parsed<Vec<String>> {
+    list(text)
+        .map(|item| {
+            let (scheme, rest) = item.split_once(':').unwrap_or_default();
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '[' | ']' | '?' | '=');
+            let is_relay = matches!(scheme, "turn" | "turns" | "stun" | "stuns");
+            if is_relay && !rest.is_empty() && rest.chars().all(fits) {
+                Ok(item.to_owned())
+            } else {
+                Err(format!("{item:?} is no address of a relay"))
+            }
+        })
+        .collect()
+}
+
+/// Several, separated by commas, none twice.
+pub fn secrets(text: &str, production: bool) -> Parsed<Vec<SecretString>> {
+    let found = list(text).map(|item| secret(item, production)).collect::<Parsed<Vec<_>>>()?;
+    if found.is_empty() { Err("holds no secret".into()) } else { Ok(found) }
+}
+
 pub fn networks(text: &str) -> Parsed<Vec<IpNet>> {
     list(text)
         .map(|item| {

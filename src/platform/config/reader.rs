@@ -28,6 +28,15 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.errors.push(ConfigError { variable, fault: fault.to_owned(), expected });
     }
 
+    /// Notes those that are not set although others of the group are.
+    pub fn together<const N: usize>(&mut self, names: [&'static str; N]) {
+        if names.iter().any(|name| self.is_set(name)) {
+            for name in names.into_iter().filter(|name| !self.is_set(name)).collect::<Vec<_>>() {
+                self.fault(name, "is missing", "all settings of the group, or none");
+            }
+        }
+    }
+
     /// `None` when unset, and when wrong.
     pub fn optional<T>(
         &mut self,

@@ -24,7 +24,7 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How often a queue is looked at without a notification; for jobs whose time has come.
     pub poll: Duration,
-    /// Whether schedules tick here. A test enqueues what it needs: the hour of the day is none of its business.
+    /// Whether the clock enqueues its jobs. Tests enqueue them, when their own clock says so.
     pub schedules: bool,
 }
 
@@ -78,7 +78,7 @@ impl Workers {
         for queue in Queue::ALL {
             monitor = watch_queue(monitor, &runner, &fetching, queue, &prefix, settings);
         }
-        for scheduled in schedules {
+        for scheduled in schedules.into_iter().filter(|_| settings.schedules) {
             monitor = watch_clock(monitor, &platform, scheduled, &prefix);
         }
         let control = monitor.context();

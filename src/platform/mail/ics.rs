@@ -43,6 +43,8 @@ pub struct Event<'a> {
     pub organizer: Party<'a>,
     pub attendee: Party<'a>,
     pub method: Method,
+    /// Not agreed yet.
+    pub is_tentative: bool,
     /// When this was said.
     pub dtstamp: DateTime<Utc>,
 }
@@ -61,6 +63,7 @@ pub fn invitation(event: &Event<'_>) -> String {
         .url(&one_line(event.url))
         .class(Class::Private)
         .status(match event.method {
+            Method::Request if event.is_tentative => EventStatus::Tentative,
             Method::Request => EventStatus::Confirmed,
             Method::Cancel => EventStatus::Cancelled,
         })
@@ -115,6 +118,7 @@ mod tests {
             organizer: Party { name: "HuntZen", email: "no-reply@care.example" },
             attendee: Party { name: "Rosa \"R\"\r\nX-EVIL:1, fille", email: "rosa@firm.example" },
             method,
+            is_tentative: false,
             dtstamp: starts_at - chrono::TimeDelta::days(1),
         })
     }

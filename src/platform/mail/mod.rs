@@ -13,7 +13,10 @@
 //! | `directory_changed` | `organisation` |
 //! | `appointment_booked_employee` | `starts_at`, `time_zone`, `minutes`, `mode` (`video`, `audio`, `chat`), `link` |
 //! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
-//! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
+//! | `appointment_cancelled`, `appointment_expired` | `starts_at`, `time_zone`, `link` |
+//! | `appointment_requested_employee`, `appointment_requested_practitioner` | as booked, and `expires_at` |
+//! | `appointment_moved` | as booked, `pending` (still to be confirmed), `free` (the reader may cancel without cost) |
+//! | `appointment_reminder` | as booked |
 //! | `audit_broken` | `chains`: how many |
 //! | `export_ready` | `link`, `expires_at`, `time_zone` |
 //! | `export_failed` | `link` |

@@ -30,6 +30,11 @@ const FILES: &[(&str, &str)] = embedded![
     "appointment_booked_employee",
     "appointment_booked_practitioner",
     "appointment_cancelled",
+    "appointment_requested_employee",
+    "appointment_requested_practitioner",
+    "appointment_moved",
+    "appointment_expired",
+    "appointment_reminder",
     "export_ready",
     "export_failed",
     "password_changed",
@@ -103,6 +108,7 @@ mod tests {
         let appointment = json!({
             "name": "Rosa <b>", "with": "Dr & Co", "starts_at": "2026-11-24T13:30:00Z", "time_zone": "Europe/Paris",
             "minutes": 45, "mode": "video", "link": "https://care.example/a?x=1&y=2",
+            "expires_at": "2026-11-23T13:30:00Z", "pending": true, "free": true,
         });
         let two_factor = |change: &str, left: Option<i64>| {
             json!({
@@ -129,7 +135,12 @@ mod tests {
             ("audit_broken", json!({ "name": "Rosa", "chains": 2 })),
             ("appointment_booked_employee", appointment.clone()),
             ("appointment_booked_practitioner", appointment.clone()),
-            ("appointment_cancelled", appointment),
+            ("appointment_cancelled", appointment.clone()),
+            ("appointment_requested_employee", appointment.clone()),
+            ("appointment_requested_practitioner", appointment.clone()),
+            ("appointment_moved", appointment.clone()),
+            ("appointment_expired", appointment.clone()),
+            ("appointment_reminder", appointment),
             (
                 "export_ready",
                 json!({

@@ -91,6 +91,10 @@ FROM users u WHERE u.role IN ('hr', 'company_admin', 'platform_admin');
 INSERT INTO consultation_events (id, company_id, consultation_id, kind, at, actor_role)
 SELECT id('booking of ' || c.id), c.company_id, c.id, 'BOOKED', '2026-09-01', 'employee' FROM consultations c;
 
+-- what each pair wrote about it
+INSERT INTO consultation_reasons (company_id, consultation_id, about, sealed, written_by, written_at)
+SELECT c.company_id, c.id, 'booking', '\x00', 'employee', '2026-09-01' FROM consultations c;
+
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
 INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
 SELECT id('mail to ' || u.id), 'welcome ' || u.id, 'welcome', u.company_id, u.id, 'skipped', 1 FROM users u;
@@ -144,6 +148,10 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.consultation_events',
      't.consultation_id IN (SELECT c.id FROM app.consultations c WHERE me IN (c.user_id, c.practitioner_id))', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'kind', 'CANCELLED', 'actor_role',
+         CASE me WHEN fixture.id('martin') THEN 'practitioner' ELSE 'employee' END)$$, NULL),
+    ('app.consultation_reasons',
+     't.consultation_id IN (SELECT c.id FROM app.consultations c WHERE me IN (c.user_id, c.practitioner_id))', 't.company_id',
+     $$jsonb_build_object('about', 'cancelling', 'written_by',
          CASE me WHEN fixture.id('martin') THEN 'practitioner' ELSE 'employee' END)$$, NULL),
     ('app.users', 't.id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'email', 'new@people.test', 'status', 'invited')$$, NULL),

@@ -85,6 +85,11 @@ impl Offer {
             .ok_or_else(|| self.reasons(starts_at, length, Some(mode)).first().map_or(Why::Taken, |reason| reason.why))
     }
 
+    /// The time of a session with its buffers.
+    pub fn busy(&self, slot: Slot) -> Span {
+        Span { from: slot.starts_at - self.terms.buffer_before, until: slot.ends_at + self.terms.buffer_after }
+    }
+
     /// The time that taken times must be known for, to decide about starts in `from..=to`, whoever the practitioner is.
     pub fn reach(from: DateTime<Utc>, to: DateTime<Utc>) -> Span {
         Span { from: from - LONGEST_BUFFER, until: to + LONGEST + LONGEST_BUFFER }

@@ -142,6 +142,8 @@ fn config() -> Config {
         smtp_url: "smtp://127.0.0.1:1".into(),
         mail_from: "care@care.test".into(),
         storage_url: "file:///tmp/huntzen-edge/files".parse().unwrap(),
+        jitsi: None,
+        turn: None,
         trusted_proxies: Vec::new(),
         cors_origins: vec!["https://app.test".into()],
         metrics_token: Some("metrics".into()),

@@ -37,6 +37,15 @@ INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, statu
 SELECT id('alice with martin later'), id('acme'), id('alice'), id('martin'), 'chat', 'confirmed', at, at + '1 hour', at, at + '1 hour',
        'psychology' FROM (VALUES (timestamptz '2026-09-21 08:00Z')) AS it (at);
 UPDATE consultations SET status = 'in_progress' WHERE consultations.id = id('milton with martin');
+-- one that is open and needs no video server, one that nobody said anything of yet
+INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
+SELECT id('alice with martin ' || name), id('acme'), id('alice'), id('martin'), 'chat', 'confirmed', at, at + '20 minutes', at,
+       at + '20 minutes', 'psychology'
+FROM (VALUES ('joins', timestamptz '2026-09-07 08:40Z'), ('early', '2026-09-07 07:00Z')) AS it (name, at);
+-- a request
+INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty, expires_at)
+SELECT id('bob with martin later'), id('acme'), id('bob'), id('martin'), 'video', 'pending', at, at + '1 hour', at, at + '1 hour',
+       'psychology', at FROM (VALUES (timestamptz '2026-09-21 10:00Z')) AS it (at);
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), u.company_id, u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
@@ -94,8 +103,12 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('practitionerIds', 'app.practitioners', $$t.id <> fixture.id('durand')$$, $$t.id = fixture.id('martin')$$, NULL, 'its'),
     ('overrides', 'app.availability_overrides', DEFAULT, DEFAULT, NULL, NULL),
     ('consultations', 'app.consultations', DEFAULT, $$t.status = 'confirmed'$$, NULL, NULL),
+    ('joinConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin joins')$$, NULL, NULL),
     ('startConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin')$$, NULL, NULL),
     ('cancelConsultation', 'app.consultations', DEFAULT, $$t.status = 'confirmed' AND t.starts_at > '2026-09-10'$$, NULL, NULL),
+    ('confirmConsultation', 'app.consultations', DEFAULT, $$t.status = 'pending'$$, NULL, NULL),
+    ('rescheduleConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin later')$$, NULL, NULL),
+    ('reportNoShow', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin early')$$, NULL, NULL),
     ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
@@ -133,6 +146,7 @@ CREATE TABLE fixture.bodies (
 INSERT INTO fixture.bodies (operation, body) VALUES
     ('bookConsultation', '{"practitionerId": null, "startsAt": "2026-09-14T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
     ('addOverride', '{"kind": "closed", "from": "2026-11-30", "to": "2026-11-30"}'),
+    ('rescheduleConsultation', '{"startsAt": "2026-09-21T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
     ('createCompany', '{"name": "Hooli", "contract": {"startsOn": "2026-01-01", "endsOn": "2027-01-01", "sessionsPerEmployee": 6, "seats": 9}}'),
     -- the contract is for staff alone to change
     ('updateCompany', '{"name": "Renamed"}'),

@@ -1,0 +1,61 @@
+//! What somebody wrote about a session: why they come, why they cannot come. Health content, perhaps.
+//!
+//! It is sealed before it reaches the database, opens only where it was put, and only the two people in the session
+//! read it, one session at a time: never in a list, a kept answer, a mail, an event, the audit log or a job.
+
+mod store;
+
+use super::model::{DoneBy, Reasons};
+use crate::platform::crypto::seal::{Place, Purpose};
+use crate::platform::ids::{CompanyId, ConsultationId};
+use crate::platform::{Context, Problem, Result, Tx};
+
+const REASON: Purpose = Purpose::new("consultations.reason");
+
+/// What a text is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum About {
+    Booking,
+    Cancelling,
+}
+
+/// Whose session it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    pub id: ConsultationId,
+    pub company_id: CompanyId,
+}
+
+impl Session {
+    fn place(self, about: About) -> Place {
+        let column = match about {
+            About::Booking => "booking",
+            About::Cancelling => "cancelling",
+        };
+        let (row, company) = (self.id.0, Some(self.company_id.0));
+        Place { purpose: REASON, table: "consultation_reasons", column, row, person: None, company }
+    }
+}
+
+/// Keeps a text, where there is one.
+pub async fn keep(cx: &Context, tx: &mut Tx, of: Session, about: About, text: Option<&str>, by: DoneBy) -> Result<()> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(()) };
+    let platform = cx.platform();
+    let sealed = platform.keyring.seal(&of.place(about), text.as_bytes(), &platform.entropy)?;
+    store::insert(tx, of, about, &sealed, by, cx.now()).await
+}
+
+/// What the caller may read of it.
+pub async fn read(cx: &Context, tx: &mut Tx, of: Session) -> Result<Reasons> {
+    let mut found = Reasons::default();
+    for (about, sealed) in store::list(tx, of.id).await? {
+        let opened = cx.platform().keyring.open(&of.place(about), &sealed)?;
+        let text = std::str::from_utf8(&opened).map_err(Problem::internal)?.to_owned();
+        match about {
+            About::Booking => found.booking = Some(text),
+            About::Cancelling => found.cancelling = Some(text),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,39 @@
+//! The sealed forms.
+
+use chrono::{DateTime, Utc};
+
+use super::{About, Session};
+use crate::domain::consultations::model::DoneBy;
+use crate::platform::ids::ConsultationId;
+use crate::platform::{Result, Tx};
+
+pub async fn insert(
+    tx: &mut Tx,
+    of: Session,
+    about: About,
+    sealed: &[u8],
+    by: DoneBy,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO app.consultation_reasons (company_id, consultation_id, about, sealed, written_by, written_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(of.company_id)
+    .bind(of.id)
+    .bind(about)
+    .bind(sealed)
+    .bind(by)
+    .bind(at)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Two at most.
+pub async fn list(tx: &mut Tx, id: ConsultationId) -> Result<Vec<(About, Vec<u8>)>> {
+    Ok(sqlx::query_as("SELECT about, sealed FROM app.consultation_reasons WHERE consultation_id = $1")
+        .bind(id)
+        .fetch_all(tx.conn())
+        .await?)
+}
