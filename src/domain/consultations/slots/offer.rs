@@ -122,11 +122,6 @@ impl Offer {
             && overlap(&self.own, slot.starts_at, slot.ends_at).is_none()
     }
 
-    /// The time of a session with its buffers.
-    pub fn busy(&self, slot: Slot) -> Span {
-        Span { from: slot.starts_at - self.terms.buffer_before, until: slot.ends_at + self.terms.buffer_after }
-    }
-
     /// Minutes between two starts, on days without extra hours.
     fn step(&self) -> i64 {
         let begins = self.hours.rules.iter().map(|rule| rule.starts_minute);
