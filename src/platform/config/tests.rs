@@ -236,3 +236,48 @@ fn the_audit_log_is_kept_for_a_year_at_least_and_a_company_may_invite_its_larges
         assert!(fault("COMPANY_INVITATIONS_PER_DAY", wrong).is_some(), "{wrong}");
     }
 }
+
+#[test]
+fn video_and_relays_are_set_whole_or_not_at_all_and_production_is_warned_without_them() {
+    let (master, jwt, secret) = (format!("k:{}", random_key(3)), format!("j:{}", jwt_key()), random_key(9));
+    let base = production(&master, &jwt, &secret);
+    let with = |more: &[(&'static str, &'static str)]| read(&[&base[..], more].concat());
+    const JITSI: [(&str, &str); 3] = [
+        ("JITSI_DOMAIN", "meet.example.org"),
+        ("JITSI_APP_ID", "huntzen"),
+        ("JITSI_APP_SECRET", "k2J9vQx7LmT4zRw8NcYb5HdFs3GpAe6U"),
+    ];
+    const TURN: [(&str, &str); 2] = [
+        ("TURN_URLS", "turns:turn.example.org:5349?transport=tcp, stun:turn.example.org"),
+        ("TURN_SECRET", "Zq8Wn3Xc7Vb1Mk5Lp9Rt2Yd6Hf4Gs0Ja,Pq8Wn3Xc7Vb1Mk5Lp9Rt2Yd6Hf4Gs0Jb"),
+    ];
+    let none = with(&[]).unwrap();
+    assert!(none.jitsi.is_none() && none.turn.is_none());
+    assert_eq!(none.warnings().len(), 2);
+    let whole = with(&[&JITSI[..], &TURN[..]].concat()).unwrap();
+    assert!(whole.warnings().is_empty());
+    assert_eq!(whole.jitsi.unwrap().domain, "meet.example.org");
+    let turn = whole.turn.unwrap();
+    assert_eq!((turn.urls.len(), turn.secrets.len()), (2, 2));
+    for part in JITSI.iter().chain(&TURN) {
+        let faults = with(&[*part]).unwrap_err().0;
+        assert!(!faults.is_empty() && faults.iter().all(|it| it.fault == "is missing"), "{part:?}: {faults:?}");
+    }
+    // nothing is warned of in development
+    let folder = tempfile::tempdir().unwrap();
+    assert!(read(&[("DATA_DIR", folder.path().to_str().unwrap())]).unwrap().warnings().is_empty());
+    for (name, bad) in [
+        ("JITSI_DOMAIN", "https://meet.example.org"),
+        ("JITSI_DOMAIN", "meet.example.org/room"),
+        ("JITSI_DOMAIN", "Meet.Example.org"),
+        ("JITSI_APP_ID", "a b"),
+        ("JITSI_APP_SECRET", "tiny"),
+        ("TURN_URLS", "https://turn.example.org"),
+        ("TURN_URLS", "turn:"),
+        ("TURN_SECRET", "tiny"),
+    ] {
+        let faults = with(&[(name, bad)]).unwrap_err().0;
+        assert!(faults.iter().any(|it| it.variable == name && it.fault != "is missing"), "{name}={bad}: {faults:?}");
+        assert!(faults.iter().all(|it| !it.fault.contains("tiny")));
+    }
+}
