@@ -71,11 +71,10 @@ CREATE TABLE app.consultation_reasons (
     sealed          bytea NOT NULL CHECK (length(sealed) <= 16384),
     written_by      text NOT NULL CHECK (written_by IN ('employee', 'practitioner')),
     written_at      timestamptz NOT NULL,
-    PRIMARY KEY (consultation_id, about),
+    PRIMARY KEY (company_id, consultation_id, about),
     CONSTRAINT consultation_reasons_consultation_fkey FOREIGN KEY (company_id, consultation_id)
         REFERENCES app.consultations (company_id, id)
 );
-CREATE INDEX consultation_reasons_company ON app.consultation_reasons (company_id, consultation_id);
 CREATE TRIGGER consultation_reasons_append_only BEFORE UPDATE ON app.consultation_reasons
     FOR EACH ROW EXECUTE FUNCTION app.refuse_change();
 

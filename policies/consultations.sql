@@ -211,8 +211,11 @@ CREATE POLICY fence ON app.consultation_reasons AS RESTRICTIVE TO huntzen_employ
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.consultation_reasons FOR SELECT TO huntzen_employee, huntzen_practitioner
     USING (consultation_id = ANY (ARRAY(SELECT c.id FROM app.consultations c)));
-CREATE POLICY own_words ON app.consultation_reasons FOR INSERT TO huntzen_employee, huntzen_practitioner
-    WITH CHECK (written_by = CASE current_user WHEN 'huntzen_employee' THEN 'employee' ELSE 'practitioner' END
-                AND (about = 'cancelling' OR written_by = 'employee')
+CREATE POLICY own_words ON app.consultation_reasons FOR INSERT TO huntzen_employee
+    WITH CHECK (written_by = 'employee'
+                AND EXISTS (SELECT FROM app.consultations c
+                            WHERE c.id = consultation_id AND c.company_id = consultation_reasons.company_id));
+CREATE POLICY own_words_practitioner ON app.consultation_reasons FOR INSERT TO huntzen_practitioner
+    WITH CHECK (written_by = 'practitioner' AND about = 'cancelling'
                 AND EXISTS (SELECT FROM app.consultations c
                             WHERE c.id = consultation_id AND c.company_id = consultation_reasons.company_id));

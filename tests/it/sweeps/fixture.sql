@@ -72,6 +72,8 @@ SELECT id('time off of ' || p.display_name), p.id, 'time_off', '2026-12-24 00:00
 INSERT INTO company_networks (company_id, practitioner_id)
 VALUES (id('acme'), id('martin')), (id('globex'), id('durand'));
 
+-- booked while the network was open
+UPDATE companies SET network = 'open' WHERE companies.id = id('acme');
 INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until,
                            specialty, department_id)
 SELECT id(person || ' with ' || practitioner), id(company), id(person), id(practitioner), 'video', 'confirmed',
@@ -80,6 +82,7 @@ FROM (VALUES ('alice', 'acme', 'martin', interval '9 hours'), ('bob', 'acme', 'm
              ('carol', 'globex', 'martin', '11 hours'), ('alice', 'acme', 'durand', '12 hours'),
              ('bob', 'acme', 'durand', '13 hours'), ('dave', 'globex', 'durand', '14 hours'))
      AS it (person, company, practitioner, hour), (VALUES (timestamptz '2026-09-07 00:00Z')) AS d (day);
+UPDATE companies SET network = 'restricted' WHERE companies.id = id('acme');
 -- one of each company is over, so that there is something to count
 UPDATE consultations SET status = 'in_progress' WHERE id IN (id('alice with durand'), id('dave with durand'));
 UPDATE consultations SET status = 'completed' WHERE status = 'in_progress';
