@@ -108,7 +108,11 @@ fn has_example(document: &Value, media: &Value) -> bool {
     }
     // each of the shapes shows itself
     if let Some(shapes) = schema["oneOf"].as_array() {
-        return shapes.iter().all(|shape| !resolve(document, shape)["example"].is_null());
+        let shows = |part: &Value| !resolve(document, part)["example"].is_null();
+        return shapes.iter().map(|shape| resolve(document, shape)).all(|shape| {
+            // with the word that tells the shapes apart
+            shows(shape) || shape["allOf"].as_array().is_some_and(|parts| parts.iter().any(shows))
+        });
     }
     // a page shows one of its items
     let item = resolve(document, &schema["properties"]["items"]["items"]);

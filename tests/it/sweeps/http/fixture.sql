@@ -37,6 +37,8 @@ INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, statu
 SELECT id('alice with martin later'), id('acme'), id('alice'), id('martin'), 'chat', 'confirmed', at, at + '1 hour', at, at + '1 hour',
        'psychology' FROM (VALUES (timestamptz '2026-09-21 08:00Z')) AS it (at);
 UPDATE consultations SET status = 'in_progress' WHERE consultations.id = id('milton with martin');
+INSERT INTO consultation_events (company_id, consultation_id, kind, at, actor_role)
+VALUES (id('initech'), id('milton with martin'), 'STARTED', '2026-09-07 08:00Z', 'practitioner');
 -- one that is open and needs no video server, one that nobody said anything of yet
 INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
 SELECT id('alice with martin ' || name), id('acme'), id('alice'), id('martin'), 'chat', 'confirmed', at, at + '20 minutes', at,
