@@ -58,6 +58,7 @@ impl Hours {
     }
 
     /// As they would be without overrides of a kind.
+    #[must_use]
     pub fn ignoring(&self, kind: Kind) -> Self {
         let overrides = self.overrides.iter().filter(|it| it.kind != kind).copied().collect();
         Self { rules: self.rules.clone(), overrides }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use huntzen::domain::consultations::slots::Why;
 use serde_json::{Value, json};
 
@@ -101,10 +101,9 @@ async fn a_time_that_the_clock_skips_or_repeats_is_named() {
     // of the coming year in Paris
     let sunday = |month: u32| {
         let today = in_days(&app, 1);
-        let year =
-            if NaiveDate::from_ymd_opt(chrono::Datelike::year(&today), month, 24).unwrap() > today { 0 } else { 1 };
-        let last = NaiveDate::from_ymd_opt(chrono::Datelike::year(&today) + year, month, 31).unwrap();
-        last - TimeDelta::days(i64::from(chrono::Datelike::weekday(&last).num_days_from_sunday()))
+        let this_year = NaiveDate::from_ymd_opt(today.year(), month, 24).unwrap() > today;
+        let last = NaiveDate::from_ymd_opt(today.year() + i32::from(!this_year), month, 31).unwrap();
+        last - TimeDelta::days(last.weekday().num_days_from_sunday().into())
     };
     let (spring, autumn) = (sunday(3), sunday(10));
     let skipped = explain(&dr, &dr, &format!("{spring}T02:30"), "").await.expect(200);

@@ -12,6 +12,7 @@ fn path(dr: &User) -> String {
     format!("/practitioners/{}/overrides", dr.id)
 }
 
+#[allow(clippy::needless_pass_by_value)] // dates and texts alike
 fn change(kind: &str, from: impl ToString, to: impl ToString) -> Value {
     json!({"kind": kind, "from": from.to_string(), "to": to.to_string()})
 }

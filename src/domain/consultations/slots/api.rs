@@ -73,7 +73,7 @@ impl Example for SlotExplanationAnswer {
 }
 
 impl SlotExplanationAnswer {
-    fn new(it: Explanation, locale: Locale) -> Self {
+    fn new(it: &Explanation, locale: Locale) -> Self {
         let local = |at: DateTime<Utc>| at.with_timezone(&it.zone).fixed_offset();
         let reasons = it.reasons.iter().map(|reason| SlotReasonAnswer {
             code: reason.why,
@@ -118,6 +118,6 @@ impl SlotsApi {
     ) -> Result<Json<SlotExplanationAnswer>> {
         let question = Question { at: at.0, duration_minutes: duration.0, mode: mode.0 };
         let explained = explain::explain(&cx, id.0, &question).await?;
-        Ok(Json(SlotExplanationAnswer::new(explained, cx.locale())))
+        Ok(Json(SlotExplanationAnswer::new(&explained, cx.locale())))
     }
 }

@@ -38,10 +38,13 @@ pub async fn explain(cx: &Context, id: PractitionerId, question: &Question) -> R
     let (zone, _) = practitioners::zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     let zone: Tz = zone.parse().map_err(|_| Problem::internal("a practitioner is in an unknown time zone"))?;
     let mut errors = FieldErrors::new();
-    let at = read(&question.at, zone);
-    errors.check(at.is_some(), "query:at", "instant_or_wall_clock");
+    let asked = read(&question.at, zone);
+    errors.check(asked.is_some(), "query:at", "instant_or_wall_clock");
     errors.finish()?;
-    let at = at.flatten();
+    let at = match asked {
+        Some(Asked::At(at)) => Some(at),
+        Some(Asked::Skipped) | None => None,
+    };
 
     let known = at.unwrap_or(cx.now());
     let offer = find_offer(cx, &mut tx, None, id, Span { from: known, until: known }, None).await?;
@@ -61,19 +64,26 @@ pub async fn explain(cx: &Context, id: PractitionerId, question: &Question) -> R
     Ok(Explanation { zone, slot: Some(slot), length, reasons })
 }
 
-/// An instant, or a wall-clock time of the zone, which may not exist. `None`: neither of them.
-fn read(text: &str, zone: Tz) -> Option<Option<DateTime<Utc>>> {
+/// A time that somebody asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    At(DateTime<Utc>),
+    /// The practitioner's clock never shows it.
+    Skipped,
+}
+
+/// An instant, or a wall-clock time of the zone. `None`: neither of them.
+fn read(text: &str, zone: Tz) -> Option<Asked> {
     // a plus sign that was not escaped arrives as a space
-    let instant = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok().map(|at| at.to_utc());
-    let found = match instant {
-        Some(at) => Some(at),
-        None => {
-            let wall = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok().filter(|_| text.len() == 16)?;
-            zone.from_local_datetime(&wall).earliest().map(|at| at.to_utc())
-        }
+    let at = if let Ok(instant) = DateTime::parse_from_rfc3339(&text.replace(' ', "+")) {
+        instant.to_utc()
+    } else {
+        let wall = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok().filter(|_| text.len() == 16)?;
+        let Some(first) = zone.from_local_datetime(&wall).earliest() else { return Some(Asked::Skipped) };
+        first.to_utc()
     };
     // years that neither calendars nor the database know
-    found.is_none_or(|at| (0..=i64::from(u32::MAX)).contains(&at.timestamp())).then_some(found)
+    (0..=i64::from(u32::MAX)).contains(&at.timestamp()).then_some(Asked::At(at))
 }
 
 #[cfg(test)]
@@ -84,13 +94,13 @@ mod tests {
 
     #[test]
     fn a_time_is_an_instant_or_what_the_practitioners_clock_shows() {
-        let utc = |text: &str| Some(Some(text.parse::<DateTime<Utc>>().unwrap()));
+        let utc = |text: &str| Some(Asked::At(text.parse().unwrap()));
         assert_eq!(read("2027-03-29T10:00:00Z", Paris), utc("2027-03-29T10:00:00Z"));
         assert_eq!(read("2027-03-29T10:00:00 02:00", Paris), utc("2027-03-29T08:00:00Z"));
         assert_eq!(read("2027-03-29T10:00", Paris), utc("2027-03-29T08:00:00Z"));
         // shown twice, and never
         assert_eq!(read("2027-10-31T02:30", Paris), utc("2027-10-31T00:30:00Z"));
-        assert_eq!(read("2027-03-28T02:30", Paris), Some(None));
+        assert_eq!(read("2027-03-28T02:30", Paris), Some(Asked::Skipped));
         for bad in [
             "",
             "now",

@@ -146,9 +146,9 @@ impl Offer {
         let until = last.naive_local().max(first.naive_local() + (to - from)) + margin;
         let midnight = first.date_naive().and_time(NaiveTime::MIN);
         let skipped = (first.naive_local() - midnight).num_minutes() / fine;
-        let mut found: Vec<_> = (skipped..)
+        let last_step = (until - midnight).num_minutes() / fine;
+        let mut found: Vec<_> = (skipped..=last_step)
             .map(|steps| midnight + TimeDelta::minutes(steps * fine))
-            .take_while(|wall| *wall <= until)
             .filter(|wall| i64::from(wall.minute()) % step == 0 || quarters.contains(&wall.date()))
             .filter_map(|wall| zone.from_local_datetime(&wall).earliest())
             .map(|at| at.to_utc())

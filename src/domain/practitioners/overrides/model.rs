@@ -83,13 +83,12 @@ impl Override {
     /// Beginning and end as [`Override::read`] reads them: dates where it is whole days.
     pub fn written(&self) -> (String, String) {
         let last_day = self.ends.date().checked_sub_days(Days::new(1));
-        match last_day.filter(|_| self.starts.time() == NaiveTime::MIN && self.ends.time() == NaiveTime::MIN) {
-            Some(last_day) => (self.starts.date().to_string(), last_day.to_string()),
-            None => {
-                let text = |at: NaiveDateTime| at.format("%Y-%m-%dT%H:%M").to_string();
-                (text(self.starts), text(self.ends))
-            }
+        let is_whole = self.starts.time() == NaiveTime::MIN && self.ends.time() == NaiveTime::MIN;
+        if let Some(last_day) = last_day.filter(|_| is_whole) {
+            return (self.starts.date().to_string(), last_day.to_string());
         }
+        let text = |at: NaiveDateTime| at.format("%Y-%m-%dT%H:%M").to_string();
+        (text(self.starts), text(self.ends))
     }
 }
 
