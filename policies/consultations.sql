@@ -111,6 +111,26 @@ RETURNS SETOF uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app,
     )
     SELECT consultation_id FROM told
 $$;
+-- A person whose account is suspended cannot come: what they had booked is cancelled. Answers with the cancelled ones.
+CREATE OR REPLACE FUNCTION app.cancel_consultations_of_suspended(person uuid, at timestamptz)
+RETURNS SETOF uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH cancelled AS (
+        UPDATE app.consultations c
+        SET status = 'cancelled', cancelled_at = at, cancelled_by = 'platform', ics_sequence = ics_sequence + 1
+        FROM app.users u
+        WHERE u.id = person AND u.company_id = (SELECT app.company_id()) AND u.status = 'suspended'
+          AND c.company_id = u.company_id AND c.user_id = u.id AND c.status IN ('pending', 'confirmed') AND c.starts_at > at
+        RETURNING c.id, c.company_id
+    ), told AS (
+        INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+        SELECT company_id, id, 'CANCELLED', cancel_consultations_of_suspended.at, 'platform' FROM cancelled
+        RETURNING consultation_id
+    )
+    SELECT consultation_id FROM told
+$$;
+ALTER FUNCTION app.cancel_consultations_of_suspended(uuid, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.cancel_consultations_of_suspended(uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.cancel_consultations_of_suspended(uuid, timestamptz) TO huntzen_worker;
 ALTER FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.cancel_consultations_of_leaver(uuid, timestamptz) TO huntzen_worker;

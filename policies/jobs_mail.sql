@@ -23,6 +23,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('consultations.cancelled', 'events', '{employee,practitioner,system}', 'consultation'),
         ('employees.employee_left', 'events', '{hr,company_admin}', 'employee'),
         ('identity.close_work_mailboxes', 'maintenance', '{system}', NULL),
+        ('identity.employee_suspended', 'events', '{platform_admin}', 'user'),
         ('identity.forget_pending_addresses', 'maintenance', '{system}', NULL),
         ('identity.invite_employee', 'mail', '{hr,company_admin}', 'employee'),
         ('identity.invite_member', 'mail', '{company_admin,platform_admin}', 'member'),

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use huntzen::platform::auth::Role;
 use secrecy::ExposeSecret;
@@ -310,4 +311,44 @@ async fn no_runtime_role_may_do_what_the_operator_does() {
     assert!(may.is_empty(), "{may:?}");
     db.close().await;
     cluster::drop_database(&place.options).await;
+}
+
+#[tokio::test]
+async fn who_is_suspended_keeps_nobody_waiting() {
+    let app = TestApp::start().await;
+    let acme = app.company("Acme").await;
+    let (alice, bob, doctor, admin) =
+        (app.employee(&acme).await, app.employee(&acme).await, app.practitioner().await, app.platform_admin().await);
+    let book = async |who: &User, days: i64| {
+        let at = (app.clock.now() + TimeDelta::days(days)).date_naive().and_hms_opt(10, 0, 0).unwrap().and_utc();
+        let wish = json!({"practitionerId": doctor.id, "startsAt": at, "durationMinutes": 30, "mode": "chat"});
+        who.post("/consultations", wish).await.expect(201).str("/id")
+    };
+    let (hers, his) = (book(&alice, 3).await, book(&bob, 4).await);
+    let status = async |id: &str| doctor.get(&format!("/consultations/{id}")).await.expect(200).str("/status");
+    let set = async |who: &User, to: &str| {
+        admin.post(&format!("/admin/users/{}/{to}", who.id), json!({})).await.expect(200);
+    };
+    // a mistake that is mended before anything followed from it: nobody works on jobs yet
+    set(&bob, "suspend").await;
+    set(&bob, "activate").await;
+    set(&alice, "suspend").await;
+    app.settle().await;
+    assert_eq!((status(&hers).await, status(&his).await), ("cancelled".into(), "confirmed".into()));
+    // both are told, and it is nobody's doing
+    for person in [&alice, &doctor] {
+        let mails = app.mails_to(&person.email);
+        let cancelled = mails.iter().filter(|mail| mail.subject.contains("ancel") || mail.subject.contains("nnul"));
+        assert_eq!(cancelled.count(), 1, "{}", person.email);
+    }
+    let named = "SELECT count(*) FROM app.audit_logs WHERE action = 'consultation.cancelled' AND actor_id IS NOT NULL";
+    assert_eq!(app.count(named).await, 0);
+    // twice is once
+    set(&alice, "suspend").await;
+    let heard = "SELECT count(*) FROM apalis.jobs WHERE convert_from(job, 'UTF8') LIKE '%employee_suspended%'";
+    assert_eq!(app.count(heard).await, 2);
+    set(&alice, "activate").await;
+    let alice = alice.with_token(log_in(&app, &alice).await.expect(200).str("/accessToken"));
+    let quota = alice.get("/me/quota").await.expect(200);
+    assert_eq!(quota.json["used"], 0, "{}", quota.json);
 }

@@ -4,12 +4,14 @@ use super::events::{self, ConsultationCancelled};
 use super::store;
 use crate::domain::companies::events::CompanyArchived;
 use crate::domain::employees::events::EmployeeLeft;
+use crate::domain::identity::administration::events::EmployeeSuspended;
 use crate::platform::Result;
 use crate::platform::jobs::{JobContext, Registry};
 
 /// Registers what this module does later.
 pub fn jobs(registry: &mut Registry) {
     registry.on(cancel_for_leaver);
+    registry.on(cancel_for_suspended);
     registry.on(cancel_for_archived_company);
 }
 
@@ -42,6 +44,18 @@ async fn cancel_for_leaver(cx: JobContext, job: EmployeeLeft) -> Result<()> {
     let cx = JobContext { user_id: None, ..cx };
     let mut tx = cx.begin().await?;
     for id in store::cancel_for_leaver(&mut tx, job.employee_id, cx.now()).await? {
+        events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+        tx.audit_done("consultation.cancelled", "consultation", id.0).await?;
+    }
+    tx.commit().await
+}
+
+/// An employee's account was suspended: they cannot come, so that what they had booked is cancelled, at nobody's cost,
+/// and both people are told. One that is active again by now keeps everything.
+async fn cancel_for_suspended(cx: JobContext, job: EmployeeSuspended) -> Result<()> {
+    let cx = JobContext { user_id: None, ..cx };
+    let mut tx = cx.begin().await?;
+    for id in store::cancel_for_suspended(&mut tx, job.user_id, cx.now()).await? {
         events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
         tx.audit_done("consultation.cancelled", "consultation", id.0).await?;
     }

@@ -376,6 +376,15 @@ pub async fn cancel_for_leaver(tx: &mut Tx, leaver: EmployeeId, now: DateTime<Ut
         .await?)
 }
 
+/// Cancels what a person whose account is suspended had booked; the cancelled ones.
+pub async fn cancel_for_suspended(tx: &mut Tx, person: UserId, now: DateTime<Utc>) -> Result<Vec<ConsultationId>> {
+    Ok(sqlx::query_scalar("SELECT app.cancel_consultations_of_suspended($1, $2)")
+        .bind(person)
+        .bind(now)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
 /// Cancels some of what is booked on the contract of the transaction's company, which was archived; the cancelled ones.
 pub async fn cancel_for_archived_company(tx: &mut Tx, now: DateTime<Utc>, most: i32) -> Result<Vec<ConsultationId>> {
     Ok(sqlx::query_scalar("SELECT app.cancel_consultations_of_archived_company($1, $2)")

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
 
 use super::error::Error;
+use super::events::EmployeeSuspended;
 use super::store::{self, Outcome};
 use crate::domain::identity::invitation::invite_user;
 use crate::platform::audit::{Detail, Entry};
@@ -81,7 +82,8 @@ pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<UserId>) ->
 /// Suspends an account; its sessions end at once and on every node. Twice is once.
 pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
     let mut tx = cx.begin(Permission::ManageUsers).await?;
-    match store::suspend(&mut tx, id, cx.now()).await? {
+    let outcome = store::suspend(&mut tx, id, cx.now()).await?;
+    match outcome {
         Outcome::Changed => tx.audit(Entry::done("user.suspended", "user", id.0).about(id)).await?,
         Outcome::Unchanged => {}
         Outcome::NotFound | Outcome::Removed => return Err(Refusal::NotFound.into()),
@@ -89,6 +91,11 @@ pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
         Outcome::LastAdmin => return Err(Error::LastPlatformAdmin.into()),
     }
     let account = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    let may_have_booked = outcome == Outcome::Changed && account.role == Role::Employee;
+    if let Some(company) = account.company_id.filter(|_| may_have_booked) {
+        tx.enter_company(company).await?;
+        tx.enqueue(&EmployeeSuspended { user_id: id }, None, None).await?;
+    }
     tx.commit().await?;
     // done in any case: the notification tells every node, this only spares the wait for it
     if let Err(problem) = cx.platform().sessions.refresh(cx.platform()).await {
