@@ -76,6 +76,7 @@ async fn staff_list_accounts_by_role_status_company_and_address_and_see_no_secre
         other.get("/admin/users").await.refused(403, "forbidden");
     }
     assert!(audited(&app, "user.listed").await >= 8);
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -123,6 +124,7 @@ async fn a_suspension_ends_everything_at_once_and_activation_gives_it_back() {
     admin.post(&format!("{nobody}/suspend"), json!({})).await.refused(404, "not_found");
     admin.post(&format!("{nobody}/activate"), json!({})).await.refused(404, "not_found");
     acme.hr.post(&format!("/admin/users/{}/suspend", acme.admin.id), json!({})).await.refused(401, "unauthenticated");
+    app.settle().await;
 }
 
 #[tokio::test]

@@ -147,6 +147,7 @@ CREATE TABLE fixture.bodies (
 );
 INSERT INTO fixture.bodies (operation, body) VALUES
     ('bookConsultation', '{"practitionerId": null, "startsAt": "2026-09-14T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
+    ('explainSlot', '{"at": "2026-09-14T08:00:00Z"}'),
     ('addOverride', '{"kind": "closed", "from": "2026-11-30", "to": "2026-11-30"}'),
     ('rescheduleConsultation', '{"startsAt": "2026-09-21T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
     ('createCompany', '{"name": "Hooli", "contract": {"startsOn": "2026-01-01", "endsOn": "2027-01-01", "sessionsPerEmployee": 6, "seats": 9}}'),

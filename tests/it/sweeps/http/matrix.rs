@@ -265,7 +265,11 @@ impl Matrix {
             Draft { kind: "application/json".into(), json: self.contract.good_body(operation), raw: None, query };
         if let Some((kind, body)) = self.world.body(&operation.operation_id).await {
             self.used.insert(operation.operation_id.clone());
-            if kind == "application/json" {
+            if draft.json.is_none() && kind == "application/json" {
+                // of an operation without a body: its query
+                let query: std::collections::BTreeMap<String, String> = serde_json::from_str(&body).unwrap();
+                draft.query = query.into_iter().collect();
+            } else if kind == "application/json" {
                 draft.json = Some(serde_json::from_str(&body).unwrap_or_else(|error| panic!("{body}: {error}")));
             } else {
                 draft.raw = Some(body);
