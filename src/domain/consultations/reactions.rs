@@ -66,18 +66,7 @@ async fn cancel_for_suspended(cx: JobContext, job: EmployeeSuspended) -> Result<
     let mut tx = cx.begin().await?;
     for id in store::cancel_for_suspended(&mut tx, job.user_id, cx.now()).await? {
         events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
-        tx.audit_done("consultation.cancelled", "consultation", id.0).await?;
-    }
-    tx.commit().await
-}
-
-/// An employee's account was suspended: they cannot come, so that what they had booked is cancelled, at nobody's cost,
-/// and both people are told. One that is active again by now keeps everything.
-async fn cancel_for_suspended(cx: JobContext, job: EmployeeSuspended) -> Result<()> {
-    let cx = JobContext { user_id: None, ..cx };
-    let mut tx = cx.begin().await?;
-    for id in store::cancel_for_suspended(&mut tx, job.user_id, cx.now()).await? {
-        events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
+        store::find_time(&mut tx, id).await?.emit(&mut tx, cx.now()).await?;
         tx.audit_done("consultation.cancelled", "consultation", id.0).await?;
     }
     tx.commit().await
