@@ -11,6 +11,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('audit_log.cut', 'audit_log', false, false, true),
         ('audit_log.read', 'audit_log', true, false, true),
         ('availability.replaced', 'practitioner', false, false, true),
+        ('calendar.added', 'calendar', false, false, true),
+        ('calendar.removed', 'calendar', false, false, true),
         ('company.activated', 'company', false, true, true),
         ('company.archived', 'company', false, true, true),
         ('company.created', 'company', false, true, true),

@@ -36,6 +36,7 @@ use crate::platform::http::{middleware, openapi};
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
+use crate::platform::outgoing::Outgoing;
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
@@ -50,8 +51,10 @@ fn apis() -> impl OpenApi {
         companies::CompaniesApi,
         employees::EmployeesApi,
         practitioners::PractitionersApi,
+        practitioners::CalendarsApi,
         consultations::ConsultationsApi,
         consultations::QuotaApi,
+        consultations::FeedApi,
         content::ContentApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
@@ -62,6 +65,7 @@ fn apis() -> impl OpenApi {
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
+    practitioners::jobs(&mut registry);
     consultations::jobs(&mut registry);
     notifications::jobs(&mut registry);
     usage::jobs(&mut registry);
@@ -83,6 +87,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         keyring: Keyring::new(&config.master_keys)?,
         storage: Storage::open(&config)?,
         mailer: Mailer::open(&config)?,
+        outgoing: Outgoing::new(&config)?,
         limits: Limits::new(&config),
         config: Arc::new(config),
         clock,

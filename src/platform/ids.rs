@@ -46,6 +46,8 @@ ids! {
     /// A care professional. The same value as the practitioner's [`UserId`].
     PractitionerId,
     ConsultationId,
+    /// A calendar of a practitioner: one that is read, or one that is shown.
+    CalendarId,
     ExportId,
     ArticleId,
 }

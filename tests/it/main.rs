@@ -5,6 +5,7 @@ mod account;
 mod administration;
 mod audit;
 mod booking_races;
+mod calendars;
 mod companies;
 mod company_lifecycle;
 mod consultations;

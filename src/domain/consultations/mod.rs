@@ -24,6 +24,7 @@ pub mod api;
 pub mod calendar;
 pub mod error;
 pub mod events;
+pub mod feed;
 pub mod model;
 pub mod quota;
 pub mod reactions;
@@ -35,6 +36,7 @@ mod booking;
 
 pub use api::ConsultationsApi;
 pub use error::Error;
+pub use feed::FeedApi;
 pub use model::{Consultation, EventKind, Status};
 pub use quota::QuotaApi;
 pub use reactions::jobs;

@@ -17,7 +17,7 @@ use crate::platform::locale::Locale;
 use crate::platform::{Problem, Result};
 
 #[derive(Tags)]
-enum Tag {
+pub enum Tag {
     /// Care professionals: who they are, what they offer, when they work.
     Practitioners,
 }

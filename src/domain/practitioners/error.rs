@@ -1,4 +1,4 @@
-//! Why a practitioner cannot be added.
+//! Why a practitioner, or something of theirs, cannot be added.
 
 use crate::causes;
 
@@ -6,5 +6,6 @@ causes! {
     pub enum Error {
         RppsTaken => (CONFLICT, "rpps_taken"),
         AdeliTaken => (CONFLICT, "adeli_taken"),
+        TooManyCalendars => (CONFLICT, "too_many_calendars"),
     }
 }

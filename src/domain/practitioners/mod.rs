@@ -1,10 +1,11 @@
-//! Practitioners: who they are, what they offer, and their weekly hours.
+//! Practitioners: who they are, what they offer, their weekly hours, and the calendars that they keep elsewhere.
 //!
 //! A practitioner serves many companies and belongs to none. The front door for the floors above is
 //! [`booking_terms`], [`weekly_rules`] and [`windows`]: what a booking must keep to, and the times in which
 //! sessions may lie. Each asks for any number of practitioners in one statement.
 
 pub mod api;
+pub mod calendars;
 pub mod codes;
 pub mod error;
 pub mod hours;
@@ -13,6 +14,8 @@ pub mod service;
 pub mod store;
 
 pub use api::PractitionersApi;
+pub use calendars::CalendarsApi;
+pub use calendars::jobs::register as jobs;
 pub use hours::{Rule, Window, windows};
 pub use model::{BookingTerms, Mode, Specialty, Status};
 pub use store::{Whose, list_booking_terms as booking_terms, list_rules_of as weekly_rules};

@@ -76,6 +76,8 @@ permissions! {
     UpdatePractitioner: [Practitioner, PlatformAdmin],
     ReadAvailability: [Practitioner, PlatformAdmin],
     SetAvailability: [Practitioner],
+    /// One's own calendars: those that are read, and those that are shown.
+    ManageCalendars: [Practitioner],
     ReadSlots: [Employee, Practitioner, PlatformAdmin],
     BookConsultation: [Employee],
     /// One's own sessions on the contract.

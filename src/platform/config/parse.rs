@@ -108,6 +108,20 @@ pub fn origins(text: &str, production: bool) -> Parsed<Vec<String>> {
         .collect()
 }
 
+/// Where requests may go that would be refused otherwise.
+pub fn test_hosts(text: &str, production: bool) -> Parsed<Vec<String>> {
+    if production {
+        return Err("is set".into());
+    }
+    list(text)
+        .map(|item| {
+            let (host, port) = item.rsplit_once(':').unwrap_or_default();
+            let is_pair = !host.is_empty() && port.parse::<u16>().is_ok();
+            if is_pair { Ok(item.to_ascii_lowercase()) } else { Err(format!("{item:?} is no host with a port")) }
+        })
+        .collect()
+}
+
 pub fn networks(text: &str) -> Parsed<Vec<IpNet>> {
     list(text)
         .map(|item| {

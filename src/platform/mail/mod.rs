@@ -15,6 +15,7 @@
 //! | `appointment_booked_practitioner` | the same, and `with`: the other's display name |
 //! | `appointment_cancelled` | `starts_at`, `time_zone`, `link` |
 //! | `audit_broken` | `chains`: how many |
+//! | `calendar_failing` | `label`, `since`, `time_zone`, `reason` (words), `link` |
 //! | `export_ready` | `link`, `expires_at`, `time_zone` |
 //! | `export_failed` | `link` |
 //! | `password_changed`, `email_changed` | `changed_at`, `time_zone` |

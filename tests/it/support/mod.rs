@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod process;
 pub mod smtp;
 pub mod tools;
+pub mod web;
 
 pub use app::{Company, TestApp};
 pub use client::{Answer, User};

@@ -67,6 +67,12 @@ SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000 FROM (VAL
 INSERT INTO practitioner_specialties (practitioner_id, specialty) SELECT p.id, 'psychology' FROM practitioners p;
 INSERT INTO availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
 SELECT id(p.display_name || ' monday'), p.id, 1, 540, 1020 FROM practitioners p;
+INSERT INTO external_calendars (id, practitioner_id, place, label, url, host, next_read_at)
+SELECT id('calendar of ' || p.display_name), p.id, 1, 'Elsewhere', 'sealed', 'calendar.test', '2027-01-01' FROM practitioners p;
+INSERT INTO external_busy_times (practitioner_id, calendar_id, starts_at, ends_at)
+SELECT c.practitioner_id, c.id, '2026-09-21 12:00Z', '2026-09-21 13:00Z' FROM external_calendars c;
+INSERT INTO calendar_feeds (id, practitioner_id, place, label, hash)
+SELECT id('feed of ' || p.display_name), p.id, 1, 'Telephone', sha256(('feed-of-' || p.display_name)::bytea) FROM practitioners p;
 INSERT INTO company_networks (company_id, practitioner_id)
 VALUES (id('acme'), id('martin')), (id('globex'), id('durand'));
 
@@ -166,6 +172,12 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.practitioners', 't.id = me', 'NULL::uuid', $$jsonb_build_object('id', fixture.id('staff'))$$, NULL),
     ('app.availability_rules', 't.practitioner_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'weekday', 2)$$, NULL),
+    ('app.external_calendars', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'place', 2)$$, NULL),
+    ('app.external_busy_times', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('starts_at', t.starts_at + interval '1 hour', 'ends_at', t.ends_at + interval '1 hour')$$, NULL),
+    ('app.calendar_feeds', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'place', 2, 'hash', '\x' || repeat('00', 32))$$, NULL),
     ('app.idempotency_keys', 't.user_id = me', 'NULL::uuid', $$'{"key": "twice"}'$$, NULL),
     ('app.email_log', 't.recipient_user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),

@@ -74,10 +74,15 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('startConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin')$$, NULL, NULL),
     ('cancelConsultation', 'app.consultations', DEFAULT, $$t.status = 'confirmed' AND t.starts_at > '2026-09-10'$$, NULL, NULL),
     ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
+    ('calendars', 'app.external_calendars', DEFAULT, DEFAULT, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
     ('sessions', 'app.user_sessions', 't.revoked_at IS NULL', DEFAULT, NULL, NULL);
 -- by name; what is not published is others'
+-- the address is all that it takes
+INSERT INTO fixture.ids (name, relation, key, prefer, own) VALUES
+    ('getCalendarFeed', 'app.calendar_feeds', $$'feed-of-' || (SELECT p.display_name FROM app.practitioners p WHERE p.id = t.practitioner_id) || '.ics'$$,
+     $$t.practitioner_id = fixture.id('martin')$$, 'true');
 INSERT INTO fixture.ids (name, relation, key) VALUES ('getArticle', 'app.articles', $$'article-' || t.status$$);
 
 -- What an operation is sent where the document's example does not suit these rows. Ids are put in afterwards.
