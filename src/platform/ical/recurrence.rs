@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn an_endless_rule_of_long_ago_is_looked_at_where_it_matters() {
         for (rule, expected) in [
-            ("FREQ=DAILY;INTERVAL=3", "06-02 09:00"),
+            ("FREQ=DAILY;INTERVAL=3", "06-03 09:00"),
             ("FREQ=WEEKLY", "06-05 09:00"),
             ("FREQ=MONTHLY", "06-07 09:00"),
             ("FREQ=SECONDLY;INTERVAL=86400", "06-01 09:00"),

@@ -6,6 +6,7 @@ mod reading;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use huntzen::domain::practitioners::calendars::jobs::ReadCalendars;
+use huntzen::platform::auth::Role;
 use serde_json::{Value, json};
 
 use crate::support::web::Web;
@@ -39,9 +40,14 @@ async fn later(app: &TestApp, by: TimeDelta) {
     app.settle().await;
 }
 
+/// A practitioner with a token of now.
+async fn again(app: &TestApp, user: &User) -> User {
+    user.with_token(app.session(user.id, Role::Practitioner, None).await)
+}
+
 /// The practitioner's first calendar.
-async fn first(user: &User) -> Value {
-    user.get(&path(user)).await.expect(200).json["items"][0].clone()
+async fn first(app: &TestApp, user: &User) -> Value {
+    again(app, user).await.get(&path(user)).await.expect(200).json["items"][0].clone()
 }
 
 fn calendar(events: &[String]) -> String {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{add, app_beside, busy, calendar, event, external, first, hour, later, path};
+use super::{add, again, app_beside, busy, calendar, event, external, first, hour, later, path};
 use crate::support::web::{Reply, Web};
 use crate::support::{Answer, TestApp};
 
@@ -22,7 +22,7 @@ async fn a_calendar_that_is_added_is_read_at_once_and_blocks_its_times() {
     app.settle().await;
     // what touches is one time; of what it is, nothing is kept
     assert_eq!(busy(&app).await, [(from, to + TimeDelta::minutes(30))]);
-    let it = first(&martin).await;
+    let it = first(&app, &martin).await;
     assert_eq!((&it["state"], &it["host"], &it["label"]), (&json!("current"), &json!("127.0.0.1"), &json!("Cabinet")));
     assert!(it["readAt"].is_string() && it.get("failure").is_none());
     for told in [&made.json, &it] {
@@ -41,6 +41,7 @@ async fn a_calendar_that_is_added_is_read_at_once_and_blocks_its_times() {
     web.answers("/secret", Reply::ok(calendar(&[event("b", to, to + TimeDelta::minutes(30))])));
     later(&app, TimeDelta::minutes(20)).await;
     assert_eq!(busy(&app).await, [(to, to + TimeDelta::minutes(30))]);
+    let martin = again(&app, &martin).await;
     martin.delete(&format!("{}/{}", path(&martin), made.str("/id"))).await.expect(204);
     assert_eq!(busy(&app).await, []);
     martin.delete(&format!("{}/{}", path(&martin), made.str("/id"))).await.refused(404, "not_found");
@@ -65,13 +66,13 @@ async fn a_calendar_is_read_every_quarter_of_an_hour_and_as_a_whole_once_a_day()
     let asked = web.requests();
     assert_eq!(asked.len(), 2);
     assert!(asked[1].contains("if-none-match: \"one\"") && asked[1].contains("if-modified-since: sat, 21 nov 2026"));
-    assert_eq!((busy(&app).await.len(), first(&martin).await["state"].clone()), (1, json!("current")));
+    assert_eq!((busy(&app).await.len(), first(&app, &martin).await["state"].clone()), (1, json!("current")));
 
     // what recurs without end must be followed further: a day later everything is asked for again
     later(&app, TimeDelta::days(1)).await;
     assert!(!web.requests()[2].contains("if-none-match"));
     // a 304 to who did not ask is no answer
-    assert_eq!(first(&martin).await["failure"]["code"], "server_error");
+    assert_eq!(first(&app, &martin).await["failure"]["code"], "server_error");
     assert_eq!(busy(&app).await.len(), 1);
 }
 
@@ -84,14 +85,15 @@ async fn a_calendar_that_fails_keeps_its_times_says_why_and_is_told_of_once_afte
     let good = Reply::ok(calendar(&[event("a", at, at + TimeDelta::hours(1))]));
     web.answers("/c", good.clone());
     add(&app, &martin, &web.url("/c")).await;
-    let read_at = first(&martin).await["readAt"].clone();
+    let read_at = first(&app, &martin).await["readAt"].clone();
 
     web.answers("/c", Reply::with("404 Not Found", "", "gone"));
     later(&app, TimeDelta::minutes(20)).await;
-    let it = first(&martin).await;
+    let it = first(&app, &martin).await;
     assert_eq!((&it["state"], &it["readAt"], &it["failure"]["code"]), (&json!("failing"), &read_at, &json!("not_found")));
     assert_eq!(it["failure"]["since"], it["failure"]["at"]);
-    let french = Answer::of(martin.request(Method::GET, &path(&martin)).header("accept-language", "fr")).await;
+    let reader = again(&app, &martin).await;
+    let french = Answer::of(reader.request(Method::GET, &path(&martin)).header("accept-language", "fr")).await;
     assert_eq!(french.json["items"][0]["failure"]["detail"], "Il n’y a plus d’agenda à cette adresse.");
     assert_eq!(busy(&app).await.len(), 1, "the last known times hold on");
 
@@ -105,7 +107,7 @@ async fn a_calendar_that_fails_keeps_its_times_says_why_and_is_told_of_once_afte
     for _ in 0..6 {
         later(&app, TimeDelta::hours(7)).await;
     }
-    let it = first(&martin).await;
+    let it = first(&app, &martin).await;
     assert!(it["failure"]["since"].as_str() < it["failure"]["at"].as_str());
     let mails = app.mails_to(&martin.email);
     assert_eq!(mails.len(), 1, "once");
@@ -116,7 +118,7 @@ async fn a_calendar_that_fails_keeps_its_times_says_why_and_is_told_of_once_afte
 
     web.answers("/c", good);
     later(&app, TimeDelta::hours(7)).await;
-    let it = first(&martin).await;
+    let it = first(&app, &martin).await;
     assert_eq!((&it["state"], it.get("failure")), (&json!("current"), None));
 }
 
@@ -129,7 +131,7 @@ async fn our_own_appointments_in_a_calendar_block_nothing_twice() {
     let ours = format!("{}@127.0.0.1", uuid::Uuid::from_u128(7));
     web.answers("/c", Reply::ok(calendar(&[event(&ours, at, at + TimeDelta::hours(1))])));
     add(&app, &martin, &web.url("/c")).await;
-    assert_eq!((busy(&app).await, first(&martin).await["state"].clone()), (vec![], json!("current")));
+    assert_eq!((busy(&app).await, first(&app, &martin).await["state"].clone()), (vec![], json!("current")));
 }
 
 #[tokio::test]
@@ -170,7 +172,7 @@ async fn calendars_are_their_practitioners_own() {
         other.get(&path(&martin)).await.refused(403, "forbidden");
     }
     app.anonymous().get(&path(&martin)).await.refused(401, "unauthenticated");
-    assert_eq!(first(&martin).await["id"], json!(id));
+    assert_eq!(first(&app, &martin).await["id"], json!(id));
 }
 
 #[tokio::test]
