@@ -102,7 +102,8 @@ async fn a_calendar_that_fails_keeps_its_times_says_why_and_is_told_of_once_afte
     for _ in 0..12 {
         later(&app, TimeDelta::minutes(20)).await;
     }
-    assert_eq!(web.requests().len() - before, 4);
+    let asked = web.requests().len() - before;
+    assert!((3..=4).contains(&asked), "{asked} times in four hours");
     assert!(app.mails().is_empty());
     for _ in 0..6 {
         later(&app, TimeDelta::hours(7)).await;
