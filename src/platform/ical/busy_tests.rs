@@ -102,7 +102,10 @@ fn exceptions_and_replacements_are_heard() {
     );
     // of a series that is not there
     assert_eq!(
-        busy("BEGIN:VEVENT\nUID:x\nRECURRENCE-ID:20260602T080000Z\nDTSTART:20260602T150000Z\nDURATION:PT1H\nEND:VEVENT").len(),
+        busy(
+            "BEGIN:VEVENT\nUID:x\nRECURRENCE-ID:20260602T080000Z\nDTSTART:20260602T150000Z\nDURATION:PT1H\nEND:VEVENT"
+        )
+        .len(),
         1
     );
 }
@@ -151,7 +154,11 @@ fn other_encodings_and_broken_text_do_no_harm() {
     assert_eq!(read(text, Tz::UTC, window(), |_| false).unwrap().busy.len(), 1);
     let wide: Vec<u8> = [0xff, 0xfe]
         .into_iter()
-        .chain("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260601T120000Z\nDURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR".encode_utf16().flat_map(u16::to_le_bytes))
+        .chain(
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260601T120000Z\nDURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR"
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes),
+        )
         .collect();
     assert_eq!(read(&wide, Tz::UTC, window(), |_| false).unwrap().busy.len(), 1);
 }
@@ -200,7 +207,10 @@ fn no_bytes_make_the_reader_panic_or_run_on() {
                 assert!(pair[0].ends_at < pair[1].starts_at, "round {round}: {pair:?}");
             }
             for it in reading.busy {
-                assert!(from <= it.starts_at && it.starts_at < it.ends_at && it.ends_at <= until, "round {round}: {it:?}");
+                assert!(
+                    from <= it.starts_at && it.starts_at < it.ends_at && it.ends_at <= until,
+                    "round {round}: {it:?}"
+                );
             }
         }
     }

@@ -126,7 +126,8 @@ impl Rule {
             found.push(first);
         }
         let mut left = self.count.map(|count| count.saturating_sub(1));
-        let mut period = if self.count.is_some() { 0 } else { self.periods_until(first, from).saturating_sub(1).max(0) };
+        let mut period =
+            if self.count.is_some() { 0 } else { self.periods_until(first, from).saturating_sub(1).max(0) };
         while left != Some(0) {
             budget.spend(1)?;
             let Some(begin) = self.begin(first, period) else { break };
@@ -276,12 +277,7 @@ impl Rule {
         Ok(days.filter(|day| self.fits_month_day(*day)).filter(on).collect())
     }
 
-    fn in_year(
-        &self,
-        first: NaiveDateTime,
-        year: NaiveDate,
-        budget: &mut Budget,
-    ) -> Result<Vec<NaiveDate>, Exhausted> {
+    fn in_year(&self, first: NaiveDateTime, year: NaiveDate, budget: &mut Budget) -> Result<Vec<NaiveDate>, Exhausted> {
         let length = if year.leap_year() { 366 } else { 365 };
         let whole = || year.iter_days().take(length);
         if !self.by_week.is_empty() {
@@ -324,9 +320,10 @@ impl Rule {
     fn is_nth(&self, day: NaiveDate, place: i64, length: i64) -> bool {
         let (nth, from_end) = ((place - 1) / 7 + 1, -((length - place) / 7 + 1));
         self.by_day.is_empty()
-            || self.by_day.iter().any(|(wanted, weekday)| {
-                *weekday == day.weekday() && [0, nth, from_end].contains(&i64::from(*wanted))
-            })
+            || self
+                .by_day
+                .iter()
+                .any(|(wanted, weekday)| *weekday == day.weekday() && [0, nth, from_end].contains(&i64::from(*wanted)))
     }
 }
 
@@ -367,10 +364,7 @@ mod tests {
             ("FREQ=MONTHLY;BYDAY=1MO;COUNT=3", &["01-05 09:00", "02-02 09:00", "03-02 09:00"]),
             ("FREQ=MONTHLY;BYDAY=-1FR;COUNT=3", &["01-05 09:00", "01-30 09:00", "02-27 09:00"]),
             ("FREQ=MONTHLY;BYMONTHDAY=31;COUNT=3", &["01-05 09:00", "01-31 09:00", "03-31 09:00"]),
-            (
-                "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1;COUNT=3",
-                &["01-05 09:00", "01-30 09:00", "02-27 09:00"],
-            ),
+            ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1;COUNT=3", &["01-05 09:00", "01-30 09:00", "02-27 09:00"]),
             ("FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU;COUNT=2", &["01-05 09:00", "03-29 09:00"]),
             ("FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO;COUNT=2", &["01-05 09:00", "05-11 09:00"]),
             ("FREQ=YEARLY;BYYEARDAY=100,-1;COUNT=3", &["01-05 09:00", "04-10 09:00", "12-31 09:00"]),

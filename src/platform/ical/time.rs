@@ -205,15 +205,14 @@ impl Zones {
     }
 
     fn named(&self, name: &str) -> Zone {
-        known(name)
-            .map(Zone::Known)
-            .or_else(|| self.explained.get(name).cloned())
-            .unwrap_or(Zone::Known(self.own))
+        known(name).map(Zone::Known).or_else(|| self.explained.get(name).cloned()).unwrap_or(Zone::Known(self.own))
     }
 
     /// Takes up a VTIMEZONE, of which the lines are given.
     pub fn explain(&mut self, lines: &[Line<'_>]) {
-        let Some(name) = lines.iter().find(|line| line.name == "TZID").map(|line| line.value.to_owned()) else { return };
+        let Some(name) = lines.iter().find(|line| line.name == "TZID").map(|line| line.value.to_owned()) else {
+            return;
+        };
         let location = lines.iter().find(|line| line.name == "X-LIC-LOCATION").and_then(|line| known(line.value));
         let zone = location.map(Zone::Known).unwrap_or_else(|| {
             let mut observances = Vec::new();

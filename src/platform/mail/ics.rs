@@ -120,12 +120,9 @@ pub fn published(name: &str, summary: &str, events: &[Published]) -> String {
 /// A calendar without entries.
 fn head(method: &str) -> Calendar {
     let mut calendar = Calendar::empty();
-    for (key, value) in [
-        ("VERSION", "2.0"),
-        ("PRODID", "-//HuntZen//HuntZen Care//FR"),
-        ("CALSCALE", "GREGORIAN"),
-        ("METHOD", method),
-    ] {
+    for (key, value) in
+        [("VERSION", "2.0"), ("PRODID", "-//HuntZen//HuntZen Care//FR"), ("CALSCALE", "GREGORIAN"), ("METHOD", method)]
+    {
         calendar.append_property(Property::new(key, value));
     }
     calendar

@@ -253,15 +253,30 @@ mod tests {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         for bad in [
-            "http://calendar.example/", "ftp://calendar.example/", "file:///etc/passwd", "data:text/calendar,",
-            "https://calendar.example:8443/", "https://me@calendar.example/", "https://:x@calendar.example/",
+            "http://calendar.example/",
+            "ftp://calendar.example/",
+            "file:///etc/passwd",
+            "data:text/calendar,",
+            "https://calendar.example:8443/",
+            "https://me@calendar.example/",
+            "https://:x@calendar.example/",
         ] {
             assert_eq!(check(bad), Err(Failure::Address), "{bad}");
         }
         for inside in [
-            "https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://017700000001/",
-            "https://0x7f.1/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[::ffff:7f00:1]/",
-            "https://[64:ff9b::10.0.0.1]/", "https://169.254.169.254/latest", "https://１２７.0.0.1/", "https://0/",
+            "https://127.0.0.1/",
+            "https://127.1/",
+            "https://2130706433/",
+            "https://0x7f000001/",
+            "https://017700000001/",
+            "https://0x7f.1/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[::ffff:7f00:1]/",
+            "https://[64:ff9b::10.0.0.1]/",
+            "https://169.254.169.254/latest",
+            "https://１２７.0.0.1/",
+            "https://0/",
         ] {
             assert_eq!(check(inside), Err(Failure::PrivateAddress), "{inside}");
         }

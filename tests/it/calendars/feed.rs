@@ -14,8 +14,7 @@ async fn feed(user: &User) -> (String, String) {
 }
 
 async fn book(app: &TestApp, alice: &User, martin: &User, at: DateTime<Utc>) -> String {
-    let body =
-        json!({"practitionerId": martin.id, "startsAt": at, "durationMinutes": 60, "mode": "video"});
+    let body = json!({"practitionerId": martin.id, "startsAt": at, "durationMinutes": 60, "mode": "video"});
     let id = alice.post("/consultations", body).await.expect(201).str("/id");
     app.settle().await;
     id
@@ -83,7 +82,8 @@ async fn a_feed_ends_when_it_is_deleted_and_when_its_practitioner_is_suspended()
 
     martin.delete(&format!("{}/{id}", path(&martin))).await.expect(204);
     let gone = nobody.get(&at).await.refused(404, "not_found");
-    let never = nobody.get("/calendars/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.ics").await.refused(404, "not_found");
+    let never =
+        nobody.get("/calendars/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.ics").await.refused(404, "not_found");
     assert_eq!(gone.json["detail"], never.json["detail"]);
     for odd in ["/calendars/x", "/calendars/.ics", "/calendars/%F0%9F%92%A9.ics"] {
         nobody.get(odd).await.refused(404, "not_found");

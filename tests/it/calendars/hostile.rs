@@ -63,7 +63,11 @@ async fn whatever_a_server_answers_ends_soon_with_a_reason_and_the_times_of_befo
         ("/hangs", Reply::Hang, "timeout"),
         ("/login", Reply::ok("<!doctype html><title>Log in</title>"), "not_a_calendar"),
         ("/cut", Reply::ok(good[..good.len() - 20].to_owned()), "cut_off"),
-        ("/short", Reply::Whole(b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\nBEGIN:VCALENDAR".to_vec()), "unreachable"),
+        (
+            "/short",
+            Reply::Whole(b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\nBEGIN:VCALENDAR".to_vec()),
+            "unreachable",
+        ),
         ("/noise", Reply::Whole(b"\x16\x03\x01 this is no answer\r\n\r\n".to_vec()), "unreachable"),
         ("/secret", Reply::with("403 Forbidden", "", ""), "unauthorized"),
         ("/broken", Reply::with("500 Oops", "", ""), "server_error"),

@@ -31,10 +31,11 @@ async fn a_calendar_that_is_added_is_read_at_once_and_blocks_its_times() {
     let sealed: Vec<u8> =
         sqlx::query_scalar("SELECT url FROM app.external_calendars").fetch_one(app.db()).await.unwrap();
     assert!(!sealed.windows(6).any(|six| six == b"secret"), "the address is sealed");
-    let log: Vec<String> = sqlx::query_scalar("SELECT details::text FROM app.audit_logs WHERE action LIKE 'calendar.%'")
-        .fetch_all(app.db())
-        .await
-        .unwrap();
+    let log: Vec<String> =
+        sqlx::query_scalar("SELECT details::text FROM app.audit_logs WHERE action LIKE 'calendar.%'")
+            .fetch_all(app.db())
+            .await
+            .unwrap();
     assert_eq!(log, [r#"{"kind": "external"}"#]);
 
     // what leaves the calendar is free again, and so is everything when the calendar is taken away
@@ -90,7 +91,10 @@ async fn a_calendar_that_fails_keeps_its_times_says_why_and_is_told_of_once_afte
     web.answers("/c", Reply::with("404 Not Found", "", "gone"));
     later(&app, TimeDelta::minutes(20)).await;
     let it = first(&app, &martin).await;
-    assert_eq!((&it["state"], &it["readAt"], &it["failure"]["code"]), (&json!("failing"), &read_at, &json!("not_found")));
+    assert_eq!(
+        (&it["state"], &it["readAt"], &it["failure"]["code"]),
+        (&json!("failing"), &read_at, &json!("not_found"))
+    );
     assert_eq!(it["failure"]["since"], it["failure"]["at"]);
     let reader = again(&app, &martin).await;
     let french = Answer::of(reader.request(Method::GET, &path(&martin)).header("accept-language", "fr")).await;

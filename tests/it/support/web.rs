@@ -42,7 +42,8 @@ impl Web {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let (replies, requests) = (Arc::<Mutex<HashMap<String, Reply>>>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (replies, requests) =
+            (Arc::<Mutex<HashMap<String, Reply>>>::default(), Arc::<Mutex<Vec<String>>>::default());
         let (known, heard) = (replies.clone(), requests.clone());
         let server = tokio::spawn(async move {
             loop {

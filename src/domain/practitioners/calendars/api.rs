@@ -208,8 +208,7 @@ impl CalendarsApi {
         &self,
         cx: Authorized<perm::ManageCalendars>,
         id: Path<PractitionerId>,
-        #[oai(name = "calendarId")]
-        calendar_id: Path<CalendarId>,
+        #[oai(name = "calendarId")] calendar_id: Path<CalendarId>,
     ) -> Result<CalendarRemoved> {
         service::remove(&cx, id.0, calendar_id.0).await?;
         Ok(CalendarRemoved::Removed)

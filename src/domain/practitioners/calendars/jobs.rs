@@ -119,8 +119,8 @@ async fn read(cx: &JobContext, it: &ToRead, address: &[u8]) -> Result<Outcome> {
     let zone: Tz = it.time_zone.parse().map_err(|_| Problem::internal("a practitioner is in an unknown time zone"))?;
     let now = cx.now();
     // what was read in another zone, or long ago, is read anew
-    let is_fresh = it.read_zone.as_deref() == Some(&*it.time_zone)
-        && it.whole_read_at.is_some_and(|at| now - at < WHOLE_EVERY);
+    let is_fresh =
+        it.read_zone.as_deref() == Some(&*it.time_zone) && it.whole_read_at.is_some_and(|at| now - at < WHOLE_EVERY);
     let known = if is_fresh {
         Validators { etag: it.etag.clone(), last_modified: it.last_modified.clone() }
     } else {
@@ -172,4 +172,3 @@ async fn tell_calendar_fails(cx: JobContext, job: TellCalendarFails) -> Result<(
     })
     .await
 }
-

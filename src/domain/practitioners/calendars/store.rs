@@ -147,12 +147,7 @@ pub async fn delete(tx: &mut Tx, owner: PractitionerId, id: CalendarId) -> Resul
 
 /// Takes up to `most` calendars whose time has come; nobody else takes them until `again_at`. Those of practitioners
 /// who take no bookings rest.
-pub async fn claim_due(
-    tx: &mut Tx,
-    now: DateTime<Utc>,
-    again_at: DateTime<Utc>,
-    most: i64,
-) -> Result<Vec<CalendarId>> {
+pub async fn claim_due(tx: &mut Tx, now: DateTime<Utc>, again_at: DateTime<Utc>, most: i64) -> Result<Vec<CalendarId>> {
     Ok(sqlx::query_scalar(
         "UPDATE app.external_calendars c SET next_read_at = $2
          FROM (SELECT d.id FROM app.external_calendars d
