@@ -231,12 +231,10 @@ impl Config {
             r.or("AUDIT_RETENTION_DAYS", 1095, "365 to 36500 days", |text| parse::number(text, 365..=36_500_u16));
         let company_invitations_per_day =
             r.or("COMPANY_INVITATIONS_PER_DAY", 20_000, "1 to 1000000 addresses", |t| parse::number(t, 1..=1_000_000));
-        let outgoing_test_hosts = r.or(
-            "OUTGOING_TEST_HOSTS",
-            Vec::new(),
-            "host:port pairs such as 127.0.0.1:8080, in development",
-            |text| parse::test_hosts(text, production),
-        );
+        let outgoing_test_hosts =
+            r.or("OUTGOING_TEST_HOSTS", Vec::new(), "host:port pairs such as 127.0.0.1:8080, in development", |text| {
+                parse::test_hosts(text, production)
+            });
         let max_body_bytes =
             r.or("MAX_BODY_BYTES", 5 << 20, "1024 to 104857600 bytes", |t| parse::number(t, 1024..=100 << 20));
         let rate_limit_per_ip =
