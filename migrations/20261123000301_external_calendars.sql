@@ -57,8 +57,6 @@ CREATE TABLE app.calendar_feeds (
     label           text NOT NULL CHECK (length(label) BETWEEN 1 AND 80),
     -- SHA-256 of the address' token
     hash            bytea NOT NULL CONSTRAINT calendar_feeds_hash_key UNIQUE CHECK (octet_length(hash) = 32),
-    -- to the hour: enough to see whether anybody reads it
-    fetched_at      timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT calendar_feeds_place_key UNIQUE (practitioner_id, place)
 );

@@ -37,43 +37,30 @@ REVOKE ALL ON FUNCTION app.external_busy(uuid[], timestamptz, timestamptz) FROM 
 GRANT EXECUTE ON FUNCTION app.external_busy(uuid[], timestamptz, timestamptz)
     TO huntzen_employee, huntzen_practitioner, huntzen_platform;
 
-GRANT SELECT (id, practitioner_id, place, label, fetched_at, created_at), DELETE,
+GRANT SELECT (id, practitioner_id, place, label, created_at), DELETE,
     INSERT (id, practitioner_id, place, label, hash, created_at) ON app.calendar_feeds TO huntzen_practitioner;
 CREATE POLICY own ON app.calendar_feeds TO huntzen_practitioner
     USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
-GRANT SELECT, UPDATE (fetched_at) ON app.calendar_feeds TO huntzen_kernel;
-CREATE POLICY kernel ON app.calendar_feeds TO huntzen_kernel USING (true) WITH CHECK (true);
+GRANT SELECT ON app.calendar_feeds TO huntzen_kernel;
+CREATE POLICY kernel ON app.calendar_feeds FOR SELECT TO huntzen_kernel USING (true);
 
 -- The consultations of the practitioner whose feed has this token, without anything of who comes; the first row says
 -- in which language they read. No row: there is no such feed.
-CREATE OR REPLACE FUNCTION auth.calendar_feed(token_hash bytea, since timestamptz, until timestamptz, at timestamptz)
+CREATE OR REPLACE FUNCTION auth.calendar_feed(token_hash bytea, since timestamptz, until timestamptz)
 RETURNS TABLE (locale text, id uuid, status text, starts_at timestamptz, ends_at timestamptz, ics_sequence int,
                updated_at timestamptz)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-DECLARE
-    feed app.calendar_feeds;
-    reads text;
-BEGIN
-    SELECT f.* INTO feed FROM app.calendar_feeds f WHERE f.hash = token_hash;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    SELECT u.locale INTO reads FROM app.users u WHERE u.id = feed.practitioner_id AND u.status = 'active';
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    UPDATE app.calendar_feeds f SET fetched_at = date_trunc('hour', calendar_feed.at)
-        WHERE f.id = feed.id AND f.fetched_at IS DISTINCT FROM date_trunc('hour', calendar_feed.at);
-    RETURN QUERY
-        SELECT reads, NULL::uuid, NULL::text, NULL::timestamptz, NULL::timestamptz, NULL::int, NULL::timestamptz
-        UNION ALL
-        (SELECT reads, c.id, c.status, c.starts_at, c.ends_at, c.ics_sequence, c.updated_at
-         FROM app.consultations c
-         WHERE c.practitioner_id = feed.practitioner_id AND c.starts_at >= since AND c.starts_at < until
-           AND c.status <> 'cancelled'
-         ORDER BY c.starts_at, c.id LIMIT 10000);
-END
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    WITH feed AS (
+        SELECT f.practitioner_id, u.locale FROM app.calendar_feeds f JOIN app.users u ON u.id = f.practitioner_id
+        WHERE f.hash = token_hash AND u.status = 'active'
+    )
+    SELECT feed.locale, NULL::uuid, NULL, NULL::timestamptz, NULL::timestamptz, NULL::int, NULL::timestamptz FROM feed
+    UNION ALL
+    (SELECT feed.locale, c.id, c.status, c.starts_at, c.ends_at, c.ics_sequence, c.updated_at
+     FROM feed JOIN app.consultations c ON c.practitioner_id = feed.practitioner_id
+     WHERE c.starts_at >= since AND c.starts_at < until AND c.status <> 'cancelled'
+     ORDER BY c.starts_at, c.id LIMIT 10000)
 $$;
-ALTER FUNCTION auth.calendar_feed(bytea, timestamptz, timestamptz, timestamptz) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION auth.calendar_feed(bytea, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION auth.calendar_feed(bytea, timestamptz, timestamptz, timestamptz) TO huntzen_auth;
+ALTER FUNCTION auth.calendar_feed(bytea, timestamptz, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION auth.calendar_feed(bytea, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.calendar_feed(bytea, timestamptz, timestamptz) TO huntzen_auth;

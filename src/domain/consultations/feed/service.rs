@@ -26,8 +26,7 @@ pub async fn read(platform: &Platform, request: &RequestInfo, file: &str) -> Res
     let now = platform.clock.now();
     let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
     let window = (now - BEHIND, now + AHEAD);
-    let (locale, entries) = store::read(&mut tx, &hash_opaque(token), window, now).await?.ok_or(Refusal::NotFound)?;
-    tx.commit().await?;
+    let (locale, entries) = store::read(&mut tx, &hash_opaque(token), window).await?.ok_or(Refusal::NotFound)?;
     let locale = locale.as_str();
     let title = rust_i18n::t!("calendar.title", locale = locale);
     let events: Vec<_> = entries

@@ -33,15 +33,13 @@ pub async fn read(
     tx: &mut Tx,
     hash: &[u8],
     (since, until): (DateTime<Utc>, DateTime<Utc>),
-    now: DateTime<Utc>,
 ) -> Result<Option<(Locale, Vec<Entry>)>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT locale, id, status, starts_at, ends_at, ics_sequence, updated_at FROM auth.calendar_feed($1, $2, $3, $4)",
+        "SELECT locale, id, status, starts_at, ends_at, ics_sequence, updated_at FROM auth.calendar_feed($1, $2, $3)",
     )
     .bind(hash)
     .bind(since)
     .bind(until)
-    .bind(now)
     .fetch_all(tx.conn())
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };

@@ -77,8 +77,6 @@ pub struct CalendarAnswer {
     next_read_at: Option<DateTime<Utc>>,
     /// Of an external calendar that fails.
     failure: Option<CalendarFailure>,
-    /// Of a feed: when it was last read by anybody, to the hour.
-    fetched_at: Option<DateTime<Utc>>,
     /// Of a feed that was made just now: its address. It is shown this once; whoever has it can read the feed.
     url: Option<String>,
 }
@@ -105,7 +103,6 @@ impl CalendarAnswer {
                 since: it.since,
                 at: it.at,
             }),
-            fetched_at: it.fetched_at,
             url: it.url,
         }
     }
@@ -127,7 +124,6 @@ impl Example for CalendarAnswer {
             label: "Cabinet".into(),
             created_at: at - TimeDelta::days(9),
             external: Some(external),
-            fetched_at: None,
             url: None,
         };
         Self::of(calendar, Locale::En)

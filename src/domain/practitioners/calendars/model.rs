@@ -62,8 +62,6 @@ pub struct Calendar {
     pub label: String,
     pub created_at: DateTime<Utc>,
     pub external: Option<External>,
-    /// Of a feed: to the hour, when it was last read by somebody.
-    pub fetched_at: Option<DateTime<Utc>>,
     /// Of a feed that was made just now.
     pub url: Option<String>,
 }

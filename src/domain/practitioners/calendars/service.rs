@@ -74,7 +74,7 @@ pub async fn add(
     practitioners::lock_zone(&mut tx, owner).await?.ok_or(Refusal::NotFound)?;
     let id: CalendarId = cx.new_id();
     let mut made =
-        Calendar { id, kind: new.kind, label, created_at: cx.now(), external: None, fetched_at: None, url: None };
+        Calendar { id, kind: new.kind, label, created_at: cx.now(), external: None, url: None };
     if let Some(url) = url {
         let platform = cx.platform();
         let sealed = platform.keyring.seal(&place(id, owner), url.as_str().as_bytes(), &platform.entropy)?;

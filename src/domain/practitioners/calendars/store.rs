@@ -83,7 +83,6 @@ struct Row {
     failure_code: Option<String>,
     failing_since: Option<DateTime<Utc>>,
     failed_at: Option<DateTime<Utc>>,
-    fetched_at: Option<DateTime<Utc>>,
 }
 
 impl From<Row> for Calendar {
@@ -104,7 +103,6 @@ impl From<Row> for Calendar {
             label: row.label,
             created_at: row.created_at,
             external,
-            fetched_at: row.fetched_at,
             url: None,
         }
     }
@@ -114,10 +112,10 @@ impl From<Row> for Calendar {
 pub async fn list(tx: &mut Tx, owner: PractitionerId) -> Result<Vec<Calendar>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.id, c.label, c.created_at, c.host, c.read_at, c.next_read_at, c.failure_code, c.failing_since,
-                c.failed_at, NULL::timestamptz AS fetched_at, 1 AS way
+                c.failed_at, 1 AS way
          FROM app.external_calendars c WHERE c.practitioner_id = $1
          UNION ALL
-         SELECT f.id, f.label, f.created_at, NULL, NULL, NULL, NULL, NULL, NULL, f.fetched_at, 2
+         SELECT f.id, f.label, f.created_at, NULL, NULL, NULL, NULL, NULL, NULL, 2
          FROM app.calendar_feeds f WHERE f.practitioner_id = $1
          ORDER BY way, created_at, id",
     )
