@@ -73,8 +73,7 @@ pub async fn add(
     // one at a time, so that the places are counted right
     practitioners::lock_zone(&mut tx, owner).await?.ok_or(Refusal::NotFound)?;
     let id: CalendarId = cx.new_id();
-    let mut made =
-        Calendar { id, kind: new.kind, label, created_at: cx.now(), external: None, url: None };
+    let mut made = Calendar { id, kind: new.kind, label, created_at: cx.now(), external: None, url: None };
     if let Some(url) = url {
         let platform = cx.platform();
         let sealed = platform.keyring.seal(&place(id, owner), url.as_str().as_bytes(), &platform.entropy)?;
