@@ -46,6 +46,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('jobs.purge', 'maintenance', '{system}', NULL),
         ('jobs.purge_answers', 'maintenance', '{system}', NULL),
         ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
+        ('practitioners.deactivated', 'events', '{platform_admin}', NULL),
         ('practitioners.read_calendar', 'feeds', '{practitioner,system}', 'calendar'),
         ('practitioners.read_calendars', 'maintenance', '{system}', NULL),
         ('practitioners.tell_calendar_fails', 'mail', '{system}', NULL),

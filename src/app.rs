@@ -55,6 +55,7 @@ fn apis() -> impl OpenApi {
         consultations::ConsultationsApi,
         consultations::QuotaApi,
         consultations::FeedApi,
+        consultations::DirectoryApi,
         content::ContentApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
@@ -67,6 +68,7 @@ pub fn registry() -> Registry {
     identity::jobs(&mut registry);
     practitioners::jobs(&mut registry);
     consultations::jobs(&mut registry);
+    consultations::departure::jobs(&mut registry);
     notifications::jobs(&mut registry);
     usage::jobs(&mut registry);
     audit_trail::jobs(&mut registry);

@@ -22,6 +22,8 @@
 
 pub mod api;
 pub mod calendar;
+pub mod departure;
+pub mod directory;
 pub mod error;
 pub mod events;
 pub mod feed;
@@ -35,6 +37,7 @@ pub mod store;
 mod booking;
 
 pub use api::ConsultationsApi;
+pub use directory::DirectoryApi;
 pub use error::Error;
 pub use feed::FeedApi;
 pub use model::{Consultation, EventKind, Status};

@@ -1,5 +1,13 @@
 //! Practitioners: who they are, what they offer, their weekly hours, and the calendars that they keep elsewhere.
 //!
+//! ```text
+//! unverified ──verify──→ active ←─reactivate── inactive
+//!      ↑                   └──────deactivate──────→↑
+//!      └── reactivate (who was never verified) ────┘
+//! ```
+//!
+//! Only who is active can be found and booked: by the policies, and by the trigger on bookings.
+//!
 //! A practitioner serves many companies and belongs to none. The front door for the floors above is
 //! [`booking_terms`], [`weekly_rules`] and [`windows`]: what a booking must keep to, and the times in which
 //! sessions may lie. Each asks for any number of practitioners in one statement.
@@ -8,6 +16,7 @@ pub mod api;
 pub mod calendars;
 pub mod codes;
 pub mod error;
+pub mod events;
 pub mod hours;
 pub mod model;
 pub mod service;
@@ -17,5 +26,6 @@ pub use api::PractitionersApi;
 pub use calendars::CalendarsApi;
 pub use calendars::jobs::register as jobs;
 pub use hours::{Rule, Window, windows};
-pub use model::{BookingTerms, Mode, Specialty, Status};
+pub use model::{BookingTerms, Filter, Listed, Mode, Specialty, Status};
 pub use store::{Whose, list_booking_terms as booking_terms, list_rules_of as weekly_rules};
+pub use store::list as directory;

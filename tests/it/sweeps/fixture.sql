@@ -62,8 +62,9 @@ INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, in_cookie, 
 VALUES (id('log-in of alice'), 'login_ticket', sha256('log-in'), id('alice'), id('acme'), false, '2026-06-01', '2026-06-02');
 
 -- acme offers martin alone; durand was there before; petit never was, and nobody of acme ever met them
-INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents)
-SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000 FROM (VALUES ('martin'), ('durand'), ('petit')) AS p (name);
+INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents, status,
+                           verified_at, verified_checks)
+SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000, 'active', '2026-06-01'::timestamptz, '{identity}'::text[] FROM (VALUES ('martin'), ('durand'), ('petit')) AS p (name);
 INSERT INTO practitioner_specialties (practitioner_id, specialty) SELECT p.id, 'psychology' FROM practitioners p;
 INSERT INTO availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
 SELECT id(p.display_name || ' monday'), p.id, 1, 540, 1020 FROM practitioners p;

@@ -149,7 +149,7 @@ pub async fn claim_due(tx: &mut Tx, now: DateTime<Utc>, again_at: DateTime<Utc>,
     Ok(sqlx::query_scalar(
         "UPDATE app.external_calendars c SET next_read_at = $2
          FROM (SELECT d.id FROM app.external_calendars d
-               JOIN app.practitioners p ON p.id = d.practitioner_id AND p.status = 'active'
+               JOIN app.practitioners p ON p.id = d.practitioner_id AND p.status <> 'inactive'
                WHERE d.next_read_at <= $1 ORDER BY d.next_read_at, d.id LIMIT $3 FOR UPDATE OF d SKIP LOCKED) due
          WHERE c.id = due.id RETURNING c.id",
     )
