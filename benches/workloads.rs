@@ -11,6 +11,7 @@ mod support {
     pub mod measure;
     pub mod server;
 }
+mod first_free;
 mod list_own;
 mod login_storm;
 
@@ -33,6 +34,8 @@ enum Workload {
     ListOwn,
     /// 200 people log in at once while employees list their consultations
     LoginStorm,
+    /// An employee finds who of 500 practitioners has time first
+    FirstFreeSlot,
 }
 
 /// Measures the program against what bounds it.
@@ -82,6 +85,11 @@ async fn run(args: Args) -> Outcome {
     if wanted(Workload::LoginStorm) {
         let server = Server::start(&args.server, &database).await?;
         lines.push(login_storm::measure(&args, &database, &server).await?);
+        server.stop()?;
+    }
+    if wanted(Workload::FirstFreeSlot) {
+        let server = Server::start(&args.server, &database).await?;
+        lines.push(first_free::measure(&args, &database, &server).await?);
         server.stop()?;
     }
     report(&args, &lines);
