@@ -97,7 +97,7 @@ fn refusal(why: Why) -> Problem {
     let (pointer, code) = match why {
         // whoever takes no bookings is not there for those who look for a slot
         Why::Status => return Refusal::NotFound.into(),
-        Why::Taken => return Error::SlotTaken.into(),
+        Why::Taken | Why::ExternalCalendar => return Error::SlotTaken.into(),
         Why::OwnTime => return Error::AlreadyBookedThen.into(),
         Why::Contract => return Error::ContractEnded.into(),
         Why::Mode => ("/mode", "mode"),

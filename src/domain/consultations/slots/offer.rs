@@ -43,6 +43,8 @@ pub enum Why {
     OutsideHours,
     /// Between two starts.
     OffGrid,
+    /// The practitioner is busy, by a calendar that they keep elsewhere.
+    ExternalCalendar,
     /// Somebody has it.
     Taken,
     /// The employee has another consultation then.
@@ -61,6 +63,8 @@ pub struct Offer {
     pub contract: Option<Span>,
     /// The practitioner's taken times with their buffers: in order, apart from each other.
     pub taken: Vec<Span>,
+    /// When calendars that the practitioner keeps elsewhere say that they are busy: in order, apart from each other.
+    pub elsewhere: Vec<Span>,
     /// The employee's own consultations: in order, apart from each other.
     pub own: Vec<Span>,
 }
@@ -76,7 +80,7 @@ const MOMENT: TimeDelta = TimeDelta::microseconds(1);
 impl Offer {
     /// Every free slot that starts in `from..to`, in order.
     ///
-    /// [`Offer::taken`] and [`Offer::own`] must hold what lies there, see [`Offer::reach`].
+    /// [`Offer::taken`], [`Offer::elsewhere`] and [`Offer::own`] must hold what lies there, see [`Offer::reach`].
     pub fn free(&self, length: TimeDelta, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Slot> {
         let Some(Span { from, until }) = self.bookable(from, to) else { return Vec::new() };
         // a session may last longer than the starts that are asked for
@@ -147,6 +151,12 @@ impl Offer {
         } else if overlaps(&self.own, slot.starts_at, slot.ends_at) {
             // also where it was this very practitioner whom they booked
             Why::OwnTime
+        } else if overlaps(
+            &self.elsewhere,
+            slot.starts_at - self.terms.buffer_before,
+            slot.ends_at + self.terms.buffer_after,
+        ) {
+            Why::ExternalCalendar
         } else {
             Why::Taken
         }
@@ -158,7 +168,10 @@ impl Offer {
 
     fn is_clear(&self, slot: Slot) -> bool {
         let busy = (slot.starts_at - self.terms.buffer_before, slot.ends_at + self.terms.buffer_after);
-        !overlaps(&self.taken, busy.0, busy.1) && !overlaps(&self.own, slot.starts_at, slot.ends_at)
+        // a buffer is time of the practitioner's, too: no appointment of another calendar lies in it
+        !overlaps(&self.taken, busy.0, busy.1)
+            && !overlaps(&self.elsewhere, busy.0, busy.1)
+            && !overlaps(&self.own, slot.starts_at, slot.ends_at)
     }
 
     /// Minutes between two starts.
@@ -264,6 +277,7 @@ mod tests {
             horizon_days: 60,
             contract: None,
             taken: Vec::new(),
+            elsewhere: Vec::new(),
             own: Vec::new(),
         }
     }
@@ -370,6 +384,7 @@ mod tests {
         it.horizon_days = 30;
         it.contract = Some(span("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"));
         it.taken = vec![span("2026-01-07T09:00:00Z", "2026-01-07T09:30:00Z")];
+        it.elsewhere = vec![span("2026-01-07T08:35:00Z", "2026-01-07T08:40:00Z")];
         it.own = vec![span("2026-01-07T10:00:00Z", "2026-01-07T10:30:00Z")];
         let why = |text: &str, minutes: i64, mode: Mode| it.slot_at(at(text), TimeDelta::minutes(minutes), mode).err();
         assert_eq!(why("2026-01-07T08:00:00Z", 30, Mode::Video), None);
@@ -383,6 +398,7 @@ mod tests {
         assert_eq!(why("2026-01-07T10:30:00Z", 60, Mode::Video), Some(Why::OutsideHours));
         assert_eq!(why("2026-01-07T08:10:00Z", 30, Mode::Video), Some(Why::OffGrid));
         assert_eq!(why("2026-01-07T08:00:30Z", 30, Mode::Video), Some(Why::OffGrid));
+        assert_eq!(why("2026-01-07T08:30:00Z", 30, Mode::Video), Some(Why::ExternalCalendar));
         assert_eq!(why("2026-01-07T09:00:00Z", 30, Mode::Video), Some(Why::Taken));
         assert_eq!(why("2026-01-07T10:00:00Z", 30, Mode::Video), Some(Why::OwnTime));
     }
