@@ -272,13 +272,13 @@ pub struct PractitionerAnswer {
     adeli: Option<String>,
     hourly_rate: Option<MoneyBody>,
     /// Shown to themselves and to platform admins. Absent where nobody has verified them yet.
-    verification: Option<VerificationAnswer>,
+    verification: Option<PractitionerVerification>,
 }
 
 /// That the platform has verified a practitioner.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub struct VerificationAnswer {
+pub struct PractitionerVerification {
     verified_at: DateTime<Utc>,
     /// What was looked at. `earlier`: they were there before this was recorded.
     checks: Vec<Check>,
@@ -286,7 +286,7 @@ pub struct VerificationAnswer {
     verified_by: Option<UserId>,
 }
 
-impl From<Verification> for VerificationAnswer {
+impl From<Verification> for PractitionerVerification {
     fn from(it: Verification) -> Self {
         Self { verified_at: it.at, checks: it.checks, verified_by: it.by }
     }

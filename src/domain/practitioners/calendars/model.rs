@@ -25,7 +25,7 @@ pub const TOLD_AFTER: TimeDelta = TimeDelta::days(1);
 /// Which way a calendar goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case", rename = "CalendarKind")]
 pub enum Kind {
     /// Kept elsewhere; its events block the practitioner's time.
     External,
@@ -45,7 +45,7 @@ impl Kind {
 /// How an external calendar is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case", rename = "CalendarState")]
 pub enum State {
     /// Not read yet.
     Waiting,
