@@ -411,6 +411,7 @@ pub async fn list(
                       ORDER BY s.rank, s.specialty) AS specialties
          FROM app.practitioners p
          WHERE ($9::text IS NULL OR p.status = $9)
+           AND (NOT $7 OR p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
            AND ($1::text IS NULL OR (p.display_name, p.id) > ($1, $2::uuid))
            AND ($3::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
                                             WHERE s.practitioner_id = p.id AND s.specialty = $3))
