@@ -12,9 +12,9 @@ GRANT UPDATE (next_read_at, read_at, whole_read_at, read_zone, etag, last_modifi
               failure_code, told_at, url) ON app.external_calendars TO huntzen_worker;
 CREATE POLICY of_job ON app.external_calendars FOR SELECT TO huntzen_worker USING (true);
 CREATE POLICY of_job_change ON app.external_calendars FOR UPDATE TO huntzen_worker USING (true) WITH CHECK (true);
--- whose a job about one is
-GRANT SELECT (id, practitioner_id) ON app.external_calendars TO huntzen_kernel;
-CREATE POLICY kernel ON app.external_calendars FOR SELECT TO huntzen_kernel USING (true);
+-- whose a job about one is, and sealing anew under another master key
+GRANT SELECT (id, practitioner_id, url), UPDATE (url) ON app.external_calendars TO huntzen_kernel;
+CREATE POLICY kernel ON app.external_calendars TO huntzen_kernel USING (true) WITH CHECK (true);
 
 GRANT SELECT ON app.external_busy_times TO huntzen_practitioner;
 CREATE POLICY own ON app.external_busy_times FOR SELECT TO huntzen_practitioner

@@ -205,6 +205,7 @@ pub async fn withdraw_key(config: Config, kid: &str) -> Outcome<Withdrawn> {
 pub fn sealed() -> Vec<Sealed> {
     let mut all = vec![signing_keys::SEALED];
     all.extend(identity::two_factor::SEALED);
+    all.push(practitioners::calendars::SEALED);
     all
 }
 

@@ -20,3 +20,4 @@ pub mod service;
 pub mod store;
 
 pub use api::CalendarsApi;
+pub use service::SEALED;

@@ -11,6 +11,7 @@ use crate::domain::practitioners::store as practitioners;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
 use crate::platform::auth::tokens::hash_opaque;
+use crate::platform::crypto::rewrap::Sealed;
 use crate::platform::crypto::seal::{Place, Purpose};
 use crate::platform::http::IdempotencyKey;
 use crate::platform::ids::{CalendarId, PractitionerId};
@@ -19,12 +20,15 @@ use crate::platform::{Context, FieldErrors, Result, Tx};
 
 const ADDRESS: Purpose = Purpose::new("practitioners.calendar_address");
 
+/// What this module keeps sealed.
+pub const SEALED: Sealed = Sealed { purpose: ADDRESS, table: "external_calendars", column: "url" };
+
 /// Where the address of a calendar is sealed.
 pub(super) fn place(id: CalendarId, owner: PractitionerId) -> Place {
     Place {
         purpose: ADDRESS,
-        table: "external_calendars",
-        column: "url",
+        table: SEALED.table,
+        column: SEALED.column,
         row: id.0,
         person: Some(owner.0),
         company: None,
