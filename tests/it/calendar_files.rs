@@ -40,7 +40,11 @@ fn understood(file: &str) -> Value {
 
 /// What the mail's calendar says, and that every way of reading it says the same.
 fn of_mail(mail: &Mail, method: &str, to: &str, from: &str) -> Value {
-    let parts: Vec<_> = mail.attachments.iter().filter(|part| part.media_type.contains("calendar") || part.media_type.contains("ics")).collect();
+    let parts: Vec<_> = mail
+        .attachments
+        .iter()
+        .filter(|part| part.media_type.contains("calendar") || part.media_type.contains("ics"))
+        .collect();
     assert_eq!(parts.len(), 2, "one to answer, one to open");
     assert_eq!(parts[0].method.as_deref(), Some(method));
     assert_eq!(parts[0].content.replace("\r\n", "\n"), parts[1].content.replace("\r\n", "\n"));
@@ -115,6 +119,9 @@ async fn files_and_feeds_are_understood_alike() {
     let url = made.str("/url");
     let feed = app.anonymous().get(&url[url.find("/calendars/").unwrap()..]).await.expect(200);
     let calendar = understood(&feed.text());
-    assert_eq!((&calendar["method"], &calendar["events"][0]["uid"]), (&json!("PUBLISH"), &json!(format!("{id}@127.0.0.1"))));
+    assert_eq!(
+        (&calendar["method"], &calendar["events"][0]["uid"]),
+        (&json!("PUBLISH"), &json!(format!("{id}@127.0.0.1")))
+    );
     assert_eq!((&calendar["events"][0]["organizer"], &calendar["events"][0]["attendees"]), (&json!([]), &json!([])));
 }

@@ -151,7 +151,10 @@ async fn pages_by_time_show_everybody_once_while_times_move() {
     notice(&app, &team[0], 9).await;
     notice(&app, &team[4], 0).await;
     let next = async |page: &Answer| {
-        alice.get(&format!("/practitioners?sort=next_free&limit=2&cursor={}", page.str("/nextCursor"))).await.expect(200)
+        alice
+            .get(&format!("/practitioners?sort=next_free&limit=2&cursor={}", page.str("/nextCursor")))
+            .await
+            .expect(200)
     };
     let second = next(&first).await;
     assert_eq!(names(&second), ["Emil", "Cleo"]);

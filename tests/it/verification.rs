@@ -7,11 +7,13 @@ use crate::support::{TestApp, User};
 /// A practitioner whom nobody has verified.
 async fn newcomer(app: &TestApp) -> User {
     let user = app.practitioner().await;
-    sqlx::query("UPDATE app.practitioners SET status = 'unverified', verified_at = NULL, verified_checks = '{}' WHERE id = $1")
-        .bind(user.id)
-        .execute(app.db())
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE app.practitioners SET status = 'unverified', verified_at = NULL, verified_checks = '{}' WHERE id = $1",
+    )
+    .bind(user.id)
+    .execute(app.db())
+    .await
+    .unwrap();
     user
 }
 
@@ -38,7 +40,10 @@ async fn nobody_finds_or_books_whom_the_platform_has_not_verified() {
     alice.post("/consultations", body.clone()).await.refused(404, "not_found");
     // the platform finds them, and they themselves prepare their practice
     let found = admin.get("/practitioners?status=unverified").await.expect(200);
-    assert_eq!((&found.json["items"][0]["id"], &found.json["items"][0]["status"]), (&json!(martin.id), &json!("unverified")));
+    assert_eq!(
+        (&found.json["items"][0]["id"], &found.json["items"][0]["status"]),
+        (&json!(martin.id), &json!("unverified"))
+    );
     assert_eq!(admin.get("/practitioners?status=active").await.expect(200).json["items"], json!([]));
     let own = martin.get(&path(&martin, "")).await.expect(200);
     assert_eq!((&own.json["status"], own.json.get("verification")), (&json!("unverified"), None));

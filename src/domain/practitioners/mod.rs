@@ -27,5 +27,5 @@ pub use calendars::CalendarsApi;
 pub use calendars::jobs::register as jobs;
 pub use hours::{Rule, Window, windows};
 pub use model::{BookingTerms, Filter, Listed, Mode, Specialty, Status};
-pub use store::{Whose, list_booking_terms as booking_terms, list_rules_of as weekly_rules};
 pub use store::list as directory;
+pub use store::{Whose, list_booking_terms as booking_terms, list_rules_of as weekly_rules};

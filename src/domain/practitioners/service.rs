@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::hours::{self, Rule};
 use super::events::PractitionerDeactivated;
+use super::hours::{self, Rule};
 use super::model::{Change, Check, Practitioner, Status, check_verification};
 use super::store;
 use crate::domain::companies::model::normalise_address;
