@@ -8,14 +8,17 @@ use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::hours::Rule;
+mod hours;
+
+use hours::{AvailabilityAnswer, AvailabilityRequest, RuleBody};
+
 use super::model::{Change, Check, Mode, Money, Practitioner, Private, Specialty, Status, Verification};
-use super::service::{self, Availability, NewPractitioner};
+use super::service::{self, NewPractitioner};
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Body, Etag, IdempotencyKey, Tagged};
 use crate::platform::ids::{PractitionerId, UserId};
 use crate::platform::locale::Locale;
-use crate::platform::{Problem, Result};
+use crate::platform::Result;
 
 #[derive(Tags)]
 pub enum Tag {
@@ -334,90 +337,6 @@ impl Example for PractitionerAnswer {
             });
         }
         it.into()
-    }
-}
-
-/// Hours of one weekday, on the practitioner's wall clock.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RuleBody {
-    /// ISO 8601: 1 is Monday.
-    #[oai(validator(minimum(value = "1"), maximum(value = "7")))]
-    weekday: i16,
-    /// `HH:MM`.
-    #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
-    starts_at: String,
-    /// `HH:MM`; `24:00` is the midnight that ends the day.
-    #[oai(validator(pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
-    ends_at: String,
-}
-
-/// Minutes since midnight of a checked `HH:MM`.
-fn minutes(text: &str) -> Option<i32> {
-    let (hours, minutes) = text.split_once(':')?;
-    Some(hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?)
-}
-
-fn clock(minutes: i32) -> String {
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-impl RuleBody {
-    fn read(&self) -> Result<Rule> {
-        let fault = || Problem::internal("hours that the schema should have refused");
-        Ok(Rule {
-            weekday: self.weekday,
-            starts_minute: minutes(&self.starts_at).ok_or_else(fault)?,
-            ends_minute: minutes(&self.ends_at).ok_or_else(fault)?,
-        })
-    }
-}
-
-impl From<Rule> for RuleBody {
-    fn from(rule: Rule) -> Self {
-        Self { weekday: rule.weekday, starts_at: clock(rule.starts_minute), ends_at: clock(rule.ends_minute) }
-    }
-}
-
-/// The whole week; hours that are not in it are gone.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
-pub struct AvailabilityRequest {
-    /// Rules of one weekday may touch, not overlap. An empty list closes the practice.
-    #[oai(validator(max_items = 60))]
-    rules: Vec<RuleBody>,
-}
-
-impl Example for AvailabilityRequest {
-    fn example() -> Self {
-        let hours = |weekday, starts_at: &str, ends_at: &str| RuleBody {
-            weekday,
-            starts_at: starts_at.into(),
-            ends_at: ends_at.into(),
-        };
-        Self { rules: vec![hours(1, "09:00", "12:30"), hours(1, "14:00", "17:30"), hours(4, "18:00", "24:00")] }
-    }
-}
-
-/// The weekly hours.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", example)]
-pub struct AvailabilityAnswer {
-    /// An IANA name: the zone in which the hours are meant.
-    time_zone: String,
-    /// By weekday and time.
-    rules: Vec<RuleBody>,
-}
-
-impl From<Availability> for AvailabilityAnswer {
-    fn from(it: Availability) -> Self {
-        Self { time_zone: it.time_zone, rules: it.rules.into_iter().map(Into::into).collect() }
-    }
-}
-
-impl Example for AvailabilityAnswer {
-    fn example() -> Self {
-        Self { time_zone: "Europe/Paris".into(), rules: AvailabilityRequest::example().rules }
     }
 }
 
