@@ -14,11 +14,11 @@ use hours::{AvailabilityAnswer, AvailabilityRequest, RuleBody};
 
 use super::model::{Change, Check, Mode, Money, Practitioner, Private, Specialty, Status, Verification};
 use super::service::{self, NewPractitioner};
+use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Body, Etag, IdempotencyKey, Tagged};
 use crate::platform::ids::{PractitionerId, UserId};
 use crate::platform::locale::Locale;
-use crate::platform::Result;
 
 #[derive(Tags)]
 pub enum Tag {
