@@ -11,6 +11,7 @@ mod support {
     pub mod measure;
     pub mod server;
 }
+mod first_free;
 mod list_own;
 mod login_storm;
 mod slots_60_days;
@@ -37,6 +38,8 @@ enum Workload {
     /// An employee asks for the slots of one practitioner for 60 days
     #[value(name = "slots_60_days")]
     Slots60Days,
+    /// An employee finds who of 500 practitioners has time first
+    FirstFreeSlot,
 }
 
 /// Measures the program against what bounds it.
@@ -91,6 +94,11 @@ async fn run(args: Args) -> Outcome {
     if wanted(Workload::Slots60Days) {
         let server = Server::start(&args.server, &database).await?;
         lines.push(slots_60_days::measure(&args, &database, &server).await?);
+        server.stop()?;
+    }
+    if wanted(Workload::FirstFreeSlot) {
+        let server = Server::start(&args.server, &database).await?;
+        lines.push(first_free::measure(&args, &database, &server).await?);
         server.stop()?;
     }
     report(&args, &lines);

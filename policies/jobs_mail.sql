@@ -53,6 +53,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('jobs.purge', 'maintenance', '{system}', NULL),
         ('jobs.purge_answers', 'maintenance', '{system}', NULL),
         ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
+        ('practitioners.deactivated', 'events', '{platform_admin}', NULL),
+        ('practitioners.read_calendar', 'feeds', '{practitioner,system}', 'calendar'),
+        ('practitioners.read_calendars', 'maintenance', '{system}', NULL),
+        ('practitioners.tell_calendar_fails', 'mail', '{system}', NULL),
         ('usage.export', 'exports', '{hr,company_admin,platform_admin}', 'export'),
         ('usage.mail_export_failed', 'mail', '{system}', NULL),
         ('usage.mail_export_ready', 'mail', '{system}', NULL),
@@ -94,6 +98,10 @@ BEGIN
                 SELECT FROM app.users u
                 WHERE u.id = (p ->> 'user_id')::uuid AND u.status = 'invited'
                   AND (caller <> 'company_admin' OR u.company_id = app.company_id())))
+        WHEN its = 'calendar' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.external_calendars c
+                WHERE c.id = (p ->> 'calendar_id')::uuid AND c.practitioner_id = app.user_id()))
         WHEN its = 'export' THEN EXISTS (
             SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
                 SELECT FROM app.exports e

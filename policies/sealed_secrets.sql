@@ -22,6 +22,9 @@ BEGIN
         WHEN 'two_factor.pending_secret' THEN
             RETURN QUERY SELECT t.user_id, t.user_id, NULL::uuid, t.pending_secret FROM app.two_factor t
                 WHERE t.user_id > beyond AND app.sealed_under(t.pending_secret) <> wanted ORDER BY t.user_id LIMIT most;
+        WHEN 'external_calendars.url' THEN
+            RETURN QUERY SELECT c.id, c.practitioner_id, NULL::uuid, c.url FROM app.external_calendars c
+                WHERE c.id > beyond AND app.sealed_under(c.url) <> wanted ORDER BY c.id LIMIT most;
         WHEN 'signing_keys.secret' THEN
             RETURN QUERY SELECT k.id, NULL::uuid, NULL::uuid, k.secret FROM app.signing_keys k
                 WHERE k.id > beyond AND app.sealed_under(k.secret) <> wanted ORDER BY k.id LIMIT most;
@@ -38,6 +41,8 @@ BEGIN
             UPDATE app.two_factor t SET secret = renewed WHERE t.user_id = row_id AND t.secret = before;
         WHEN 'two_factor.pending_secret' THEN
             UPDATE app.two_factor t SET pending_secret = renewed WHERE t.user_id = row_id AND t.pending_secret = before;
+        WHEN 'external_calendars.url' THEN
+            UPDATE app.external_calendars c SET url = renewed WHERE c.id = row_id AND c.url = before;
         WHEN 'signing_keys.secret' THEN
             UPDATE app.signing_keys k SET secret = renewed WHERE k.id = row_id AND k.secret = before;
     END CASE;
@@ -53,6 +58,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
         WHERE app.sealed_under(t.secret) <> convert_to(newest, 'UTF8')
     UNION ALL SELECT 'two_factor.pending_secret', count(*) FROM app.two_factor t
         WHERE app.sealed_under(t.pending_secret) <> convert_to(newest, 'UTF8')
+    UNION ALL SELECT 'external_calendars.url', count(*) FROM app.external_calendars c
+        WHERE app.sealed_under(c.url) <> convert_to(newest, 'UTF8')
     UNION ALL SELECT 'signing_keys.secret', count(*) FROM app.signing_keys k
         WHERE app.sealed_under(k.secret) <> convert_to(newest, 'UTF8')
 $$;

@@ -36,6 +36,7 @@ use crate::platform::http::{middleware, openapi};
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
+use crate::platform::outgoing::Outgoing;
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
@@ -50,10 +51,13 @@ fn apis() -> impl OpenApi {
         companies::CompaniesApi,
         employees::EmployeesApi,
         practitioners::PractitionersApi,
+        practitioners::CalendarsApi,
         consultations::ConsultationsApi,
         consultations::OverridesApi,
         consultations::QuotaApi,
         consultations::SlotsApi,
+        consultations::FeedApi,
+        consultations::DirectoryApi,
         content::ContentApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
@@ -64,7 +68,9 @@ fn apis() -> impl OpenApi {
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
+    practitioners::jobs(&mut registry);
     consultations::jobs(&mut registry);
+    consultations::departure::jobs(&mut registry);
     notifications::jobs(&mut registry);
     usage::jobs(&mut registry);
     audit_trail::jobs(&mut registry);
@@ -85,6 +91,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         keyring: Keyring::new(&config.master_keys)?,
         storage: Storage::open(&config)?,
         mailer: Mailer::open(&config)?,
+        outgoing: Outgoing::new(&config)?,
         limits: Limits::new(&config),
         config: Arc::new(config),
         clock,
@@ -200,6 +207,7 @@ pub async fn withdraw_key(config: Config, kid: &str) -> Outcome<Withdrawn> {
 pub fn sealed() -> Vec<Sealed> {
     let mut all = vec![signing_keys::SEALED];
     all.extend(identity::two_factor::SEALED);
+    all.push(practitioners::calendars::SEALED);
     all
 }
 

@@ -51,9 +51,12 @@ INSERT INTO app.users (id, email, password_hash, role, display_name, locale, tim
 
 -- a session and its buffers fit in one hour, the rhythm in which 04_consultations.sql fills the hours
 INSERT INTO app.practitioners (id, display_name, bio_fr, bio_en, languages, modes, rpps, time_zone, session_lengths,
-                               buffer_after_minutes, hourly_rate_cents, confirms_by_hand, created_at)
+                               buffer_after_minutes, hourly_rate_cents, confirms_by_hand, created_at, status, verified_at,
+                               verified_checks)
     SELECT id, display_name, bio_fr, bio_en, languages, modes, rpps, time_zone, session_lengths, 10,
-           hourly_rate_cents, confirms_by_hand, pg_temp.today() - interval '14 months'
+           hourly_rate_cents, confirms_by_hand, pg_temp.today() - interval '14 months', 'active',
+           pg_temp.today() - interval '13 months',
+           CASE WHEN rpps IS NULL THEN '{identity,diploma,insurance}' ELSE '{identity,rpps,insurance}' END::text[]
     FROM demo_practitioners;
 
 INSERT INTO app.practitioner_specialties (practitioner_id, specialty, rank)

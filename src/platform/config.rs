@@ -119,6 +119,8 @@ pub struct Config {
     pub audit_retention_days: u16,
     /// Addresses that a company may invite within 24 hours.
     pub company_invitations_per_day: u32,
+    /// `host:port` pairs that requests of the program may reach without https and on private networks. Development only.
+    pub outgoing_test_hosts: Vec<String>,
     pub max_body_bytes: usize,
     /// Requests per minute.
     pub rate_limit_per_ip: u32,
@@ -254,6 +256,10 @@ impl Config {
             r.or("AUDIT_RETENTION_DAYS", 1095, "365 to 36500 days", |text| parse::number(text, 365..=36_500_u16));
         let company_invitations_per_day =
             r.or("COMPANY_INVITATIONS_PER_DAY", 20_000, "1 to 1000000 addresses", |t| parse::number(t, 1..=1_000_000));
+        let outgoing_test_hosts =
+            r.or("OUTGOING_TEST_HOSTS", Vec::new(), "host:port pairs such as 127.0.0.1:8080, in development", |text| {
+                parse::test_hosts(text, production)
+            });
         let max_body_bytes =
             r.or("MAX_BODY_BYTES", 5 << 20, "1024 to 104857600 bytes", |t| parse::number(t, 1024..=100 << 20));
         let rate_limit_per_ip =
@@ -322,6 +328,7 @@ impl Config {
                 totp_grace: TimeDelta::days(totp_grace_days?.into()),
                 audit_retention_days: audit_retention_days?,
                 company_invitations_per_day: company_invitations_per_day?,
+                outgoing_test_hosts: outgoing_test_hosts?,
                 max_body_bytes: max_body_bytes?,
                 rate_limit_per_ip: rate_limit_per_ip?,
                 rate_limit_per_user: rate_limit_per_user?,

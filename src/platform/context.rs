@@ -19,6 +19,7 @@ use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::mail::Mailer;
+use crate::platform::outgoing::Outgoing;
 use crate::platform::problem::Result;
 use crate::platform::storage::Storage;
 
@@ -35,6 +36,8 @@ pub struct Platform {
     pub keyring: Keyring,
     pub storage: Storage,
     pub mailer: Mailer,
+    /// Requests to addresses that people give.
+    pub outgoing: Outgoing,
     pub limits: Limits,
 }
 

@@ -237,7 +237,7 @@ async fn a_list_is_narrowed_by_every_filter_and_paged_by_name() {
     let second = alice.get(&format!("/practitioners?limit=2&cursor={}", first.str("/nextCursor"))).await.expect(200);
     assert_eq!([names(&first), names(&second)].concat(), ["Anne Petit", "Dr Zoé 100%", "Jean-Marc Petit"]);
     assert!(second.json.get("nextCursor").is_none());
-    assert_eq!(first.json["items"][0].as_object().unwrap().len(), 5);
+    assert_eq!(first.json["items"][0].as_object().unwrap().len(), 6);
 
     for bad in ["?specialty=magic", "?mode=smoke", "?limit=0", "?limit=101", "?language=french", "?cursor=%21"] {
         alice.get(&format!("/practitioners{bad}")).await.expect(400);

@@ -5,9 +5,15 @@ use chrono::{DateTime, Utc};
 use super::model::Status;
 use super::store::Appointment;
 use crate::platform::config::Config;
+use crate::platform::ids::ConsultationId;
 use crate::platform::mail::ics::{self, Method};
 use crate::platform::mail::{Calendar, Mailbox};
 use crate::platform::{Problem, Result};
+
+/// The name that calendars know a consultation by, in mails and feeds alike.
+pub fn uid(config: &Config, id: ConsultationId) -> String {
+    format!("{id}@{}", config.public_url.host_str().unwrap_or("localhost"))
+}
 
 /// The entry for the reader's calendar: an invitation, or its withdrawal once the consultation is cancelled.
 pub fn entry(config: &Config, it: &Appointment, now: DateTime<Utc>) -> Result<Calendar> {
@@ -17,7 +23,7 @@ pub fn entry(config: &Config, it: &Appointment, now: DateTime<Utc>) -> Result<Ca
     let host = config.public_url.host_str().unwrap_or("localhost");
     let locale = it.reader.locale.as_str();
     let ics = ics::invitation(&ics::Event {
-        uid: &format!("{}@{host}", it.id),
+        uid: &uid(config, it.id),
         sequence: it.ics_sequence.unsigned_abs(),
         starts_at: it.starts_at,
         ends_at: it.ends_at,

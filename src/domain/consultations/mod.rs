@@ -27,8 +27,11 @@
 
 pub mod api;
 pub mod calendar;
+pub mod departure;
+pub mod directory;
 pub mod error;
 pub mod events;
+pub mod feed;
 pub mod joining;
 pub mod model;
 pub mod overrides;
@@ -44,7 +47,9 @@ mod reasons;
 mod upkeep;
 
 pub use api::ConsultationsApi;
+pub use directory::DirectoryApi;
 pub use error::Error;
+pub use feed::FeedApi;
 pub use model::{Consultation, EventKind, Status};
 pub use overrides::OverridesApi;
 pub use quota::QuotaApi;

@@ -467,3 +467,29 @@ pub async fn cancel_for_archived_company(tx: &mut Tx, now: DateTime<Utc>, most: 
         .fetch_all(tx.conn())
         .await?)
 }
+
+/// The companies on whose contracts sessions with a practitioner who became inactive are booked.
+pub async fn list_companies_with_sessions_of(
+    tx: &mut Tx,
+    practitioner: PractitionerId,
+    now: DateTime<Utc>,
+) -> Result<Vec<CompanyId>> {
+    Ok(sqlx::query_scalar("SELECT app.companies_with_sessions_of($1, $2)")
+        .bind(practitioner)
+        .bind(now)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+/// Cancels what is booked with an inactive practitioner on the contract of the transaction's company; the cancelled ones.
+pub async fn cancel_for_inactive_practitioner(
+    tx: &mut Tx,
+    practitioner: PractitionerId,
+    now: DateTime<Utc>,
+) -> Result<Vec<ConsultationId>> {
+    Ok(sqlx::query_scalar("SELECT app.cancel_consultations_of_inactive_practitioner($1, $2)")
+        .bind(practitioner)
+        .bind(now)
+        .fetch_all(tx.conn())
+        .await?)
+}

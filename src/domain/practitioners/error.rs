@@ -1,4 +1,4 @@
-//! Why a practitioner, or a change of their hours, cannot be added.
+//! Why a practitioner, or something of theirs, cannot be added.
 
 use crate::causes;
 
@@ -10,5 +10,6 @@ causes! {
         OverrideOverlaps => (CONFLICT, "override_overlaps"),
         /// As many as there may be are not over yet.
         TooManyOverrides => (CONFLICT, "too_many_overrides"),
+        TooManyCalendars => (CONFLICT, "too_many_calendars"),
     }
 }

@@ -1,12 +1,22 @@
-//! Practitioners: who they are, what they offer, and their hours.
+//! Practitioners: who they are, what they offer, their hours, and the calendars that they keep elsewhere.
+//!
+//! ```text
+//! unverified ──verify──→ active ←─reactivate── inactive
+//!      ↑                   └──────deactivate──────→↑
+//!      └── reactivate (who was never verified) ────┘
+//! ```
+//!
+//! Only who is active can be found and booked: by the policies, and by the trigger on bookings.
 //!
 //! A practitioner serves many companies and belongs to none. The front door for the floors above is
 //! [`booking_terms`], [`hours`] and [`Hours::windows`]: what a booking must keep to, and the times in which
 //! sessions may lie. Each asks for any number of practitioners in one statement.
 
 pub mod api;
+pub mod calendars;
 pub mod codes;
 pub mod error;
+pub mod events;
 pub mod hours;
 pub mod model;
 pub mod overrides;
@@ -14,7 +24,10 @@ pub mod service;
 pub mod store;
 
 pub use api::PractitionersApi;
+pub use calendars::CalendarsApi;
+pub use calendars::jobs::register as jobs;
 pub use hours::{Hours, Rule, Window};
-pub use model::{BookingTerms, Mode, Specialty, Status};
+pub use model::{BookingTerms, Filter, Listed, Mode, Specialty, Status};
 pub use service::hours;
+pub use store::list as directory;
 pub use store::{Whose, find_zone as zone, is_current, list_booking_terms as booking_terms, lock_hours, touch};

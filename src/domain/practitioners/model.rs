@@ -11,7 +11,7 @@ use super::codes;
 use crate::domain::identity::model::check_time_zone;
 use crate::domain::identity::model::clean_name;
 use crate::platform::FieldErrors;
-use crate::platform::ids::PractitionerId;
+use crate::platform::ids::{PractitionerId, UserId};
 
 /// Declares an enum that is the same word in the interface and in the database.
 macro_rules! words {
@@ -70,8 +70,52 @@ words! {
     /// Whether a practitioner takes bookings at all.
     #[oai(rename = "PractitionerStatus")]
     Status {
+        /// Not verified by the platform yet: nobody finds them.
+        Unverified => "unverified",
         Active => "active",
+        /// Takes no bookings any more.
         Inactive => "inactive",
+    }
+}
+
+words! {
+    /// What the platform has looked at before it let somebody take bookings.
+    #[oai(rename = "PractitionerCheck")]
+    Check {
+        /// Who they are: an identity document.
+        Identity => "identity",
+        /// The register of health professionals, under their RPPS number.
+        Rpps => "rpps",
+        /// The register, under their ADELI number.
+        Adeli => "adeli",
+        /// Diplomas and certificates.
+        Diploma => "diploma",
+        /// Professional liability insurance.
+        Insurance => "insurance",
+        /// They were there before checks were recorded.
+        Earlier => "earlier",
+    }
+}
+
+/// That somebody was verified, by whom, when, and what was looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verification {
+    pub at: DateTime<Utc>,
+    /// Who verified them. Nobody, where they were there before.
+    pub by: Option<UserId>,
+    pub checks: Vec<Check>,
+}
+
+/// Notes what cannot have been looked at: a number that is not there, what only a migration says.
+pub fn check_verification(checks: &[Check], of: &Private, faults: &mut FieldErrors) {
+    for (index, check) in checks.iter().enumerate() {
+        let is_there = match check {
+            Check::Rpps => of.rpps.is_some(),
+            Check::Adeli => of.adeli.is_some(),
+            Check::Earlier => false,
+            Check::Identity | Check::Diploma | Check::Insurance => true,
+        };
+        faults.check(is_there, format!("/checks/{index}"), "nothing_to_check");
     }
 }
 
@@ -157,6 +201,8 @@ pub struct Private {
     pub rpps: Option<String>,
     pub adeli: Option<String>,
     pub hourly_rate: Money,
+    /// Absent where nobody has verified them.
+    pub verification: Option<Verification>,
 }
 
 impl Practitioner {
@@ -244,6 +290,7 @@ pub struct Listed {
     pub specialties: Vec<Specialty>,
     pub languages: Vec<String>,
     pub modes: Vec<Mode>,
+    pub status: Status,
 }
 
 /// What a list is narrowed by.
@@ -252,8 +299,10 @@ pub struct Filter {
     pub specialty: Option<Specialty>,
     pub language: Option<String>,
     pub mode: Option<Mode>,
-    /// Each of these must occur in the name.
+    /// Each of these must occur in the name or the bio, accents and small slips aside.
     pub words: Vec<String>,
+    /// Of any, where not said.
+    pub status: Option<Status>,
     /// Only those whom the caller's company's employees may choose from.
     pub network_only: bool,
 }

@@ -1,18 +1,19 @@
-//! Use cases of practitioners: add, list, read, change, and their weekly hours.
+//! Use cases of practitioners: add, read, change, verify, deactivate, and their weekly hours.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::events::PractitionerDeactivated;
 use super::hours::{self, Hours, Rule};
-use super::model::{Change, Filter, Listed, Practitioner};
+use super::model::{Change, Check, Practitioner, Status, check_verification};
 use super::{overrides, store};
 use crate::domain::companies::model::normalise_address;
 use crate::domain::identity::invitation;
-use crate::platform::audit::Entry;
+use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
-use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
+use crate::platform::http::{Etag, IdempotencyKey};
 use crate::platform::ids::{PractitionerId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::Error as Refusal;
@@ -60,13 +61,6 @@ pub async fn create(cx: &Context, key: Option<&IdempotencyKey>, new: NewPractiti
     tx.remember(key, &made).await?;
     tx.commit().await?;
     Ok(made)
-}
-
-pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<(String, PractitionerId)>) -> Result<Vec<Listed>> {
-    let mut tx = cx.read(Permission::ListPractitioners).await?;
-    // employees may also see whom they have met, and company admins choose from all; a list is of the network
-    filter.network_only = matches!(cx.caller().role, Role::Employee | Role::Hr);
-    store::list(&mut tx, &filter, page.after.as_ref(), page.fetch()).await
 }
 
 pub async fn get(cx: &Context, id: PractitionerId) -> Result<Practitioner> {
@@ -119,6 +113,12 @@ async fn find_whole(cx: &Context, tx: &mut Tx, id: PractitionerId) -> Result<Pra
     if matches!(cx.caller().role, Role::Practitioner | Role::PlatformAdmin) {
         it.private = store::find_private(tx, id).await?;
     }
+    // which of the staff it was is the platform's to know
+    if let Some(verification) = it.private.as_mut().and_then(|private| private.verification.as_mut())
+        && !cx.caller().is(Role::PlatformAdmin)
+    {
+        verification.by = None;
+    }
     Ok(it)
 }
 
@@ -137,6 +137,62 @@ pub async fn hours(
         found.entry(id).or_default().overrides = overrides;
     }
     Ok(found)
+}
+
+/// Notes what was looked at, and lets the practitioner be found.
+pub async fn verify(cx: &Context, id: PractitionerId, checks: &[Check]) -> Result<Practitioner> {
+    let mut tx = cx.begin(Permission::VerifyPractitioner).await?;
+    store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    let it = find_whole(cx, &mut tx, id).await?;
+    let mut faults = FieldErrors::new();
+    if let Some(private) = &it.private {
+        check_verification(checks, private, &mut faults);
+    }
+    faults.finish()?;
+    store::save_verified(&mut tx, id, checks, cx.caller().user_id, cx.now()).await?;
+    let looked_at: Vec<_> = checks.iter().map(|check| check.as_str()).collect();
+    tx.audit(Entry::done("practitioner.verified", "practitioner", id.0).about(id).with(Detail::Of, looked_at)).await?;
+    let saved = find_whole(cx, &mut tx, id).await?;
+    tx.commit().await?;
+    Ok(saved)
+}
+
+/// Takes a practitioner out of every network; how many sessions are booked with them.
+pub async fn deactivate(cx: &Context, id: PractitionerId, cancel_sessions: bool) -> Result<i64> {
+    let mut tx = cx.begin(Permission::VerifyPractitioner).await?;
+    store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    let it = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    // a booking that goes on holds the row: it is counted here, or it finds the practitioner inactive
+    if it.status != Status::Inactive {
+        store::save_status(&mut tx, id, Status::Inactive).await?;
+    }
+    let ahead = store::count_sessions_ahead(&mut tx, id, cx.now()).await?;
+    if cancel_sessions && ahead > 0 {
+        tx.enqueue(&PractitionerDeactivated { practitioner_id: id }, None, None).await?;
+    }
+    if it.status != Status::Inactive || (cancel_sessions && ahead > 0) {
+        let entry = Entry::done("practitioner.deactivated", "practitioner", id.0).about(id);
+        let mode = if cancel_sessions { "cancel_sessions" } else { "keep_sessions" };
+        tx.audit(entry.with(Detail::Sessions, ahead).with(Detail::Mode, mode)).await?;
+    }
+    tx.commit().await?;
+    Ok(ahead)
+}
+
+/// The reverse; whoever was never verified waits for that.
+pub async fn reactivate(cx: &Context, id: PractitionerId) -> Result<Practitioner> {
+    let mut tx = cx.begin(Permission::VerifyPractitioner).await?;
+    store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    let it = find_whole(cx, &mut tx, id).await?;
+    if it.status == Status::Inactive {
+        let is_verified = it.private.as_ref().is_some_and(|private| private.verification.is_some());
+        let status = if is_verified { Status::Active } else { Status::Unverified };
+        store::save_status(&mut tx, id, status).await?;
+        tx.audit(Entry::done("practitioner.reactivated", "practitioner", id.0).about(id)).await?;
+    }
+    let saved = find_whole(cx, &mut tx, id).await?;
+    tx.commit().await?;
+    Ok(saved)
 }
 
 /// Weekly hours in a zone, with their version.

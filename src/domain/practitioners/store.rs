@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::hours::Rule;
-use super::model::{BookingTerms, Filter, Listed, Mode, Money, Practitioner, Private, Specialty};
+use super::model::{
+    BookingTerms, Check, Filter, Listed, Mode, Money, Practitioner, Private, Specialty, Status, Verification,
+};
 use crate::domain::companies;
 use crate::platform::db::{OrConstraint, broken_constraint};
 use crate::platform::ids::{PractitionerId, UserId};
@@ -327,6 +329,9 @@ struct PrivateRow {
     adeli: Option<String>,
     hourly_rate_cents: i32,
     currency: String,
+    verified_at: Option<DateTime<Utc>>,
+    verified_by: Option<UserId>,
+    verified_checks: Vec<String>,
 }
 
 /// A practitioner whom the caller may see, without what is private.
@@ -369,18 +374,24 @@ pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner
 /// What only the practitioner and the platform may read: others have no grant.
 pub async fn find_private(tx: &mut Tx, id: PractitionerId) -> Result<Option<Private>> {
     let row: Option<PrivateRow> = sqlx::query_as(
-        "SELECT u.email, p.rpps, p.adeli, p.hourly_rate_cents, p.currency
+        "SELECT u.email, p.rpps, p.adeli, p.hourly_rate_cents, p.currency, p.verified_at, p.verified_by,
+                p.verified_checks
          FROM app.practitioners p JOIN app.users u ON u.id = p.id WHERE p.id = $1",
     )
     .bind(id)
     .fetch_optional(tx.conn())
     .await?;
-    Ok(row.map(|row| Private {
-        email: row.email,
-        rpps: row.rpps,
-        adeli: row.adeli,
-        hourly_rate: Money { amount: row.hourly_rate_cents, currency: row.currency },
-    }))
+    row.map(|row| {
+        let checks = read_all(&row.verified_checks)?;
+        Ok(Private {
+            email: row.email,
+            rpps: row.rpps,
+            adeli: row.adeli,
+            hourly_rate: Money { amount: row.hourly_rate_cents, currency: row.currency },
+            verification: row.verified_at.map(|at| Verification { at, by: row.verified_by, checks }),
+        })
+    })
+    .transpose()
 }
 
 #[derive(sqlx::FromRow)]
@@ -390,6 +401,20 @@ struct ListedRow {
     specialties: Vec<String>,
     languages: Vec<String>,
     modes: Vec<String>,
+    status: String,
+}
+
+impl ListedRow {
+    fn read(self) -> Result<Listed> {
+        Ok(Listed {
+            id: self.id,
+            display_name: self.display_name,
+            specialties: read_all(&self.specialties)?,
+            languages: self.languages,
+            modes: read_all(&self.modes)?,
+            status: read(&self.status)?,
+        })
+    }
 }
 
 /// Practitioners by name, which is also the order of the index that the page walks along.
@@ -400,18 +425,18 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listed>> {
     let rows: Vec<ListedRow> = sqlx::query_as(
-        "SELECT p.id, p.display_name, p.languages, p.modes,
+        "SELECT p.id, p.display_name, p.languages, p.modes, p.status,
                 ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                       ORDER BY s.rank, s.specialty) AS specialties
          FROM app.practitioners p
-         WHERE p.status = 'active'
+         WHERE ($9::text IS NULL OR p.status = $9)
+           AND (NOT $7 OR p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
            AND ($1::text IS NULL OR (p.display_name, p.id) > ($1, $2::uuid))
            AND ($3::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
                                             WHERE s.practitioner_id = p.id AND s.specialty = $3))
            AND ($4::text IS NULL OR $4 = ANY (p.languages))
            AND ($5::text IS NULL OR $5 = ANY (p.modes))
-           AND p.display_name ILIKE ALL ($6::text[])
-           AND (NOT $7 OR p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
+           AND ($6::text[] IS NULL OR p.id = ANY (ARRAY(SELECT app.practitioners_like($6))))
            AND (NOT $7 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
                 OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
                                      WHERE n.company_id = app.company_id())))
@@ -422,27 +447,50 @@ pub async fn list(
     .bind(filter.specialty.map(Specialty::as_str))
     .bind(&filter.language)
     .bind(filter.mode.map(Mode::as_str))
-    .bind(filter.words.iter().map(|word| format!("%{}%", escape_like(word))).collect::<Vec<_>>())
+    .bind((!filter.words.is_empty()).then_some(&filter.words))
     .bind(filter.network_only)
     .bind(limit)
+    .bind(filter.status.map(Status::as_str))
     .fetch_all(tx.conn())
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Listed {
-                id: row.id,
-                display_name: row.display_name,
-                specialties: read_all(&row.specialties)?,
-                languages: row.languages,
-                modes: read_all(&row.modes)?,
-            })
-        })
-        .collect()
+    rows.into_iter().map(ListedRow::read).collect()
 }
 
-/// A text that LIKE takes literally.
-fn escape_like(text: &str) -> String {
-    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+/// Notes that somebody was verified; who waited for it is active from now on.
+pub async fn save_verified(
+    tx: &mut Tx,
+    id: PractitionerId,
+    checks: &[Check],
+    by: UserId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE app.practitioners
+         SET verified_at = $2, verified_by = $3, verified_checks = $4,
+             status = CASE status WHEN 'unverified' THEN 'active' ELSE status END
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(now)
+    .bind(by)
+    .bind(checks.iter().map(|check| check.as_str()).collect::<Vec<_>>())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+pub async fn save_status(tx: &mut Tx, id: PractitionerId, status: Status) -> Result<()> {
+    sqlx::query("UPDATE app.practitioners SET status = $2 WHERE id = $1")
+        .bind(id)
+        .bind(status.as_str())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Sessions that are booked and yet to begin, whosever they are.
+pub async fn count_sessions_ahead(tx: &mut Tx, id: PractitionerId, now: DateTime<Utc>) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT app.sessions_ahead($1, $2)").bind(id).bind(now).fetch_one(tx.conn()).await?)
 }
 
 /// Reads a word of the database; one that is not known is a fault of ours.

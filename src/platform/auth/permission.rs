@@ -74,8 +74,12 @@ permissions! {
     ListPractitioners: [Employee, Hr, CompanyAdmin, PlatformAdmin],
     ReadPractitioner: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     UpdatePractitioner: [Practitioner, PlatformAdmin],
+    /// Verify, deactivate, reactivate.
+    VerifyPractitioner: [PlatformAdmin],
     ReadAvailability: [Practitioner, PlatformAdmin],
     SetAvailability: [Practitioner],
+    /// One's own calendars: those that are read, and those that are shown.
+    ManageCalendars: [Practitioner],
     ReadSlots: [Employee, Practitioner, PlatformAdmin],
     BookConsultation: [Employee],
     /// One's own sessions on the contract.

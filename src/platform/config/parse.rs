@@ -138,6 +138,20 @@ pub fn relays(text: &str) -> Parsed<Vec<String>> {
         .collect()
 }
 
+/// Where requests may go that would be refused otherwise.
+pub fn test_hosts(text: &str, production: bool) -> Parsed<Vec<String>> {
+    if production {
+        return Err("is set".into());
+    }
+    list(text)
+        .map(|item| {
+            let (host, port) = item.rsplit_once(':').unwrap_or_default();
+            let is_pair = !host.is_empty() && port.parse::<u16>().is_ok();
+            if is_pair { Ok(item.to_ascii_lowercase()) } else { Err(format!("{item:?} is no host with a port")) }
+        })
+        .collect()
+}
+
 /// Several, separated by commas, none twice.
 pub fn secrets(text: &str, production: bool) -> Parsed<Vec<SecretString>> {
     let found = list(text).map(|item| secret(item, production)).collect::<Parsed<Vec<_>>>()?;

@@ -281,3 +281,15 @@ fn video_and_relays_are_set_whole_or_not_at_all_and_production_is_warned_without
         assert!(faults.iter().all(|it| !it.fault.contains("tiny")));
     }
 }
+
+#[test]
+fn hosts_of_tests_are_pairs_and_refused_in_production() {
+    assert_eq!(fault("OUTGOING_TEST_HOSTS", "127.0.0.1:8080, localhost:9"), None);
+    for bad in ["localhost", "localhost:x", ":80", "a:70000"] {
+        assert!(fault("OUTGOING_TEST_HOSTS", bad).is_some(), "{bad}");
+    }
+    let (master, jwt, secret) = (format!("m:{}", random_key(1)), format!("k:{}", jwt_key()), random_key(9));
+    let mut vars = production(&master, &jwt, &secret);
+    vars.push(("OUTGOING_TEST_HOSTS", "127.0.0.1:8080"));
+    assert_eq!(faults(&vars), [("OUTGOING_TEST_HOSTS", "is set".to_owned())]);
+}

@@ -18,6 +18,12 @@ impl Etag {
         Self(format!("\"{:x}-{variant}\"", updated_at.timestamp_micros()))
     }
 
+    /// Of what is made anew each time, by what it says.
+    pub fn of_content(content: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
+        Self(format!("\"{}\"", hex::encode(digest.as_ref().get(..16).unwrap_or_default())))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -35,12 +35,14 @@ pub enum Queue {
     /// Reactions of one domain to another's events.
     Events,
     Exports,
+    /// Calendars of others, which may take their time to answer.
+    Feeds,
     /// Schedules and cleaning.
     Maintenance,
 }
 
 impl Queue {
-    pub const ALL: [Self; 4] = [Self::Mail, Self::Events, Self::Exports, Self::Maintenance];
+    pub const ALL: [Self; 5] = [Self::Mail, Self::Events, Self::Exports, Self::Feeds, Self::Maintenance];
 
     /// apalis' `job_type`.
     pub fn name(self) -> &'static str {
@@ -48,6 +50,7 @@ impl Queue {
             Self::Mail => "mail",
             Self::Events => "events",
             Self::Exports => "exports",
+            Self::Feeds => "feeds",
             Self::Maintenance => "maintenance",
         }
     }
@@ -56,7 +59,7 @@ impl Queue {
     fn concurrency(self) -> usize {
         match self {
             Self::Mail => 8,
-            Self::Events => 4,
+            Self::Events | Self::Feeds => 4,
             Self::Exports => 2,
             Self::Maintenance => 1,
         }

@@ -76,17 +76,59 @@ pub fn invitation(event: &Event<'_>) -> String {
         .add_parameter("RSVP", "FALSE");
     entry.append_multi_property(attendee);
 
-    let mut calendar = Calendar::empty();
-    for (key, value) in [
-        ("VERSION", "2.0"),
-        ("PRODID", "-//HuntZen//HuntZen Care//FR"),
-        ("CALSCALE", "GREGORIAN"),
-        ("METHOD", event.method.as_str()),
-    ] {
-        calendar.append_property(Property::new(key, value));
-    }
+    let mut calendar = head(event.method.as_str());
     calendar.push(entry.done());
     calendar.to_string()
+}
+
+/// An appointment in a calendar that others subscribe to.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub uid: String,
+    pub sequence: u32,
+    pub starts_at: DateTime<Utc>,
+    pub ends_at: DateTime<Utc>,
+    /// Not tentative.
+    pub is_firm: bool,
+    pub changed_at: DateTime<Utc>,
+}
+
+/// A calendar to subscribe to. Programs look again every hour, if they do as they are asked (RFC 7986, 5.7).
+pub fn published(name: &str, summary: &str, events: &[Published]) -> String {
+    let mut calendar = head("PUBLISH");
+    let name = one_line(name);
+    for (key, value) in [("NAME", name.as_str()), ("X-WR-CALNAME", name.as_str()), ("X-PUBLISHED-TTL", "PT1H")] {
+        calendar.append_property(Property::new(key, value));
+    }
+    let mut every = Property::new("REFRESH-INTERVAL", "PT1H");
+    every.add_parameter("VALUE", "DURATION");
+    calendar.append_property(every.done());
+    for it in events {
+        let mut entry = Entry::new();
+        entry
+            .uid(&it.uid)
+            .sequence(it.sequence)
+            .timestamp(it.changed_at)
+            .starts(it.starts_at)
+            .ends(it.ends_at)
+            .summary(&one_line(summary))
+            .class(Class::Private)
+            .status(if it.is_firm { EventStatus::Confirmed } else { EventStatus::Tentative })
+            .append_property(Property::new("TRANSP", "OPAQUE"));
+        calendar.push(entry.done());
+    }
+    calendar.to_string()
+}
+
+/// A calendar without entries.
+fn head(method: &str) -> Calendar {
+    let mut calendar = Calendar::empty();
+    for (key, value) in
+        [("VERSION", "2.0"), ("PRODID", "-//HuntZen//HuntZen Care//FR"), ("CALSCALE", "GREGORIAN"), ("METHOD", method)]
+    {
+        calendar.append_property(Property::new(key, value));
+    }
+    calendar
 }
 
 fn party(key: &str, party: Party<'_>) -> Property {

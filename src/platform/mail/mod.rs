@@ -18,6 +18,7 @@
 //! | `appointment_moved` | as booked, `pending` (still to be confirmed), `free` (the reader may cancel without cost) |
 //! | `appointment_reminder` | as booked |
 //! | `audit_broken` | `chains`: how many |
+//! | `calendar_failing` | `label`, `since`, `time_zone`, `reason` (words), `link` |
 //! | `export_ready` | `link`, `expires_at`, `time_zone` |
 //! | `export_failed` | `link` |
 //! | `password_changed`, `email_changed` | `changed_at`, `time_zone` |

@@ -36,6 +36,7 @@ const FILES: &[(&str, &str)] = embedded![
     "appointment_expired",
     "appointment_reminder",
     "export_ready",
+    "calendar_failing",
     "export_failed",
     "password_changed",
     "session_ended",
@@ -146,6 +147,14 @@ mod tests {
                 json!({
                     "name": "Rosa", "link": "https://care.example/e", "expires_at": "2026-11-28T00:00:00Z",
                     "time_zone": "Europe/Paris",
+                }),
+            ),
+            (
+                "calendar_failing",
+                json!({
+                    "name": "Rosa <b>", "label": "Cabinet <b>", "since": "2026-11-24T13:30:00Z",
+                    "time_zone": "Europe/Paris", "reason": "L’adresse n’existe plus.",
+                    "link": "https://care.example/practice/calendars",
                 }),
             ),
             ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),

@@ -147,6 +147,7 @@ const NOT_UNDER_MASTER_KEYS: &[&str] = &[
     "app.audit_verifications.digest",
     "app.idempotency_keys.fingerprint",
     "app.invitation_mails.address_hash",
+    "app.calendar_feeds.hash",
     "app.known_devices.hash",
     "app.one_time_tokens.hash",
     "app.recovery_codes.hash",

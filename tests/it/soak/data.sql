@@ -34,8 +34,9 @@ FROM generate_series(0, 9) p
 UNION ALL
 SELECT soak.id(2, 65535, 99), 'staff@soak.test', 'x', 'platform_admin', 'Staff', 'en', 'active', NULL, NULL;
 
-INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths, min_notice_minutes, hourly_rate_cents)
-SELECT soak.id(2, 65535, p), 'Dr ' || p, '{en}', '{video,chat}', 'UTC', '{30}', 0, 9000 FROM generate_series(0, 9) p;
+INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths, min_notice_minutes, hourly_rate_cents,
+                               status, verified_at, verified_checks)
+SELECT soak.id(2, 65535, p), 'Dr ' || p, '{en}', '{video,chat}', 'UTC', '{30}', 0, 9000, 'active', now(), '{identity}' FROM generate_series(0, 9) p;
 INSERT INTO app.practitioner_specialties (practitioner_id, specialty) SELECT id, 'sleep' FROM app.practitioners;
 INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
 SELECT gen_random_uuid(), id, day, 0, 1440 FROM app.practitioners, generate_series(1, 7) day;

@@ -314,8 +314,9 @@ impl TestApp {
         let user = self.person(Role::Practitioner, None).await;
         sqlx::query(
             "INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths,
-                                            min_notice_minutes, hourly_rate_cents)
-             VALUES ($1, 'Dr Test', '{fr,en}', '{video,audio,chat}', 'Europe/Paris', '{30,60}', 0, 9000)",
+                                            min_notice_minutes, hourly_rate_cents, status, verified_at, verified_checks)
+             VALUES ($1, 'Dr Test', '{fr,en}', '{video,audio,chat}', 'Europe/Paris', '{30,60}', 0, 9000, 'active', now(),
+                     '{identity}')",
         )
         .bind(user.id)
         .execute(&self.db)

@@ -8,6 +8,7 @@ pub mod process;
 pub mod smtp;
 pub mod timing;
 pub mod tools;
+pub mod web;
 
 pub use app::{Company, TestApp};
 pub use client::{Answer, User};

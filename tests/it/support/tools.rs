@@ -50,6 +50,19 @@ pub fn python() -> PathBuf {
     program
 }
 
+/// What the `icalendar` package of Python, installed once when missing, understands of a calendar file.
+pub fn icalendar(file: &[u8]) -> serde_json::Value {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = INSTALLED.get_or_init(|| {
+        let done = Command::new(root.join("tools/install")).arg("icalendar").status().expect("bash is needed");
+        assert!(done.success(), "tools/install icalendar failed");
+        root.join(".huntzen/venv/bin/python")
+    });
+    let said = pipe(Command::new(python).arg(root.join("tests/tools/parse-ics.py")), file);
+    serde_json::from_str(&said.unwrap_or_else(|complaint| panic!("icalendar: {complaint}"))).unwrap()
+}
+
 /// How long or large a test is made, from the environment; what is no such value is a mistake.
 #[allow(clippy::disallowed_methods)] // the program's own settings come from its configuration
 pub fn setting<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str, default: T) -> T {
@@ -63,15 +76,17 @@ pub fn run(script: &str, args: &[&str], input: &[u8]) -> String {
 
 /// Runs a tool with `input`; what it printed, or its complaint.
 pub fn try_run(script: &str, args: &[&str], input: &[u8]) -> Result<String, String> {
+    pipe(Command::new("node").arg(folder().join(script)).args(args), input)
+}
+
+fn pipe(command: &mut Command, input: &[u8]) -> Result<String, String> {
     use std::io::Write;
-    let mut child = Command::new("node")
-        .arg(folder().join(script))
-        .args(args)
+    let mut child = command
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
-        .expect("node is needed");
+        .expect("the tool is needed");
     child.stdin.take().unwrap().write_all(input).unwrap();
     let done = child.wait_with_output().unwrap();
     if done.status.success() {

@@ -62,13 +62,20 @@ INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, in_cookie, 
 VALUES (id('log-in of alice'), 'login_ticket', sha256('log-in'), id('alice'), id('acme'), false, '2026-06-01', '2026-06-02');
 
 -- acme offers martin alone; durand was there before; petit never was, and nobody of acme ever met them
-INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents)
-SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000 FROM (VALUES ('martin'), ('durand'), ('petit')) AS p (name);
+INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents, status,
+                           verified_at, verified_checks)
+SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000, 'active', '2026-06-01'::timestamptz, '{identity}'::text[] FROM (VALUES ('martin'), ('durand'), ('petit')) AS p (name);
 INSERT INTO practitioner_specialties (practitioner_id, specialty) SELECT p.id, 'psychology' FROM practitioners p;
 INSERT INTO availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
 SELECT id(p.display_name || ' monday'), p.id, 1, 540, 1020 FROM practitioners p;
 INSERT INTO availability_overrides (id, practitioner_id, kind, starts_at, ends_at)
 SELECT id('time off of ' || p.display_name), p.id, 'time_off', '2026-12-24 00:00', '2027-01-04 00:00' FROM practitioners p;
+INSERT INTO external_calendars (id, practitioner_id, place, label, url, host, next_read_at)
+SELECT id('calendar of ' || p.display_name), p.id, 1, 'Elsewhere', 'sealed', 'calendar.test', '2027-01-01' FROM practitioners p;
+INSERT INTO external_busy_times (practitioner_id, calendar_id, starts_at, ends_at)
+SELECT c.practitioner_id, c.id, '2026-09-21 12:00Z', '2026-09-21 13:00Z' FROM external_calendars c;
+INSERT INTO calendar_feeds (id, practitioner_id, place, label, hash)
+SELECT id('feed of ' || p.display_name), p.id, 1, 'Telephone', sha256(('feed-of-' || p.display_name)::bytea) FROM practitioners p;
 INSERT INTO company_networks (company_id, practitioner_id)
 VALUES (id('acme'), id('martin')), (id('globex'), id('durand'));
 
@@ -181,6 +188,12 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'weekday', 2)$$, NULL),
     ('app.availability_overrides', 't.practitioner_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'kind', 'closed')$$, NULL),
+    ('app.external_calendars', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'place', 2)$$, NULL),
+    ('app.external_busy_times', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('starts_at', t.starts_at + interval '1 hour', 'ends_at', t.ends_at + interval '1 hour')$$, NULL),
+    ('app.calendar_feeds', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'place', 2, 'hash', '\x' || repeat('00', 32))$$, NULL),
     ('app.idempotency_keys', 't.user_id = me', 'NULL::uuid', $$'{"key": "twice"}'$$, NULL),
     ('app.email_log', 't.recipient_user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),

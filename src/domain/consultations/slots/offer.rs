@@ -342,6 +342,7 @@ mod tests {
         it.horizon_days = 30;
         it.contract = Some(span("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"));
         it.taken = vec![span("2026-01-07T09:00:00Z", "2026-01-07T09:30:00Z")];
+        it.elsewhere = vec![span("2026-01-07T08:35:00Z", "2026-01-07T08:40:00Z")];
         it.own = vec![span("2026-01-07T10:00:00Z", "2026-01-07T10:30:00Z")];
         let why = |text: &str, minutes: i64, mode: Mode| it.slot_at(at(text), TimeDelta::minutes(minutes), mode).err();
         assert_eq!(why("2026-01-07T08:00:00Z", 30, Mode::Video), None);
@@ -355,6 +356,7 @@ mod tests {
         assert_eq!(why("2026-01-07T10:30:00Z", 60, Mode::Video), Some(Why::OutsideHours));
         assert_eq!(why("2026-01-07T08:10:00Z", 30, Mode::Video), Some(Why::OffGrid));
         assert_eq!(why("2026-01-07T08:00:30Z", 30, Mode::Video), Some(Why::OffGrid));
+        assert_eq!(why("2026-01-07T08:30:00Z", 30, Mode::Video), Some(Why::ExternalCalendar));
         assert_eq!(why("2026-01-07T09:00:00Z", 30, Mode::Video), Some(Why::Taken));
         assert_eq!(why("2026-01-07T10:00:00Z", 30, Mode::Video), Some(Why::OwnTime));
     }

@@ -49,6 +49,7 @@ pub async fn find_offers(
     let reach = Offer::reach(search.from, search.to);
     let mut hours = practitioners::hours(tx, &ids, reach.from, reach.until).await?;
     let mut taken = store::list_taken(tx, &ids, reach, search.but_for).await?;
+    let mut elsewhere = store::list_elsewhere(tx, &ids, reach).await?;
     let own = match coverage {
         Some(_) => store::list_own_times(tx, reach, search.but_for).await?,
         None => Vec::new(),
@@ -60,7 +61,7 @@ pub async fn find_offers(
         contract,
         hours: hours.remove(&terms.id).unwrap_or_default(),
         taken: taken.remove(&terms.id).unwrap_or_default(),
-        elsewhere: Vec::new(),
+        elsewhere: elsewhere.remove(&terms.id).unwrap_or_default(),
         own: own.clone(),
         terms,
     });

@@ -39,6 +39,31 @@ pub async fn list_taken(
     Ok(found)
 }
 
+/// When each practitioner is busy by calendars that they keep elsewhere: in order, what touches joined.
+pub async fn list_elsewhere(
+    tx: &mut Tx,
+    practitioners: &[PractitionerId],
+    reach: Span,
+) -> Result<HashMap<PractitionerId, Vec<Span>>> {
+    let rows: Vec<(PractitionerId, DateTime<Utc>, DateTime<Utc>)> =
+        sqlx::query_as("SELECT practitioner_id, starts_at, ends_at FROM app.external_busy($1, $2, $3)")
+            .bind(practitioners)
+            .bind(reach.from)
+            .bind(reach.until)
+            .fetch_all(tx.conn())
+            .await?;
+    let mut found: HashMap<_, Vec<Span>> = HashMap::new();
+    for (practitioner, from, until) in rows {
+        let spans = found.entry(practitioner).or_default();
+        match spans.last_mut() {
+            // of two calendars
+            Some(last) if from <= last.until => last.until = last.until.max(until),
+            _ => spans.push(Span { from, until }),
+        }
+    }
+    Ok(found)
+}
+
 /// When the calling employee has consultations. `but_for` is left out.
 pub async fn list_own_times(tx: &mut Tx, reach: Span, but_for: Option<ConsultationId>) -> Result<Vec<Span>> {
     Ok(sqlx::query_as(

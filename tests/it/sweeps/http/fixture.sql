@@ -112,10 +112,17 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('rescheduleConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin later')$$, NULL, NULL),
     ('reportNoShow', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin early')$$, NULL, NULL),
     ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
+    ('calendars', 'app.external_calendars', DEFAULT, DEFAULT, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
     ('sessions', 'app.user_sessions', 't.revoked_at IS NULL', DEFAULT, NULL, NULL);
 -- by name; what is not published is others'
+-- the address is all that it takes
+INSERT INTO fixture.ids (name, relation, key, prefer, own) VALUES
+    ('getCalendarFeed', 'app.calendar_feeds', $$'feed-of-' || (SELECT p.display_name FROM app.practitioners p WHERE p.id = t.practitioner_id) || '.ics'$$,
+     DEFAULT, 'true');
+-- that of somebody who has no sessions: whoever has the address reads the rest, which is what it is for
+UPDATE fixture.ids SET condition = $$t.practitioner_id = fixture.id('petit')$$ WHERE name = 'getCalendarFeed';
 INSERT INTO fixture.ids (name, relation, key) VALUES ('getArticle', 'app.articles', $$'article-' || t.status$$);
 
 -- What people know and hold, named `operation.property`: passwords, codes of their app (made when they are sent), tokens.

@@ -1,5 +1,6 @@
 //! `/practitioners` and their weekly hours.
 
+use chrono::{DateTime, Utc};
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
@@ -7,17 +8,20 @@ use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::hours::Rule;
-use super::model::{Change, Filter, Listed, Mode, Money, Practitioner, Private, Specialty, Status};
-use super::service::{self, Availability, NewPractitioner};
+mod hours;
+
+use hours::{AvailabilityAnswer, AvailabilityRequest, RuleBody};
+
+use super::model::{Change, Check, Mode, Money, Practitioner, Private, Specialty, Status, Verification};
+use super::service::{self, NewPractitioner};
+use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged};
-use crate::platform::ids::PractitionerId;
+use crate::platform::http::{Body, Etag, IdempotencyKey, Tagged};
+use crate::platform::ids::{PractitionerId, UserId};
 use crate::platform::locale::Locale;
-use crate::platform::{Problem, Result};
 
 #[derive(Tags)]
-enum Tag {
+pub enum Tag {
     /// Care professionals: who they are, what they offer, when they work.
     Practitioners,
 }
@@ -154,12 +158,13 @@ impl From<PractitionerRequest> for NewPractitioner {
                 min_notice_minutes: it.min_notice_minutes,
                 horizon_days: it.horizon_days,
                 confirms_by_hand: it.confirms_by_hand,
-                status: Status::Active,
+                status: Status::Unverified,
                 private: Some(Private {
                     email: it.email,
                     rpps: it.rpps,
                     adeli: it.adeli,
                     hourly_rate: it.hourly_rate.into(),
+                    verification: None,
                 }),
                 updated_at: chrono::DateTime::UNIX_EPOCH,
             },
@@ -280,13 +285,32 @@ pub struct PractitionerAnswer {
     rpps: Option<String>,
     adeli: Option<String>,
     hourly_rate: Option<MoneyBody>,
+    /// Shown to themselves and to platform admins. Absent where nobody has verified them yet.
+    verification: Option<PractitionerVerification>,
+}
+
+/// That the platform has verified a practitioner.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct PractitionerVerification {
+    verified_at: DateTime<Utc>,
+    /// What was looked at. `earlier`: they were there before this was recorded.
+    checks: Vec<Check>,
+    /// The account of the admin who verified them; platform admins see it.
+    verified_by: Option<UserId>,
+}
+
+impl From<Verification> for PractitionerVerification {
+    fn from(it: Verification) -> Self {
+        Self { verified_at: it.at, checks: it.checks, verified_by: it.by }
+    }
 }
 
 impl From<Practitioner> for PractitionerAnswer {
     fn from(it: Practitioner) -> Self {
-        let (email, rpps, adeli, rate) = match it.private {
-            Some(private) => (Some(private.email), private.rpps, private.adeli, Some(private.hourly_rate)),
-            None => (None, None, None, None),
+        let (email, rpps, adeli, rate, verification) = match it.private {
+            Some(it) => (Some(it.email), it.rpps, it.adeli, Some(it.hourly_rate), it.verification),
+            None => (None, None, None, None, None),
         };
         Self {
             id: it.id,
@@ -307,6 +331,7 @@ impl From<Practitioner> for PractitionerAnswer {
             rpps,
             adeli,
             hourly_rate: rate.map(|rate| MoneyBody { amount: rate.amount, currency: rate.currency }),
+            verification: verification.map(Into::into),
         }
     }
 }
@@ -315,126 +340,47 @@ impl Example for PractitionerAnswer {
     fn example() -> Self {
         let mut it = NewPractitioner::from(PractitionerRequest::example()).profile;
         it.id = EXAMPLE_ID;
+        it.status = Status::Active;
+        if let Some(private) = &mut it.private {
+            private.verification = Some(Verification {
+                at: DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default(),
+                by: Some(UserId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0a01))),
+                checks: vec![Check::Identity, Check::Rpps],
+            });
+        }
         it.into()
     }
 }
 
-/// A practitioner in a list.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", example)]
-pub struct PractitionerItem {
-    id: PractitionerId,
-    display_name: String,
-    specialties: Vec<Specialty>,
-    languages: Vec<String>,
-    modes: Vec<Mode>,
-}
-
-impl From<Listed> for PractitionerItem {
-    fn from(it: Listed) -> Self {
-        Self {
-            id: it.id,
-            display_name: it.display_name,
-            specialties: it.specialties,
-            languages: it.languages,
-            modes: it.modes,
-        }
-    }
-}
-
-impl Example for PractitionerItem {
-    fn example() -> Self {
-        Self {
-            id: EXAMPLE_ID,
-            display_name: "Dr Claire Martin".into(),
-            specialties: vec![Specialty::Psychology, Specialty::Sleep],
-            languages: vec!["fr".into(), "en".into()],
-            modes: vec![Mode::Video, Mode::Audio],
-        }
-    }
-}
-
-/// Hours of one weekday, on the practitioner's wall clock.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RuleBody {
-    /// ISO 8601: 1 is Monday.
-    #[oai(validator(minimum(value = "1"), maximum(value = "7")))]
-    weekday: i16,
-    /// `HH:MM`.
-    #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
-    starts_at: String,
-    /// `HH:MM`; `24:00` is the midnight that ends the day.
-    #[oai(validator(pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
-    ends_at: String,
-}
-
-/// Minutes since midnight of a checked `HH:MM`.
-fn minutes(text: &str) -> Option<i32> {
-    let (hours, minutes) = text.split_once(':')?;
-    Some(hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?)
-}
-
-fn clock(minutes: i32) -> String {
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-impl RuleBody {
-    fn read(&self) -> Result<Rule> {
-        let fault = || Problem::internal("hours that the schema should have refused");
-        Ok(Rule {
-            weekday: self.weekday,
-            starts_minute: minutes(&self.starts_at).ok_or_else(fault)?,
-            ends_minute: minutes(&self.ends_at).ok_or_else(fault)?,
-        })
-    }
-}
-
-impl From<Rule> for RuleBody {
-    fn from(rule: Rule) -> Self {
-        Self { weekday: rule.weekday, starts_at: clock(rule.starts_minute), ends_at: clock(rule.ends_minute) }
-    }
-}
-
-/// The whole week; hours that are not in it are gone.
+/// What was looked at.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
-pub struct AvailabilityRequest {
-    /// Rules of one weekday may touch, not overlap. An empty list closes the practice.
-    #[oai(validator(max_items = 60))]
-    rules: Vec<RuleBody>,
+pub struct VerificationRequest {
+    /// At least one. A register can be named only where the practitioner has a number in it.
+    #[oai(validator(min_items = 1, max_items = 5, unique_items))]
+    checks: Vec<Check>,
 }
 
-impl Example for AvailabilityRequest {
+impl Example for VerificationRequest {
     fn example() -> Self {
-        let hours = |weekday, starts_at: &str, ends_at: &str| RuleBody {
-            weekday,
-            starts_at: starts_at.into(),
-            ends_at: ends_at.into(),
-        };
-        Self { rules: vec![hours(1, "09:00", "12:30"), hours(1, "14:00", "17:30"), hours(4, "18:00", "24:00")] }
+        Self { checks: vec![Check::Identity, Check::Rpps, Check::Insurance] }
     }
 }
 
-/// The weekly hours.
+/// What became of a practitioner's bookings.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
-pub struct AvailabilityAnswer {
-    /// An IANA name: the zone in which the hours are meant.
-    time_zone: String,
-    /// By weekday and time.
-    rules: Vec<RuleBody>,
+pub struct DeactivationAnswer {
+    status: Status,
+    /// Sessions that were booked before and are yet to begin.
+    sessions_ahead: i64,
+    /// Whether these are being cancelled, and both people of each told by mail. Otherwise they stay, and take place.
+    cancelling: bool,
 }
 
-impl From<Availability> for AvailabilityAnswer {
-    fn from(it: Availability) -> Self {
-        Self { time_zone: it.time_zone, rules: it.rules.into_iter().map(Into::into).collect() }
-    }
-}
-
-impl Example for AvailabilityAnswer {
+impl Example for DeactivationAnswer {
     fn example() -> Self {
-        Self { time_zone: "Europe/Paris".into(), rules: AvailabilityRequest::example().rules }
+        Self { status: Status::Inactive, sessions_ahead: 3, cancelling: false }
     }
 }
 
@@ -458,7 +404,7 @@ impl PractitionersApi {
     ///
     /// Makes the account and the profile, and sends an invitation by mail. For an address whose practitioner was invited
     /// and has not come yet, it sends a new link and answers with the profile as it is. The practitioner can be booked once
-    /// they have set their weekly hours.
+    /// they are verified and have set their weekly hours.
     #[oai(path = "/practitioners", method = "post", operation_id = "createPractitioner")]
     async fn create(
         &self,
@@ -472,38 +418,6 @@ impl PractitionersApi {
         let made = service::create(&cx, key.as_ref(), body.0.into()).await?;
         let etag = Etag::of(made.updated_at);
         Ok(CreatedPractitioner::Created(Json(made.into()), etag.as_str().to_owned()))
-    }
-
-    /// List practitioners
-    ///
-    /// Active practitioners by name: employees and HR see their company's network, company admins everybody whom
-    /// they may choose for it.
-    #[oai(path = "/practitioners", method = "get", operation_id = "listPractitioners")]
-    #[allow(clippy::too_many_arguments)] // one for each parameter of the query
-    async fn list(
-        &self,
-        cx: Authorized<perm::ListPractitioners>,
-        /// Who offer this field of care.
-        specialty: Query<Option<Specialty>>,
-        /// Who speak this language (ISO 639-1).
-        #[oai(validator(pattern = "^[a-z]{2}$"))]
-        language: Query<Option<String>>,
-        /// Who hold sessions in this way.
-        mode: Query<Option<Mode>>,
-        /// Words that all occur in the name, in any order and case.
-        #[oai(validator(max_length = 100))]
-        q: Query<Option<String>>,
-        /// 1–100; 20 unless said.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
-        limit: Query<Option<u32>>,
-        /// `nextCursor` of the page before.
-        cursor: Query<Option<String>>,
-    ) -> Result<Json<Page<PractitionerItem>>> {
-        let page = PageQuery::new(limit.0, cursor.0.as_deref())?;
-        let words = q.0.as_deref().unwrap_or_default().split_whitespace().map(ToOwned::to_owned).collect();
-        let filter = Filter { specialty: specialty.0, language: language.0, mode: mode.0, words, network_only: false };
-        let rows = service::list(&cx, filter, &page).await?;
-        Ok(Json(Page::new(&page, rows, |row| (row.display_name.clone(), row.id), Into::into)))
     }
 
     /// A practitioner
@@ -539,6 +453,51 @@ impl PractitionersApi {
         let it = service::change(&cx, id.0, body.0.into(), if_match.0.as_deref()).await?;
         let etag = Etag::of(it.updated_at);
         Ok(Tagged::new(it.into(), &etag, None))
+    }
+
+    /// Verify a practitioner
+    ///
+    /// Notes what was looked at, by whom and when, and lets a practitioner who waited for it be found and booked. Asked
+    /// again, it replaces what was noted before; an inactive practitioner stays inactive.
+    #[oai(path = "/practitioners/:id/verify", method = "post", operation_id = "verifyPractitioner")]
+    async fn verify(
+        &self,
+        cx: Authorized<perm::VerifyPractitioner>,
+        id: Path<PractitionerId>,
+        body: Body<VerificationRequest>,
+    ) -> Result<Json<PractitionerAnswer>> {
+        Ok(Json(service::verify(&cx, id.0, &body.checks).await?.into()))
+    }
+
+    /// Deactivate a practitioner
+    ///
+    /// Nobody finds or books them any more. What is booked already stays and takes place, and the answer counts it,
+    /// unless `cancelSessions` is set: then it is cancelled, and both people of each session are told by mail. Asked
+    /// again, it changes nothing, but can still cancel what stayed.
+    #[oai(path = "/practitioners/:id/deactivate", method = "post", operation_id = "deactivatePractitioner")]
+    async fn deactivate(
+        &self,
+        cx: Authorized<perm::VerifyPractitioner>,
+        id: Path<PractitionerId>,
+        /// Whether what is booked is cancelled.
+        #[oai(name = "cancelSessions", default)]
+        cancel_sessions: Query<bool>,
+    ) -> Result<Json<DeactivationAnswer>> {
+        let ahead = service::deactivate(&cx, id.0, cancel_sessions.0).await?;
+        let cancelling = cancel_sessions.0 && ahead > 0;
+        Ok(Json(DeactivationAnswer { status: Status::Inactive, sessions_ahead: ahead, cancelling }))
+    }
+
+    /// Reactivate a practitioner
+    ///
+    /// Who was verified can be found and booked again; who was not waits for that. What was cancelled stays cancelled.
+    #[oai(path = "/practitioners/:id/reactivate", method = "post", operation_id = "reactivatePractitioner")]
+    async fn reactivate(
+        &self,
+        cx: Authorized<perm::VerifyPractitioner>,
+        id: Path<PractitionerId>,
+    ) -> Result<Json<PractitionerAnswer>> {
+        Ok(Json(service::reactivate(&cx, id.0).await?.into()))
     }
 
     /// Weekly hours

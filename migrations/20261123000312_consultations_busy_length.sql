@@ -1,0 +1,1 @@
+ALTER TABLE app.consultations VALIDATE CONSTRAINT consultations_busy_length;
