@@ -95,7 +95,9 @@ impl Passwords {
     pub fn is_current(&self, phc: &str) -> bool {
         let cost = |it: &Params| (it.m_cost(), it.t_cost(), it.p_cost());
         PasswordHash::new(phc).is_ok_and(|it| {
-            it.algorithm == Algorithm::Argon2id.ident()
+            it.salt.is_some()
+                && it.hash.is_some()
+                && it.algorithm == Algorithm::Argon2id.ident()
                 && it.version == Some(Version::V0x13.into())
                 && Params::try_from(&it).is_ok_and(|params| cost(&params) == cost(self.argon2.params()))
         })
