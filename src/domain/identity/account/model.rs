@@ -7,6 +7,7 @@ use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
 
 /// What may be said of the person who is signed in.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Profile {
     pub id: UserId,
