@@ -75,7 +75,9 @@ CREATE TABLE app.consultation_reasons (
     CONSTRAINT consultation_reasons_consultation_fkey FOREIGN KEY (company_id, consultation_id)
         REFERENCES app.consultations (company_id, id)
 );
-CREATE TRIGGER consultation_reasons_append_only BEFORE UPDATE ON app.consultation_reasons
+-- but for moving what is sealed under another master key, which is the kernel's
+CREATE TRIGGER consultation_reasons_append_only
+    BEFORE UPDATE OF company_id, consultation_id, about, written_by, written_at ON app.consultation_reasons
     FOR EACH ROW EXECUTE FUNCTION app.refuse_change();
 
 -- A reminder that was enqueued gives the session no new version.

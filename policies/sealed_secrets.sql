@@ -1,6 +1,9 @@
 -- Secrets that are sealed under the master keys (platform::crypto::seal), wherever they are kept: listed and sealed anew
 -- when a master key is replaced. `huntzen keys rewrap` knows the same places; a test compares them with the columns.
 GRANT UPDATE (secret) ON app.signing_keys TO huntzen_kernel;
+GRANT SELECT, UPDATE (sealed) ON app.consultation_reasons TO huntzen_kernel;
+CREATE POLICY kernel ON app.consultation_reasons FOR SELECT TO huntzen_kernel USING (true);
+CREATE POLICY kernel_rewrap ON app.consultation_reasons FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (true);
 
 -- The id of the master key that a stored form names.
 CREATE OR REPLACE FUNCTION app.sealed_under(sealed bytea) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -25,6 +28,11 @@ BEGIN
         WHEN 'external_calendars.url' THEN
             RETURN QUERY SELECT c.id, c.practitioner_id, NULL::uuid, c.url FROM app.external_calendars c
                 WHERE c.id > beyond AND app.sealed_under(c.url) <> wanted ORDER BY c.id LIMIT most;
+        WHEN 'consultation_reasons.booking', 'consultation_reasons.cancelling' THEN
+            RETURN QUERY SELECT r.consultation_id, NULL::uuid, r.company_id, r.sealed FROM app.consultation_reasons r
+                WHERE r.about = split_part(place, '.', 2) AND r.consultation_id > beyond
+                  AND app.sealed_under(r.sealed) <> wanted
+                ORDER BY r.consultation_id LIMIT most;
         WHEN 'signing_keys.secret' THEN
             RETURN QUERY SELECT k.id, NULL::uuid, NULL::uuid, k.secret FROM app.signing_keys k
                 WHERE k.id > beyond AND app.sealed_under(k.secret) <> wanted ORDER BY k.id LIMIT most;
@@ -43,6 +51,9 @@ BEGIN
             UPDATE app.two_factor t SET pending_secret = renewed WHERE t.user_id = row_id AND t.pending_secret = before;
         WHEN 'external_calendars.url' THEN
             UPDATE app.external_calendars c SET url = renewed WHERE c.id = row_id AND c.url = before;
+        WHEN 'consultation_reasons.booking', 'consultation_reasons.cancelling' THEN
+            UPDATE app.consultation_reasons r SET sealed = renewed
+                WHERE r.consultation_id = row_id AND r.about = split_part(place, '.', 2) AND r.sealed = before;
         WHEN 'signing_keys.secret' THEN
             UPDATE app.signing_keys k SET secret = renewed WHERE k.id = row_id AND k.secret = before;
     END CASE;
@@ -60,6 +71,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
         WHERE app.sealed_under(t.pending_secret) <> convert_to(newest, 'UTF8')
     UNION ALL SELECT 'external_calendars.url', count(*) FROM app.external_calendars c
         WHERE app.sealed_under(c.url) <> convert_to(newest, 'UTF8')
+    UNION ALL SELECT 'consultation_reasons.' || kind.about, count(r.about)
+        FROM (VALUES ('booking'), ('cancelling')) AS kind (about)
+        LEFT JOIN app.consultation_reasons r
+            ON r.about = kind.about AND app.sealed_under(r.sealed) <> convert_to(newest, 'UTF8')
+        GROUP BY kind.about
     UNION ALL SELECT 'signing_keys.secret', count(*) FROM app.signing_keys k
         WHERE app.sealed_under(k.secret) <> convert_to(newest, 'UTF8')
 $$;

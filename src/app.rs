@@ -208,6 +208,7 @@ pub fn sealed() -> Vec<Sealed> {
     let mut all = vec![signing_keys::SEALED];
     all.extend(identity::two_factor::SEALED);
     all.push(practitioners::calendars::SEALED);
+    all.extend(consultations::SEALED);
     all
 }
 

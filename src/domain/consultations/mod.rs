@@ -54,6 +54,7 @@ pub use model::{Consultation, EventKind, Status};
 pub use overrides::OverridesApi;
 pub use quota::QuotaApi;
 pub use reactions::jobs;
+pub use reasons::SEALED;
 pub use slots::SlotsApi;
 pub use store::{Appointment, Person, find_appointment};
 pub use upkeep::KeepTime;

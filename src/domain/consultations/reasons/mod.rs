@@ -6,11 +6,17 @@
 mod store;
 
 use super::model::{DoneBy, Reasons};
+use crate::platform::crypto::rewrap::Sealed;
 use crate::platform::crypto::seal::{Place, Purpose};
 use crate::platform::ids::{CompanyId, ConsultationId};
 use crate::platform::{Context, Problem, Result, Tx};
 
 const REASON: Purpose = Purpose::new("consultations.reason");
+/// Where texts are kept: in one column, by what they are about.
+pub const SEALED: [Sealed; 2] = [
+    Sealed { purpose: REASON, table: "consultation_reasons", column: "booking" },
+    Sealed { purpose: REASON, table: "consultation_reasons", column: "cancelling" },
+];
 
 /// What a text is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -29,12 +35,13 @@ pub struct Session {
 
 impl Session {
     fn place(self, about: About) -> Place {
-        let column = match about {
-            About::Booking => "booking",
-            About::Cancelling => "cancelling",
+        let [booking, cancelling] = SEALED;
+        let it = match about {
+            About::Booking => booking,
+            About::Cancelling => cancelling,
         };
         let (row, company) = (self.id.0, Some(self.company_id.0));
-        Place { purpose: REASON, table: "consultation_reasons", column, row, person: None, company }
+        Place { purpose: it.purpose, table: it.table, column: it.column, row, person: None, company }
     }
 }
 

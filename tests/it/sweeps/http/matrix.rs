@@ -481,9 +481,13 @@ impl Matrix {
 
 /// A change with `If-Match` of the thing as it is now, where the caller sees it.
 async fn conditional(user: &User, method: Method, path: &str) -> reqwest::RequestBuilder {
-    let now = Answer::of(user.request(Method::GET, path)).await;
-    let etag = now.headers.get("etag").and_then(|value| value.to_str().ok()).unwrap_or("\"0\"");
-    user.request(method, path).header("if-match", etag)
+    // of the thing itself, or of the one that something is done to
+    let mut etag = None;
+    for at in [Some(path), path.rsplit_once('/').map(|(thing, _)| thing)].into_iter().flatten() {
+        let now = Answer::of(user.request(Method::GET, at)).await;
+        etag = etag.or(now.headers.get("etag").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned));
+    }
+    user.request(method, path).header("if-match", etag.unwrap_or("\"0\"".into()))
 }
 
 /// Sets what a pointer names, also where nothing is yet.
