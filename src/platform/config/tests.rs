@@ -239,9 +239,6 @@ fn the_audit_log_is_kept_for_a_year_at_least_and_a_company_may_invite_its_larges
 
 #[test]
 fn video_and_relays_are_set_whole_or_not_at_all_and_production_is_warned_without_them() {
-    let (master, jwt, secret) = (format!("k:{}", random_key(3)), format!("j:{}", jwt_key()), random_key(9));
-    let base = production(&master, &jwt, &secret);
-    let with = |more: &[(&'static str, &'static str)]| read(&[&base[..], more].concat());
     const JITSI: [(&str, &str); 3] = [
         ("JITSI_DOMAIN", "meet.example.org"),
         ("JITSI_APP_ID", "huntzen"),
@@ -251,6 +248,9 @@ fn video_and_relays_are_set_whole_or_not_at_all_and_production_is_warned_without
         ("TURN_URLS", "turns:turn.example.org:5349?transport=tcp, stun:turn.example.org"),
         ("TURN_SECRET", "Zq8Wn3Xc7Vb1Mk5Lp9Rt2Yd6Hf4Gs0Ja,Pq8Wn3Xc7Vb1Mk5Lp9Rt2Yd6Hf4Gs0Jb"),
     ];
+    let (master, jwt, secret) = (format!("k:{}", random_key(3)), format!("j:{}", jwt_key()), random_key(9));
+    let base = production(&master, &jwt, &secret);
+    let with = |more: &[(&'static str, &'static str)]| read(&[&base[..], more].concat());
     let none = with(&[]).unwrap();
     assert!(none.jitsi.is_none() && none.turn.is_none());
     assert_eq!(none.warnings().len(), 2);

@@ -158,15 +158,15 @@ impl<'a> Event<'a> {
             })
             .collect();
         let find = |name: &str| own.iter().find(|line| line.name == name).copied();
-        let zoned = |line: &Line<'a>| Some((When::parse(line.value)?, zones.of(line)));
+        let begins = |line: &Line<'a>| Some((When::parse(line.value)?, zones.of(line)));
         let list = |name: &str| -> Vec<Zoned> {
             let lines = own.iter().filter(|line| line.name == name);
             let values = lines.flat_map(|line| line.value.split(',').map(|value| (value, zones.of(line))));
             // a period counts with its beginning
             values.filter_map(|(value, zone)| Some((When::parse(value.split('/').next()?)?, zone))).collect()
         };
-        let (when, zone) = find("DTSTART").and_then(zoned)?;
-        let end = match (find("DTEND").and_then(zoned), find("DURATION").and_then(|line| length(line.value))) {
+        let (when, zone) = find("DTSTART").and_then(begins)?;
+        let end = match (find("DTEND").and_then(begins), find("DURATION").and_then(|line| length(line.value))) {
             (Some(at), _) => End::At(at),
             (None, Some(length)) => End::After(length),
             (None, None) => End::Unsaid,
@@ -188,7 +188,7 @@ impl<'a> Event<'a> {
             more: list("RDATE"),
             except: list("EXDATE"),
             and_later: replaces.and_then(|line| line.param("RANGE")).is_some_and(|range| range == "THISANDFUTURE"),
-            replaces: replaces.and_then(zoned),
+            replaces: replaces.and_then(begins),
             blocks: !says("TRANSP", "TRANSPARENT")
                 && !says("STATUS", "CANCELLED")
                 && !says("X-MICROSOFT-CDO-BUSYSTATUS", "FREE"),
@@ -301,7 +301,9 @@ impl Spans {
             match later.iter().rev().find(|(from, _, _)| *from <= at) {
                 Some((_, moved, by)) => {
                     let start = start.checked_add_signed(*moved);
-                    start.into_iter().for_each(|start| self.add(&Event { start, ..by.at_zone(event) }, start, zones));
+                    if let Some(start) = start {
+                        self.add(&Event { start, ..by.at_zone(event) }, start, zones);
+                    }
                 }
                 None => self.add(event, start, zones),
             }
@@ -351,7 +353,9 @@ impl Spans {
                 let ends_at = utc(end).or_else(|| starts_at.checked_add_signed(length(end)?))?;
                 Some(Busy { starts_at, ends_at })
             });
-            span.into_iter().for_each(|span| self.push(span));
+            if let Some(span) = span {
+                self.push(span);
+            }
         }
         Ok(())
     }

@@ -303,7 +303,9 @@ impl Rule {
                 return Ok(NaiveDate::from_ymd_opt(year.year(), first.month(), first.day()).into_iter().collect());
             }
             budget.spend(length as u64 * (1 + self.by_day.len() as u64))?;
-            let on = |day: &NaiveDate| self.is_nth(*day, i64::from(day.ordinal()), length as i64);
+            let on = |day: &NaiveDate| {
+                self.is_nth(*day, i64::from(day.ordinal()), i64::try_from(length).unwrap_or(i64::MAX))
+            };
             return Ok(whole().filter(on).collect());
         }
         let mut days = Vec::new();

@@ -214,17 +214,20 @@ impl Zones {
             return;
         };
         let location = lines.iter().find(|line| line.name == "X-LIC-LOCATION").and_then(|line| known(line.value));
-        let zone = location.map(Zone::Known).unwrap_or_else(|| {
-            let mut observances = Vec::new();
-            let mut rest = lines;
-            while let Some(begin) = rest.iter().position(|line| line.name == "BEGIN") {
-                let inner = rest.get(begin + 1..).unwrap_or_default();
-                let end = inner.iter().position(|line| line.name == "END").unwrap_or(inner.len());
-                observances.extend(observance(inner.get(..end).unwrap_or_default()));
-                rest = inner.get(end..).unwrap_or_default();
-            }
-            if observances.is_empty() { Zone::Known(self.own) } else { Zone::Explained(observances.into()) }
-        });
+        let zone = location.map_or_else(
+            || {
+                let mut observances = Vec::new();
+                let mut rest = lines;
+                while let Some(begin) = rest.iter().position(|line| line.name == "BEGIN") {
+                    let inner = rest.get(begin + 1..).unwrap_or_default();
+                    let end = inner.iter().position(|line| line.name == "END").unwrap_or(inner.len());
+                    observances.extend(observance(inner.get(..end).unwrap_or_default()));
+                    rest = inner.get(end..).unwrap_or_default();
+                }
+                if observances.is_empty() { Zone::Known(self.own) } else { Zone::Explained(observances.into()) }
+            },
+            Zone::Known,
+        );
         // more than a calendar ever needs are not kept
         if self.explained.len() < 500 {
             self.explained.insert(name, zone);

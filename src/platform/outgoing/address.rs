@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether anybody may be there: nothing of this machine, this network, or a way into them.
 ///
-/// Sources: the IANA registries of special-purpose addresses (RFC 6890). Of IPv6 only global unicast (2000::/3)
-/// counts, so that every form that wraps an IPv4 address (mapped, compatible, NAT64 64:ff9b::/96 and 64:ff9b:1::/48)
+/// Sources: the IANA registries of special-purpose addresses (RFC 6890). Of IPv6 only global unicast (`2000::/3`)
+/// counts, so that every form that wraps an IPv4 address (mapped, compatible, NAT64 `64:ff9b::/96` and `64:ff9b:1::/48`)
 /// is out as a whole; within it the tunnels 6to4 and Teredo are out too.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -37,8 +37,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let is_global_unicast = a & 0xe000 == 0x2000;
-    let is_special = (a == 0x2001 && b < 0x0200) // Teredo, ORCHID, benchmarks
-        || (a == 0x2001 && b == 0x0db8)
+    let is_special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8)) // Teredo, ORCHID, benchmarks; documentation
         || a == 0x2002 // 6to4
         || (a == 0x3fff && b < 0x1000); // documentation (RFC 9637)
     is_global_unicast && !is_special

@@ -71,7 +71,9 @@ pub fn next_page(mut all: Vec<Found>, mut shown: Shown, limit: usize) -> (Vec<Fo
     all.sort_by_key(|it| (it.next_free_at.is_none(), it.next_free_at));
     let is_more = all.len() > limit;
     all.truncate(limit);
-    all.iter().for_each(|it| shown.add(it.listed.id));
+    for it in &all {
+        shown.add(it.listed.id);
+    }
     let cursor = is_more.then(|| shown.encode());
     (all, cursor)
 }

@@ -89,7 +89,7 @@ pub fn token(
 /// 128 bits in lower case.
 fn derived(jitsi: &Jitsi, purpose: &str) -> String {
     let key = derive::key(&jitsi.app_secret, purpose);
-    key.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(key.iter().copied().take(16).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct IceServer {
 pub fn ice_servers(turn: Option<&Turn>, entropy: &Entropy, expires_at: DateTime<Utc>) -> Vec<IceServer> {
     let Some(turn) = turn else { return Vec::new() };
     // tells the relay's log nothing of who it is
-    let opaque: String = entropy.bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let opaque = hex::encode(entropy.bytes::<8>());
     let username = format!("{}:{opaque}", expires_at.timestamp());
     let (stun, relays): (Vec<_>, Vec<_>) = turn.urls.iter().cloned().partition(|url| url.starts_with("stun"));
     let mut servers = Vec::new();

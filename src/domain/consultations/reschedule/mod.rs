@@ -49,7 +49,8 @@ pub async fn reschedule(
     let mut attempt = 1;
     loop {
         match try_to_move(cx, id, wanted, if_match, key).await {
-            Err(problem) if is_contention(&problem) => {
+            // somebody was in the way, or the hours have changed meanwhile
+            Err(problem) if is_contention(&problem) || problem.code() == "conflict" => {
                 if attempt == ATTEMPTS {
                     return Err(Refusal::Conflict.into());
                 }
@@ -87,6 +88,7 @@ async fn try_to_move(
     let slot = offer.slot_at(wanted.starts_at, length, mode).map_err(booking::refusal)?;
 
     super::store::lock_bookings(&mut tx, it.user_id, it.practitioner_id).await?;
+    super::slots::check_current(&mut tx, &offer).await?;
     if tx.actor().company_id != Some(it.company_id) {
         tx.enter_company(it.company_id).await?;
     }

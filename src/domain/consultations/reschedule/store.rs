@@ -1,4 +1,4 @@
-//! One statement moves a session; policies/consultations_life.sql says when.
+//! One statement moves a session; `policies/consultations_life.sql` says when.
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;

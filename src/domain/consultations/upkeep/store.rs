@@ -1,4 +1,4 @@
-//! The functions of policies/consultations_life.sql that only the clock's job may run.
+//! The functions of `policies/consultations_life.sql` that only the clock's job may run.
 
 use chrono::{DateTime, Utc};
 
