@@ -10,7 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     // one provider of TLS for everything, before anything could choose another
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match huntzen::cli::run(huntzen::cli::Cli::parse()).await {
+    match Box::pin(huntzen::cli::run(huntzen::cli::Cli::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("huntzen: {}", huntzen::cli::with_causes(error.as_ref()));

@@ -20,7 +20,7 @@ async fn a_name_with_a_line_break_silences_no_warning() {
     app.settle().await;
     let told = app.mails_to(&admin.email);
     assert_eq!(told[0].subject, "Your password was changed");
-    assert_eq!(told[0].to, [admin.email.clone()]);
+    assert_eq!(told[0].to, std::slice::from_ref(&admin.email));
     assert_eq!(app.count("SELECT count(*) FROM app.email_log WHERE status = 'failed'").await, 0);
 }
 

@@ -118,9 +118,9 @@ async fn sessions_that_move_to_one_time_at_once_leave_one_there_and_the_others_w
         let first = app.employee(&globex).await;
         free(&first, &dr, in_days(&app, 5)).await
     };
-    for nth in 0..8 {
+    for at in open.iter().take(8) {
         let person = app.employee(&globex).await;
-        let answer = person.post("/consultations", wish(&dr, &open[nth])).await.expect(201);
+        let answer = person.post("/consultations", wish(&dr, at)).await.expect(201);
         booked.push((person, answer));
     }
     let late = app.employee(&globex).await;
