@@ -96,6 +96,9 @@ async fn secrets_move_to_the_newest_master_key_and_the_older_one_can_go() {
             said("signing_keys.secret", 1, 0),
             ("two_factor.secret".to_owned(), 2, 1, Some(SealError::Forged)),
             said("two_factor.pending_secret", 1, 0),
+            said("external_calendars.url", 0, 0),
+            said("consultation_reasons.booking", 0, 0),
+            said("consultation_reasons.cancelling", 0, 0),
         ]
     );
     put(&whole).await;
