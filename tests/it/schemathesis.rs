@@ -19,10 +19,11 @@ use crate::sweeps::http::world::{CALLERS, World};
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,unsupported_method,positive_data_acceptance";
 
-/// What fits the document may be refused for what it means (404, 409, 422 …), not as malformed (400, 415, 428).
+/// What fits the document may be refused for what it means (404, 409, 422 …; 400 where a cursor is of no list, or staff
+/// must name a company), not as malformed (415, 428).
 const SETTINGS: &str = r#"
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "410", "412", "422", "429", "5xx"]
+expected-statuses = ["2xx", "3xx", "400", "401", "403", "404", "409", "410", "412", "422", "429", "5xx"]
 "#;
 
 /// First one operation after the other, also with bad input; then in sequences, with what earlier answers told.

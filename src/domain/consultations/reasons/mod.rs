@@ -53,11 +53,17 @@ pub async fn keep(cx: &Context, tx: &mut Tx, of: Session, about: About, text: Op
     store::insert(tx, of, about, &sealed, by, cx.now()).await
 }
 
-/// What the caller may read of it.
+/// What the caller may read of it. A text that does not open is left out, and noted: the session itself stays usable.
 pub async fn read(cx: &Context, tx: &mut Tx, of: Session) -> Result<Reasons> {
     let mut found = Reasons::default();
     for (about, sealed) in store::list(tx, of.id).await? {
-        let opened = cx.platform().keyring.open(&of.place(about), &sealed)?;
+        let opened = match cx.platform().keyring.open(&of.place(about), &sealed) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(%error, consultation_id = %of.id, "what was written about a session does not open");
+                continue;
+            }
+        };
         let text = std::str::from_utf8(&opened).map_err(Problem::internal)?.to_owned();
         match about {
             About::Booking => found.booking = Some(text),

@@ -123,7 +123,15 @@ pub struct World {
 impl World {
     /// Loads the rows and signs everybody in.
     pub async fn start() -> Self {
-        let app = TestApp::start().await;
+        let app = TestApp::start_with(|name| {
+            let video = [
+                ("JITSI_DOMAIN", "meet.example.org"),
+                ("JITSI_APP_ID", "huntzen"),
+                ("JITSI_APP_SECRET", "k2J9vQx7LmT4zRw8NcYb5HdFs3GpAe6U"),
+            ];
+            video.into_iter().find(|it| it.0 == name).map(|it| it.1.to_owned())
+        })
+        .await;
         let now: DateTime<Utc> = NOW.parse().unwrap();
         app.clock.advance(now - app.clock.now());
         let mut superuser = PgConnection::connect_with(&app.db().connect_options()).await.unwrap();
