@@ -190,6 +190,8 @@ pub fn role_options(base: &PgConnectOptions, role: DbRole, config: &Config) -> P
             ("timezone", "UTC"),
             ("statement_timeout", if role == DbRole::Worker { "120000" } else { "10000" }),
             ("idle_in_transaction_session_timeout", "30000"),
+            // compiling a report of many joins takes a hundred times as long as running it
+            ("jit", "off"),
         ])
 }
 
