@@ -204,6 +204,8 @@ impl Config {
              the signing one first, separated by commas",
             parse::jwt_keys,
         );
+        let jitsi = Self::jitsi(&mut r, production);
+        let turn = Self::turn(&mut r, production);
         if production {
             for (name, how) in [
                 ("DATABASE_ROLES_SECRET", "openssl rand -base64 32"),
@@ -218,7 +220,11 @@ impl Config {
             let metrics = metrics_token.iter().map(|secret| ("METRICS_TOKEN", secret));
             let masters = set_master_keys.iter().flatten().map(|(_, key)| ("MASTER_KEYS", key));
             let jwts = set_jwt_keys.iter().flatten().map(|key| ("JWT_KEYS", &key.pkcs8));
-            if let Some(variable) = parse::repeated(roles.chain(masters).chain(jwts).chain(metrics)) {
+            let video = jitsi.iter().map(|it| ("JITSI_APP_SECRET", &it.app_secret));
+            let relays = turn.iter().flat_map(|it| &it.secrets).map(|secret| ("TURN_SECRET", secret));
+            if let Some(variable) =
+                parse::repeated(roles.chain(masters).chain(jwts).chain(metrics).chain(video).chain(relays))
+            {
                 r.fault(variable, "holds a secret that is used twice", "a secret of its own for each purpose");
             }
         }
@@ -236,9 +242,6 @@ impl Config {
             parse::sender,
         );
         let storage_url = r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
-
-        let jitsi = Self::jitsi(&mut r, production);
-        let turn = Self::turn(&mut r, production);
 
         let trusted_proxies = r.or("TRUSTED_PROXIES", Vec::new(), "networks such as 10.0.0.0/8,::1", parse::networks);
         let cors_origins =

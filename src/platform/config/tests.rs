@@ -135,6 +135,29 @@ fn production_refuses_what_is_weak_or_open() {
 }
 
 #[test]
+fn video_and_calls_have_secrets_of_their_own() {
+    let (master, jwt, secret) = (format!("m1:{}", random_key(1)), format!("k1:{}", jwt_key()), random_key(2));
+    let (other, third) = (random_key(3), random_key(4));
+    let both = format!("{third},{secret}");
+    for (video, relays, expected) in [
+        (&other, &third, None),
+        (&secret, &third, Some("JITSI_APP_SECRET")),
+        (&other, &other, Some("TURN_SECRET")),
+        (&other, &both, Some("TURN_SECRET")),
+    ] {
+        let mut vars = production(&master, &jwt, &secret);
+        vars.extend([
+            ("JITSI_DOMAIN", "meet.example.org"),
+            ("JITSI_APP_ID", "huntzen"),
+            ("JITSI_APP_SECRET", video.as_str()),
+            ("TURN_URLS", "turn:turn.example.org:3478"),
+            ("TURN_SECRET", relays.as_str()),
+        ]);
+        assert_eq!(read(&vars).err().map(|errors| errors.0[0].variable), expected);
+    }
+}
+
+#[test]
 fn faults_do_not_show_secrets() {
     for name in ["DATABASE_ROLES_SECRET", "MASTER_KEYS", "JWT_KEYS", "SMTP_URL", "DATABASE_URL", "METRICS_TOKEN"] {
         let errors = read(&[("APP_ENV", "production"), (name, "x:hunter2hunter2")]).unwrap_err();
