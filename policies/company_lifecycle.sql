@@ -31,9 +31,9 @@ CREATE TRIGGER user_sessions_company_open BEFORE INSERT ON app.user_sessions
 CREATE OR REPLACE FUNCTION app.end_sessions_of_members(at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     UPDATE app.user_sessions s SET revoked_at = at
-    FROM app.users u
-    WHERE u.company_id = (SELECT app.company_id()) AND u.role IN ('hr', 'company_admin')
-      AND s.user_id = u.id AND s.revoked_at IS NULL
+    WHERE s.revoked_at IS NULL
+      AND s.user_id = ANY (ARRAY(SELECT u.id FROM app.users u
+                                 WHERE u.company_id = (SELECT app.company_id()) AND u.role IN ('hr', 'company_admin')))
 $$;
 ALTER FUNCTION app.end_sessions_of_members(timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.end_sessions_of_members(timestamptz) FROM PUBLIC;

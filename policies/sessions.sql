@@ -155,7 +155,8 @@ $$;
 CREATE OR REPLACE FUNCTION auth.sessions_ended(within_seconds double precision)
 RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT e.session_id FROM app.ended_sessions e
-    WHERE e.noted_at > clock_timestamp() - make_interval(secs => within_seconds)
+    -- the statement's time, which an index can be asked for
+    WHERE e.noted_at > statement_timestamp() - make_interval(secs => within_seconds)
 $$;
 
 -- Known devices

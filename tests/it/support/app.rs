@@ -62,7 +62,11 @@ impl TestApp {
 
     /// With settings of its own: names of variables and their values.
     pub async fn start_with(settings: impl Fn(&str) -> Option<String>) -> Self {
-        let options = cluster::fresh_database().await;
+        Self::start_on(cluster::fresh_database().await, settings).await
+    }
+
+    /// On a database of [`cluster::fresh_database`].
+    pub async fn start_on(options: PgConnectOptions, settings: impl Fn(&str) -> Option<String>) -> Self {
         let roles_secret = &cluster::template().await.config().database_roles_secret;
         let folder = tempfile::tempdir().unwrap();
         let sender = format!("{}@care.test", Uuid::new_v4().simple());

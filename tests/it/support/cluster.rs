@@ -3,7 +3,7 @@
 //! The cluster stays in the target folder from one run to the next, with a template database for the
 //! present migrations and policies. Test processes beside each other take different clusters.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use huntzen::platform::config::Config;
@@ -51,7 +51,15 @@ impl Cluster {
         let template = format!("template_{}", &migrate::fingerprint()[..16]);
         let cluster = Self { server, config, template };
         cluster.make_template().await;
+        // whose plan it is, where a test has them told
+        cluster.execute("ALTER SYSTEM SET log_line_prefix = '%d %u '").await;
+        cluster.execute("SELECT pg_reload_conf()").await;
         cluster
+    }
+
+    /// What the server says.
+    pub fn log(&self) -> PathBuf {
+        self.config.data_dir.join("postgres/server.log")
     }
 
     /// Settings for an application on a database of this cluster.

@@ -7,6 +7,7 @@ use huntzen::platform::auth::Role;
 use huntzen::platform::http::openapi::Operation;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::raw_sql;
 use uuid::Uuid;
 
 use super::contract::{Contract, complaint};
@@ -594,6 +595,7 @@ async fn every_route_answers_every_caller_as_the_matrix_says() {
     let Matrix { world, contract, lines, faults, forgotten, answered, requests, compared, .. } = matrix;
     let foreign: usize = world.people.iter().map(|person| person.foreign.len()).sum();
     let put_back = world.put_back;
+    let (statements, whole_scans) = world.plans.whole_scans();
     drop(world);
     assert!(forgotten.is_empty(), "{}", forgotten.join("\n"));
     if !unused.is_empty() {
@@ -612,10 +614,15 @@ async fn every_route_answers_every_caller_as_the_matrix_says() {
         "no caller succeeds, so that refusals show nothing: give them what they need in fixture.bodies or fixture.ids of \
          tests/it/sweeps/http/fixture.sql: {never:?}"
     );
+    assert!(
+        whole_scans.is_empty(),
+        "no index serves these statements; without one they take longer with every customer: {whole_scans:#?}"
+    );
     let cells: usize = lines.iter().flat_map(|line| line.cells.values()).map(BTreeMap::len).sum();
     println!(
         "{} routes × {} callers: {cells} cells, {requests} requests, {compared} pairs of others' and nobody's compared, \
-         {foreign} foreign texts looked for, put back {put_back} times",
+         {foreign} foreign texts looked for, put back {put_back} times; {statements} plans, none of which reads a whole table that \
+         grows",
         contract.operations.len(),
         CALLERS.len(),
     );
@@ -654,4 +661,28 @@ async fn the_matrix_sees_a_change_that_nobody_notes() {
     matrix.run(|operation| operation.operation_id == "createEmployee").await;
     let is_seen = matrix.faults.iter().any(|it| it.contains("/employees with hr") && it.contains("without an entry"));
     assert!(is_seen, "{:#?}", matrix.faults);
+}
+
+/// A statement that has lost its index is seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_matrix_sees_an_index_that_is_missing() {
+    let mut matrix = Matrix::start().await;
+    raw_sql(
+        "DO $$
+         DECLARE
+             it record;
+         BEGIN
+             FOR it IN SELECT indexrelid::regclass AS name FROM pg_index
+                       WHERE indrelid = 'app.consultations'::regclass AND NOT indisunique AND NOT indisexclusion LOOP
+                 EXECUTE 'DROP INDEX ' || it.name;
+             END LOOP;
+         END $$",
+    )
+    .execute(matrix.world.app.db())
+    .await
+    .unwrap();
+    matrix.arrange().await;
+    matrix.run(|operation| operation.operation_id == "listConsultations").await;
+    let (_, found) = matrix.world.plans.whole_scans();
+    assert!(found.contains_key("consultations"), "{found:#?}");
 }

@@ -5,4 +5,5 @@ mod bad_input;
 pub mod contract;
 mod markers;
 mod matrix;
+mod plans;
 pub mod world;

@@ -12,7 +12,8 @@ use totp_rs::{Builder, Totp};
 use uuid::Uuid;
 
 use super::markers::foreign_to;
-use crate::support::{TestApp, User};
+use super::plans::{Plans, WATCH};
+use crate::support::{TestApp, User, cluster};
 
 /// While alice's first consultation with martin goes on.
 const NOW: &str = "2026-09-07T09:05:00Z";
@@ -118,12 +119,18 @@ pub struct World {
     /// As [`CALLERS`].
     pub people: Vec<Person>,
     pub put_back: usize,
+    pub plans: Plans,
 }
 
 impl World {
     /// Loads the rows and signs everybody in.
     pub async fn start() -> Self {
-        let app = TestApp::start_with(|name| {
+        let options = cluster::fresh_database().await;
+        let mut superuser = PgConnection::connect_with(&options).await.unwrap();
+        raw_sql(WATCH).execute(&mut superuser).await.unwrap();
+        let log = cluster::template().await.log();
+        let plans = Plans::watch(log, options.get_database().unwrap());
+        let app = TestApp::start_on(options, |name| {
             let video = [
                 ("JITSI_DOMAIN", "meet.example.org"),
                 ("JITSI_APP_ID", "huntzen"),
@@ -134,11 +141,10 @@ impl World {
         .await;
         let now: DateTime<Utc> = NOW.parse().unwrap();
         app.clock.advance(now - app.clock.now());
-        let mut superuser = PgConnection::connect_with(&app.db().connect_options()).await.unwrap();
         for sql in [include_str!("../fixture.sql"), include_str!("fixture.sql"), "RESET search_path"] {
             raw_sql(sql).execute(&mut superuser).await.unwrap();
         }
-        let mut world = Self { app, superuser, people: Vec::new(), put_back: 0 };
+        let mut world = Self { app, superuser, people: Vec::new(), put_back: 0, plans };
         for caller in &CALLERS {
             let mut person = Person { id: None, company: None, token: String::new(), foreign: Vec::new() };
             if caller.standing != Standing::Nobody {
