@@ -204,13 +204,26 @@ pub async fn find_coverage(tx: &mut Tx) -> Result<Coverage> {
     .await?)
 }
 
+/// The first statement of [`lock_bookings`]; the other is [`practitioners::LOCK_HOURS`].
+pub const LOCK_BOOKINGS_OF: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))";
+
 /// Queues up behind the bookings of the same employee and of the same practitioner, until this transaction ends.
 /// Everybody takes the two in this order, so nobody waits in a circle.
 pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: PractitionerId) -> Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))").bind(user).execute(tx.conn()).await?;
+    sqlx::query(LOCK_BOOKINGS_OF).bind(user).execute(tx.conn()).await?;
     practitioners::lock_hours(tx, practitioner).await?;
     Ok(())
 }
+
+/// The statement of [`insert`]. Benchmarks send it as well, as they do [`INSERT_EVENT`] and [`LOCK_BOOKINGS_OF`].
+pub const INSERT: &str = "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at,
+                                   ends_at, busy_from, busy_until, specialty, department_id, expires_at, agreed_at)
+     SELECT $1, app.company_id(), app.user_id(), p.id, $3,
+            CASE WHEN p.confirms_by_hand THEN 'pending' ELSE 'confirmed' END, $4, $5, $6, $7, $8, $9,
+            CASE WHEN p.confirms_by_hand THEN $10::timestamptz END,
+            CASE WHEN NOT p.confirms_by_hand THEN $11::timestamptz END
+     FROM app.practitioners p WHERE p.id = $2
+     RETURNING status";
 
 /// Inserts a consultation of the calling employee: confirmed, or a request where the practitioner confirms by hand. The
 /// database refuses what the contract does not grant.
@@ -223,29 +236,20 @@ pub async fn insert(
     department_id: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<Status> {
-    let done = sqlx::query_scalar(
-        "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at,
-                                        busy_from, busy_until, specialty, department_id, expires_at, agreed_at)
-         SELECT $1, app.company_id(), app.user_id(), p.id, $3,
-                CASE WHEN p.confirms_by_hand THEN 'pending' ELSE 'confirmed' END, $4, $5, $6, $7, $8, $9,
-                CASE WHEN p.confirms_by_hand THEN $10::timestamptz END,
-                CASE WHEN NOT p.confirms_by_hand THEN $11::timestamptz END
-         FROM app.practitioners p WHERE p.id = $2
-         RETURNING status",
-    )
-    .bind(id)
-    .bind(terms.id)
-    .bind(mode.as_str())
-    .bind(slot.starts_at)
-    .bind(slot.ends_at)
-    .bind(slot.starts_at - terms.buffer_before)
-    .bind(slot.ends_at + terms.buffer_after)
-    .bind(terms.specialty.as_str())
-    .bind(department_id)
-    .bind(expires_at(now, slot.starts_at))
-    .bind(now)
-    .fetch_one(tx.conn())
-    .await;
+    let done = sqlx::query_scalar(INSERT)
+        .bind(id)
+        .bind(terms.id)
+        .bind(mode.as_str())
+        .bind(slot.starts_at)
+        .bind(slot.ends_at)
+        .bind(slot.starts_at - terms.buffer_before)
+        .bind(slot.ends_at + terms.buffer_after)
+        .bind(terms.specialty.as_str())
+        .bind(department_id)
+        .bind(expires_at(now, slot.starts_at))
+        .bind(now)
+        .fetch_one(tx.conn())
+        .await;
     done.map_err(not_granted)
 }
 
@@ -265,6 +269,10 @@ pub(super) fn not_granted(error: sqlx::Error) -> Problem {
     }
 }
 
+/// The statement of [`insert_event`].
+pub const INSERT_EVENT: &str = "INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+     VALUES ($1, $2, $3, $4, $5)";
+
 /// Records a fact; each kind happens once.
 pub async fn insert_event(
     tx: &mut Tx,
@@ -274,18 +282,15 @@ pub async fn insert_event(
     at: DateTime<Utc>,
     by: DoneBy,
 ) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
-         VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(company)
-    .bind(id)
-    .bind(kind)
-    .bind(at)
-    .bind(by)
-    .execute(tx.conn())
-    .await
-    .or_constraint("consultation_events_once", Error::IllegalTransition)?;
+    sqlx::query(INSERT_EVENT)
+        .bind(company)
+        .bind(id)
+        .bind(kind)
+        .bind(at)
+        .bind(by)
+        .execute(tx.conn())
+        .await
+        .or_constraint("consultation_events_once", Error::IllegalTransition)?;
     Ok(())
 }
 
