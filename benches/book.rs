@@ -40,14 +40,16 @@ pub async fn uncontended(args: &Args, database: &Database) -> Outcome<Line> {
     let connections = args.connections;
     let practitioners = connections * 16;
     let name = "book";
-    measure(args, database, &Shape { name, connections, contenders: 1, practitioners, abreast: connections, first: 0 }).await
+    measure(args, database, &Shape { name, connections, contenders: 1, practitioners, abreast: connections, first: 0 })
+        .await
 }
 
 /// Four want each of the 50 slots of ten practitioners.
 pub async fn contended(args: &Args, database: &Database) -> Outcome<Line> {
     let name = "book_contended";
     let first = 100_000;
-    measure(args, database, &Shape { name, connections: 200, contenders: 4, practitioners: 50, abreast: 10, first }).await
+    measure(args, database, &Shape { name, connections: 200, contenders: 4, practitioners: 50, abreast: 10, first })
+        .await
 }
 
 async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Line> {
@@ -86,9 +88,10 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
         Ok(sample)
     };
     ours(2)?;
-    let answer: i64 = sqlx::query_scalar("SELECT coalesce(avg(length(answer::text)), 0)::bigint FROM app.idempotency_keys")
-        .fetch_one(&mut conn)
-        .await?;
+    let answer: i64 =
+        sqlx::query_scalar("SELECT coalesce(avg(length(answer::text)), 0)::bigint FROM app.idempotency_keys")
+            .fetch_one(&mut conn)
+            .await?;
     let mut floor =
         Floor::new(database, DbRole::Employee, &script(args, shape, opens, answer), &[], shape.connections)?;
     let mut its = async |conn: &mut PgConnection, seconds| -> Outcome<Sample> {
@@ -172,9 +175,7 @@ fn script(args: &Args, shape: &Shape, opens: DateTime<Utc>, answer: i64) -> Stri
     let key = format!("encode(sha256(('{first}-' || :number::text)::bytea), 'base64')");
     let insert = bind(
         INSERT,
-        &[
-            &id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'psychology'", department, "now()", "now()",
-        ],
+        &[&id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'psychology'", department, "now()", "now()"],
     );
     // who is late is told so, and does not fail
     let insert = insert.replace("RETURNING status", "ON CONFLICT DO NOTHING RETURNING status");
@@ -188,12 +189,27 @@ fn script(args: &Args, shape: &Shape, opens: DateTime<Utc>, answer: i64) -> Stri
         bind(INSERT_EVENT, &[company, &id, "'BOOKED'", "now()", "'employee'"]),
         bind(
             jobs::ENQUEUE,
-            &["'events'", "'consultations.booked'", &job, &format!("ARRAY['consultations.booked:' || {id}::text]"), "NULL", "8"],
+            &[
+                "'events'",
+                "'consultations.booked'",
+                &job,
+                &format!("ARRAY['consultations.booked:' || {id}::text]"),
+                "NULL",
+                "8",
+            ],
         ),
         bind(
             audit::WRITE,
             &[
-                "'consultation.booked'", "'consultation'", &id, "NULL", "NULL", "NULL", "'success'", "'{}'", "'127.0.0.1'",
+                "'consultation.booked'",
+                "'consultation'",
+                &id,
+                "NULL",
+                "NULL",
+                "NULL",
+                "'success'",
+                "'{}'",
+                "'127.0.0.1'",
                 "'01941f29-7c0a-7000-8000-000000000000'",
             ],
         ),
@@ -224,9 +240,11 @@ ROLLBACK;
 /// The server's statement with something in the place of each of its values.
 fn bind(statement: &str, values: &[&str]) -> String {
     // from the last, because the first is the beginning of the tenth
-    values.iter().enumerate().rev().fold(statement.to_owned(), |statement, (index, value)| {
-        statement.replace(&format!("${}", index + 1), value)
-    })
+    values
+        .iter()
+        .enumerate()
+        .rev()
+        .fold(statement.to_owned(), |statement, (index, value)| statement.replace(&format!("${}", index + 1), value))
 }
 
 /// The floor's next round, and how many it booked.

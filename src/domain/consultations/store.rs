@@ -216,7 +216,8 @@ pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: Practitioner
 }
 
 /// The statement of [`insert`]. Benchmarks send it as well, as they do [`INSERT_EVENT`] and [`LOCK_BOOKINGS_OF`].
-pub const INSERT: &str = "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at,
+pub const INSERT: &str =
+    "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at,
                                    ends_at, busy_from, busy_until, specialty, department_id, expires_at, agreed_at)
      SELECT $1, app.company_id(), app.user_id(), p.id, $3,
             CASE WHEN p.confirms_by_hand THEN 'pending' ELSE 'confirmed' END, $4, $5, $6, $7, $8, $9,

@@ -87,11 +87,7 @@ impl Tx {
     pub async fn recall<T: DeserializeOwned>(&mut self, key: Option<&IdempotencyKey>) -> Result<Option<T>> {
         let Some(key) = key else { return Ok(None) };
         let (fresh, fingerprint, answer): (bool, Vec<u8>, Option<Value>) =
-            sqlx::query_as(TAKE)
-                .bind(&key.name)
-                .bind(&key.fingerprint)
-                .fetch_one(self.conn())
-                .await?;
+            sqlx::query_as(TAKE).bind(&key.name).bind(&key.fingerprint).fetch_one(self.conn()).await?;
         if fresh {
             return Ok(None);
         }
@@ -113,11 +109,7 @@ impl Tx {
         let place = place(self.actor().user_id.map(|id| id.0));
         let answer = serde_json::to_vec(answer).map_err(Problem::internal)?;
         let sealed = key.keyring()?.seal(&place, &answer, &Entropy::system())?;
-        sqlx::query(KEEP)
-            .bind(&key.name)
-            .bind(Value::String(STANDARD.encode(sealed)))
-            .execute(self.conn())
-            .await?;
+        sqlx::query(KEEP).bind(&key.name).bind(Value::String(STANDARD.encode(sealed))).execute(self.conn()).await?;
         Ok(())
     }
 }
