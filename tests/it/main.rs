@@ -23,6 +23,7 @@ mod identity;
 mod life;
 mod members;
 mod openapi;
+mod plans;
 mod practitioners;
 mod quota;
 mod schemathesis;
