@@ -3,8 +3,7 @@
 //! dropped afterwards: nobody else's lists grow.
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
-use huntzen::domain::consultations::store::{INSERT, INSERT_EVENT, LOCK_BOOKINGS_OF};
-use huntzen::domain::practitioners::store::LOCK_HOURS;
+use huntzen::domain::consultations::store::{INSERT, INSERT_EVENT, LOCK_BOOKINGS};
 use huntzen::platform::db::DbRole;
 use huntzen::platform::http::idempotency::{KEEP, TAKE};
 use huntzen::platform::{audit, jobs};
@@ -175,7 +174,10 @@ fn script(args: &Args, shape: &Shape, opens: DateTime<Utc>, answer: i64) -> Stri
     let key = format!("encode(sha256(('{first}-' || :number::text)::bytea), 'base64')");
     let insert = bind(
         INSERT,
-        &[&id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'psychology'", department, "now()", "now()"],
+        &[
+            &id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'psychology'", department, "now()", "now()",
+            "p.updated_at",
+        ],
     );
     // who is late is told so, and does not fail
     let insert = insert.replace("RETURNING status", "ON CONFLICT DO NOTHING RETURNING status");
@@ -183,8 +185,7 @@ fn script(args: &Args, shape: &Shape, opens: DateTime<Utc>, answer: i64) -> Stri
     let job = format!("ARRAY[jsonb_build_object('consultation_id', {id})]");
     let statements = [
         bind(TAKE, &[&key, "sha256('x'::bytea)"]),
-        bind(LOCK_BOOKINGS_OF, &["app.user_id()"]),
-        bind(LOCK_HOURS, &[&practitioner]),
+        bind(LOCK_BOOKINGS, &["app.user_id()", &practitioner]),
         format!("WITH booked AS ({insert}) SELECT count(*) AS won FROM booked \\gset\n\\if :won\nSELECT 1"),
         bind(INSERT_EVENT, &[company, &id, "'BOOKED'", "now()", "'employee'"]),
         bind(

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::events::TimeFreed;
 use super::model::{Consultation, DoneBy, Event, EventKind, MissedBy, Reasons, Standing, Status, expires_at};
 use super::slots::Slot;
-use crate::domain::practitioners::{self, BookingTerms, Mode};
+use crate::domain::practitioners::{BookingTerms, Mode};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::db::{Arg, Instant, Once, OrConstraint, broken_constraint};
 use crate::platform::ids::{CompanyId, ConsultationId, EmployeeId, PractitionerId, UserId};
@@ -204,18 +204,18 @@ pub async fn find_coverage(tx: &mut Tx) -> Result<Coverage> {
     .await?)
 }
 
-/// The first statement of [`lock_bookings`]; the other is [`practitioners::LOCK_HOURS`].
-pub const LOCK_BOOKINGS_OF: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))";
+/// The statement of [`lock_bookings`]: the employee, then what `practitioners::lock_hours` locks.
+pub const LOCK_BOOKINGS: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1)),
+     pg_advisory_xact_lock(hashtextextended($2::text, 2))";
 
 /// Queues up behind the bookings of the same employee and of the same practitioner, until this transaction ends.
 /// Everybody takes the two in this order, so nobody waits in a circle.
 pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: PractitionerId) -> Result<()> {
-    sqlx::query(LOCK_BOOKINGS_OF).bind(user).execute(tx.conn()).await?;
-    practitioners::lock_hours(tx, practitioner).await?;
+    sqlx::query(LOCK_BOOKINGS).bind(user).bind(practitioner).execute(tx.conn()).await?;
     Ok(())
 }
 
-/// The statement of [`insert`]. Benchmarks send it as well, as they do [`INSERT_EVENT`] and [`LOCK_BOOKINGS_OF`].
+/// The statement of [`insert`]. Benchmarks send it as well, as they do [`INSERT_EVENT`] and [`LOCK_BOOKINGS`].
 pub const INSERT: &str =
     "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at,
                                    ends_at, busy_from, busy_until, specialty, department_id, expires_at, agreed_at)
@@ -223,11 +223,13 @@ pub const INSERT: &str =
             CASE WHEN p.confirms_by_hand THEN 'pending' ELSE 'confirmed' END, $4, $5, $6, $7, $8, $9,
             CASE WHEN p.confirms_by_hand THEN $10::timestamptz END,
             CASE WHEN NOT p.confirms_by_hand THEN $11::timestamptz END
-     FROM app.practitioners p WHERE p.id = $2
+     FROM app.practitioners p WHERE p.id = $2 AND p.updated_at = $12
      RETURNING status";
 
 /// Inserts a consultation of the calling employee: confirmed, or a request where the practitioner confirms by hand. The
-/// database refuses what the contract does not grant.
+/// database refuses what the contract does not grant. What rests on hours that have changed since they were loaded is a
+/// conflict, and trying again helps: with the bookings locked ([`lock_bookings`]), whoever closes time is told of every
+/// session in it.
 pub async fn insert(
     tx: &mut Tx,
     id: ConsultationId,
@@ -249,9 +251,10 @@ pub async fn insert(
         .bind(department_id)
         .bind(expires_at(now, slot.starts_at))
         .bind(now)
-        .fetch_one(tx.conn())
+        .bind(terms.version)
+        .fetch_optional(tx.conn())
         .await;
-    done.map_err(not_granted)
+    done.map_err(not_granted)?.ok_or_else(|| Refusal::Conflict.into())
 }
 
 /// Why the database refuses a time.

@@ -158,12 +158,9 @@ pub async fn lock_zone(tx: &mut Tx, id: PractitionerId) -> Result<Option<(String
         .await?)
 }
 
-/// The statement of [`lock_hours`].
-pub const LOCK_HOURS: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 2))";
-
 /// Waits for bookings of the practitioner that are under way, and makes later ones wait, until this transaction ends.
 pub async fn lock_hours(tx: &mut Tx, id: PractitionerId) -> Result<()> {
-    sqlx::query(LOCK_HOURS).bind(id).execute(tx.conn()).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 2))").bind(id).execute(tx.conn()).await?;
     Ok(())
 }
 
