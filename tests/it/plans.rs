@@ -15,6 +15,8 @@ use crate::support::{TestApp, User};
 
 /// Twenty companies: 20,000 consultations with 60,000 events.
 const COMPANIES: u32 = 20;
+/// The number of an employee with 25 sessions.
+const ALICE: u32 = 205;
 const GROW: [&str; 4] = ["consultations", "consultation_events", "consultation_reasons", "audit_logs"];
 
 fn id(kind: u8, n: u32) -> Uuid {
@@ -24,6 +26,16 @@ fn id(kind: u8, n: u32) -> Uuid {
 async fn seeded() -> TestApp {
     let app = TestApp::start().await;
     seed::scale(app.options(), &app.platform.config, &app.clock, COMPANIES).await.unwrap();
+    // of the two people who ask below, nothing is said
+    sqlx::query(
+        "INSERT INTO app.consultation_reasons (company_id, consultation_id, about, sealed, written_by, written_at)
+         SELECT company_id, id, 'booking', '\\x00', 'employee', created_at FROM app.consultations WHERE user_id <> $1",
+    )
+    .bind(id(3, ALICE))
+    .execute(app.db())
+    .await
+    .unwrap();
+    sqlx::raw_sql("ANALYZE app.consultation_reasons").execute(app.db()).await.unwrap();
     app
 }
 
@@ -32,21 +44,21 @@ async fn make_due(app: &TestApp) {
     let mut conn = app.db().acquire().await.unwrap();
     sqlx::raw_sql(
         "SET session_replication_role = replica;
-         CREATE TEMP TABLE some AS SELECT id, row_number() OVER (ORDER BY id DESC) AS nth FROM app.consultations
+         CREATE TEMP TABLE picked AS SELECT id, row_number() OVER (ORDER BY id DESC) AS nth FROM app.consultations
              WHERE status = 'confirmed' ORDER BY id DESC LIMIT 40;
          UPDATE app.consultations c SET status = 'pending', agreed_at = NULL, expires_at = now() - interval '1 minute'
-             FROM some s WHERE s.id = c.id AND s.nth <= 10;
+             FROM picked s WHERE s.id = c.id AND s.nth <= 10;
          UPDATE app.consultations c SET status = 'in_progress', started_at = now() - interval '3 hours',
                 starts_at = now() - interval '3 hours', ends_at = now() - interval '2 hours',
                 busy_from = now() - interval '3 hours', busy_until = now() - interval '2 hours'
-             FROM some s WHERE s.id = c.id AND s.nth BETWEEN 11 AND 20;
+             FROM picked s WHERE s.id = c.id AND s.nth BETWEEN 11 AND 20;
          UPDATE app.consultations c SET starts_at = now() - interval '27 hours', ends_at = now() - interval '26 hours',
                 busy_from = now() - interval '27 hours', busy_until = now() - interval '26 hours'
-             FROM some s WHERE s.id = c.id AND s.nth BETWEEN 21 AND 30;
+             FROM picked s WHERE s.id = c.id AND s.nth BETWEEN 21 AND 30;
          UPDATE app.consultations c SET starts_at = now() + interval '30 minutes', ends_at = now() + interval '1 hour',
                 busy_from = now() + interval '30 minutes', busy_until = now() + interval '1 hour',
                 agreed_at = now() - interval '9 days'
-             FROM some s WHERE s.id = c.id AND s.nth > 30;
+             FROM picked s WHERE s.id = c.id AND s.nth > 30;
          RESET session_replication_role;
          ANALYZE app.consultations",
     )
@@ -166,7 +178,7 @@ async fn seeded_user(app: &TestApp, kind: u8, n: u32, role: Role) -> User {
 #[tokio::test]
 async fn what_people_ask_is_answered_by_indexes() {
     let app = seeded().await;
-    let alice = seeded_user(&app, 3, 205, Role::Employee).await;
+    let alice = seeded_user(&app, 3, ALICE, Role::Employee).await;
     let held = alice.get("/consultations?limit=100&status=completed").await.expect(200);
     let (held, whose) = (held.str("/items/0/id"), held.str("/items/0/practitioner/id"));
     let dr = seeded_user(&app, 4, whose[24..].parse().unwrap(), Role::Practitioner).await;
