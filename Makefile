@@ -4,11 +4,12 @@ ARGS ?=
 SOAK ?= 200000
 FUZZ ?= 300
 SLOTS ?= 100000
+KILLS ?= 20
 # Node.js of tools/install, and cargo of a fresh rustup
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz slots timing bench lint advisories
+.PHONY: help run test soak chaos fuzz slots timing bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,6 +25,10 @@ test: ## Install what is missing, then run every test
 soak: ## Ask 200,000 times on few connections while requests, transactions and statements fail (SOAK=…)
 	@tools/install database tools
 	HUNTZEN_SOAK=$(SOAK) $(CARGO) test --test it soak:: -- --nocapture $(ARGS)
+
+chaos: ## Kill the server 20 times while 200 people book 50 slots (KILLS=…)
+	@tools/install database tools
+	HUNTZEN_KILLS=$(KILLS) $(CARGO) test --test it chaos:: -- --nocapture $(ARGS)
 
 fuzz: ## Try the API against its document for FUZZ seconds a role (300)
 	@tools/install database tools schemathesis

@@ -22,7 +22,7 @@ pub async fn load(args: &Args, server: &Server) -> Outcome<Load> {
     for person in 0..people {
         tokens.push(server.log_in(&format!("employee-{}@bench.test", account(person * stride))).await?);
     }
-    Ok(Load { address: server.address, path: PATH.into(), tokens, connections: args.connections })
+    Ok(Load { address: server.address, path: PATH.into(), tokens, connections: args.connections, bookings: None })
 }
 
 /// How many people ask, and how many clients lie between two of them.

@@ -30,7 +30,7 @@ pub async fn measure(args: &Args, database: &Database, server: &Server) -> Outco
     for person in 0..PEOPLE.min(clients) {
         tokens.push(server.log_in(&format!("employee-{}@bench.test", person * (clients / PEOPLE).max(1))).await?);
     }
-    let load = Load { address: server.address, path, tokens, connections: CONNECTIONS };
+    let load = Load { address: server.address, path, tokens, connections: CONNECTIONS, bookings: None };
 
     load.run(2)?;
     let mut line = Line::new("slots_60_days");

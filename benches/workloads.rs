@@ -11,6 +11,7 @@ mod support {
     pub mod measure;
     pub mod server;
 }
+mod book;
 mod first_free;
 mod list_own;
 mod login_storm;
@@ -40,6 +41,10 @@ enum Workload {
     Slots60Days,
     /// An employee finds who of 500 practitioners has time first
     FirstFreeSlot,
+    /// Employees book, each another slot
+    Book,
+    /// 200 clients book 50 slots, and the next 50, and so on
+    BookContended,
 }
 
 /// Measures the program against what bounds it.
@@ -100,6 +105,16 @@ async fn run(args: Args) -> Outcome {
         let server = Server::start(&args.server, &database).await?;
         lines.push(first_free::measure(&args, &database, &server).await?);
         server.stop()?;
+    }
+    if wanted(Workload::Book) || wanted(Workload::BookContended) {
+        let copy = database.copy(&args.server).await?;
+        if wanted(Workload::Book) {
+            lines.push(book::uncontended(&args, &copy).await?);
+        }
+        if wanted(Workload::BookContended) {
+            lines.push(book::contended(&args, &copy).await?);
+        }
+        copy.discard().await?;
     }
     report(&args, &lines);
     database.stop();

@@ -125,8 +125,9 @@ GRANT INSERT (company_id, consultation_id, kind, at, actor_role) ON app.consulta
 -- who joins and leaves, and what is moved, is written by functions
 CREATE POLICY fence ON app.consultation_events AS RESTRICTIVE TO huntzen_employee
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+-- asked of the rows of one session, and not of all that a practitioner ever had
 CREATE POLICY own ON app.consultation_events FOR SELECT TO huntzen_employee, huntzen_practitioner
-    USING (consultation_id = ANY (ARRAY(SELECT c.id FROM app.consultations c)));
+    USING (EXISTS (SELECT FROM app.consultations c WHERE c.id = consultation_id));
 -- each says what is theirs to say: times of sessions are what practitioners are paid by
 CREATE POLICY booked ON app.consultation_events FOR INSERT TO huntzen_employee
     WITH CHECK (actor_role = 'employee' AND kind IN ('BOOKED', 'CANCELLED', 'NO_SHOW')
@@ -208,7 +209,7 @@ GRANT INSERT (company_id, consultation_id, about, sealed, written_by, written_at
 CREATE POLICY fence ON app.consultation_reasons AS RESTRICTIVE TO huntzen_employee
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.consultation_reasons FOR SELECT TO huntzen_employee, huntzen_practitioner
-    USING (consultation_id = ANY (ARRAY(SELECT c.id FROM app.consultations c)));
+    USING (EXISTS (SELECT FROM app.consultations c WHERE c.id = consultation_id));
 CREATE POLICY own_words ON app.consultation_reasons FOR INSERT TO huntzen_employee
     WITH CHECK (written_by = 'employee'
                 AND EXISTS (SELECT FROM app.consultations c

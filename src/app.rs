@@ -54,6 +54,7 @@ fn apis() -> impl OpenApi {
         practitioners::CalendarsApi,
         consultations::ConsultationsApi,
         consultations::OverridesApi,
+        consultations::OutsideApi,
         consultations::QuotaApi,
         consultations::SlotsApi,
         consultations::FeedApi,

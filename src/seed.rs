@@ -70,7 +70,7 @@ pub enum Seeded {
     Before,
 }
 
-/// Two companies with their people, twelve practitioners and a year of history. The same data each time,
+/// Two companies with their people, twelve practitioners and one who is not verified yet, and a year of history. The same data each time,
 /// relative to the clock's day.
 pub async fn demo(owner: &PgConnectOptions, config: &Config, clock: &Clock) -> Result<Seeded, SeedError> {
     run(owner, config, clock.now(), DEMO_EXISTS, DEMO, &[]).await

@@ -22,7 +22,8 @@ const SETTINGS: [(&str, &str); 4] =
     [("shared_buffers", "1GB"), ("max_wal_size", "4GB"), ("random_page_cost", "1.1"), ("effective_cache_size", "4GB")];
 
 pub struct Database {
-    cluster: DevelopmentDatabase,
+    /// The server runs as long as this; a copy runs on that of its original.
+    cluster: Option<DevelopmentDatabase>,
     options: PgConnectOptions,
     roles_secret: SecretString,
 }
@@ -56,7 +57,7 @@ impl Database {
 
         let options = cluster.options().database(&name);
         let roles_secret = STANDARD.encode(Entropy::system().bytes::<32>()).into();
-        let database = Self { cluster, options, roles_secret };
+        let database = Self { cluster: Some(cluster), options, roles_secret };
         database.tell(server, &["migrate"])?;
         let begun = Instant::now();
         eprintln!("filling the database, if it is empty: {scale} companies");
@@ -98,8 +99,42 @@ impl Database {
         Ok(self.options.connect().await?)
     }
 
+    /// A copy for a workload that writes, on the same server; nothing else may be connected to this one meanwhile.
+    pub async fn copy(&self, server: &Path) -> Outcome<Self> {
+        let name = self.options.get_database().unwrap_or_default();
+        let mut conn = self.options.clone().database("postgres").connect().await?;
+        sqlx::query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1")
+            .bind(name)
+            .execute(&mut conn)
+            .await?;
+        eprintln!("copying the database");
+        for sql in [
+            format!("DROP DATABASE IF EXISTS {name}_copy WITH (FORCE)"),
+            format!("CREATE DATABASE {name}_copy TEMPLATE {name} STRATEGY file_copy"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await?;
+        }
+        conn.close().await?;
+        let options = self.options.clone().database(&format!("{name}_copy"));
+        let copy = Self { cluster: None, options, roles_secret: self.roles_secret.clone() };
+        // grants on the database itself are not copied
+        copy.tell(server, &["migrate"])?;
+        Ok(copy)
+    }
+
+    /// Removes the copy.
+    pub async fn discard(self) -> Outcome {
+        let name = self.options.get_database().unwrap_or_default();
+        let mut conn = self.options.clone().database("postgres").connect().await?;
+        let sql = format!("DROP DATABASE {name} WITH (FORCE)");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await?;
+        Ok(())
+    }
+
     pub fn stop(self) {
-        self.cluster.stop();
+        if let Some(cluster) = self.cluster {
+            cluster.stop();
+        }
     }
 }
 

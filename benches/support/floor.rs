@@ -12,7 +12,7 @@ use crate::Outcome;
 
 pub struct Floor {
     script: NamedTempFile,
-    variables: &'static [(&'static str, &'static str)],
+    variables: Vec<(&'static str, String)>,
     connection: Vec<(&'static str, String)>,
     connections: u32,
 }
@@ -22,12 +22,19 @@ impl Floor {
         database: &Database,
         role: DbRole,
         script: &str,
-        variables: &'static [(&'static str, &'static str)],
+        variables: &[(&'static str, &'static str)],
         connections: u32,
     ) -> Outcome<Self> {
         let mut file = NamedTempFile::new()?;
         file.write_all(script.as_bytes())?;
+        let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         Ok(Self { script: file, variables, connection: database.libpq(role), connections })
+    }
+
+    /// Gives a variable of the script another value.
+    pub fn set(&mut self, name: &'static str, value: impl ToString) {
+        self.variables.retain(|(it, _)| *it != name);
+        self.variables.push((name, value.to_string()));
     }
 
     /// Runs pgbench for so long. One transaction in five is logged: enough for the percentiles, and cheap.

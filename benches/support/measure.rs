@@ -5,7 +5,7 @@ use std::fmt;
 /// One measurement of one side.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
-    /// Requests or transactions a second.
+    /// Requests or transactions a second; of bookings, those that were granted.
     pub rate: f64,
     /// Milliseconds.
     pub p50: f64,
@@ -18,6 +18,12 @@ pub struct Sample {
     pub client_us: f64,
     /// Bytes of an answer.
     pub bytes: f64,
+    /// The most requests of one connection.
+    pub rounds: u32,
+    /// Answers but the refusals.
+    pub granted: u64,
+    /// A second, refusals included.
+    pub answers: f64,
     /// What the server used meanwhile.
     pub server: Option<Usage>,
 }

@@ -28,6 +28,10 @@ pub struct Server {
 
 impl Server {
     pub async fn start(program: &Path, database: &Database) -> Outcome<Self> {
+        Self::start_with(program, database, &["serve"]).await
+    }
+
+    pub async fn start_with(program: &Path, database: &Database, command: &[&str]) -> Outcome<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let random = || STANDARD.encode(Entropy::system().bytes::<32>());
         let key = Ed25519KeyPair::generate()?;
@@ -36,7 +40,7 @@ impl Server {
         std::fs::create_dir_all(&files)?;
         let log = std::fs::File::create(".huntzen/bench/server.log")?;
         let child = Command::new(program)
-            .arg("serve")
+            .args(command)
             .envs(database.settings())
             .env("APP_ENV", "production")
             .env("LISTEN_ADDR", address.to_string())

@@ -1,4 +1,4 @@
--- Twelve practitioners, eight on Paris time and four on Martinique time, open to both companies.
+-- Twelve practitioners whom the platform has verified, eight on Paris time and four on Martinique time, open to both companies.
 -- Their numbers pass the registers' checks and belong to nobody: no register has given out this range.
 CREATE TEMP TABLE demo_practitioners ON COMMIT DROP AS
     SELECT pg_temp.account(email) AS id, *
@@ -63,6 +63,24 @@ INSERT INTO app.practitioner_specialties (practitioner_id, specialty, rank)
     SELECT id, specialty, 0 FROM demo_practitioners
     UNION ALL
     SELECT id, more, 1 FROM demo_practitioners, unnest(more_specialties) AS more;
+
+-- One who has stated everything and waits for the platform: nobody else finds or books them.
+INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, terms_version, terms_at,
+                       created_at)
+    VALUES (pg_temp.account('nora.vidal@huntzen.test'), 'nora.vidal@huntzen.test', current_setting('seed.password_hash'),
+            'practitioner', 'Nora Vidal', 'fr', 'Europe/Paris', 'active', current_setting('seed.terms_version'),
+            pg_temp.today() - interval '2 days', pg_temp.today() - interval '3 days');
+INSERT INTO app.practitioners (id, display_name, bio_fr, bio_en, languages, modes, rpps, time_zone, session_lengths,
+                               hourly_rate_cents, created_at, status)
+    VALUES (pg_temp.account('nora.vidal@huntzen.test'), 'Nora Vidal', 'Psychologue, troubles du sommeil.',
+            'Psychologist: sleep disorders.', '{fr,es}', '{video,audio}', '99000000069', 'Europe/Paris', '{45}', 8000,
+            pg_temp.today() - interval '3 days', 'unverified');
+INSERT INTO app.practitioner_specialties (practitioner_id, specialty, rank)
+    VALUES (pg_temp.account('nora.vidal@huntzen.test'), 'psychology', 0),
+           (pg_temp.account('nora.vidal@huntzen.test'), 'sleep', 1);
+INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
+    SELECT pg_temp.id('hours nora.vidal ' || weekday), pg_temp.account('nora.vidal@huntzen.test'), weekday, 540, 780
+    FROM generate_series(1, 4) weekday;
 
 INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
     SELECT pg_temp.id(format('hours %s %s %s', it.email, weekday, it.opens)), p.id, weekday,

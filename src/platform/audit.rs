@@ -217,12 +217,15 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// The statement that writes an entry. Benchmarks send it as well.
+pub const WRITE: &str = "SELECT app.audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
 impl Tx {
     /// Writes an entry; it stands or falls with the transaction.
     pub async fn audit(&mut self, entry: Entry<'_>) -> Result<()> {
         let (ip, request_id) = (self.actor().ip.map(|ip| ip.to_string()), self.actor().request_id.clone());
         let (subject_type, subject_id) = entry.subject.map(Subject::columns).unzip();
-        sqlx::query("SELECT app.audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+        sqlx::query(WRITE)
             .bind(entry.action)
             .bind(entry.object_type)
             .bind(entry.object_id)

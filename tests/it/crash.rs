@@ -29,11 +29,24 @@ const KILLS: [usize; 3] = [40, 90, 150];
 const MAILS_AT_ONCE: usize = 8;
 
 /// A booking that somebody wants.
-struct Wish {
-    employee: User,
-    practitioner: User,
-    key: String,
-    body: Value,
+pub struct Wish {
+    pub employee: User,
+    pub practitioner: User,
+    pub key: String,
+    pub body: Value,
+}
+
+impl Wish {
+    /// Half an hour by video, with a key of its own.
+    pub fn new(employee: &User, practitioner: &User, starts_at: &str) -> Self {
+        Self {
+            employee: employee.clone(),
+            practitioner: practitioner.clone(),
+            key: Uuid::new_v4().to_string(),
+            body: json!({"practitionerId": practitioner.id, "startsAt": starts_at, "durationMinutes": 30,
+                         "mode": "video"}),
+        }
+    }
 }
 
 /// One for each employee: tomorrow, with the practitioners in turn, one half hour after the other.
@@ -43,19 +56,13 @@ fn wishes(people: &People) -> Vec<Wish> {
     let wish = |(n, employee): (usize, &User)| {
         let practitioner = &people.practitioners[n % people.practitioners.len()];
         let starts_at = nine + TimeDelta::minutes(30) * i32::try_from(n / people.practitioners.len()).unwrap();
-        Wish {
-            employee: employee.clone(),
-            practitioner: practitioner.clone(),
-            key: Uuid::new_v4().to_string(),
-            body: json!({"practitionerId": practitioner.id, "startsAt": starts_at.to_rfc3339(),
-                         "durationMinutes": 30, "mode": "video"}),
-        }
+        Wish::new(employee, practitioner, &starts_at.to_rfc3339())
     };
     people.employees.iter().enumerate().map(wish).collect()
 }
 
 /// One try. `None`: nobody knows whether it was booked.
-async fn book(wish: &Wish, base: &str) -> Option<Answer> {
+pub async fn book(wish: &Wish, base: &str) -> Option<Answer> {
     let request = wish
         .employee
         .at(base)
@@ -69,15 +76,16 @@ async fn book(wish: &Wish, base: &str) -> Option<Answer> {
     (!answer.status.is_server_error()).then_some(answer)
 }
 
-/// Repeats a booking with its key until it is answered: the id.
-async fn book_surely(wish: &Wish, base: &mut watch::Receiver<Option<String>>) -> Uuid {
-    loop {
+/// Repeats a booking with its key until it is answered; how often it had to, as well.
+pub async fn book_surely(wish: &Wish, base: &mut watch::Receiver<Option<String>>) -> (Answer, usize) {
+    for repeated in 0.. {
         let at = base.wait_for(Option::is_some).await.unwrap().clone().unwrap();
         if let Some(answer) = book(wish, &at).await {
-            return answer.expect(201).str("/id").parse().unwrap();
+            return (answer, repeated);
         }
         tokio::task::yield_now().await;
     }
+    unreachable!("it is repeated until it is answered")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,12 +100,13 @@ async fn a_server_killed_during_bookings_loses_none_and_sends_each_mail() {
 
     let (address, base) = watch::channel(Some(server.base.clone()));
     let (progress, mut booked) = watch::channel(0);
-    let ids = Mutex::new(BTreeMap::new());
+    let ids = Mutex::new(BTreeMap::<usize, Uuid>::new());
     let clients = join_all((0..CLIENTS).map(|client| {
         let (mut base, wishes, ids, progress) = (base.clone(), &wishes, &ids, &progress);
         async move {
             for (n, wish) in wishes.iter().enumerate().skip(client).step_by(CLIENTS) {
-                let id = book_surely(wish, &mut base).await;
+                let (answer, _) = book_surely(wish, &mut base).await;
+                let id = answer.expect(201).str("/id").parse().unwrap();
                 ids.lock().unwrap().insert(n, id);
                 progress.send_modify(|count| *count += 1);
             }

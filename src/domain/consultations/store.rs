@@ -12,7 +12,7 @@ use super::error::Error;
 use super::events::TimeFreed;
 use super::model::{Consultation, DoneBy, Event, EventKind, MissedBy, Reasons, Standing, Status, expires_at};
 use super::slots::Slot;
-use crate::domain::practitioners::{self, BookingTerms, Mode};
+use crate::domain::practitioners::{BookingTerms, Mode};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::db::{Arg, Instant, Once, OrConstraint, broken_constraint};
 use crate::platform::ids::{CompanyId, ConsultationId, EmployeeId, PractitionerId, UserId};
@@ -204,16 +204,32 @@ pub async fn find_coverage(tx: &mut Tx) -> Result<Coverage> {
     .await?)
 }
 
+/// The statement of [`lock_bookings`]: the employee, then what `practitioners::lock_hours` locks.
+pub const LOCK_BOOKINGS: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1)),
+     pg_advisory_xact_lock(hashtextextended($2::text, 2))";
+
 /// Queues up behind the bookings of the same employee and of the same practitioner, until this transaction ends.
 /// Everybody takes the two in this order, so nobody waits in a circle.
 pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: PractitionerId) -> Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))").bind(user).execute(tx.conn()).await?;
-    practitioners::lock_hours(tx, practitioner).await?;
+    sqlx::query(LOCK_BOOKINGS).bind(user).bind(practitioner).execute(tx.conn()).await?;
     Ok(())
 }
 
+/// The statement of [`insert`]. Benchmarks send it as well, as they do [`INSERT_EVENT`] and [`LOCK_BOOKINGS`].
+pub const INSERT: &str =
+    "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at,
+                                   ends_at, busy_from, busy_until, specialty, department_id, expires_at, agreed_at)
+     SELECT $1, app.company_id(), app.user_id(), p.id, $3,
+            CASE WHEN p.confirms_by_hand THEN 'pending' ELSE 'confirmed' END, $4, $5, $6, $7, $8, $9,
+            CASE WHEN p.confirms_by_hand THEN $10::timestamptz END,
+            CASE WHEN NOT p.confirms_by_hand THEN $11::timestamptz END
+     FROM app.practitioners p WHERE p.id = $2 AND p.updated_at = $12
+     RETURNING status";
+
 /// Inserts a consultation of the calling employee: confirmed, or a request where the practitioner confirms by hand. The
-/// database refuses what the contract does not grant.
+/// database refuses what the contract does not grant. What rests on hours that have changed since they were loaded is a
+/// conflict, and trying again helps: with the bookings locked ([`lock_bookings`]), whoever closes time is told of every
+/// session in it.
 pub async fn insert(
     tx: &mut Tx,
     id: ConsultationId,
@@ -223,30 +239,22 @@ pub async fn insert(
     department_id: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<Status> {
-    let done = sqlx::query_scalar(
-        "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at,
-                                        busy_from, busy_until, specialty, department_id, expires_at, agreed_at)
-         SELECT $1, app.company_id(), app.user_id(), p.id, $3,
-                CASE WHEN p.confirms_by_hand THEN 'pending' ELSE 'confirmed' END, $4, $5, $6, $7, $8, $9,
-                CASE WHEN p.confirms_by_hand THEN $10::timestamptz END,
-                CASE WHEN NOT p.confirms_by_hand THEN $11::timestamptz END
-         FROM app.practitioners p WHERE p.id = $2
-         RETURNING status",
-    )
-    .bind(id)
-    .bind(terms.id)
-    .bind(mode.as_str())
-    .bind(slot.starts_at)
-    .bind(slot.ends_at)
-    .bind(slot.starts_at - terms.buffer_before)
-    .bind(slot.ends_at + terms.buffer_after)
-    .bind(terms.specialty.as_str())
-    .bind(department_id)
-    .bind(expires_at(now, slot.starts_at))
-    .bind(now)
-    .fetch_one(tx.conn())
-    .await;
-    done.map_err(not_granted)
+    let done = sqlx::query_scalar(INSERT)
+        .bind(id)
+        .bind(terms.id)
+        .bind(mode.as_str())
+        .bind(slot.starts_at)
+        .bind(slot.ends_at)
+        .bind(slot.starts_at - terms.buffer_before)
+        .bind(slot.ends_at + terms.buffer_after)
+        .bind(terms.specialty.as_str())
+        .bind(department_id)
+        .bind(expires_at(now, slot.starts_at))
+        .bind(now)
+        .bind(terms.version)
+        .fetch_optional(tx.conn())
+        .await;
+    done.map_err(not_granted)?.ok_or_else(|| Refusal::Conflict.into())
 }
 
 /// Why the database refuses a time.
@@ -265,6 +273,10 @@ pub(super) fn not_granted(error: sqlx::Error) -> Problem {
     }
 }
 
+/// The statement of [`insert_event`].
+pub const INSERT_EVENT: &str = "INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+     VALUES ($1, $2, $3, $4, $5)";
+
 /// Records a fact; each kind happens once.
 pub async fn insert_event(
     tx: &mut Tx,
@@ -274,18 +286,15 @@ pub async fn insert_event(
     at: DateTime<Utc>,
     by: DoneBy,
 ) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
-         VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(company)
-    .bind(id)
-    .bind(kind)
-    .bind(at)
-    .bind(by)
-    .execute(tx.conn())
-    .await
-    .or_constraint("consultation_events_once", Error::IllegalTransition)?;
+    sqlx::query(INSERT_EVENT)
+        .bind(company)
+        .bind(id)
+        .bind(kind)
+        .bind(at)
+        .bind(by)
+        .execute(tx.conn())
+        .await
+        .or_constraint("consultation_events_once", Error::IllegalTransition)?;
     Ok(())
 }
 

@@ -210,26 +210,26 @@ pub async fn availability(cx: &Context, id: PractitionerId) -> Result<Availabili
     Ok(it)
 }
 
-pub async fn set_availability(
+/// Replaces the weekly hours in the caller's transaction, after the bookings that are under way.
+pub async fn replace_hours(
     cx: &Context,
+    tx: &mut Tx,
     id: PractitionerId,
-    rules: Vec<Rule>,
+    rules: &[Rule],
     if_match: Option<&str>,
 ) -> Result<Availability> {
-    let mut tx = cx.begin(Permission::SetAvailability).await?;
-    store::lock_hours(&mut tx, id).await?;
-    let (time_zone, version) = store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    store::lock_hours(tx, id).await?;
+    let (time_zone, version) = store::lock_zone(tx, id).await?.ok_or(Refusal::NotFound)?;
     if if_match.is_some() {
         Etag::of(version).require(if_match)?;
     }
     let mut faults = FieldErrors::new();
-    hours::check(&rules, &mut faults);
+    hours::check(rules, &mut faults);
     faults.finish()?;
     let ids: Vec<Uuid> = rules.iter().map(|_| cx.new_id()).collect();
-    store::replace_rules(&mut tx, id, &rules, &ids).await?;
-    let version = store::touch(&mut tx, id).await?;
+    store::replace_rules(tx, id, rules, &ids).await?;
+    let version = store::touch(tx, id).await?;
     tx.audit_done("availability.replaced", "practitioner", id.0).await?;
-    let rules = store::list_rules(&mut tx, id).await?;
-    tx.commit().await?;
+    let rules = store::list_rules(tx, id).await?;
     Ok(Availability { time_zone, rules, version })
 }

@@ -194,7 +194,7 @@ fn settings(durability: Durability) -> Vec<&'static str> {
         "listen_addresses=",
         "unix_socket_permissions=0700",
         "password_encryption=scram-sha-256",
-        "max_connections=200",
+        "max_connections=300",
         "timezone=UTC",
         // contents of statements are nobody's business, in development as well
         "log_parameter_max_length=0",

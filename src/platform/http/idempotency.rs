@@ -22,6 +22,10 @@ use crate::platform::crypto::seal::{Keyring, Place, Purpose};
 use crate::platform::db::Tx;
 use crate::platform::problem::{Error, Problem, Result};
 
+/// The statements that take a key, and keep its answer. Benchmarks send them as well.
+pub const TAKE: &str = "SELECT fresh, fingerprint, answer FROM app.take_idempotency_key($1, $2)";
+pub const KEEP: &str = "SELECT app.keep_idempotent_answer($1, $2)";
+
 const ANSWER: Purpose = Purpose::new("platform.idempotent_answer");
 
 /// A checked `Idempotency-Key`: 1–255 visible ASCII characters.
@@ -83,11 +87,7 @@ impl Tx {
     pub async fn recall<T: DeserializeOwned>(&mut self, key: Option<&IdempotencyKey>) -> Result<Option<T>> {
         let Some(key) = key else { return Ok(None) };
         let (fresh, fingerprint, answer): (bool, Vec<u8>, Option<Value>) =
-            sqlx::query_as("SELECT fresh, fingerprint, answer FROM app.take_idempotency_key($1, $2)")
-                .bind(&key.name)
-                .bind(&key.fingerprint)
-                .fetch_one(self.conn())
-                .await?;
+            sqlx::query_as(TAKE).bind(&key.name).bind(&key.fingerprint).fetch_one(self.conn()).await?;
         if fresh {
             return Ok(None);
         }
@@ -109,11 +109,7 @@ impl Tx {
         let place = place(self.actor().user_id.map(|id| id.0));
         let answer = serde_json::to_vec(answer).map_err(Problem::internal)?;
         let sealed = key.keyring()?.seal(&place, &answer, &Entropy::system())?;
-        sqlx::query("SELECT app.keep_idempotent_answer($1, $2)")
-            .bind(&key.name)
-            .bind(Value::String(STANDARD.encode(sealed)))
-            .execute(self.conn())
-            .await?;
+        sqlx::query(KEEP).bind(&key.name).bind(Value::String(STANDARD.encode(sealed))).execute(self.conn()).await?;
         Ok(())
     }
 }

@@ -90,6 +90,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const MAX_ATTEMPTS: i32 = Self::QUEUE.max_attempts();
 }
 
+/// The statement that enqueues. Benchmarks send it as well.
+pub const ENQUEUE: &str = "SELECT app.enqueue($1, $2, $3, $4, $5, $6)";
+
 impl Tx {
     /// Enqueues a job that becomes visible with the commit. With a key, a second job of the same key is not made.
     ///
@@ -110,7 +113,7 @@ impl Tx {
             payloads.push(serde_json::to_value(job).map_err(Problem::internal)?);
             keys.push(key.map(|key| format!("{}:{key}", J::KIND)));
         }
-        sqlx::query("SELECT app.enqueue($1, $2, $3, $4, $5, $6)")
+        sqlx::query(ENQUEUE)
             .bind(J::QUEUE.name())
             .bind(J::KIND)
             .bind(&payloads)

@@ -1,12 +1,14 @@
 //! Calendars that are read.
 
 use chrono::TimeDelta;
+use huntzen::platform::auth::Role;
 use reqwest::Method;
 use serde_json::json;
 
 use super::{add, again, app_beside, busy, calendar, event, external, first, hour, later, path};
+use crate::consultations::{free, instant, wish};
 use crate::support::web::{Reply, Web};
-use crate::support::{Answer, TestApp};
+use crate::support::{Answer, TestApp, User};
 
 #[tokio::test]
 async fn a_calendar_that_is_added_is_read_at_once_and_blocks_its_times() {
@@ -217,4 +219,37 @@ async fn a_repeated_request_adds_one_calendar() {
     assert_eq!(ask("Phone").await.expect(201).json, first.json);
     ask("Tablet").await.refused(422, "idempotency_mismatch");
     assert_eq!(app.count("SELECT count(*) FROM app.calendar_feeds").await, 1);
+}
+
+#[tokio::test]
+async fn a_time_that_leaves_the_feed_is_listed_again_and_can_be_booked() {
+    let web = Web::start().await;
+    let app = app_beside(&web).await;
+    let company = app.company("Acme").await;
+    let (alice, martin) = (app.employee(&company).await, app.practitioner().await);
+    let at = hour(&app, 3);
+    let listed = async |alice: &User| {
+        let starts = free(alice, &martin, at.date_naive()).await;
+        starts.iter().filter(|start| (at..at + TimeDelta::hours(1)).contains(&instant(start))).count()
+    };
+    assert_eq!(listed(&alice).await, 2);
+    web.answers("/c", Reply::ok(calendar(&[event("a", at, at + TimeDelta::hours(1))])));
+    add(&app, &martin, &web.url("/c")).await;
+    assert_eq!(listed(&alice).await, 0);
+    let body = wish(&martin, &at.to_rfc3339());
+    let refused = alice.post("/consultations", body.clone()).await.refused(409, "slot_taken");
+    let nearest = refused.json["nearest"].as_array().unwrap();
+    assert!(!nearest.is_empty() && nearest.iter().all(|slot| instant(slot["startsAt"].as_str().unwrap()) != at));
+
+    // it is free as soon as we know of it, and no sooner
+    web.answers("/c", Reply::ok(calendar(&[])));
+    assert_eq!(listed(&alice).await, 0);
+    later(&app, TimeDelta::minutes(20)).await;
+    let alice = alice.with_token(app.session(alice.id, Role::Employee, alice.company_id).await);
+    assert_eq!(first(&app, &martin).await["state"], "current");
+    assert_eq!(listed(&alice).await, 2);
+    let booked = alice.post("/consultations", body).await.expect(201);
+    assert_eq!(instant(&booked.str("/startsAt")), at);
+    assert_eq!(listed(&alice).await, 1);
+    app.settle().await;
 }

@@ -6,6 +6,7 @@ mod moving;
 mod races;
 mod reminders;
 mod requests;
+mod turns;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use huntzen::domain::consultations::KeepTime;

@@ -2,6 +2,7 @@
 
 mod cases;
 mod explain;
+mod outside;
 mod overrides;
 mod properties;
 mod reference;

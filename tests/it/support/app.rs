@@ -142,11 +142,16 @@ impl TestApp {
 
     /// Until somebody waits for a lock of this application's database.
     pub async fn until_one_waits(&self) {
+        self.until_waiting(1).await;
+    }
+
+    /// Until so many wait for locks of this application's database.
+    pub async fn until_waiting(&self, how_many: i64) {
         let until = std::time::Instant::now() + Duration::from_secs(20);
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-        while self.count(waiting).await == 0 {
-            assert!(std::time::Instant::now() < until, "nobody waits for a lock");
+        while self.count(waiting).await < how_many {
+            assert!(std::time::Instant::now() < until, "fewer than {how_many} wait for locks");
             tokio::task::yield_now().await;
         }
     }

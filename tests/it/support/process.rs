@@ -99,14 +99,13 @@ impl Site {
 
     /// Starts `huntzen serve` on the migrated database, and waits until it serves.
     pub async fn serve(&self) -> Server {
-        let migrated = Command::new(env!("CARGO_BIN_EXE_huntzen"))
-            .arg("migrate")
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .status()
-            .unwrap();
-        assert!(migrated.success());
+        let migrated = self.run(&["migrate"]);
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        self.start().await
+    }
+
+    /// Starts `huntzen serve`, and waits until it serves.
+    pub async fn start(&self) -> Server {
         let log = self.folder.path().join("server.log");
         let mut kept = std::fs::File::options().append(true).create(true).open(&log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_huntzen"))
@@ -136,6 +135,21 @@ impl Site {
         let started = tokio::time::timeout(PATIENCE, address).await.expect("it starts within a minute");
         let base = started.unwrap_or_else(|_| panic!("it does not start: {}", read(&log)));
         Server { child, base, log }
+    }
+
+    /// Waits until a program says that it is ready.
+    pub async fn until_ready(&self, server: &Server) {
+        let asking = async {
+            loop {
+                let answer = self.http.get(format!("{}/health/ready", server.base)).send().await;
+                if answer.is_ok_and(|answer| answer.status().is_success()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let ready = tokio::time::timeout(PATIENCE, asking).await;
+        assert!(ready.is_ok(), "not ready within a minute: {}", read(&server.log));
     }
 
     /// A person with a session of a quarter of an hour.

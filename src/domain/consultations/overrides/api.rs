@@ -122,7 +122,7 @@ pub struct BookedMeanwhileAnswer {
 }
 
 impl BookedMeanwhileAnswer {
-    fn new(booked: &Booked, zone: Tz) -> Self {
+    pub fn new(booked: &Booked, zone: Tz) -> Self {
         let local = |at: DateTime<Utc>| at.with_timezone(&zone).fixed_offset();
         let session = |it: &Session| BookedSessionAnswer {
             consultation_id: it.id,

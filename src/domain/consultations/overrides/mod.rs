@@ -5,6 +5,6 @@
 //! other: whichever comes second sees the first.
 
 pub mod api;
-mod service;
+pub(super) mod service;
 
 pub use api::OverridesApi;

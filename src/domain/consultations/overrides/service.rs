@@ -25,6 +25,14 @@ pub struct Booked {
     pub sessions: Vec<Session>,
 }
 
+impl Booked {
+    pub fn of(mut sessions: Vec<Session>) -> Self {
+        let count = sessions.len();
+        sessions.truncate(MOST_NAMED);
+        Self { count, sessions }
+    }
+}
+
 /// One that was added.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Made {
@@ -100,9 +108,7 @@ async fn list_outside(tx: &mut Tx, id: PractitionerId, zone: Tz, it: Override) -
     let open = hours.windows(zone, from, to);
     let mut sessions = store::list_booked(tx, id, window).await?;
     sessions.retain(|it| !open.iter().any(|window| window.contains(it.starts_at, it.ends_at)));
-    let count = sessions.len();
-    sessions.truncate(MOST_NAMED);
-    Ok(Booked { count, sessions })
+    Ok(Booked::of(sessions))
 }
 
 async fn find_zone(tx: &mut Tx, id: PractitionerId) -> Result<Tz> {

@@ -33,7 +33,7 @@ fn clock(minutes: i32) -> String {
 }
 
 impl RuleBody {
-    pub(super) fn read(&self) -> Result<Rule> {
+    fn read(&self) -> Result<Rule> {
         let fault = || Problem::internal("hours that the schema should have refused");
         Ok(Rule {
             weekday: self.weekday,
@@ -55,7 +55,13 @@ impl From<Rule> for RuleBody {
 pub struct AvailabilityRequest {
     /// Rules of one weekday may touch, not overlap. An empty list closes the practice.
     #[oai(validator(max_items = 60))]
-    pub(super) rules: Vec<RuleBody>,
+    rules: Vec<RuleBody>,
+}
+
+impl AvailabilityRequest {
+    pub fn read(&self) -> Result<Vec<Rule>> {
+        self.rules.iter().map(RuleBody::read).collect()
+    }
 }
 
 impl Example for AvailabilityRequest {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 mod hours;
 
-use hours::{AvailabilityAnswer, AvailabilityRequest, RuleBody};
+pub use hours::{AvailabilityAnswer, AvailabilityRequest};
 
 use super::model::{Change, Check, Mode, Money, Practitioner, Private, Specialty, Status, Verification};
 use super::service::{self, NewPractitioner};
@@ -439,7 +439,9 @@ impl PractitionersApi {
 
     /// Change a practitioner
     ///
-    /// By themselves or by a platform admin. Register numbers and rate are the platform's to change.
+    /// By themselves or by a platform admin. Register numbers and rate are the platform's to change. Sessions that are booked
+    /// already stay as they are, with their lengths, modes and buffers: `listAvailabilityConflicts` tells the practitioner
+    /// which of them are not on offer any more.
     #[oai(path = "/practitioners/:id", method = "patch", operation_id = "updatePractitioner")]
     async fn update(
         &self,
@@ -515,25 +517,5 @@ impl PractitionersApi {
         let it = service::availability(&cx, id.0).await?;
         let etag = Etag::of(it.version);
         Ok(Tagged::new(it.into(), &etag, if_none_match.0.as_deref()))
-    }
-
-    /// Set the weekly hours
-    ///
-    /// Replaces the whole week of the practitioner who asks. Sessions that are booked already stay. With `If-Match`,
-    /// a week that somebody else has changed meanwhile is not overwritten.
-    #[oai(path = "/practitioners/:id/availability", method = "put", operation_id = "setAvailability")]
-    async fn set_availability(
-        &self,
-        cx: Authorized<perm::SetAvailability>,
-        id: Path<PractitionerId>,
-        /// The version that the change was made on.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
-        body: Body<AvailabilityRequest>,
-    ) -> Result<Tagged<AvailabilityAnswer>> {
-        let rules = body.rules.iter().map(RuleBody::read).collect::<Result<Vec<_>>>()?;
-        let it = service::set_availability(&cx, id.0, rules, if_match.0.as_deref()).await?;
-        let etag = Etag::of(it.version);
-        Ok(Tagged::new(it.into(), &etag, None))
     }
 }

@@ -1,0 +1,236 @@
+//! What people ask and what the clock does, on data of some size, as the roles that do it: nothing reads a table that grows
+//! from one end to the other. PostgreSQL itself counts such readings, whatever function they are in.
+
+use chrono::Days;
+use huntzen::platform::auth::Role;
+use huntzen::platform::db::DbRole;
+use huntzen::platform::ids::{CompanyId, UserId};
+use huntzen::seed;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection};
+use uuid::Uuid;
+
+use crate::consultations::instant;
+use crate::support::{TestApp, User};
+
+/// Twenty companies: 20,000 consultations with 60,000 events.
+const COMPANIES: u32 = 20;
+/// The number of an employee with 25 sessions.
+const ALICE: u32 = 205;
+const GROW: [&str; 4] = ["consultations", "consultation_events", "consultation_reasons", "audit_logs"];
+
+fn id(kind: u8, n: u32) -> Uuid {
+    format!("01941f29-7c{kind:02}-7000-8000-{n:012}").parse().unwrap()
+}
+
+async fn seeded() -> TestApp {
+    let app = TestApp::start().await;
+    seed::scale(app.options(), &app.platform.config, &app.clock, COMPANIES).await.unwrap();
+    // of the two people who ask below, nothing is said
+    sqlx::query(
+        "INSERT INTO app.consultation_reasons (company_id, consultation_id, about, sealed, written_by, written_at)
+         SELECT company_id, id, 'booking', '\\x00', 'employee', created_at FROM app.consultations WHERE user_id <> $1",
+    )
+    .bind(id(3, ALICE))
+    .execute(app.db())
+    .await
+    .unwrap();
+    sqlx::raw_sql("ANALYZE app.consultation_reasons").execute(app.db()).await.unwrap();
+    app
+}
+
+/// What the clock has to do: a few of each kind among many that are not due.
+async fn make_due(app: &TestApp) {
+    let mut conn = app.db().acquire().await.unwrap();
+    sqlx::raw_sql(
+        "SET session_replication_role = replica;
+         CREATE TEMP TABLE picked AS SELECT id, row_number() OVER (ORDER BY id DESC) AS nth FROM app.consultations
+             WHERE status = 'confirmed' ORDER BY id DESC LIMIT 40;
+         UPDATE app.consultations c SET status = 'pending', agreed_at = NULL, expires_at = now() - interval '1 minute'
+             FROM picked s WHERE s.id = c.id AND s.nth <= 10;
+         UPDATE app.consultations c SET status = 'in_progress', started_at = now() - interval '3 hours',
+                starts_at = now() - interval '3 hours', ends_at = now() - interval '2 hours',
+                busy_from = now() - interval '3 hours', busy_until = now() - interval '2 hours'
+             FROM picked s WHERE s.id = c.id AND s.nth BETWEEN 11 AND 20;
+         UPDATE app.consultations c SET starts_at = now() - interval '27 hours', ends_at = now() - interval '26 hours',
+                busy_from = now() - interval '27 hours', busy_until = now() - interval '26 hours'
+             FROM picked s WHERE s.id = c.id AND s.nth BETWEEN 21 AND 30;
+         UPDATE app.consultations c SET starts_at = now() + interval '30 minutes', ends_at = now() + interval '1 hour',
+                busy_from = now() + interval '30 minutes', busy_until = now() + interval '1 hour',
+                agreed_at = now() - interval '9 days'
+             FROM picked s WHERE s.id = c.id AND s.nth > 30;
+         RESET session_replication_role;
+         ANALYZE app.consultations",
+    )
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+}
+
+/// Runs a statement in a transaction of the worker about a company: which tables it read from one end to the other, and
+/// how many rows it answered.
+async fn worker(app: &TestApp, company: Option<Uuid>, sql: &str) -> (Vec<String>, usize) {
+    let mut conn = app.as_role(DbRole::Worker, UserId(Uuid::nil())).await;
+    let mut tx = conn.begin().await.unwrap();
+    sqlx::query("SELECT set_config('app.user_id', '', true), set_config('app.company_id', coalesce($1::text, ''), true)")
+        .bind(company)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *tx).await.unwrap().len();
+    let scanned = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_stat_xact_user_tables WHERE schemaname = 'app' AND seq_scan > 0 AND relname = ANY ($1)",
+    )
+    .bind(&GROW[..])
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    (scanned, rows)
+}
+
+const DUE: &str = "SELECT id, company_id FROM app.due_consultations(now(), 500)";
+const REMINDERS: &str = "SELECT id FROM app.take_due_reminders(now(), 500)";
+
+#[tokio::test]
+async fn what_the_clock_looks_for_is_found_by_indexes() {
+    let app = seeded().await;
+    make_due(&app).await;
+    let none: Vec<String> = Vec::new();
+    let (scanned, due) = worker(&app, None, DUE).await;
+    assert_eq!(scanned, none);
+    assert_eq!(due, 30, "requests that lapse, sessions that nobody ended, and those of which nobody said anything");
+    let (scanned, reminders) = worker(&app, None, REMINDERS).await;
+    assert_eq!(scanned, none);
+    assert!(reminders >= 10, "{reminders}");
+
+    let due: Vec<(Uuid, Uuid)> = sqlx::query_as("SELECT id, company_id FROM app.due_consultations(now(), 500)")
+        .fetch_all(app.db())
+        .await
+        .unwrap();
+    for (id, company) in [due[0], due[10], due[20]] {
+        for sql in [
+            format!("SELECT app.close_consultation('{id}', now())"),
+            format!("SELECT practitioner_id, starts_at, ends_at FROM app.consultations WHERE id = '{id}'"),
+        ] {
+            let (scanned, rows) = worker(&app, Some(company), &sql).await;
+            assert_eq!((scanned, rows), (none.clone(), 1), "{sql}");
+        }
+    }
+    let company = id(1, 3);
+    for sql in [
+        format!("SELECT app.cancel_consultations_of_leaver('{}', now())", id(2, 305)),
+        format!("SELECT app.cancel_consultations_of_suspended('{}', now())", id(3, 305)),
+        "SELECT app.cancel_consultations_of_archived_company(now(), 100)".to_owned(),
+        format!("SELECT app.companies_with_sessions_of('{}', now())", id(4, 3)),
+        format!("SELECT app.cancel_consultations_of_inactive_practitioner('{}', now())", id(4, 3)),
+    ] {
+        assert_eq!(worker(&app, Some(company), &sql).await.0, none, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_missing_is_seen() {
+    let app = seeded().await;
+    make_due(&app).await;
+    for (index, sql) in [
+        ("consultations_expiring", DUE),
+        ("consultations_open", DUE),
+        ("consultations_to_remind", REMINDERS),
+    ] {
+        let (drop, keep): (String, String) = (
+            format!("DROP INDEX app.{index}"),
+            sqlx::query_scalar("SELECT pg_get_indexdef(('app.' || $1)::regclass)")
+                .bind(index)
+                .fetch_one(app.db())
+                .await
+                .unwrap(),
+        );
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(app.db()).await.unwrap();
+        assert_eq!(worker(&app, None, sql).await.0, ["consultations"], "without {index}");
+        sqlx::raw_sql(AssertSqlSafe(keep)).execute(app.db()).await.unwrap();
+    }
+}
+
+/// Which of the tables that grow were read from one end to the other since the last time. Who leaves the database tells
+/// it first what they read.
+async fn scanned(app: &TestApp) -> Vec<String> {
+    let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+                  WHERE datname = current_database() AND usename LIKE 'huntzen\\_%' AND pid <> pg_backend_pid()";
+    sqlx::query(others).fetch_all(app.db()).await.unwrap();
+    let mut conn = app.db().acquire().await.unwrap();
+    let found = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_stat_user_tables WHERE schemaname = 'app' AND seq_scan > 0 AND relname = ANY ($1)",
+    )
+    .bind(&GROW[..])
+    .fetch_all(&mut *conn)
+    .await
+    .unwrap();
+    sqlx::query("SELECT pg_stat_reset(), pg_stat_clear_snapshot()").execute(&mut *conn).await.unwrap();
+    found
+}
+
+async fn seeded_user(app: &TestApp, kind: u8, n: u32, role: Role) -> User {
+    let company = (role == Role::Employee).then(|| CompanyId(id(1, n / 100)));
+    let token = app.session(UserId(id(kind, n)), role, company).await;
+    app.anonymous().with_token(token)
+}
+
+#[tokio::test]
+async fn what_people_ask_is_answered_by_indexes() {
+    let app = seeded().await;
+    let alice = seeded_user(&app, 3, ALICE, Role::Employee).await;
+    let held = alice.get("/consultations?limit=100&status=completed").await.expect(200);
+    let (held, whose) = (held.str("/items/0/id"), held.str("/items/0/practitioner/id"));
+    let dr = seeded_user(&app, 4, whose[24..].parse().unwrap(), Role::Practitioner).await;
+    let admin = app.platform_admin().await;
+    let today = app.clock.now().date_naive();
+    let theirs = format!("/practitioners/{whose}");
+    let slots = format!("{theirs}/slots?from={today}&to={}", today + Days::new(60));
+    let open = alice.get(&slots).await.expect(200);
+    let open = open.json["items"].as_array().unwrap().clone();
+    let start = |nth: usize| open[open.len() / 2 + nth]["startsAt"].as_str().unwrap().to_owned();
+    let wish = |nth: usize| json!({"practitionerId": whose, "startsAt": start(nth), "durationMinutes": 50, "mode": "video"});
+    scanned(&app).await;
+
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    let booked = alice.post("/consultations", wish(0)).await.expect(201).str("/id");
+    found.push(("booking".into(), scanned(&app).await));
+    alice.post("/consultations", wish(0)).await.expect(409);
+    found.push(("a booking of what is taken".into(), scanned(&app).await));
+    alice.post(&format!("/consultations/{booked}/reschedule"), json!({"startsAt": start(2)})).await.expect(200);
+    found.push(("moving".into(), scanned(&app).await));
+    dr.post(&format!("/consultations/{booked}/cancel"), json!({"reason": "ill"})).await.expect(200);
+    found.push(("cancelling".into(), scanned(&app).await));
+    let explain = format!("{theirs}/slots/explain?at={}", start(4).replace('+', "%2B"));
+    let day = instant(&start(6)).date_naive();
+    for (person, path) in [
+        (&alice, "/consultations".to_owned()),
+        (&alice, "/consultations?status=confirmed&limit=100".to_owned()),
+        (&alice, format!("/consultations/{held}")),
+        (&alice, format!("/consultations/{held}/events")),
+        (&alice, format!("/consultations/{held}/calendar.ics")),
+        (&alice, "/me/quota".to_owned()),
+        (&alice, slots.clone()),
+        (&alice, "/practitioners?sort=next_free&limit=20".to_owned()),
+        (&alice, theirs.clone()),
+        (&dr, "/consultations".to_owned()),
+        (&dr, "/consultations?status=pending".to_owned()),
+        (&dr, format!("/consultations/{held}")),
+        (&dr, explain),
+        (&dr, format!("{theirs}/availability/conflicts")),
+        (&admin, "/consultations".to_owned()),
+        (&admin, "/consultations?limit=100".to_owned()),
+        (&admin, format!("/consultations/{held}")),
+        (&admin, format!("/consultations/{held}/events")),
+    ] {
+        person.get(&path).await.expect(200);
+        found.push((path, scanned(&app).await));
+    }
+    let closed = json!({"kind": "time_off", "from": day.to_string(), "to": (day + Days::new(20)).to_string()});
+    dr.post(&format!("{theirs}/overrides"), closed).await.expect(201);
+    found.push(("time off".into(), scanned(&app).await));
+    found.retain(|(_, tables)| !tables.is_empty());
+    assert!(found.is_empty(), "{found:?}");
+    // what follows from the bookings is not what this is about
+    sqlx::raw_sql("DELETE FROM apalis.jobs").execute(app.db()).await.unwrap();
+}
