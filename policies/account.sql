@@ -240,18 +240,19 @@ BEGIN
 END
 $$;
 
--- The letter that goes with a token of a change of address. Where the new address is somebody's already, the letter
--- to it is theirs, without a link; nobody else learns. No row: there is nobody to tell any more.
+-- The letter that goes with a token of a change of address. To a new address it is the same whether or not somebody has
+-- that already (`holder`), so that who reads the mailbox learns nothing from the letter; its link opens nothing then. No
+-- row: there is nobody to tell any more.
 CREATE OR REPLACE FUNCTION app.letter_of_email_change(token uuid, at timestamptz)
-RETURNS TABLE (address text, taken boolean, hash bytea, expires_at timestamptz, user_id uuid, display_name text,
+RETURNS TABLE (address text, holder uuid, hash bytea, expires_at timestamptz, user_id uuid, display_name text,
                locale text, time_zone text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT t.address, u.id <> t.user_id, t.hash, t.expires_at, u.id, u.display_name, u.locale, u.time_zone
-    FROM app.one_time_tokens t
-    JOIN app.users u ON u.id = coalesce((SELECT holder.id FROM app.users holder WHERE holder.email = t.address), t.user_id)
+    SELECT t.address, (SELECT h.id FROM app.users h WHERE h.email = t.address AND h.id <> t.user_id), t.hash, t.expires_at,
+           u.id, u.display_name, u.locale, u.time_zone
+    FROM app.one_time_tokens t JOIN app.users u ON u.id = t.user_id
     WHERE t.id = token AND t.purpose IN ('email_verification', 'email_change')
       AND t.used_at IS NULL AND t.expires_at > at AND t.company_id IS NOT DISTINCT FROM app.company_id()
-      AND (t.purpose = 'email_verification' AND u.id = t.user_id OR app.may_be_mailed(u.id))
+      AND (t.purpose = 'email_verification' OR app.may_be_mailed(u.id))
 $$;
 
 -- The address that was a person's until a change, by the token that could have stopped it.
@@ -341,11 +342,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
           END
 $$;
 
--- Some of the people of the transaction's company while it is archived, in the order of their ids.
-CREATE OR REPLACE FUNCTION app.list_people_of_archived_company(after uuid, most int)
+-- Some of the people of the transaction's company, in the order of their ids: while it is archived, or since it is back.
+CREATE OR REPLACE FUNCTION app.list_people_to_tell(news text, after uuid, most int)
 RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT e.id FROM app.employees e JOIN app.companies c ON c.id = e.company_id
-    WHERE c.id = app.company_id() AND c.status = 'archived' AND e.status = 'active' AND (after IS NULL OR e.id > after)
+    WHERE c.id = app.company_id() AND (c.status = 'archived') = (news = 'archived') AND e.status = 'active' AND (after IS NULL OR e.id > after)
     ORDER BY e.id LIMIT most
 $$;
 
@@ -384,7 +385,7 @@ BEGIN
     FOREACH it IN ARRAY ARRAY[
         'app.has_own_mailbox(uuid)', 'app.may_be_mailed(uuid)', 'app.lose_work_mailbox()',
         'app.close_work_mailboxes(timestamptz, timestamptz)', 'app.is_employed(uuid)',
-        'app.find_entry_to_tell(uuid, text)', 'app.list_people_of_archived_company(uuid, int)',
+        'app.find_entry_to_tell(uuid, text)', 'app.list_people_to_tell(text, uuid, int)',
         'app.is_work_address(text, text)', 'app.end_tokens_of(uuid, timestamptz)',
         'app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz)',
         'app.change_own_password(text, text, timestamptz)',
@@ -412,6 +413,6 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
     app.may_be_mailed(uuid), app.open_password_reset(uuid, uuid, bytea, timestamptz, timestamptz), app.letter_of_email_change(uuid, timestamptz),
     app.former_address(uuid), app.find_private_leaver(uuid), app.has_own_mailbox(uuid),
-    app.find_entry_to_tell(uuid, text), app.list_people_of_archived_company(uuid, int),
+    app.find_entry_to_tell(uuid, text), app.list_people_to_tell(text, uuid, int),
     app.close_work_mailboxes(timestamptz, timestamptz), app.find_person_to_tell(uuid), app.forget_pending_addresses(timestamptz)
     TO huntzen_worker;

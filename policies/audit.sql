@@ -77,12 +77,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('two_factor.reset', 'user', false, false, true),
         ('usage.read', 'usage', true, true, true),
         ('user.activated', 'user', false, false, true),
+        ('user.address_claimed', 'user', false, false, true),
         ('user.created_by_operator', 'user', false, false, true),
         ('user.email_change_asked', 'user', false, false, true),
         ('user.email_change_stopped', 'user', false, false, true),
         ('user.email_change_withdrawn', 'user', false, false, true),
         ('user.email_changed', 'user', false, false, true),
         ('user.invitation_accepted', 'user', false, false, true),
+        ('user.invitation_refused', 'user', false, false, true),
         ('user.invited_by_operator', 'user', false, false, true),
         ('user.listed', 'user', true, false, true),
         ('user.password_changed', 'user', false, false, true),
@@ -102,7 +104,7 @@ CREATE OR REPLACE FUNCTION app.audit_details_are_plain(details jsonb)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT jsonb_typeof(details) = 'object' AND octet_length(details::text) <= 1000 AND NOT EXISTS (
         SELECT FROM jsonb_each(CASE jsonb_typeof(details) WHEN 'object' THEN details ELSE '{}' END) d (key, value)
-        WHERE key NOT IN ('attempts', 'by', 'count', 'created', 'fields', 'filters', 'format', 'from', 'kind', 'limit',
+        WHERE key NOT IN ('attempts', 'by', 'count', 'created', 'digest', 'fields', 'filters', 'format', 'from', 'kind', 'limit',
                           'method', 'mode', 'of', 'partial', 'purpose', 'reactivated', 'reason', 'rejected', 'removed', 'role',
                           'sessions', 'status', 'to', 'unchanged', 'updated')
            OR CASE jsonb_typeof(value)

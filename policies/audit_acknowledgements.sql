@@ -12,7 +12,9 @@ CREATE POLICY kernel_write ON app.audit_verifications FOR INSERT TO huntzen_kern
 CREATE POLICY kernel_change ON app.audit_verifications FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (true);
 
 -- Notes that what was found in a chain is known. From now on it has to go on from where it stands: `up_to` and `head`.
-CREATE OR REPLACE FUNCTION app.acknowledge_audit_findings(its uuid, breaks jsonb, decided_by text, reason text,
+-- `digest` is of who decided what and why: whoever verifies the chain believes what stands here only where an entry of
+-- the operator in that very chain has it.
+CREATE OR REPLACE FUNCTION app.acknowledge_audit_findings(its uuid, breaks jsonb, decided_by text, reason text, digest text,
                                                           up_to bigint, head bytea, at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
@@ -22,15 +24,15 @@ BEGIN
         VALUES (its, acknowledge_audit_findings.at, acknowledge_audit_findings.decided_by,
                 acknowledge_audit_findings.reason, breaks);
     INSERT INTO app.audit_verifications AS v (chain, verified_at, sequence, digest, findings, first, acknowledged)
-        VALUES (its, acknowledge_audit_findings.at, up_to, head, 0, NULL, many)
+        VALUES (its, acknowledge_audit_findings.at, up_to, acknowledge_audit_findings.head, 0, NULL, many)
         ON CONFLICT (chain) DO UPDATE SET
             verified_at = excluded.verified_at, sequence = excluded.sequence, digest = excluded.digest, findings = 0,
             first = NULL, acknowledged = v.acknowledged + excluded.acknowledged;
     PERFORM app.audit('audit_log.break_acknowledged', 'audit_log', NULL, NULL, NULL,
                       nullif(its, '00000000-0000-0000-0000-000000000000'), 'success',
-                      jsonb_build_object('count', many), NULL, NULL);
+                      jsonb_build_object('count', many, 'digest', acknowledge_audit_findings.digest), NULL, NULL);
 END
 $$;
 -- nobody but those who own the database
-ALTER FUNCTION app.acknowledge_audit_findings(uuid, jsonb, text, text, bigint, bytea, timestamptz) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.acknowledge_audit_findings(uuid, jsonb, text, text, bigint, bytea, timestamptz) FROM PUBLIC;
+ALTER FUNCTION app.acknowledge_audit_findings(uuid, jsonb, text, text, text, bigint, bytea, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.acknowledge_audit_findings(uuid, jsonb, text, text, text, bigint, bytea, timestamptz) FROM PUBLIC;

@@ -25,7 +25,8 @@ GRANT SELECT ON app.employees TO huntzen_kernel;
 GRANT SELECT (id, company_id, department_id, status, left_at, created_at) ON app.employees TO huntzen_stats;
 CREATE POLICY kernel ON app.employees FOR SELECT TO huntzen_kernel, huntzen_stats USING (true);
 
--- An invitation that went to a wrong address must not open the account of the right one.
+-- An invitation that went to a wrong address must not open the account of the right one, whatever becomes of the mail to
+-- that; nor does one open anything that went to somebody who left since.
 CREATE OR REPLACE FUNCTION app.withdraw_invitations() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = app, pg_temp AS $$
 BEGIN
@@ -38,8 +39,9 @@ ALTER FUNCTION app.withdraw_invitations() OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.withdraw_invitations() FROM PUBLIC;
 GRANT DELETE ON app.one_time_tokens TO huntzen_kernel;
 DROP TRIGGER IF EXISTS employees_withdraw_invitations ON app.employees;
-CREATE TRIGGER employees_withdraw_invitations AFTER UPDATE OF email ON app.employees
-    FOR EACH ROW WHEN (OLD.email <> NEW.email) EXECUTE FUNCTION app.withdraw_invitations();
+CREATE TRIGGER employees_withdraw_invitations AFTER UPDATE OF email, status ON app.employees
+    FOR EACH ROW WHEN (OLD.email <> NEW.email OR NEW.status = 'left' AND OLD.status <> 'left')
+    EXECUTE FUNCTION app.withdraw_invitations();
 
 -- The seats of the contract: no statement leaves more people active than there are. Two that activate people of one
 -- company at once are told one after the other.

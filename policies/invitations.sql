@@ -9,6 +9,8 @@ CREATE POLICY all_rows ON app.member_invitations TO huntzen_platform USING (true
 GRANT SELECT ON app.member_invitations TO huntzen_worker;
 CREATE POLICY of_job ON app.member_invitations FOR SELECT TO huntzen_worker USING (company_id = (SELECT app.company_id()));
 GRANT SELECT, DELETE ON app.member_invitations TO huntzen_kernel;
+-- to lock them
+GRANT UPDATE (locale) ON app.member_invitations TO huntzen_kernel;
 CREATE POLICY kernel ON app.member_invitations TO huntzen_kernel USING (true) WITH CHECK (true);
 
 -- invitations are minted by the job that mails them
@@ -73,6 +75,21 @@ GRANT EXECUTE ON FUNCTION app.note_invitations(uuid[], text[], timestamptz, int,
 GRANT SELECT, INSERT, DELETE, UPDATE (sent_at) ON app.invitation_mails TO huntzen_kernel;
 CREATE POLICY kernel ON app.invitation_mails TO huntzen_kernel USING (true) WITH CHECK (true);
 
+-- Holds what an invitation is about (an account that waits, an entry, a pending member) until the transaction ends. Whoever
+-- makes, uses or ends invitations does this first, and whoever changes what they are about has it already: everybody locks
+-- in one order, and nobody sends a link while the address that it goes to is being corrected.
+CREATE OR REPLACE FUNCTION app.lock_invitee(person uuid, company uuid, entry uuid, member uuid)
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM FROM app.users u WHERE u.id = person FOR NO KEY UPDATE;
+    PERFORM FROM app.employees e WHERE e.company_id = company AND e.id = entry FOR NO KEY UPDATE;
+    PERFORM FROM app.member_invitations m WHERE m.company_id = company AND m.id = member FOR UPDATE;
+END
+$$;
+ALTER FUNCTION app.lock_invitee(uuid, uuid, uuid, uuid) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.lock_invitee(uuid, uuid, uuid, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.lock_invitee(uuid, uuid, uuid, uuid) TO huntzen_worker;
+
 -- Who was invited, where accepting can make an account. A link of somebody who has one is as unknown as any other.
 CREATE OR REPLACE FUNCTION auth.find_invitee(presented bytea, at timestamptz)
 RETURNS TABLE (email text, display_name text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -104,13 +121,11 @@ DECLARE
 BEGIN
     -- an account that exists and waits for its owner has its address from who made it
     SELECT * INTO invitation FROM app.one_time_tokens t WHERE t.hash = presented AND t.user_id IS NULL;
-    IF NOT FOUND OR NOT EXISTS (SELECT FROM auth.find_invitee(presented, at)) THEN
+    PERFORM app.lock_invitee(NULL, invitation.company_id, invitation.employee_id, invitation.member_invitation_id);
+    IF NOT EXISTS (SELECT FROM auth.find_invitee(presented, at)) OR invitation.id IS NULL THEN
         RETURN QUERY SELECT 'invalid', NULL::uuid;
         RETURN;
     END IF;
-    -- as the jobs do that mint invitations
-    PERFORM pg_advisory_xact_lock(hashtextextended(
-        'invitation of ' || coalesce(invitation.employee_id, invitation.member_invitation_id)::text, 0));
     IF (SELECT count(*) >= 5 FROM app.one_time_tokens t
         WHERE t.purpose = 'invitation' AND t.address IS NOT NULL AND t.company_id = invitation.company_id
           AND (t.employee_id = invitation.employee_id OR t.member_invitation_id = invitation.member_invitation_id)
@@ -169,6 +184,9 @@ DECLARE
     made       boolean := false;
     account    uuid;
 BEGIN
+    SELECT * INTO invitation FROM app.one_time_tokens t WHERE t.hash = presented AND t.purpose = 'invitation';
+    PERFORM app.lock_invitee(invitation.user_id, invitation.company_id, invitation.employee_id,
+                             invitation.member_invitation_id);
     UPDATE app.one_time_tokens t SET used_at = at
         WHERE t.hash = presented AND t.purpose = 'invitation' AND t.used_at IS NULL AND t.expires_at > at
         RETURNING * INTO invitation;
@@ -200,9 +218,8 @@ BEGIN
             ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
     ELSE
         account := new_user;
-        -- two who accept at once for one entry queue up here
         SELECT * INTO entry FROM app.employees e
-            WHERE e.id = invitation.employee_id AND e.company_id = invitation.company_id AND e.status = 'active' FOR UPDATE;
+            WHERE e.id = invitation.employee_id AND e.company_id = invitation.company_id AND e.status = 'active';
         made := FOUND AND NOT EXISTS (SELECT FROM app.users u
                                       WHERE u.company_id = entry.company_id AND u.employee_id = entry.id);
         INSERT INTO app.users (id, email, password_hash, role, display_name, locale, time_zone, status, company_id,
@@ -217,8 +234,9 @@ BEGIN
     IF NOT made THEN
         RETURN QUERY SELECT 'invalid', NULL::uuid, NULL, NULL::uuid, NULL, NULL, NULL;
     ELSIF NOT EXISTS (SELECT FROM app.users u WHERE u.id = account) THEN
-        -- told to nobody but the holder of the address, who got the invitation
-        RETURN QUERY SELECT 'address_taken', NULL::uuid, NULL, NULL::uuid, NULL, NULL, NULL;
+        -- told to nobody but who got the invitation at that address; whose account it is goes into the audit log alone
+        RETURN QUERY SELECT 'address_taken', u.id, NULL, u.company_id, NULL, NULL, NULL
+            FROM app.users u WHERE u.email = coalesce(invitation.address, member.email, entry.email);
     ELSE
         RETURN QUERY SELECT 'accepted', u.id, u.role, u.company_id, u.email, u.display_name, u.locale
             FROM app.users u WHERE u.id = account;

@@ -78,7 +78,32 @@ BEGIN
 END
 $$;
 
--- What the counters of the transaction's company rest on. No row: there is no such company.
+-- By which threshold months are judged: written by the trigger, read by the functions of this file.
+GRANT SELECT, INSERT ON app.reporting_thresholds TO huntzen_stats;
+GRANT UPDATE (threshold) ON app.reporting_thresholds TO huntzen_stats;
+CREATE POLICY stats ON app.reporting_thresholds TO huntzen_stats USING (true) WITH CHECK (true);
+
+-- A threshold counts for the months that begin to close after it was set: the month that runs, by whatever clock on
+-- earth, when the counters were counted last, and later ones. So no month is ever judged by two of them.
+CREATE OR REPLACE FUNCTION stats.note_threshold() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = stats, pg_temp AS $$
+DECLARE
+    since date := '2000-01-01';
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        -- not while they are counted: what is published then keeps what it is published by
+        SELECT date_trunc('month', (r.refreshed_at + interval '14 hours') AT TIME ZONE 'UTC')::date INTO since
+            FROM app.usage_refreshes r FOR SHARE;
+    END IF;
+    INSERT INTO app.reporting_thresholds AS t (company_id, first_month, threshold)
+        VALUES (NEW.company_id, since, NEW.reporting_threshold)
+        ON CONFLICT (company_id, first_month) DO UPDATE SET threshold = excluded.threshold;
+    RETURN NULL;
+END
+$$;
+
+-- What the counters of the transaction's company rest on: when they were counted, and the threshold of months that are
+-- yet to close. No row: there is no such company.
 CREATE OR REPLACE FUNCTION stats.usage_basis()
 RETURNS TABLE (as_of timestamptz, threshold int, closed_before date)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
@@ -93,15 +118,19 @@ $$;
 -- The counters of the transaction's company: whole months that were over when they were counted, one row for each
 -- value of the dimension, used or not, and one (is_total) for the month. Dimension 'total': only the latter.
 CREATE OR REPLACE FUNCTION stats.company_usage(first_month date, last_month date, wanted text)
-RETURNS TABLE (month date, is_total boolean, key text, label text, sessions int, minutes int, people int, withheld text)
+RETURNS TABLE (month date, threshold int, is_total boolean, key text, label text, sessions int, minutes int, people int,
+               withheld text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
     WITH basis AS MATERIALIZED (
-        SELECT b.threshold AS k, b.closed_before,
-               (SELECT count(*) FROM app.employees e WHERE e.company_id = app.company_id() AND e.status = 'active')
-                   < b.threshold AS is_small
+        SELECT b.closed_before,
+               (SELECT count(*) FROM app.employees e WHERE e.company_id = app.company_id() AND e.status = 'active') AS employed
         FROM stats.usage_basis() b
-    ), months AS (
-        SELECT m::date AS month FROM basis,
+    ), months AS MATERIALIZED (
+        SELECT m::date AS month,
+               coalesce((SELECT t.threshold FROM app.reporting_thresholds t
+                         WHERE t.company_id = app.company_id() AND t.first_month <= m::date
+                         ORDER BY t.first_month DESC LIMIT 1), 11) AS k
+        FROM basis,
             generate_series(first_month::timestamp, least(last_month, closed_before - interval '1 month'), '1 month') m
     ), cells AS MATERIALIZED (
         SELECT u.* FROM stats.company_usage_monthly u
@@ -109,9 +138,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
     ), decided AS MATERIALIZED (
         -- each dimension by itself; NULL: the month must be withheld
         SELECT t.month, d.dimension, d.keys,
-               stats.withhold(b.k, 5, d.dimension = 'department', t.people, d.sessions, d.minutes, d.people) AS words
+               stats.withhold(m.k, 5, d.dimension = 'department', t.people, d.sessions, d.minutes, d.people) AS words
         FROM cells t
-        CROSS JOIN basis b
+        JOIN months m USING (month)
         JOIN (SELECT c.month, c.dimension, array_agg(c.key ORDER BY c.people, c.key) AS keys,
                      array_agg(c.sessions ORDER BY c.people, c.key) AS sessions,
                      array_agg(c.minutes ORDER BY c.people, c.key) AS minutes,
@@ -121,7 +150,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
     ), hidden_months AS (
         -- all dimensions share the total: what one of them needs withheld, no other may show
         SELECT m.month FROM months m CROSS JOIN basis b
-        WHERE b.is_small OR EXISTS (SELECT FROM decided d WHERE d.month = m.month AND d.words IS NULL)
+        WHERE b.employed < m.k OR EXISTS (SELECT FROM decided d WHERE d.month = m.month AND d.words IS NULL)
     ), verdicts AS (
         SELECT d.month, v.key, v.word FROM decided d, unnest(d.keys, d.words) AS v (key, word)
         WHERE d.dimension = wanted
@@ -135,7 +164,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
         UNION ALL
         SELECT '', NULL WHERE wanted = 'department'
     ), answer AS (
-        SELECT m.month, g.is_total, g.key, g.label,
+        SELECT m.month, m.k, g.is_total, g.key, g.label,
                CASE WHEN h.month IS NOT NULL THEN 'small_group' ELSE v.word END AS word,
                coalesce(c.sessions, 0) AS sessions, coalesce(c.minutes, 0) AS minutes, coalesce(c.people, 0) AS people
         FROM months m
@@ -145,7 +174,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
         LEFT JOIN verdicts v ON v.month = m.month AND v.key = g.key AND NOT g.is_total
         LEFT JOIN cells c ON c.month = m.month AND c.dimension = g.dimension AND c.key = g.key
     )
-    SELECT a.month, a.is_total, a.key, a.label,
+    SELECT a.month, a.k, a.is_total, a.key, a.label,
            CASE WHEN a.word IS NULL THEN a.sessions END, CASE WHEN a.word IS NULL THEN a.minutes END,
            CASE WHEN a.word IS NULL THEN a.people - a.people % 5 END, a.word
     FROM answer a
@@ -163,6 +192,12 @@ BEGIN
     END LOOP;
 END
 $$;
+DROP TRIGGER IF EXISTS company_settings_threshold ON app.company_settings;
+CREATE TRIGGER company_settings_threshold AFTER INSERT ON app.company_settings
+    FOR EACH ROW EXECUTE FUNCTION stats.note_threshold();
+DROP TRIGGER IF EXISTS company_settings_new_threshold ON app.company_settings;
+CREATE TRIGGER company_settings_new_threshold AFTER UPDATE OF reporting_threshold ON app.company_settings
+    FOR EACH ROW WHEN (OLD.reporting_threshold <> NEW.reporting_threshold) EXECUTE FUNCTION stats.note_threshold();
 GRANT EXECUTE ON FUNCTION stats.usage_basis(), stats.company_usage(date, date, text)
     TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
 GRANT EXECUTE ON FUNCTION stats.refresh(timestamptz) TO huntzen_worker;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
@@ -49,7 +49,11 @@ pub struct Verify {
     /// A file with an anchor on each line; `-` reads from standard input
     #[arg(long, value_name = "FILE")]
     expect_file: Option<PathBuf>,
-    /// One JSON object on each line: findings, then chains, then the result
+    /// Do not fail because of what was acknowledged. Without anchors this is so in any case: with them somebody asks whether
+    /// the log is what it was, and whoever can write into the database can acknowledge as well
+    #[arg(long)]
+    accept_known: bool,
+    /// One JSON object on each line: findings, then what is known, then chains, then the result
     #[arg(long)]
     json: bool,
 }
@@ -245,6 +249,9 @@ async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
         links += found.links;
         findings += found.findings;
         acknowledged += found.acknowledged;
+        for (by, count) in &found.known {
+            say(if how.json { known_json(chain, by, *count).to_string() } else { known_words(chain, by, *count) })?;
+        }
         say(if how.json { chain_json(chain, &found).to_string() } else { summary(chain, &found) })?;
     }
     if how.json {
@@ -252,6 +259,9 @@ async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
         say(json!({ "isWhole": is_whole, "links": links, "findings": findings, "acknowledged": acknowledged }))?;
     }
     match findings {
+        0 if acknowledged > 0 && !expected.is_empty() && !how.accept_known => {
+            Err(format!("the audit log is not whole: {acknowledged} known (--accept-known takes that as whole)").into())
+        }
         0 => Ok(()),
         1 => Err("the audit log is not whole: 1 finding".into()),
         more => Err(format!("the audit log is not whole: {more} findings").into()),
@@ -260,6 +270,16 @@ async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
 
 fn finding_json(chain: Chain, finding: &Finding) -> Value {
     json!({ "chain": name(chain), "finding": finding })
+}
+
+fn known_json(chain: Chain, by: &Acknowledgement, count: u64) -> Value {
+    let (at, name_of_who) = (by.at.to_rfc3339_opts(SecondsFormat::Secs, true), &by.decided_by);
+    json!({ "chain": name(chain), "known": count, "by": name_of_who, "at": at, "reason": by.reason })
+}
+
+fn known_words(chain: Chain, by: &Acknowledgement, count: u64) -> String {
+    let at = by.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("{}: {count} known since {at} by {}: {}", name(chain), by.decided_by, by.reason)
 }
 
 fn chain_json(chain: Chain, found: &Verified) -> Value {

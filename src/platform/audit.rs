@@ -95,6 +95,7 @@ details! {
     By => "by",
     Count => "count",
     Created => "created",
+    Digest => "digest",
     Fields => "fields",
     Filters => "filters",
     Format => "format",

@@ -31,6 +31,8 @@ enum Tag {
 #[oai(rename_all = "lowercase")]
 pub enum State {
     Ok,
+    /// Requests are served; what is failing is made up for later.
+    Degraded,
     Failing,
 }
 
@@ -88,12 +90,13 @@ impl MonitoringApi {
 
     /// Tell whether requests can be served
     ///
-    /// Asks the database, the queue, the file storage and the mail server. When one of them fails the answer
-    /// is 503 and its problem has a member for each part.
+    /// Asks the database, the queue, the file storage and the mail server. When one of the first three fails the answer
+    /// is 503 and its problem has a member for each part. Where the mail server alone is away, requests are served, and
+    /// their mails wait in the queue: the answer is 200, and `degraded`.
     #[oai(path = "/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self, it: Anonymous) -> Result<Json<Readiness>> {
         let found = Box::pin(self.check(&it.platform)).await;
-        if found.status == State::Ok {
+        if found.status != State::Failing {
             return Ok(Json(found));
         }
         let parts =
@@ -140,7 +143,12 @@ impl MonitoringApi {
             in_time(async { platform.storage.check().await.is_ok() }),
             in_time(platform.mailer.is_reachable()),
         );
-        let status = (database && queue && storage && mail).into();
+        // every node would leave the balancer at once for a mail server that all of them share
+        let status = match (database && queue && storage, mail) {
+            (false, _) => State::Failing,
+            (true, false) => State::Degraded,
+            (true, true) => State::Ok,
+        };
         let found = Readiness {
             status,
             database: database.into(),

@@ -155,12 +155,13 @@ impl<C: Cause> From<C> for Problem {
 }
 
 impl From<sqlx::Error> for Problem {
-    /// Lost connections and exhausted pools are 503, everything else is a fault of ours: 500.
+    /// Lost connections, exhausted pools and statements that gave way to others are 503, with `Retry-After` as any;
+    /// everything else is a fault of ours: 500.
     /// Constraints that a client can break are turned into causes where the statement is run
     /// (see [`crate::platform::db::OrConstraint`]).
     fn from(error: sqlx::Error) -> Self {
-        let cause = if crate::platform::db::is_unavailable(&error) { Error::Unavailable } else { Error::Internal };
-        Self::from(cause).with_source(error)
+        let passes = crate::platform::db::is_unavailable(&error) || crate::platform::db::is_contended(&error);
+        Self::from(if passes { Error::Unavailable } else { Error::Internal }).with_source(error)
     }
 }
 

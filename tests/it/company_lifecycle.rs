@@ -100,6 +100,12 @@ async fn who_ran_an_archived_company_is_out_at_once_on_every_node_and_its_employ
     let other = tokio::spawn(other);
     let elsewhere = company.hr.at(&format!("http://{address}"));
     elsewhere.get("/me").await.expect(200);
+    let second = app.person(Role::Hr, Some(company.id)).await;
+    let phone = crate::two_factor::enabled(&app, &second).await;
+    let company = Company {
+        admin: company.admin.with_token(app.session(company.admin.id, Role::CompanyAdmin, Some(company.id)).await),
+        ..company
+    };
 
     step(&platform, &company, "archive").await;
     company.hr.get("/me").await.refused(401, "unauthenticated");
@@ -109,6 +115,22 @@ async fn who_ran_an_archived_company_is_out_at_once_on_every_node_and_its_employ
     refused.refused(401, "invalid_refresh_token");
     log_in(&app, &company.hr).await.refused(403, "company_archived");
     log_in(&app, &company.admin).await.refused(403, "company_archived");
+    // it is on record, though nothing was opened: of who has a second factor as well
+    let noted = async |user: &User| -> i64 {
+        sqlx::query_scalar(
+            "SELECT count(*) FROM app.audit_logs l JOIN app.audit_chain c ON c.entry_id = l.id
+             WHERE l.action = 'session.refused' AND l.subject_id = $1 AND l.outcome = 'refused'",
+        )
+        .bind(user.id)
+        .fetch_one(app.db())
+        .await
+        .unwrap()
+    };
+    assert_eq!((noted(&company.hr).await, noted(&company.admin).await), (1, 1));
+    let ticket = log_in(&app, &second).await.expect(200).str("/ticket");
+    let code = json!({"ticket": ticket, "code": phone.code(&app, 0)});
+    app.anonymous().post("/auth/login/totp", code).await.refused(403, "company_archived");
+    assert_eq!(noted(&second).await, 1);
     // only who knows the password learns it
     let wrong = json!({"email": company.hr.email, "password": "not the password"});
     app.anonymous().post("/auth/login", wrong).await.refused(401, "invalid_credentials");

@@ -49,10 +49,10 @@ impl Wish {
     }
 }
 
-/// One for each employee: tomorrow, with the practitioners in turn, one half hour after the other.
+/// One for each employee: in three days, beyond what is reminded of today, with the practitioners in turn, one half hour after the other.
 fn wishes(people: &People) -> Vec<Wish> {
-    let tomorrow = Clock::System.now().with_timezone(&Paris).date_naive() + Days::new(1);
-    let nine = Paris.from_local_datetime(&tomorrow.and_hms_opt(9, 0, 0).unwrap()).unwrap();
+    let day = Clock::System.now().with_timezone(&Paris).date_naive() + Days::new(3);
+    let nine = Paris.from_local_datetime(&day.and_hms_opt(9, 0, 0).unwrap()).unwrap();
     let wish = |(n, employee): (usize, &User)| {
         let practitioner = &people.practitioners[n % people.practitioners.len()];
         let starts_at = nine + TimeDelta::minutes(30) * i32::try_from(n / people.practitioners.len()).unwrap();

@@ -127,3 +127,36 @@ async fn an_old_connection_is_not_used_again() {
     assert_eq!(pids("0").await, 3);
     assert_eq!(pids("1800").await, 1);
 }
+
+/// What gives way to others (its time is up, a circle of locks) is no fault of ours: the client tries again.
+#[tokio::test]
+async fn a_statement_that_gives_way_is_answered_with_a_later_try() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    for code in ["57014", "40P01", "40001", "55P03"] {
+        let gives_way = format!(
+            "CREATE OR REPLACE FUNCTION app.give_way() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'later' USING ERRCODE = '{code}'; END $$;
+             CREATE OR REPLACE TRIGGER give_way BEFORE INSERT ON app.employees
+                 FOR EACH ROW EXECUTE FUNCTION app.give_way()"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(gives_way.as_str())).execute(app.db()).await.unwrap();
+        let new = serde_json::json!({"email": "ana@acme.test", "firstName": "Ana", "lastName": "Silva"});
+        let refused = company.hr.post("/employees", new).await.refused(503, "unavailable");
+        assert_eq!(refused.header("retry-after"), "2", "{code}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM app.employees").await, 0);
+}
+
+/// Mails wait in the queue: for a mail server that is away no node leaves the balancer.
+#[tokio::test]
+async fn a_program_without_its_mail_server_is_degraded_and_ready() {
+    let app = TestApp::start_with(|name| (name == "SMTP_URL").then(|| "smtp://127.0.0.1:1?tls=none".into())).await;
+    let found = app.anonymous().get("//health/ready").await.expect(200).json;
+    let expected = serde_json::json!({
+        "status": "degraded", "database": "ok", "queue": "ok", "storage": "ok", "mail": "failing",
+    });
+    assert_eq!(found, expected);
+    let app = TestApp::start().await;
+    assert_eq!(app.anonymous().get("//health/ready").await.expect(200).str("/status"), "ok");
+}

@@ -62,3 +62,28 @@ async fn what_is_kept_for_a_repetition_is_gone_after_a_day() {
     hire(&company.hr, "new", "new@acme.test").await.expect(201);
     app.settle().await;
 }
+
+async fn again(user: &User, path: &str, key: &str) -> Answer {
+    Answer::of(user.request(Method::POST, path).header("idempotency-key", key).json(&json!({}))).await
+}
+
+/// Whatever became of it since.
+#[tokio::test]
+async fn what_staff_send_again_is_answered_as_the_first_time() {
+    let app = TestApp::start().await;
+    let (staff, other, doctor) = (app.platform_admin().await, app.platform_admin().await, app.practitioner().await);
+    let user = format!("/admin/users/{}", other.id);
+    let suspended = again(&staff, &format!("{user}/suspend"), "one").await.expect(200);
+    let activated = again(&staff, &format!("{user}/activate"), "two").await.expect(200);
+    assert_eq!((suspended.str("/status"), activated.str("/status")), ("suspended".into(), "active".into()));
+    assert_eq!(again(&staff, &format!("{user}/suspend"), "one").await.expect(200).json, suspended.json);
+    again(&staff, &format!("{user}/activate"), "one").await.refused(422, "idempotency_mismatch");
+    assert_eq!(staff.get("/admin/users?status=suspended").await.expect(200).json["items"], json!([]));
+
+    let path = format!("/practitioners/{}", doctor.id);
+    let deactivated = again(&staff, &format!("{path}/deactivate"), "three").await.expect(200);
+    staff.post(&format!("{path}/reactivate"), json!({})).await.expect(200);
+    assert_eq!(again(&staff, &format!("{path}/deactivate"), "three").await.expect(200).json, deactivated.json);
+    again(&staff, &format!("{path}/deactivate?cancelSessions=true"), "three").await.refused(422, "idempotency_mismatch");
+    assert_eq!(staff.get(&path).await.expect(200).str("/status"), "active");
+}

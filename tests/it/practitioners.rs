@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, TestApp, User};
 
-fn claire() -> Value {
+pub fn claire() -> Value {
     json!({
         "email": "Claire.Martin@care.test",
         "displayName": " Dr  Claire Martin ",

@@ -5,7 +5,6 @@ use chrono_tz::Europe::Paris;
 use futures_util::future::join_all;
 use huntzen::platform::auth::Role;
 use huntzen::platform::ids::{ConsultationId, UserId};
-use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
@@ -526,7 +525,7 @@ async fn who_leaves_while_they_book_keeps_nothing_booked() {
         .unwrap();
     let leaving = tokio::spawn({
         let hr = company.hr.clone();
-        async move { Answer::of(hr.request(Method::DELETE, &format!("/employees/{entry}"))).await }
+        async move { hr.delete(&format!("/employees/{entry}")).await }
     });
     somebody_waits(&app).await;
     sqlx::raw_sql("COMMIT").execute(&mut booking).await.unwrap();

@@ -4,9 +4,11 @@
 //! so nothing of it is used here: this is the same form, written a second time.
 
 use aws_lc_rs::digest;
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::platform::{Problem, Result};
 
 /// SHA-256.
 pub type Digest = [u8; 32];
@@ -19,6 +21,15 @@ const GENESIS: Digest = [0; 32];
 
 /// Younger entries are not removed: whoever says that they were cut is not believed.
 const LEAST_KEPT: TimeDelta = TimeDelta::days(365);
+
+/// Entries take their id a moment before or after their time, and clocks differ a little.
+const TOLERANCE: TimeDelta = TimeDelta::days(1);
+
+/// When an id was made (RFC 9562, 5.7): the time of an entry that is gone. `None`: it says nothing of it.
+fn made_at(id: Uuid) -> Option<DateTime<Utc>> {
+    let millis = i64::try_from(id.as_u128() >> 80).ok()?;
+    DateTime::from_timestamp_millis(millis).filter(|_| id.get_version_num() == 7)
+}
 
 /// An entry as the chain sees it: every column, as PostgreSQL writes it.
 #[derive(Clone, Debug)]
@@ -160,20 +171,55 @@ impl Recorded {
         ])
     }
 
-    /// Up to which place the chain was cut, where this is the worker's entry of that.
-    fn cut(&self) -> Option<i64> {
+    /// What the worker's entry of a cut says. Of entries that were not old enough when it was written, and in the future,
+    /// nobody says anything that is believed.
+    fn cut(&self, now: DateTime<Utc>) -> Option<Cut> {
         #[derive(Deserialize)]
-        struct Cut {
+        struct Said {
             count: i64,
             to: NaiveDate,
         }
         if self.action != "audit_log.cut" || self.actor_role.as_deref() != Some("system") {
             return None;
         }
-        let cut: Cut = serde_json::from_str(&self.details).ok()?;
-        let written = DateTime::from_timestamp_micros(self.micros)?;
-        (cut.to.and_time(NaiveTime::MIN).and_utc() + LEAST_KEPT <= written).then_some(cut.count)
+        let said: Said = serde_json::from_str(&self.details).ok()?;
+        let written = DateTime::from_timestamp_micros(self.micros).filter(|at| *at <= now + TOLERANCE)?;
+        let before = said.to.and_time(NaiveTime::MIN).and_utc();
+        (before + LEAST_KEPT <= written).then_some(Cut { count: said.count, before })
     }
+}
+
+impl Link {
+    /// What the operator acknowledged by this entry, as [`acknowledgement`] says it; of an entry that is what it was.
+    pub fn acknowledges(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Said {
+            digest: String,
+        }
+        let entry = self.entry.as_ref().filter(|entry| entry.digest()[..] == self.entry_digest[..])?;
+        let is_one =
+            entry.action == "audit_log.break_acknowledged" && entry.actor_role.as_deref() == Some("operator");
+        is_one.then(|| serde_json::from_str::<Said>(&entry.details).ok()).flatten().map(|said| said.digest)
+    }
+}
+
+/// What stands in a chain for an acknowledgement: a digest of who decided what, and why.
+pub fn acknowledgement(chain: Uuid, decided_by: &str, reason: &str, findings: &[Finding]) -> Result<String> {
+    let findings = serde_json::to_string(findings).map_err(Problem::internal)?;
+    let digest = hash(&[
+        Some("huntzen.audit.acknowledgement.1"),
+        Some(&chain.to_string()),
+        Some(decided_by),
+        Some(reason),
+        Some(&findings),
+    ]);
+    Ok(hex::encode(digest).chars().take(40).collect())
+}
+
+/// That a chain was cut: up to a place, of entries from before a time.
+struct Cut {
+    count: i64,
+    before: DateTime<Utc>,
 }
 
 /// Walks along one chain, link by link.
@@ -187,16 +233,20 @@ pub struct Walk {
     /// Where it began, and up to where no entry has been there so far.
     began: i64,
     gone: i64,
+    /// The first place of what is gone from where on entries of each day are missing: as many as there are days.
+    gone_of: Vec<(NaiveDate, i64)>,
     /// Up to where entries of the chain say that it was cut.
     cut: i64,
+    now: DateTime<Utc>,
 }
 
 impl Walk {
     /// From the beginning, or from a link that is taken as it is.
-    pub fn new(chain: Uuid, from: Head, mut expected: Vec<Head>) -> Self {
+    pub fn new(chain: Uuid, from: Head, mut expected: Vec<Head>, now: DateTime<Utc>) -> Self {
         expected.sort_by_key(|head| head.sequence);
         expected.retain(|head| head.sequence > from.sequence);
-        Self { chain, at: from, expected, links: 0, began: from.sequence, gone: from.sequence, cut: 0 }
+        let began = from.sequence;
+        Self { chain, at: from, expected, links: 0, began, gone: began, gone_of: Vec::new(), cut: 0, now }
     }
 
     /// Looks at the next link; tells what is wrong with it.
@@ -207,12 +257,23 @@ impl Walk {
         }
         match &link.entry {
             // cut, perhaps: a later entry says so, or none does
-            None if link.sequence == self.gone + 1 => self.gone = link.sequence,
+            None if link.sequence == self.gone + 1 => {
+                self.gone = link.sequence;
+                // what does not tell its time is never old enough
+                let day = made_at(link.entry_id).map_or(NaiveDate::MAX, |at| at.date_naive());
+                if self.gone_of.last().is_none_or(|(last, _)| *last < day) {
+                    self.gone_of.push((day, link.sequence));
+                }
+            }
             None => tell(Finding::at(Fault::Removed, link.sequence, link.entry_id)),
             Some(entry) if entry.digest()[..] != link.entry_digest[..] => {
                 tell(Finding::at(Fault::Changed, link.sequence, link.entry_id));
             }
-            Some(entry) => self.cut = self.cut.max(entry.cut().unwrap_or_default()),
+            Some(entry) => {
+                // it cannot speak of what came after it
+                let cut = entry.cut(self.now).filter(|cut| cut.count < link.sequence);
+                self.cut = self.cut.max(cut.map_or(0, |cut| self.covered(&cut)));
+            }
         }
         let follows = link.version == VERSION && self.next_digest(link)[..] == link.digest[..];
         // after a gap nothing can follow, and the gap is told already
@@ -231,6 +292,13 @@ impl Walk {
                 tell(Finding::at(Fault::Rewritten, anchor.sequence, link.entry_id));
             }
         }
+    }
+
+    /// How far a cut explains what is gone: up to the first entry that is younger than it says.
+    fn covered(&self, cut: &Cut) -> i64 {
+        let day = (cut.before + TOLERANCE).date_naive();
+        let too_young = self.gone_of.iter().find(|(of, _)| *of >= day);
+        too_young.map_or(cut.count, |(_, first)| cut.count.min(first - 1))
     }
 
     fn next_digest(&self, link: &Link) -> Digest {
@@ -267,12 +335,30 @@ impl Walk {
 mod tests {
     use super::*;
 
-    /// A chain of so many entries, as the database would make it.
+    fn time(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn now() -> DateTime<Utc> {
+        time("2026-11-21T03:00:00Z")
+    }
+
+    /// An id of a time.
+    fn id_of(at: DateTime<Utc>, n: i64) -> Uuid {
+        let millis = u128::from(at.timestamp_millis().unsigned_abs());
+        Uuid::from_u128((millis << 80) | (7 << 76) | (2 << 62) | u128::from(n.unsigned_abs()))
+    }
+
+    /// A chain of so many entries of two years ago, as the database would make it.
     fn links(count: i64) -> Vec<Link> {
-        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new());
+        links_of(count, |n| id_of(time("2024-11-01T12:00:00Z"), n))
+    }
+
+    fn links_of(count: i64, id: impl Fn(i64) -> Uuid) -> Vec<Link> {
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new(), now());
         (1..=count)
             .map(|n| {
-                let id = Uuid::from_u128(n.unsigned_abs().into());
+                let id = id(n);
                 let entry = Recorded {
                     id,
                     micros: n,
@@ -312,7 +398,7 @@ mod tests {
     fn findings(links: &[Link], written: Head, expected: Vec<Head>) -> Vec<(Fault, i64)> {
         let mut found = Vec::new();
         let mut tell = |finding: Finding| found.push((finding.fault, finding.sequence.unwrap()));
-        let mut walk = Walk::new(Uuid::nil(), Head::NONE, expected);
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, expected, now());
         for link in links {
             walk.step(link, &mut tell);
         }
@@ -363,7 +449,7 @@ mod tests {
     fn a_chain_that_was_made_anew_is_known_by_an_anchor() {
         let whole = links(5);
         let mut forged = whole.clone();
-        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new());
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new(), now());
         for link in &mut forged {
             link.entry.as_mut().unwrap().action = "session.closed".into();
             link.entry_digest = link.entry.as_ref().unwrap().digest().to_vec();
@@ -376,15 +462,18 @@ mod tests {
 
     /// A chain whose last entry says that it was cut up to a place.
     fn cut_chain(up_to: i64, role: &str, to: &str, written: &str) -> Vec<Link> {
-        let mut all = links(5);
+        cut_of(links(5), up_to, role, to, written)
+    }
+
+    fn cut_of(mut all: Vec<Link>, up_to: i64, role: &str, to: &str, written: &str) -> Vec<Link> {
         let last = all.last_mut().unwrap();
         let entry = last.entry.as_mut().unwrap();
         entry.action = "audit_log.cut".into();
         entry.actor_role = Some(role.into());
         entry.details = format!(r#"{{"to": "{to}", "count": {up_to}, "removed": {up_to}}}"#);
-        entry.micros = written.parse::<DateTime<chrono::Utc>>().unwrap().timestamp_micros();
+        entry.micros = time(written).timestamp_micros();
         last.entry_digest = entry.digest().to_vec();
-        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new());
+        let mut walk = Walk::new(Uuid::nil(), Head::NONE, Vec::new(), now());
         for link in &all[..4] {
             walk.step(link, &mut |finding| panic!("{finding:?}"));
         }
@@ -408,6 +497,10 @@ mod tests {
             let forged = cut_chain(2, role, to, written);
             assert_eq!(findings(&forged, head(&forged), vec![]), [(Fault::Removed, 1)], "{role} {to}");
         }
+        // said in the future, and of what comes later
+        for forged in [cut_chain(2, "system", "2029-11-01", "2031-01-01T04:00:00Z"), cut_chain(5, "system", to, written)] {
+            assert_eq!(findings(&forged, head(&forged), vec![]), [(Fault::Removed, 1)]);
+        }
         // what is gone behind the cut is missed at once
         let mut holed = cut_chain(2, "system", to, written);
         holed[3].entry = None;
@@ -416,6 +509,27 @@ mod tests {
         let mut changed = cut_chain(2, "system", to, written);
         changed[4].entry.as_mut().unwrap().details = r#"{"to": "2025-11-01", "count": 4}"#.into();
         assert_eq!(findings(&changed, head(&changed), vec![]), [(Fault::Changed, 5), (Fault::Removed, 1)]);
+    }
+
+    #[test]
+    fn a_cut_explains_no_entry_that_was_younger_than_it_says() {
+        let (to, written) = ("2025-11-01", "2026-11-20T04:00:00Z");
+        for (second, first_missed) in [
+            // of the same moment, and of clocks that differ
+            ("2025-10-31T23:59:59Z", None),
+            ("2025-11-01T00:00:01Z", None),
+            // of this morning: the attack
+            ("2026-11-21T02:00:00Z", Some(2)),
+            ("2025-11-02T00:00:00Z", Some(2)),
+        ] {
+            let id = |n| id_of(time(if n == 2 { second } else { "2024-11-01T12:00:00Z" }), n);
+            let cut = cut_of(links_of(5, id), 2, "system", to, written);
+            let expected: Vec<_> = first_missed.map(|at| (Fault::Removed, at)).into_iter().collect();
+            assert_eq!(findings(&cut, head(&cut), vec![head(&cut[..2])]), expected, "{second}");
+        }
+        // whose id does not say when it was made
+        let cut = cut_of(links_of(5, |n| Uuid::from_u128(n.unsigned_abs().into())), 2, "system", to, written);
+        assert_eq!(findings(&cut, head(&cut), vec![]), [(Fault::Removed, 1)]);
     }
 
     #[test]

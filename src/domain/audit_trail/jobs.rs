@@ -58,6 +58,10 @@ async fn verify_all(cx: JobContext, _: VerifyAuditLog) -> Result<()> {
     let mut broken = 0_u32;
     for (chain, _) in verify::chains(&cx.platform).await? {
         let found = verify_one(&cx, chain).await?;
+        for (by, count) in &found.known {
+            tracing::warn!(company_id = ?chain.0.map(|id| id.0), findings = count, since = %by.at,
+                           "the audit log is not whole, and the operator said that this is known");
+        }
         if found.findings > 0 {
             broken += 1;
             tracing::error!(

@@ -129,7 +129,7 @@ pub struct Verification {
 }
 
 /// That what is wrong with a chain is known: who says so, and why.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Acknowledgement {
     pub decided_by: String,
     pub reason: String,

@@ -1,12 +1,10 @@
 //! SQL of the audit log: reading it by role, walking its chains, keeping what a verification found.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::chain::{Finding, Head, Link, Recorded};
+use super::chain::{self, Finding, Head, Link, Recorded};
 use super::model::{Access, Acknowledgement, Filter, Key, LogEntry, Verification};
 use super::verify::Verified;
 use crate::platform::audit::Subject;
@@ -155,16 +153,24 @@ impl From<LinkRow> for Link {
     }
 }
 
+macro_rules! select_links {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.sequence, c.version, c.entry_id, c.entry_digest, c.digest, l.id AS found,
+                    (extract(epoch FROM l.at) * 1000000)::bigint AS micros, l.actor_id, l.actor_role, l.company_id,
+                    l.action, l.object_type, l.object_id, l.subject_type, l.subject_id, l.outcome,
+                    l.details::text AS details, l.ip::text AS ip, l.request_id
+             FROM app.audit_chain c LEFT JOIN app.audit_logs l ON l.id = c.entry_id ",
+            $rest
+        )
+    };
+}
+
 /// The next links of a chain of the transaction's company, with their entries.
 pub async fn list_links(tx: &mut Tx, chain: Uuid, after: i64, limit: i64) -> Result<Vec<Link>> {
-    let rows: Vec<LinkRow> = sqlx::query_as(
-        "SELECT c.sequence, c.version, c.entry_id, c.entry_digest, c.digest, l.id AS found,
-                (extract(epoch FROM l.at) * 1000000)::bigint AS micros, l.actor_id, l.actor_role, l.company_id, l.action,
-                l.object_type, l.object_id, l.subject_type, l.subject_id, l.outcome, l.details::text AS details,
-                l.ip::text AS ip, l.request_id
-         FROM app.audit_chain c LEFT JOIN app.audit_logs l ON l.id = c.entry_id
-         WHERE c.chain = $1 AND c.sequence > $2 ORDER BY c.sequence LIMIT $3",
-    )
+    let rows: Vec<LinkRow> = sqlx::query_as(select_links!(
+        "WHERE c.chain = $1 AND c.sequence > $2 ORDER BY c.sequence LIMIT $3"
+    ))
     .bind(chain)
     .bind(after)
     .bind(limit)
@@ -199,29 +205,48 @@ pub async fn list_unlinked(
     Ok(query.build_query_scalar().fetch_all(tx.conn()).await?)
 }
 
-/// What is wrong with the chain of the transaction's company and known.
-pub async fn list_acknowledged(tx: &mut Tx, chain: Uuid) -> Result<HashSet<Finding>> {
-    let all: Vec<sqlx::types::Json<Vec<Finding>>> =
-        sqlx::query_scalar("SELECT findings FROM app.audit_acknowledgements WHERE chain = $1")
-            .bind(chain)
-            .fetch_all(tx.conn())
-            .await?;
-    Ok(all.into_iter().flat_map(|it| it.0).collect())
+/// What is known to be wrong with a chain of the transaction's company, as the table says it.
+pub async fn list_acknowledged(tx: &mut Tx, chain: Uuid) -> Result<Vec<(Acknowledgement, Vec<Finding>)>> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        it: Acknowledgement,
+        findings: sqlx::types::Json<Vec<Finding>>,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT decided_by, reason, at, findings FROM app.audit_acknowledgements WHERE chain = $1 ORDER BY at, id",
+    )
+    .bind(chain)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.it, row.findings.0)).collect())
+}
+
+/// The links of what the chain itself says of acknowledgements.
+pub async fn list_acknowledging(tx: &mut Tx, chain: Uuid) -> Result<Vec<Link>> {
+    let rows: Vec<LinkRow> = sqlx::query_as(select_links!(
+        "WHERE c.chain = $1 AND l.action = 'audit_log.break_acknowledged' ORDER BY c.sequence"
+    ))
+    .bind(chain)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// Keeps that findings of a chain are known; it goes on from where it stands. In a transaction of the owner.
 pub async fn acknowledge(
     tx: &mut Tx,
-    chain: Uuid,
+    chain_id: Uuid,
     it: &Acknowledgement,
     head: Head,
     findings: &[Finding],
 ) -> Result<()> {
-    sqlx::query("SELECT app.acknowledge_audit_findings($1, $2, $3, $4, $5, $6, $7)")
-        .bind(chain)
+    sqlx::query("SELECT app.acknowledge_audit_findings($1, $2, $3, $4, $5, $6, $7, $8)")
+        .bind(chain_id)
         .bind(sqlx::types::Json(findings))
         .bind(&it.decided_by)
         .bind(&it.reason)
+        .bind(chain::acknowledgement(chain_id, &it.decided_by, &it.reason, findings)?)
         .bind(head.sequence)
         .bind(&head.digest[..])
         .bind(it.at)

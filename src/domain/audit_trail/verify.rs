@@ -1,12 +1,15 @@
 //! Recomputes chains. Memory stays the same however long they are: links come page by page.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::chain::{Finding, Head, Walk};
+use super::chain::{self, Finding, Head, Walk};
+use super::model::Acknowledgement;
 use super::store;
+use crate::platform::db::Tx;
 use crate::platform::ids::CompanyId;
 use crate::platform::jobs::JobContext;
 use crate::platform::{Platform, Result};
@@ -30,7 +33,7 @@ impl Chain {
 }
 
 /// What there is to say of a chain as a whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Verified {
     /// How far it goes.
     pub head: Head,
@@ -41,6 +44,34 @@ pub struct Verified {
     pub first: Option<Finding>,
     /// What is wrong and known.
     pub acknowledged: u64,
+    /// Who said so of how much of it.
+    pub known: Vec<(Acknowledgement, u64)>,
+}
+
+/// What is known of a chain: by whom, and of which finding.
+struct Known {
+    acknowledgements: Vec<Acknowledgement>,
+    /// The place of its acknowledgement.
+    of: HashMap<Finding, usize>,
+}
+
+/// An acknowledgement is believed where the chain itself holds the operator's entry of it: whoever writes into the table
+/// alone hides nothing. An entry does not explain itself.
+async fn find_known(tx: &mut Tx, chain: Chain) -> Result<Known> {
+    let links = store::list_acknowledging(tx, chain.id()).await?;
+    let said: HashSet<String> = links.iter().filter_map(chain::Link::acknowledges).collect();
+    let speakers: HashSet<Uuid> = links.iter().map(|link| link.entry_id).collect();
+    let mut known = Known { acknowledgements: Vec::new(), of: HashMap::new() };
+    for (it, findings) in store::list_acknowledged(tx, chain.id()).await? {
+        if !said.contains(&chain::acknowledgement(chain.id(), &it.decided_by, &it.reason, &findings)?) {
+            continue;
+        }
+        let place = known.acknowledgements.len();
+        known.acknowledgements.push(it);
+        let explained = findings.into_iter().filter(|it| it.entry_id.is_none_or(|id| !speakers.contains(&id)));
+        known.of.extend(explained.map(|finding| (finding, place)));
+    }
+    Ok(known)
 }
 
 /// The worker's scope, in the company of a chain.
@@ -88,12 +119,12 @@ pub async fn verify(
 ) -> Result<Verified> {
     let cx = scope(platform, chain);
     let mut tx = cx.begin().await?;
-    let known = store::list_acknowledged(&mut tx, chain.id()).await?;
+    let Known { acknowledgements, of: known } = find_known(&mut tx, chain).await?;
     let mut first = None;
-    let (mut findings, mut acknowledged) = (0, 0);
+    let (mut findings, mut explained) = (0, vec![0_u64; acknowledgements.len()]);
     let mut note = |finding: Finding| {
-        if known.contains(&finding) {
-            acknowledged += 1;
+        if let Some(count) = known.get(&finding).and_then(|place| explained.get_mut(*place)) {
+            *count += 1;
             return;
         }
         first.get_or_insert(finding);
@@ -104,7 +135,7 @@ pub async fn verify(
         Some(since) => store::find_link_before(&mut tx, chain.id(), since).await?.unwrap_or(Head::NONE),
         None => Head::NONE,
     };
-    let mut walk = Walk::new(chain.id(), from, expected);
+    let mut walk = Walk::new(chain.id(), from, expected, platform.clock.now());
     loop {
         let links = store::list_links(&mut tx, chain.id(), walk.at.sequence, PAGE).await?;
         for link in &links {
@@ -133,5 +164,7 @@ pub async fn verify(
             break;
         }
     }
-    Ok(Verified { head: walk.at, links: walk.links, findings, first, acknowledged })
+    let acknowledged = explained.iter().sum();
+    let known = acknowledgements.into_iter().zip(explained).filter(|(_, count)| *count > 0).collect();
+    Ok(Verified { head: walk.at, links: walk.links, findings, first, acknowledged, known })
 }

@@ -1,8 +1,8 @@
 //! Client companies: the tenants.
 //!
 //! A platform admin makes a company with its contract and, where named, its first admin. The company's own people
-//! read it; its admins change its name, language and time zone, its settings, its network of practitioners, and who
-//! works for it as HR or as admin (its *members*). The contract and the SIREN are the platform's to change.
+//! read it; its admins change its name and language, its settings, its network of practitioners, and who works for it as
+//! HR or as admin (its *members*). The contract, the SIREN and the time zone are the platform's to change.
 //!
 //! Choices:
 //! - A suspended company's people read everything that they could before, and neither book nor change anything

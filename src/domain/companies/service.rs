@@ -6,7 +6,7 @@ use super::events::CompanyArchived;
 use super::members::{self, NewMember};
 use super::model::{Company, Differences, MemberRole, NetworkMode, Settings, Status};
 use super::store::{self, Listing};
-use crate::domain::identity::account::address::TellPeopleOfArchiving;
+use crate::domain::identity::account::address::{ARCHIVED_GRACE, TellPeopleOfArchiving, TellPeopleOfReturn};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
@@ -109,10 +109,12 @@ impl CompanyChange {
         set(&mut company.seats, self.seats);
     }
 
-    /// The number and the contract are agreed with the platform: a company cannot change them alone.
+    /// The number, the contract and the clock that it goes by are agreed with the platform: a company cannot change them
+    /// alone. Counted by one time zone after the other, months would tell of single sessions at their edges.
     fn refuse_reserved(&self) -> Result<()> {
         let reserved = [
             ("/siren", self.siren.is_some()),
+            ("/timeZone", self.time_zone.is_some()),
             ("/contract/startsOn", self.contract_starts_on.is_some()),
             ("/contract/endsOn", self.contract_ends_on.is_some()),
             ("/contract/sessionsPerEmployee", self.sessions_per_employee.is_some()),
@@ -168,6 +170,7 @@ pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyI
     let mut company = enter_locked(cx, &mut tx, id).await?;
     let before = company.status;
     if before.change_to(status)? {
+        let archived_at = store::find_archiving(&mut tx, id).await?;
         company.status = status;
         store::save(&mut tx, &company).await?;
         let action = match status {
@@ -180,6 +183,9 @@ pub async fn set_status(cx: &Context, key: Option<&IdempotencyKey>, id: CompanyI
             tx.enqueue(&CompanyArchived {}, None, None).await?;
             store::note_archiving(&mut tx, id, cx.now()).await?;
             let news = TellPeopleOfArchiving { archiving_id: cx.new_id(), after: None };
+            tx.enqueue(&news, None, None).await?;
+        } else if archived_at.is_some_and(|at| at + ARCHIVED_GRACE <= cx.now()) {
+            let news = TellPeopleOfReturn { return_id: cx.new_id(), after: None };
             tx.enqueue(&news, None, None).await?;
         }
         let entry = Entry::done(action, "company", id.0);

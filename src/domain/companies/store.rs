@@ -120,11 +120,10 @@ pub async fn save(tx: &mut Tx, it: &Company) -> Result<()> {
 
 /// Saves what a company decides itself.
 pub async fn save_own(tx: &mut Tx, it: &Company) -> Result<()> {
-    sqlx::query("UPDATE app.companies SET name = $2, locale = $3, time_zone = $4 WHERE id = $1")
+    sqlx::query("UPDATE app.companies SET name = $2, locale = $3 WHERE id = $1")
         .bind(it.id)
         .bind(&it.name)
         .bind(it.locale)
-        .bind(&it.time_zone)
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -195,6 +194,16 @@ pub async fn list_unknown(tx: &mut Tx, id: CompanyId, practitioners: &[Practitio
     .bind(practitioners)
     .fetch_all(tx.conn())
     .await?)
+}
+
+/// Since when the company is archived; `None` where it is not.
+pub async fn find_archiving(tx: &mut Tx, id: CompanyId) -> Result<Option<DateTime<Utc>>> {
+    let found: Option<Option<DateTime<Utc>>> =
+        sqlx::query_scalar("SELECT archived_at FROM app.companies WHERE id = $1")
+            .bind(id)
+            .fetch_optional(tx.conn())
+            .await?;
+    Ok(found.flatten())
 }
 
 /// Since when the company is archived, by the program's clock.

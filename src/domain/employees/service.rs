@@ -272,9 +272,7 @@ pub async fn deactivate(cx: &Context, id: EmployeeId, if_match: Option<&str>) ->
     let (mut tx, company_id) = begin_change(cx).await?;
     store::lock_directory(&mut tx, company_id).await?;
     let it = store::lock(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
-    if if_match.is_some() {
-        Etag::of(it.updated_at).require(if_match)?;
-    }
+    Etag::of(it.updated_at).require(if_match)?;
     if it.status == Status::Active {
         store::save_status(&mut tx, id, Status::Left, Some(cx.now())).await?;
         tx.enqueue(&EmployeeLeft { employee_id: id }, None, None).await?;

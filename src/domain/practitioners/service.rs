@@ -158,8 +158,16 @@ pub async fn verify(cx: &Context, id: PractitionerId, checks: &[Check]) -> Resul
 }
 
 /// Takes a practitioner out of every network; how many sessions are booked with them.
-pub async fn deactivate(cx: &Context, id: PractitionerId, cancel_sessions: bool) -> Result<i64> {
+pub async fn deactivate(
+    cx: &Context,
+    key: Option<&IdempotencyKey>,
+    id: PractitionerId,
+    cancel_sessions: bool,
+) -> Result<i64> {
     let mut tx = cx.begin(Permission::VerifyPractitioner).await?;
+    if let Some(first) = tx.recall(key).await? {
+        return Ok(first);
+    }
     store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     let it = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     // a booking that goes on holds the row: it is counted here, or it finds the practitioner inactive
@@ -175,6 +183,7 @@ pub async fn deactivate(cx: &Context, id: PractitionerId, cancel_sessions: bool)
         let mode = if cancel_sessions { "cancel_sessions" } else { "keep_sessions" };
         tx.audit(entry.with(Detail::Sessions, ahead).with(Detail::Mode, mode)).await?;
     }
+    tx.remember(key, &ahead).await?;
     tx.commit().await?;
     Ok(ahead)
 }

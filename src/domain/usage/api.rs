@@ -110,6 +110,8 @@ impl From<Count> for UsageTotals {
 pub struct UsageMonth {
     /// `YYYY-MM`.
     month: String,
+    /// The fewest people that a shown number of this month rests on: what was in force when the month closed.
+    threshold: i32,
     /// One for each value of the dimension, used or not; none without a dimension.
     cells: Vec<UsageCell>,
     totals: UsageTotals,
@@ -121,7 +123,7 @@ pub struct UsageMonth {
 pub struct UsageReport {
     /// When the counters were counted.
     as_of: DateTime<Utc>,
-    /// The fewest people that a shown number rests on.
+    /// The fewest people that shown numbers will rest on of the months that are yet to close.
     threshold: i32,
     /// Only months that were over by then, oldest first.
     months: Vec<UsageMonth>,
@@ -135,7 +137,8 @@ impl UsageReport {
         for line in report.lines {
             if line.is_total {
                 let cells = std::mem::take(&mut cells);
-                months.push(UsageMonth { month: line.month.to_string(), cells, totals: line.count.into() });
+                let (month, threshold) = (line.month.to_string(), line.threshold);
+                months.push(UsageMonth { month, threshold, cells, totals: line.count.into() });
             } else {
                 cells.push(UsageCell::new(line, by, locale));
             }
@@ -154,6 +157,7 @@ impl Example for UsageReport {
         let cell = |mode: &str, count| UsageCell { mode: Some(mode.into()), ..UsageCell::counted(count) };
         let month = UsageMonth {
             month: "2026-06".into(),
+            threshold: 11,
             cells: vec![
                 cell("audio", Count::Withheld(Withheld::SmallGroup)),
                 cell("chat", Count::Withheld(Withheld::Derivable)),
@@ -309,8 +313,8 @@ impl UsageApi {
     /// Usage by month
     ///
     /// Completed sessions, their minutes, and how many people had them, for closed calendar months of the company's
-    /// time zone, in total and by at most one dimension. Numbers that rest on fewer people than `threshold` are
-    /// withheld, and so are others from which they could be computed.
+    /// time zone, in total and by at most one dimension. Numbers that rest on fewer people than the
+    /// month's `threshold` are withheld, and so are others from which they could be computed.
     #[oai(path = "/reports/usage", method = "get", operation_id = "getUsage", tag = "Tag::Reports")]
     async fn usage(
         &self,

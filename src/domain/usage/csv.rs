@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(head, "\u{feff}\"Month\";\"Department\";\"Sessions\";\"Minutes\";\"People\";\"Withheld\"\r\n");
         let line = |label: &str, count| Line {
             month: params.from,
+            threshold: 11,
             is_total: false,
             key: "x".into(),
             label: Some(label.into()),

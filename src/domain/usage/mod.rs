@@ -15,7 +15,10 @@
 //!   the total. A month with too few people, and a company with too few employees, is withheld entirely.
 //! - Every value of the dimension has its cell in every month, used or not, so that a withheld month does not tell
 //!   what was used.
-//! - A change of the threshold applies to all months at once; months are not frozen yet when they are first told.
+//! - A month is judged by the threshold that was in force when it closed, for good: whoever could have a month judged by
+//!   one threshold after the other would learn of each withheld cell how many people are in it. A change counts for the
+//!   months that close after it.
+//! - Months are not frozen yet when they are first told: late corrections count.
 //!
 //! A file of the counters (`/exports`) is written by a job, kept for seven days, and announced by mail. Only who asked
 //! for it can fetch it.

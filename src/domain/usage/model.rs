@@ -158,7 +158,7 @@ impl Withheld {
 pub struct Basis {
     /// When they were counted.
     pub as_of: DateTime<Utc>,
-    /// The fewest people that a shown number rests on.
+    /// The fewest people that a shown number of a month rests on that is yet to close.
     pub threshold: i32,
 }
 
@@ -173,6 +173,8 @@ pub enum Count {
 #[derive(Clone, Debug)]
 pub struct Line {
     pub month: Month,
+    /// The fewest people that a shown number of this month rests on: what was in force when it closed.
+    pub threshold: i32,
     /// Of the month as a whole.
     pub is_total: bool,
     /// A specialty, a mode, or the id of a department; empty: no department.

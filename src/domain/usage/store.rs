@@ -18,6 +18,7 @@ pub async fn find_basis(tx: &mut Tx) -> Result<Option<Basis>> {
 #[derive(sqlx::FromRow)]
 struct LineRow {
     month: NaiveDate,
+    threshold: i32,
     is_total: bool,
     key: String,
     label: Option<String>,
@@ -37,7 +38,8 @@ impl TryFrom<LineRow> for Line {
             (Some("derivable"), ..) => Count::Withheld(Withheld::Derivable),
             _ => return Err(Problem::internal("a counter that is neither shown nor withheld")),
         };
-        Ok(Self { month: row.month.into(), is_total: row.is_total, key: row.key, label: row.label, count })
+        let LineRow { threshold, is_total, key, label, .. } = row;
+        Ok(Self { month: row.month.into(), threshold, is_total, key, label, count })
     }
 }
 
@@ -45,7 +47,8 @@ impl TryFrom<LineRow> for Line {
 /// What must be withheld is withheld by the database.
 pub fn stream_lines<'a>(tx: &'a mut Tx, months: &Months, by: Option<Dimension>) -> BoxStream<'a, Result<Line>> {
     sqlx::query_as::<_, LineRow>(
-        "SELECT month, is_total, key, label, sessions, minutes, people, withheld FROM stats.company_usage($1, $2, $3)",
+        "SELECT month, threshold, is_total, key, label, sessions, minutes, people, withheld
+         FROM stats.company_usage($1, $2, $3)",
     )
     .bind(months.from.first_day())
     .bind(months.to.first_day())

@@ -15,10 +15,12 @@ use sqlx::PgExecutor;
 
 use super::tokens::LEEWAY;
 use crate::platform::context::Platform;
-use crate::platform::db::{Actor, DbRole};
+use crate::platform::db::{Actor, Arg, DbRole, Once};
 use crate::platform::ids::SessionId;
 use crate::platform::problem::{Problem, Result};
 
+/// One round trip, for it is asked at every request while nothing can be read.
+const IS_LIVE: Once = Once { name: "session_is_live", statement: "SELECT auth.session_is_live($1)" };
 /// What was read counts for so long, from before it was asked for.
 const FRESH: Duration = Duration::from_secs(1);
 /// How often it is read again, notified or not.
@@ -60,10 +62,8 @@ impl RevokedSessions {
         if self.is_fresh() {
             return Ok(false);
         }
-        let mut tx = platform.db.anonymous(Actor::job(None, None)).await?;
-        let live: bool =
-            sqlx::query_scalar("SELECT auth.session_is_live($1)").bind(session).fetch_one(tx.conn()).await?;
-        Ok(!live)
+        let live: Vec<(bool,)> = platform.db.anonymous_once(&IS_LIVE, &[Arg::Id(Some(session.0))]).await?;
+        Ok(live != [(true,)])
     }
 
     /// Whether what is known is recent enough to go by.

@@ -156,6 +156,14 @@ impl Db {
         once::run(self.pool(cx.caller().role.into()), &Actor::of(cx), once, args).await
     }
 
+    /// As [`Db::anonymous`], of one statement that only reads, in one round trip.
+    pub(in crate::platform) async fn anonymous_once<T>(&self, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        once::run(self.pool(DbRole::Auth), &Actor::job(None, None), once, args).await
+    }
+
     /// A transaction of the owner of the database, for the commands of an operator. What serves never begins one.
     pub async fn as_owner(owner: &PgConnectOptions) -> Result<Tx> {
         let options = owner.clone().application_name("huntzen admin").options([("timezone", "UTC")]);
@@ -210,6 +218,14 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a statement gave way to others: its time was up, or it waited in a circle. Nothing of it was kept, and the
+/// same request may succeed a moment later.
+pub fn is_contended(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // statement_timeout (or cancelled), deadlock, serialization failure, lock_timeout
+    code.is_some_and(|code| ["57014", "40P01", "40001", "55P03"].contains(&code.as_ref()))
 }
 
 /// The name of the constraint that a statement broke.

@@ -17,7 +17,8 @@ pub enum Refusal {
     Unreachable { role: &'static str, source: sqlx::Error },
 }
 
-fn is_old(version: i32) -> bool {
+/// Whether a server is too old, by its `server_version_num`.
+pub fn is_old(version: i32) -> bool {
     version < OLDEST_SERVER || (160_000..160_010).contains(&version) || (170_000..170_006).contains(&version)
 }
 

@@ -23,7 +23,6 @@
 //! | `export_failed` | `link` |
 //! | `password_changed`, `email_changed` | `changed_at`, `time_zone` |
 //! | `password_reset`, `email_verification`, `email_change` | `link`, `expires_at`, `time_zone` |
-//! | `email_taken` | nothing |
 //! | `left_company`, `left_company_privately`, `back_at_company` | `organisation`, `link` |
 //! | `company_archived` | `organisation`, `until`, `time_zone`, `link` |
 //! | `two_factor` | `change` (`enabled`, `replaced`, `disabled`, `reset`, `codes_renewed`, `code_used`), `left` (of the last), `changed_at`, `time_zone` |

@@ -42,7 +42,6 @@ const FILES: &[(&str, &str)] = embedded![
     "session_ended",
     "password_reset",
     "email_verification",
-    "email_taken",
     "email_change",
     "email_changed",
     "left_company",
@@ -179,7 +178,6 @@ mod tests {
             ("password_reset", link_until()),
             ("email_verification", link_until()),
             ("email_change", link_until()),
-            ("email_taken", json!({ "name": "Rosa <b>" })),
             (
                 "email_changed",
                 json!({

@@ -86,32 +86,42 @@ async fn an_address_changes_with_the_password_and_the_version_only() {
     admin.patch("/me", json!({"displayName": "Ada"})).await.expect(200);
 }
 
+/// Also to who reads the mailbox: to a free address, to one of an account, and to one whose account lost it.
 #[tokio::test]
-async fn whether_an_address_is_taken_is_told_to_its_holder_alone() {
+async fn the_letter_to_a_new_address_does_not_tell_whether_somebody_has_it() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    let (alice, bob) = (app.employee(&company).await, app.platform_admin().await);
-    let free = ask(&alice, "free@home.test").await.expect(200);
-    app.settle().await;
-    let taken = ask(&alice, &bob.email).await.expect(200);
-    app.settle().await;
-    // the same answer, but for the address and the version
-    let same = |mut it: Answer| {
-        it.json["pendingEmail"] = json!(null);
-        it.json
-    };
-    assert_eq!(same(free), same(taken));
-    assert_eq!(alice.get("/me").await.str("/pendingEmail"), bob.email);
-    let told = app.mails_to(&bob.email);
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].subject, "Your address is in use already");
-    assert!(!told[0].text.as_deref().unwrap().contains("#token="));
-    assert!(!told[0].text.as_deref().unwrap().contains(&alice.email));
-    // the old mailbox hears the same in both cases
-    let warned = app.mails_to(&alice.email);
-    assert_eq!(warned.len(), 2);
-    assert_eq!(warned[0].subject, warned[1].subject);
-    log_in(&app, &bob.email, PASSWORD).await.expect(200);
+    let (alice, bob, left) = (app.employee(&company).await, app.platform_admin().await, app.employee(&company).await);
+    super::leaving::leave(&app, &company, &left).await;
+    let mut seen = Vec::new();
+    for address in ["free@home.test", &bob.email, &left.email] {
+        let before = app.mails_to(address).len();
+        let mut answer = ask(&alice, address).await.expect(200);
+        assert_eq!(answer.str("/pendingEmail"), address);
+        answer.json["pendingEmail"] = json!(null);
+        app.settle().await;
+        let sent = app.mails_to(address).split_off(before);
+        assert_eq!(sent.len(), 1, "{address}");
+        let token = sent[0].link_parameter("token");
+        let words = |part: &Option<String>| part.as_deref().unwrap().replace(&token, "…");
+        seen.push((answer.json, sent[0].subject.clone(), words(&sent[0].text), words(&sent[0].html)));
+        // the old mailbox hears the same in all cases
+        assert_eq!(app.mails_to(&alice.email).last().unwrap().subject, "A change of your address was asked for");
+        if address != "free@home.test" {
+            verify(&app, &token).await.refused(410, "invalid_email_token");
+        }
+    }
+    assert_eq!((&seen[0], &seen[0]), (&seen[1], &seen[2]));
+    assert_eq!(alice.get("/me").await.str("/email"), alice.email);
+    // it was not done unseen: whose address it is finds that in their access log
+    for holder in [&bob, &left] {
+        let holder = holder.with_token(log_in(&app, &holder.email, PASSWORD).await.expect(200).str("/accessToken"));
+        let log = holder.get("/privacy/access-log").await.expect(200).json;
+        let found: Vec<_> =
+            log["items"].as_array().unwrap().iter().filter(|it| it["action"] == "user.address_claimed").collect();
+        assert_eq!(found.len(), 1, "{log}");
+    }
+    assert_eq!(audited(&app, "user.address_claimed").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use crate::support::smtp::Mail;
 use crate::support::{TestApp, User};
 
 /// HR notes that a person left, or is back.
-async fn leave(app: &TestApp, company: &Company, user: &User) {
+pub(super) async fn leave(app: &TestApp, company: &Company, user: &User) {
     company.hr.delete(&format!("/employees/{}", entry_of(app, user).await)).await.expect(204);
     app.settle().await;
 }
@@ -301,8 +301,18 @@ async fn people_of_an_archived_company_have_a_month_to_give_a_private_address() 
     verify(&app, &token_to(&app, "alice@home.example", "verify-email")).await.expect(204);
     assert!(!refused(alice.get("/me").await.expect(200).json));
     // a company that is active again has its directory back, not its people's mailboxes
+    let erins = told(app.mails_to("erin@acme.test"), "confirmez votre adresse");
     step("activate").await;
     assert_eq!(app.count("SELECT count(*) FROM app.companies WHERE archived_at IS NOT NULL").await, 0);
+    // everybody who works there is told how mail reaches them again, account or not; who left is not
+    assert_eq!(told(at_work(&app, &alice).await, "please confirm your address"), 1);
+    assert_eq!(told(app.mails_to("erin@acme.test"), "confirmez votre adresse") - erins, 1);
+    assert_eq!(told(at_work(&app, &bob).await, "please confirm your address"), 0);
+    // of an archiving that was taken back in time nobody lost anything
+    step("archive").await;
+    app.clock.advance(TimeDelta::days(29));
+    step("activate").await;
+    assert_eq!(told(app.mails_to("erin@acme.test"), "confirmez votre adresse") - erins, 1);
     let session = log_in(&app, &bob.email, PASSWORD).await.expect(200);
     assert!(refused(bob.with_token(session.str("/accessToken")).get("/me").await.expect(200).json));
 }

@@ -41,6 +41,7 @@ async fn a_break_that_is_known_alarms_no_more_and_another_one_does() {
     // neither the command nor the night complain any more, and nobody is made to believe that nothing ever happened
     let (done, out, _) = huntzen(&app, &["audit", "verify", "--company", &id]).await;
     assert!(done && out.contains("whole, but for 1 that are known"), "{out}");
+    assert!(out.contains("1 known since ") && out.contains(" by Paz Vega: Mended by hand after the outage"), "{out}");
     night(&app).await;
     assert_eq!(app.mails_to(&staff.email).len(), 1);
     let found = verification(&app, &staff, &id).await;
@@ -49,7 +50,8 @@ async fn a_break_that_is_known_alarms_no_more_and_another_one_does() {
     assert_eq!(found["acknowledgement"]["reason"], "Mended by hand after the outage");
     assert_eq!(found["sequence"], 6, "it goes on, with the entry about it");
     let noted = "SELECT count(*) FROM app.audit_logs WHERE action = 'audit_log.break_acknowledged'
-                 AND actor_role = 'operator' AND company_id IS NOT NULL AND details = '{\"count\": 1}'";
+                 AND actor_role = 'operator' AND company_id IS NOT NULL AND details ->> 'count' = '1'
+                 AND details ->> 'digest' ~ '^[0-9a-f]{40}$'";
     assert_eq!(app.count(noted).await, 1);
     let changed = sqlx::query("UPDATE app.audit_acknowledgements SET reason = 'another'").execute(app.db()).await;
     assert!(changed.is_err());
@@ -104,4 +106,40 @@ async fn a_tail_that_is_gone_is_known_from_then_on_and_the_chain_goes_on_from_wh
         let (done, _, error) = huntzen(&app, &bad).await;
         assert!(!done && error.contains("--"), "{bad:?}: {error}");
     }
+}
+
+/// Whoever may write past the triggers changes an entry and writes into the table of what is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_makes_a_break_known_but_by_an_entry_of_the_chain_and_an_anchor_shows_it_all_the_same() {
+    let app = TestApp::start().await;
+    let (company, _) = five(&app).await;
+    let id = company.id.to_string();
+    let (_, anchors, _) = huntzen(&app, &["audit", "anchor", "--company", &id]).await;
+    let anchor = anchors.trim();
+    let verify = ["audit", "verify", "--company", &id, "--expect", anchor];
+    let (done, _, error) = huntzen(&app, &verify).await;
+    assert!(done, "{error}");
+
+    tamper(&app, &format!("UPDATE app.audit_logs SET outcome = 'refused' WHERE id = {}", at(2))).await;
+    let forged = format!(
+        "INSERT INTO app.audit_acknowledgements (chain, at, decided_by, reason, findings)
+         SELECT '{id}', now(), 'Paz', 'An outage',
+                jsonb_build_array(jsonb_build_object('fault', 'changed', 'sequence', 2, 'entryId', {}))",
+        at(2)
+    );
+    tamper(&app, &forged).await;
+    for args in [&verify[..], &verify[..4]] {
+        let (done, out, _) = huntzen(&app, args).await;
+        assert!(!done && out.contains("changed at 2"), "{out}");
+    }
+    // as the operator does it: known, and shown to whoever kept an anchor
+    let acknowledge = ["audit", "acknowledge", "--company", &id, "--by", "Paz", "--reason", "An outage"];
+    let (done, _, error) = huntzen(&app, &acknowledge).await;
+    assert!(done, "{error}");
+    let (done, out, _) = huntzen(&app, &verify[..4]).await;
+    assert!(done && out.contains("1 known since "), "{out}");
+    let (done, _, error) = huntzen(&app, &verify).await;
+    assert!(!done && error.contains("1 known (--accept-known takes that as whole)"), "{error}");
+    let (done, out, _) = huntzen(&app, &[&verify[..], &["--accept-known", "--json"]].concat()).await;
+    assert!(done && out.contains(r#""by":"Paz""#) && out.contains(r#""reason":"An outage""#), "{out}");
 }

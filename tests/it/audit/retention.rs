@@ -40,9 +40,11 @@ async fn cut(app: &TestApp) {
 /// So many entries of a company, written so many days ago.
 async fn written(app: &TestApp, company: &Company, days: i32, count: i32) {
     sqlx::query(
-        "INSERT INTO app.audit_logs (at, actor_role, company_id, action, object_type, outcome)
-         SELECT now() - make_interval(days => $2), 'hr', $1, 'employee.updated', 'employee', 'success'
-         FROM generate_series(1, $3)",
+        "INSERT INTO app.audit_logs (id, at, actor_role, company_id, action, object_type, outcome)
+         SELECT encode(overlay(uuid_send(app.uuid_v7()) PLACING substring(int8send(
+                    (extract(epoch FROM then) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 'hex')::uuid,
+                then, 'hr', $1, 'employee.updated', 'employee', 'success'
+         FROM generate_series(1, $3), (SELECT now() - make_interval(days => $2) AS then) it",
     )
     .bind(company.id)
     .bind(days)
@@ -138,6 +140,35 @@ async fn a_shorter_time_may_be_set_but_a_year_is_kept_in_any_case() {
     let old = "DELETE FROM app.audit_logs WHERE at < now() - interval '2 years'";
     let refused = sqlx::query(old).execute(app.db()).await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().constraint(), Some("audit_logs_append_only"));
+}
+
+/// Whoever may disable triggers and connect as the worker removes what nobody shall see, and says that it was old.
+#[tokio::test]
+async fn nobody_explains_a_young_entry_away_by_saying_that_it_was_cut() {
+    let app = TestApp::start().await;
+    let company = aged(&app).await;
+    let anchor = verify::verify(&app.platform, Chain(Some(company.id)), None, Vec::new(), |_| {}).await.unwrap().head;
+    let mut conn = app.db().acquire().await.unwrap();
+    let sql = format!(
+        "SET session_replication_role = replica;
+         DELETE FROM app.audit_logs l USING app.audit_chain c
+             WHERE l.id = c.entry_id AND c.chain = '{0}' AND c.sequence <= 7;
+         RESET session_replication_role;
+         BEGIN; SET LOCAL session authorization huntzen_worker;
+         SELECT set_config('app.company_id', '{0}', true);
+         SELECT app.audit('audit_log.cut', 'audit_log', NULL, NULL, NULL, '{0}', 'success',
+                          jsonb_build_object('count', 7, 'removed', 7,
+                                             'to', to_char(now() - interval '400 days', 'YYYY-MM-DD')), NULL, NULL);
+         COMMIT",
+        company.id
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql.as_str())).execute(&mut *conn).await.unwrap();
+    drop(conn);
+    let mut found = Vec::new();
+    verify::verify(&app.platform, Chain(Some(company.id)), None, vec![anchor], |it| found.push(it)).await.unwrap();
+    let found: Vec<_> = found.iter().map(|it| (it.fault, it.sequence, it.until)).collect();
+    // the five that were old enough are explained, that of ten months ago and that of today are not
+    assert_eq!(found, [(Fault::Removed, Some(6), Some(7))]);
 }
 
 #[tokio::test]

@@ -257,6 +257,7 @@ async fn a_person_leaves_and_comes_back() {
     let path = format!("/employees/{}", made.str("/id"));
     let stale = company.hr.request(Method::DELETE, &path).header("if-match", "\"0\"");
     Answer::of(stale).await.refused(412, "stale");
+    Answer::of(company.hr.request(Method::DELETE, &path)).await.refused(428, "precondition_required");
     company.hr.delete(&path).await.expect(204);
     company.hr.delete(&path).await.expect(204);
     let left = company.hr.get(&path).await.expect(200);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{alice, import, people, person};
+use crate::support::gate::Gate;
 use crate::support::{Answer, TestApp};
 
 #[tokio::test]
@@ -65,6 +66,90 @@ async fn an_invitation_to_a_wrong_address_opens_nothing_once_it_is_corrected() {
     let second = accept(&app.mails_to("right@acme.test")[0]);
     let session = app.anonymous().post("/auth/accept-invitation", second).await.expect(200);
     assert_eq!(session.json["user"]["email"], "right@acme.test");
+}
+
+fn accepting(mail: &crate::support::smtp::Mail) -> Value {
+    json!({"token": mail.link_parameter("token"), "password": "four quiet words here", "acceptTerms": true})
+}
+
+async fn behind(gate: &Gate) -> TestApp {
+    let url = gate.url();
+    TestApp::start_with(|name| (name == "SMTP_URL").then(|| url.clone())).await
+}
+
+/// Whatever becomes of the mail to the right address, also where the wrong one was still on its way.
+#[tokio::test]
+async fn a_corrected_address_ends_the_links_to_the_wrong_one_although_the_right_one_takes_no_mail() {
+    let gate = Gate::start().await;
+    let app = behind(&gate).await;
+    let company = app.company("Acme").await;
+    gate.refuse("right@acme.test");
+    let sent = company.hr.post("/employees", person("wrong@acme.test")).await.expect(201).str("/id");
+    app.settle().await;
+    // the stranger has the link sent to a mailbox of their own, too
+    let to_stranger = accepting(&app.mails_to("wrong@acme.test")[0]);
+    let choice = json!({"token": to_stranger["token"], "email": "stranger@home.test"});
+    app.anonymous().post("/auth/invitation-address", choice).await.expect(202);
+    app.settle().await;
+    gate.close();
+    let sending = company.hr.post("/employees", person("wrong-2@acme.test")).await.expect(201).str("/id");
+    let correct = async |id: &str, to: &str| {
+        company.hr.patch(&format!("/employees/{id}"), json!({"email": to})).await.expect(200);
+    };
+    let meanwhile = async {
+        gate.until_one_waits().await;
+        correct(&sending, "right@acme.test").await;
+        gate.open();
+    };
+    let (dead, ()) = tokio::join!(app.settle_with_dead(), meanwhile);
+    assert_eq!(dead.len(), 1, "the right address takes no mail: {dead:?}");
+    correct(&sent, "right-2@acme.test").await;
+    for mail in [&app.mails_to("wrong@acme.test")[0], &app.mails_to("wrong-2@acme.test")[0], &app.mails_to("stranger@home.test")[0]]
+    {
+        app.anonymous().post("/auth/accept-invitation", accepting(mail)).await.refused(410, "invalid_invitation");
+    }
+    app.settle_with_dead().await;
+    let right = accepting(&app.mails_to("right-2@acme.test")[0]);
+    app.anonymous().post("/auth/accept-invitation", right).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_invitation_from_before_a_departure_opens_nothing_after_the_return() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let id = company.hr.post("/employees", person("ana@acme.test")).await.expect(201).str("/id");
+    app.settle().await;
+    company.hr.delete(&format!("/employees/{id}")).await.expect(204);
+    company.hr.post(&format!("/employees/{id}/reactivate"), json!({})).await.expect(200);
+    app.settle().await;
+    let before = accepting(&app.mails_to("ana@acme.test")[0]);
+    app.anonymous().post("/auth/accept-invitation", before).await.refused(410, "invalid_invitation");
+    company.hr.post(&format!("/employees/{id}/invite"), json!({})).await.expect(202);
+    app.settle().await;
+    let after = accepting(app.mails_to("ana@acme.test").last().unwrap());
+    app.anonymous().post("/auth/accept-invitation", after).await.expect(200);
+}
+
+/// A mail server may take long: nobody waits for it.
+#[tokio::test]
+async fn the_link_before_works_while_a_new_one_is_being_sent() {
+    let gate = Gate::start().await;
+    let app = behind(&gate).await;
+    let company = app.company("Acme").await;
+    let id = company.hr.post("/employees", person("ana@acme.test")).await.expect(201).str("/id");
+    app.settle().await;
+    let first = accepting(&app.mails_to("ana@acme.test")[0]);
+    gate.close();
+    company.hr.post(&format!("/employees/{id}/invite"), json!({})).await.expect(202);
+    let meanwhile = async {
+        gate.until_one_waits().await;
+        let choice = json!({"token": first["token"], "email": "ana@home.test"});
+        app.anonymous().post("/auth/invitation-address", choice).await.expect(202);
+        app.anonymous().post("/auth/accept-invitation", first).await.expect(200);
+        gate.open();
+    };
+    tokio::join!(app.settle(), meanwhile);
+    app.settle().await;
 }
 
 #[tokio::test]

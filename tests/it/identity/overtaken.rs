@@ -4,6 +4,7 @@ use huntzen::platform::crypto::passwords::{Cost, Passwords};
 use serde_json::json;
 
 use super::log_in;
+use crate::practitioners::claire;
 use crate::support::app::PASSWORD;
 use crate::support::{Answer, TestApp, User};
 use crate::two_factor::enabled;
@@ -186,4 +187,54 @@ async fn a_stored_hash_that_cannot_be_read_is_an_ordinary_refusal() {
     assert_eq!(bodies[0], bodies[1]);
     let body = json!({"currentPassword": PASSWORD, "newPassword": OTHER});
     admin.post("/auth/change-password", body).await.refused(403, "wrong_password");
+}
+
+/// Both lock the account, and then what waits for its owner: neither waits for the other in a circle.
+#[tokio::test]
+async fn an_invitation_that_a_suspension_overtakes_opens_nothing() {
+    let app = TestApp::start().await;
+    let staff = app.platform_admin().await;
+    let doctor = staff.post("/practitioners", claire()).await.expect(201).str("/id");
+    app.settle().await;
+    let token = app.mails()[0].link_parameter("token");
+    let mut suspending = app.db().begin().await.unwrap();
+    sqlx::query("SELECT FROM app.users WHERE id = $1::uuid FOR UPDATE")
+        .bind(&doctor)
+        .execute(&mut *suspending)
+        .await
+        .unwrap();
+    let accepting = tokio::spawn({
+        let request = app.anonymous();
+        let body = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+        async move { request.post("/auth/accept-invitation", body).await }
+    });
+    app.until_one_waits().await;
+    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1::uuid")
+        .bind(&doctor)
+        .execute(&mut *suspending)
+        .await
+        .unwrap();
+    suspending.commit().await.unwrap();
+    accepting.await.unwrap().refused(410, "invalid_invitation");
+}
+
+/// Of many guesses at once one is judged. The others are told so before anything takes longer because one was right.
+#[tokio::test]
+async fn a_right_password_that_was_overtaken_by_failures_is_not_hashed_anew() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let old = cheap_hash(&app, PASSWORD).await;
+    store_hash(&app, &admin, &old).await;
+    // whatever was found, it came too late to be judged
+    sqlx::raw_sql(
+        "CREATE OR REPLACE FUNCTION auth.attempt_succeeded(delayed bytea, budgets bytea[], allowed double precision[],
+                                                           at timestamptz) RETURNS int LANGUAGE sql AS 'SELECT 7'",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    let before = app.platform.passwords.hashed();
+    log_in(&app, &admin).await.refused(429, "too_many_attempts");
+    assert_eq!(app.platform.passwords.hashed() - before, 1, "verified, and no more");
+    assert_eq!(stored_hash(&app, &admin).await, old);
 }

@@ -319,3 +319,25 @@ async fn a_forged_host_changes_no_link_of_a_mail() {
     assert!(text.contains("http://127.0.0.1:3000/accept-invitation#token="), "{text}");
     assert!(!text.contains("evil") && !html.contains("evil"));
 }
+
+/// Native apps have no cookies: they say which device they are.
+#[tokio::test]
+async fn a_stranger_who_asks_for_links_keeps_no_known_device_from_getting_one() {
+    let app = TestApp::start().await;
+    let admin = app.platform_admin().await;
+    let device = known_device(&app, &admin).await;
+    let forgot = async |device: Option<&str>| {
+        let mut body = json!({"email": admin.email});
+        if let Some(device) = device {
+            body["deviceToken"] = json!(device);
+        }
+        app.anonymous().post("/auth/forgot-password", body).await
+    };
+    forgot(None).await.expect(202);
+    wait(forgot(None).await);
+    wait(forgot(Some("invented")).await);
+    forgot(Some(&device)).await.expect(202);
+    // for its own it waits as well
+    wait(forgot(Some(&device)).await);
+    app.settle().await;
+}

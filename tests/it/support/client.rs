@@ -108,7 +108,8 @@ impl User {
         Answer::of(self.request(Method::PATCH, path).header("if-match", etag).json(&body)).await
     }
 
+    /// DELETE, whichever version the resource has.
     pub async fn delete(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::DELETE, path)).await
+        Answer::of(self.request(Method::DELETE, path).header("if-match", "*")).await
     }
 }

@@ -146,6 +146,7 @@ CREATE TABLE fixture.tables (
 INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.companies', 'false', 't.id', $$jsonb_build_object('id', gen_random_uuid(), 'siren', NULL)$$, NULL),
     ('app.company_settings', 'false', 't.company_id', $$'{}'$$, NULL),
+    ('app.reporting_thresholds', 'false', 't.company_id', $$'{"first_month": "2027-01-01"}'$$, NULL),
     ('app.company_networks', 'false', 't.company_id', $$jsonb_build_object('practitioner_id', fixture.id('petit'))$$, NULL),
     ('app.practitioner_specialties', 't.practitioner_id = me', 'NULL::uuid', $$'{"specialty": "sleep"}'$$, NULL),
     ('app.user_sessions', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', DEFAULT,

@@ -165,6 +165,10 @@ SELECT email FROM app.users WHERE role = 'hr';
 INSERT INTO app.users (id, email, role, display_name, status) VALUES (app.uuid_v7(), 'x@x.test', 'platform_admin', 'X', 'invited');
 -- refused: company_admin prolongs the contract
 UPDATE app.companies SET contract_ends_on = '2099-01-01';
+-- refused: company_admin changes the clock by which months are counted
+UPDATE app.companies SET time_zone = 'Asia/Tokyo';
+-- refused: company_admin changes by which threshold a month was judged
+UPDATE app.reporting_thresholds SET threshold = 10;
 -- refused: company_admin sets the threshold below the platform's
 UPDATE app.company_settings SET reporting_threshold = 5;
 -- refused: company_admin asks which employees have an account

@@ -1,6 +1,7 @@
 //! What the report tells, and to whom.
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
+use huntzen::platform::auth::Role;
 use huntzen::platform::ids::CompanyId;
 use serde_json::json;
 
@@ -112,20 +113,90 @@ async fn a_month_or_a_company_with_few_people_tells_nothing() {
 }
 
 #[tokio::test]
-async fn a_company_may_raise_its_threshold() {
+async fn a_company_may_raise_its_threshold_for_the_months_to_come() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 60).await;
+    let (last, present) = (months_ago(&app, 1), months_ago(&app, 0));
+    acme.hold(sessions(last, "sleep", 0..25, 1)).await;
+    acme.hold(sessions(present, "sleep", 0..25, 1)).await;
+    count_anew(&app).await;
+    let settings = format!("/companies/{}/settings", acme.company.id);
+    acme.company.admin.patch(&settings, json!({"reportingThreshold": 30})).await.expect(200);
+    let range = format!("from={}&to={}", name(last), name(present));
+    let report = acme.report(&range).await;
+    assert_eq!((&report["threshold"], report["months"].as_array().unwrap().len()), (&json!(30), 1));
+    let before = find_month(&report, last);
+    assert_eq!((&before["threshold"], &before["totals"]["people"]), (&json!(11), &json!(25)));
+
+    // the month that runs closes by the new one, at the latest the one after
+    app.clock.advance(TimeDelta::days(62));
+    count_anew(&app).await;
+    let next = present + chrono::Months::new(1);
+    acme.hold(sessions(next, "sleep", 0..25, 1)).await;
+    count_anew(&app).await;
+    let hr = acme.company.hr.with_token(app.session(acme.company.hr.id, Role::Hr, Some(acme.company.id)).await);
+    let report = hr.get(&format!("/reports/usage?from={}&to={}", name(last), name(next))).await.expect(200).json;
+    let closed = find_month(&report, next);
+    assert_eq!((&closed["threshold"], &closed["totals"]), (&json!(30), &json!({"withheld": "small_group"})));
+    assert_eq!(find_month(&report, last)["totals"]["people"], 25);
+}
+
+/// Whoever tries one threshold after the other would see each withheld cell change its word, or each total vanish, at
+/// exactly the number of people in it.
+#[tokio::test]
+async fn no_threshold_tells_more_of_a_month_than_the_one_that_it_closed_by() {
     let app = TestApp::start().await;
     let acme = Usage::new(&app, "Acme", 60).await;
     let last = months_ago(&app, 1);
-    acme.hold(sessions(last, "sleep", 0..25, 1)).await;
+    for (people, department) in [(0..2, "S"), (2..14, "B"), (14..54, "C")] {
+        let department = Some(acme.department(department).await);
+        acme.hold(Sessions { department, ..sessions(last, "sleep", people, 1) }).await;
+    }
     count_anew(&app).await;
-    let range = format!("from={0}&to={0}", name(last));
-    assert_eq!(acme.report(&range).await["months"][0]["totals"]["people"], 25);
-    sqlx::query("UPDATE app.company_settings SET reporting_threshold = 30").execute(app.db()).await.unwrap();
-    let report = acme.report(&range).await;
-    assert_eq!(
-        (&report["threshold"], &report["months"][0]["totals"]),
-        (&json!(30), &json!({"withheld": "small_group"}))
-    );
+    let settings = format!("/companies/{}/settings", acme.company.id);
+    let look = async || {
+        let mut seen = Vec::new();
+        for by in ["specialty", "mode", "department"] {
+            let mut report = acme.report(&format!("from={0}&to={0}&by={by}", name(last))).await;
+            seen.push(report["months"].take());
+        }
+        seen
+    };
+    let first = look().await;
+    assert_eq!(first[2][0]["cells"].as_array().unwrap().iter().filter(|it| it["withheld"].is_string()).count(), 2);
+    for threshold in [10, 12, 13, 41, 54, 55, 1000, 11] {
+        acme.company.admin.patch(&settings, json!({"reportingThreshold": threshold})).await.expect(200);
+        assert_eq!(look().await, first, "{threshold}");
+        // nor does counting them anew
+        count_anew(&app).await;
+        assert_eq!(look().await, first, "{threshold}");
+    }
+}
+
+/// A threshold that is set while a month is being published counts for the month, or the month is published first.
+#[tokio::test]
+async fn a_month_is_not_published_while_its_threshold_changes() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 60).await;
+    count_anew(&app).await;
+    let mut changing = app.db().begin().await.unwrap();
+    sqlx::query("UPDATE app.company_settings SET reporting_threshold = 30 WHERE company_id = $1")
+        .bind(acme.company.id)
+        .execute(&mut *changing)
+        .await
+        .unwrap();
+    let published = async {
+        count_anew(&app).await;
+        app.clock.now()
+    };
+    let changed = async {
+        app.until_one_waits().await;
+        let at = app.clock.now();
+        changing.commit().await.unwrap();
+        at
+    };
+    let (published, changed) = tokio::join!(published, changed);
+    assert!(published > changed, "the counters were counted in the middle of the change");
 }
 
 #[tokio::test]

@@ -152,6 +152,7 @@ pub struct CompanyPatch {
     #[oai(validator(min_length = 1, max_length = 200))]
     name: Option<String>,
     locale: Option<Locale>,
+    /// Platform admins only: the contract's days and the months of the counters go by it.
     #[oai(validator(min_length = 1, max_length = 64))]
     time_zone: Option<String>,
     /// Platform admins only; null takes it away.

@@ -122,8 +122,8 @@ impl CompaniesApi {
 
     /// Change a company
     ///
-    /// A company admin changes the name, the language and the time zone of the own company; the SIREN and the
-    /// contract are the platform's to change. `409 seats_in_use`, with their number: more people are active in the
+    /// A company admin changes the name and the language of the own company; the SIREN, the contract and the time zone
+    /// are the platform's to change. `409 seats_in_use`, with their number: more people are active in the
     /// directory than the contract would have seats.
     #[oai(path = "/companies/:id", method = "patch", operation_id = "updateCompany")]
     async fn change(
@@ -203,7 +203,8 @@ impl CompaniesApi {
 
     /// Change a company's settings
     ///
-    /// The reporting threshold may be raised; nobody can go below 10.
+    /// The reporting threshold may be raised; nobody can go below 10. It counts for months that close after it was set:
+    /// those before keep what they were judged by.
     #[oai(path = "/companies/:id/settings", method = "patch", operation_id = "updateCompanySettings")]
     async fn change_settings(
         &self,

@@ -262,7 +262,7 @@ impl EmployeesApi {
         &self,
         cx: Authorized<perm::ManageEmployees>,
         id: Path<EmployeeId>,
-        /// The version that the decision was made on; may be left out.
+        /// The version that the decision was made on.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<EmployeeDeactivated> {

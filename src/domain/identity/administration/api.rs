@@ -1,7 +1,7 @@
 //! `/admin/users`.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi, Tags};
@@ -9,7 +9,7 @@ use poem_openapi::{Object, OpenApi, Tags};
 use super::service::{self, Account, Filter, Status};
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, Role, perm};
-use crate::platform::http::{Page, PageQuery};
+use crate::platform::http::{IdempotencyKey, Page, PageQuery};
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
 
@@ -105,8 +105,16 @@ impl AdministrationApi {
     /// Ends its sessions at once, and the log-ins, links and invitations that wait. Suspending it again changes nothing.
     /// Nobody suspends themselves (`409 own_account`), nor the last platform admin (`409 last_platform_admin`).
     #[oai(path = "/admin/users/:id/suspend", method = "post", operation_id = "suspendUser")]
-    async fn suspend(&self, cx: Authorized<perm::ManageUsers>, id: Path<UserId>) -> Result<Json<AccountAnswer>> {
-        Ok(Json(service::suspend(&cx, id.0).await?.into()))
+    async fn suspend(
+        &self,
+        cx: Authorized<perm::ManageUsers>,
+        id: Path<UserId>,
+        /// Makes a repetition safe: it gets the first answer.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+    ) -> Result<Json<AccountAnswer>> {
+        let key = IdempotencyKey::new(idempotency_key.0, "suspendUser", &id.0)?;
+        Ok(Json(service::suspend(&cx, key.as_ref(), id.0).await?.into()))
     }
 
     /// Activate a suspended account
@@ -115,7 +123,15 @@ impl AdministrationApi {
     /// nothing. Somebody whom their company removed does not come back this way (`409 account_removed`): the company
     /// invites them again, which makes a new account.
     #[oai(path = "/admin/users/:id/activate", method = "post", operation_id = "activateUser")]
-    async fn activate(&self, cx: Authorized<perm::ManageUsers>, id: Path<UserId>) -> Result<Json<AccountAnswer>> {
-        Ok(Json(service::activate(&cx, id.0).await?.into()))
+    async fn activate(
+        &self,
+        cx: Authorized<perm::ManageUsers>,
+        id: Path<UserId>,
+        /// Makes a repetition safe: it gets the first answer.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+    ) -> Result<Json<AccountAnswer>> {
+        let key = IdempotencyKey::new(idempotency_key.0, "activateUser", &id.0)?;
+        Ok(Json(service::activate(&cx, key.as_ref(), id.0).await?.into()))
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
+use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::events::EmployeeSuspended;
@@ -9,14 +10,15 @@ use super::store::{self, Outcome};
 use crate::domain::identity::invitation::invite_user;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
-use crate::platform::http::PageQuery;
+use crate::platform::http::{IdempotencyKey, PageQuery};
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Result};
 
 /// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, Enum)]
+#[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 #[oai(rename = "AccountStatus", rename_all = "snake_case")]
 pub enum Status {
@@ -38,7 +40,7 @@ impl Status {
 }
 
 /// What staff may know of an account: nothing of its secrets, its sessions, or what is done with it.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
 pub struct Account {
     pub id: UserId,
     pub email: String,
@@ -80,8 +82,11 @@ pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<UserId>) ->
 }
 
 /// Suspends an account; its sessions end at once and on every node. Twice is once.
-pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
+pub async fn suspend(cx: &Context, key: Option<&IdempotencyKey>, id: UserId) -> Result<Account> {
     let mut tx = cx.begin(Permission::ManageUsers).await?;
+    if let Some(first) = tx.recall(key).await? {
+        return Ok(first);
+    }
     let outcome = store::suspend(&mut tx, id, cx.now()).await?;
     match outcome {
         Outcome::Changed => tx.audit(Entry::done("user.suspended", "user", id.0).about(id)).await?,
@@ -96,14 +101,18 @@ pub async fn suspend(cx: &Context, id: UserId) -> Result<Account> {
         tx.enter_company(company).await?;
         tx.enqueue(&EmployeeSuspended { user_id: id }, None, None).await?;
     }
+    tx.remember(key, &account).await?;
     tx.commit().await?;
     cx.platform().sessions.refresh(cx.platform()).await;
     Ok(account)
 }
 
 /// Gives an account back. One that was never accepted is invited again.
-pub async fn activate(cx: &Context, id: UserId) -> Result<Account> {
+pub async fn activate(cx: &Context, key: Option<&IdempotencyKey>, id: UserId) -> Result<Account> {
     let mut tx = cx.begin(Permission::ManageUsers).await?;
+    if let Some(first) = tx.recall(key).await? {
+        return Ok(first);
+    }
     let outcome = store::activate(&mut tx, id).await?;
     if outcome == Outcome::Removed {
         return Err(Error::AccountRemoved.into());
@@ -115,6 +124,7 @@ pub async fn activate(cx: &Context, id: UserId) -> Result<Account> {
             invite_user(cx, &mut tx, id, &account.email).await?;
         }
     }
+    tx.remember(key, &account).await?;
     tx.commit().await?;
     Ok(account)
 }

@@ -1,6 +1,6 @@
 //! Invitations by mail. The token is made by the job: neither the queue nor the database ever holds it.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
@@ -87,36 +87,71 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(|cx: JobContext, job: TellOfCorrection| async move { tell_of_correction(&cx, job.employee_id).await });
 }
 
-/// Sends the invitation. The token is computed from the job's id, so that a job that runs twice sends one link,
-/// and no queue, log or table holds what opens the account.
-async fn invite(cx: &JobContext, to: Subject) -> Result<()> {
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, cx.job_id.as_bytes());
+/// An invitation that is about to be sent.
+struct Minted {
+    id: Uuid,
+    token: OpaqueToken,
+    invitee: store::Invitee,
+    expires_at: DateTime<Utc>,
+}
+
+/// Makes the token, in a transaction of its own: nobody who comes with an earlier link waits until the mail is sent, and
+/// a correction of the address finds this link and ends it. `None`: there is nobody to invite any more.
+///
+/// The token is computed from the job's id and the address, so that a job that runs twice sends one link, and none to
+/// two addresses; no queue, log or table holds what opens the account.
+async fn mint(cx: &JobContext, to: Subject) -> Result<Option<Minted>> {
+    let mut tx = cx.begin().await?;
+    store::lock(&mut tx, to).await?;
+    let found = match to {
+        Subject { user: Some(id), .. } => store::find_user(&mut tx, id).await?,
+        Subject { employee: Some(id), .. } => store::find_employee(&mut tx, id).await?,
+        Subject { member: Some(id), .. } => store::find_member(&mut tx, id).await?,
+        Subject { .. } => None,
+    };
+    let Some(invitee) = found else { return Ok(None) };
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{} {}", cx.job_id, invitee.email).as_bytes());
     let token = invitation_token(&cx.platform, id)?;
-    mail::deliver(cx, &format!("invitation:{id}"), async |tx: &mut Tx| {
-        let (found, recipient) = match to {
-            Subject { user: Some(id), .. } => (store::find_user(tx, id).await?, Recipient::User(id)),
-            Subject { employee: Some(id), .. } => (store::find_employee(tx, id).await?, Recipient::Employee(id)),
-            Subject { member: Some(id), .. } => (store::find_member(tx, id).await?, Recipient::Member(id)),
-            Subject { .. } => return Ok(None),
-        };
-        let Some(invitee) = found else { return Ok(None) };
-        let expires_at = cx.now() + INVITATION_TTL;
-        store::save(tx, id, &token.hash, to, cx.now(), expires_at).await?;
+    let expires_at = cx.now() + INVITATION_TTL;
+    store::save(&mut tx, id, &token.hash, to, cx.now(), expires_at).await?;
+    tx.commit().await?;
+    Ok(Some(Minted { id, token, invitee, expires_at }))
+}
+
+/// Sends the invitation, and ends the ones before it once it is sent.
+async fn invite(cx: &JobContext, to: Subject) -> Result<()> {
+    let minted = mint(cx, to).await?;
+    let recipient = match to {
+        Subject { user: Some(id), .. } => Recipient::User(id),
+        Subject { employee: Some(id), .. } => Recipient::Employee(id),
+        Subject { member, .. } => Recipient::Member(member.unwrap_or_default()),
+    };
+    mail::deliver(cx, &format!("invitation:{}", cx.job_id), async |tx: &mut Tx| {
+        let Some(it) = &minted else { return Ok(None) };
+        // corrected or withdrawn a moment ago: a link that opens nothing is not worth a mail
+        if !store::is_open(tx, it.id).await? {
+            return Ok(None);
+        }
         Ok(Some(Letter::new(
-            mail::mailbox(Some(&invitee.display_name), &invitee.email)?,
+            mail::mailbox(Some(&it.invitee.display_name), &it.invitee.email)?,
             recipient,
-            invitee.locale,
+            it.invitee.locale,
             "invitation",
             json!({
-                "name": invitee.display_name,
-                "organisation": invitee.company_name,
-                "link": accept_link(&cx.platform, &token),
-                "expires_at": expires_at,
-                "time_zone": invitee.time_zone,
+                "name": it.invitee.display_name,
+                "organisation": it.invitee.company_name,
+                "link": accept_link(&cx.platform, &it.token),
+                "expires_at": it.expires_at,
+                "time_zone": it.invitee.time_zone,
             }),
         )))
     })
-    .await
+    .await?;
+    let Some(it) = minted else { return Ok(()) };
+    let mut tx = cx.begin().await?;
+    store::lock(&mut tx, to).await?;
+    store::end_older(&mut tx, it.id, to).await?;
+    tx.commit().await
 }
 
 /// The token of an id, as it is made today.

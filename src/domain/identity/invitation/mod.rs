@@ -7,7 +7,8 @@
 //! Choices:
 //! - Asking for an invitation tells nothing of accounts: it is answered, counted and mailed the same whether or not the
 //!   person has one. Whose account exists gets a link that opens nothing, and the mail says that they can log in.
-//! - A link holds for 7 days and works once. A new one ends the earlier ones. Unknown, used, expired and ended links,
+//! - A link holds for 7 days and works once. A new one ends the earlier ones when it was sent; a corrected address and a
+//!   departure end all of them at once, whatever becomes of the mail. Unknown, used, expired and ended links,
 //!   and those of people who have an account, get one answer at one cost: no password is hashed for them.
 //! - That an address has an account elsewhere is told only to who accepts, and so holds the link that was sent there. They
 //!   choose another address to log in with, which a link of its own proves; the company goes on knowing its members by

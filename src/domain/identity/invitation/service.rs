@@ -8,7 +8,7 @@ use super::super::model;
 use super::super::session::service::{Device, Person, Session, note, open_session};
 use super::jobs::{INVITATION_TTL, MailChosenAddress, invitation_token};
 use super::store::{self, AcceptanceOutcome, ChoiceOutcome};
-use crate::platform::audit::Outcome;
+use crate::platform::audit::{Entry, Outcome};
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::db::Actor;
 use crate::platform::locale::Locale;
@@ -84,8 +84,16 @@ pub async fn accept_invitation(platform: &Platform, request: &RequestInfo, it: A
             tx.commit().await?;
             Ok(session)
         }
-        // rolled back: the invitation stays unused
-        (AcceptanceOutcome::AddressTaken, _) => Err(Error::AccountExists.into()),
+        (AcceptanceOutcome::AddressTaken, store::Accepted { user_id, company_id, .. }) => {
+            // rolled back: the invitation stays unused
+            drop(tx);
+            let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
+            // whoever reads that mailbox knows of the account now: its person finds that in their access log
+            let holder = user_id.map(|id| (id, company_id));
+            tx.audit(Entry::refused("user.invitation_refused", "user", None).of_account(holder)).await?;
+            tx.commit().await?;
+            Err(Error::AccountExists.into())
+        }
         _ => Err(Error::InvalidInvitation.into()),
     }
 }

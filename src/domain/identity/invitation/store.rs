@@ -36,7 +36,8 @@ pub enum AcceptanceOutcome {
     Invalid,
 }
 
-/// What became of an invitation; the person's data only where it was accepted.
+/// What became of an invitation; the person's data only where it was accepted, and where the address is taken whose
+/// account has it, for the audit log.
 #[derive(sqlx::FromRow)]
 pub struct Accepted {
     pub outcome: AcceptanceOutcome,
@@ -216,7 +217,20 @@ pub struct Subject {
     pub member: Option<Uuid>,
 }
 
-/// Keeps an invitation's hash; earlier ones of the same person end. Doing it twice changes nothing.
+/// Holds whom an invitation is for until the transaction ends: before anything else that is done with invitations.
+pub async fn lock(tx: &mut Tx, of: Subject) -> Result<()> {
+    let company = tx.actor().company_id;
+    sqlx::query("SELECT app.lock_invitee($1, $2, $3, $4)")
+        .bind(of.user)
+        .bind(company)
+        .bind(of.employee)
+        .bind(of.member)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Keeps an invitation's hash. Doing it twice changes nothing.
 pub async fn save(
     tx: &mut Tx,
     id: Uuid,
@@ -225,23 +239,6 @@ pub async fn save(
     at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<()> {
-    // two jobs for one person at once would not see each other's link
-    let subject = of.user.map(|id| id.0).or(of.employee.map(|id| id.0)).or(of.member);
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('invitation of ' || $1::text, 0))")
-        .bind(subject)
-        .execute(tx.conn())
-        .await?;
-    sqlx::query(
-        "DELETE FROM app.one_time_tokens
-         WHERE purpose = 'invitation' AND used_at IS NULL AND id <> $1
-           AND (user_id = $2 OR employee_id = $3 OR member_invitation_id = $4)",
-    )
-    .bind(id)
-    .bind(of.user)
-    .bind(of.employee)
-    .bind(of.member)
-    .execute(tx.conn())
-    .await?;
     let company = tx.actor().company_id;
     sqlx::query(
         "INSERT INTO app.one_time_tokens (id, purpose, hash, user_id, company_id, employee_id, member_invitation_id,
@@ -256,6 +253,29 @@ pub async fn save(
     .bind(of.member)
     .bind(at)
     .bind(expires_at)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Whether an invitation is still there: neither ended nor used.
+pub async fn is_open(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    let found = "SELECT EXISTS (SELECT FROM app.one_time_tokens WHERE id = $1 AND used_at IS NULL)";
+    Ok(sqlx::query_scalar(found).bind(id).fetch_one(tx.conn()).await?)
+}
+
+/// Ends the unused invitations of the same person that were made before this one.
+pub async fn end_older(tx: &mut Tx, id: Uuid, of: Subject) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM app.one_time_tokens t USING app.one_time_tokens sent
+         WHERE sent.id = $1 AND (t.created_at, t.id) < (sent.created_at, sent.id)
+           AND t.purpose = 'invitation' AND t.used_at IS NULL
+           AND (t.user_id = $2 OR t.employee_id = $3 OR t.member_invitation_id = $4)",
+    )
+    .bind(id)
+    .bind(of.user)
+    .bind(of.employee)
+    .bind(of.member)
     .execute(tx.conn())
     .await?;
     Ok(())

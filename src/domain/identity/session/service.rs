@@ -16,7 +16,7 @@ use crate::platform::db::Actor;
 use crate::platform::http::PageQuery;
 use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::locale::Locale;
-use crate::platform::problem::Error as Refusal;
+use crate::platform::problem::{Cause, Error as Refusal};
 use crate::platform::{Context, Platform, RequestInfo, Result, Tx};
 
 /// How long a device is known after its last log-in.
@@ -77,7 +77,7 @@ pub async fn log_in(
     // no connection waits while the password is hashed
     drop(tx);
     let whose = found.as_ref().map(|login| (login.id, login.company_id));
-    let Some((login, mut tx)) = hold(platform, request, &email, password, found).await? else {
+    let Some((login, mut tx)) = hold(platform, request, &email, password, found, &attempt).await? else {
         let mut tx = platform.db.anonymous(Actor::nobody(request)).await?;
         attempt.failed(&mut tx).await?;
         // one statement whether or not there is such an account: who waits for the answer learns nothing
@@ -93,28 +93,55 @@ pub async fn log_in(
         display_name: login.display_name,
         locale: login.locale,
     };
-    attempt.succeeded(&mut tx).await?;
     if login.status != "active" {
         note(&mut tx, "session.refused", Some(person.id), None, Outcome::Refused).await?;
         tx.commit().await?;
         return Err(Error::AccountSuspended.into());
     }
-    let done = match two_factor::ask(platform, &mut tx, device, in_cookie).await? {
-        Some(ticket) => LogIn::SecondStep(ticket),
-        None => LogIn::Open(Box::new(open_session(platform, &mut tx, person, device).await?)),
-    };
-    tx.commit().await?;
-    Ok(done)
+    if let Some(ticket) = two_factor::ask(platform, &mut tx, device, in_cookie).await? {
+        tx.commit().await?;
+        return Ok(LogIn::SecondStep(ticket));
+    }
+    let session = open_or_note(platform, tx, person, device).await?;
+    Ok(LogIn::Open(Box::new(session)))
+}
+
+/// Opens a session, and commits. What proved the person right and opens nothing, because their company is archived, is
+/// noted all the same: the refusal has undone what was done so far.
+pub(in super::super) async fn open_or_note(
+    platform: &Platform,
+    mut tx: Tx,
+    person: Person,
+    device: &Device,
+) -> Result<Session> {
+    let (actor, id) = (tx.actor().clone(), person.id);
+    match open_session(platform, &mut tx, person, device).await {
+        Ok(session) => {
+            tx.commit().await?;
+            Ok(session)
+        }
+        Err(problem) if problem.code() == Error::CompanyArchived.code() => {
+            drop(tx);
+            let mut tx = platform.db.anonymous(actor).await?;
+            note(&mut tx, "session.refused", Some(id), None, Outcome::Refused).await?;
+            tx.commit().await?;
+            Err(problem)
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 /// Whom the password opens, and their transaction, in which the account is locked: a change of the password, a reset or
 /// a suspension that was first has won, one that comes later finds what this log-in opens. `None`: it opens nobody.
+/// What others' failures have overtaken is refused first of all: before that nothing takes longer because the password is
+/// right.
 async fn hold(
     platform: &Platform,
     request: &RequestInfo,
     email: &str,
     password: &SecretString,
     mut found: Option<store::Login>,
+    attempt: &Attempt,
 ) -> Result<Option<(store::Login, Tx)>> {
     // what was changed while it was verified is verified once more: it may be the same password, hashed anew
     for _ in 0..2 {
@@ -122,15 +149,20 @@ async fn hold(
         let fits = platform.passwords.verify(password, hash).await?;
         let Some(login) = found.filter(|_| fits) else { return Ok(None) };
         let checked = login.password_hash.as_deref().unwrap_or_default();
-        let renewed = if platform.passwords.is_current(checked) {
-            None
-        } else {
+        let of_person = actor(request, login.id, login.role, login.company_id);
+        let mut tx = platform.db.anonymous(of_person.clone()).await?;
+        attempt.succeeded(&mut tx).await?;
+        if let Some(held) = store::hold_login(&mut tx, login.id, checked, None).await? {
+            if platform.passwords.is_current(checked) {
+                return Ok(Some((held, tx)));
+            }
             // hashing costs something else by now; where every core is busy, the next log-in does it
-            platform.passwords.hash(password, &platform.entropy).await.ok()
-        };
-        let mut tx = platform.db.anonymous(actor(request, login.id, login.role, login.company_id)).await?;
-        if let Some(held) = store::hold_login(&mut tx, login.id, checked, renewed.as_deref()).await? {
-            return Ok(Some((held, tx)));
+            tx.commit().await?;
+            let renewed = platform.passwords.hash(password, &platform.entropy).await.ok();
+            tx = platform.db.anonymous(of_person).await?;
+            if let Some(held) = store::hold_login(&mut tx, login.id, checked, renewed.as_deref()).await? {
+                return Ok(Some((held, tx)));
+            }
         }
         found = store::find_login(&mut tx, email).await?;
     }

@@ -132,7 +132,7 @@ impl Attempt {
     }
 
     /// Forgets the failures before it. `429` where it came too late to be judged: then nothing may be granted.
-    pub async fn succeeded(self, tx: &mut Tx) -> Result<()> {
+    pub async fn succeeded(&self, tx: &mut Tx) -> Result<()> {
         refuse(store::succeeded(tx, &self.brakes, self.clock.now()).await?)
     }
 }

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::model::{self, TICKET_TTL};
 use super::proof::{self, SecondStep};
 use super::store::{self, NewTicket};
-use crate::domain::identity::session::service::{Device, Person, Session, open_session};
+use crate::domain::identity::session::service::{Device, Person, Session, open_or_note};
 use crate::domain::identity::throttle::{Attempt, Purpose, Subject};
 use crate::platform::auth::Role;
 use crate::platform::auth::tokens::{OpaqueToken, hash_opaque};
@@ -89,8 +89,7 @@ pub async fn finish(
         locale: ticket.locale,
     };
     let device = Device { name: ticket.device, token: device_token };
-    let session = open_session(platform, &mut tx, person, &device).await?;
-    tx.commit().await?;
+    let session = open_or_note(platform, tx, person, &device).await?;
     Ok((session, ticket.in_cookie))
 }
 

@@ -484,8 +484,12 @@ impl PractitionersApi {
         /// Whether what is booked is cancelled.
         #[oai(name = "cancelSessions", default)]
         cancel_sessions: Query<bool>,
+        /// Makes a repetition safe: it gets the first answer.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
     ) -> Result<Json<DeactivationAnswer>> {
-        let ahead = service::deactivate(&cx, id.0, cancel_sessions.0).await?;
+        let key = IdempotencyKey::new(idempotency_key.0, "deactivatePractitioner", &(id.0, cancel_sessions.0))?;
+        let ahead = service::deactivate(&cx, key.as_ref(), id.0, cancel_sessions.0).await?;
         let cancelling = cancel_sessions.0 && ahead > 0;
         Ok(Json(DeactivationAnswer { status: Status::Inactive, sessions_ahead: ahead, cancelling }))
     }

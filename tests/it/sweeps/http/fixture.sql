@@ -5,19 +5,23 @@ SET search_path = app, fixture, public, pg_temp;
 
 -- people who may no longer do what they could: the test suspends, removes and lets go of them through the API
 INSERT INTO companies (id, name, contract_starts_on, contract_ends_on, sessions_per_employee, seats, network)
-VALUES (id('initech'), 'Initech', '2026-01-01', '2027-01-01', 6, 100, 'restricted');
-INSERT INTO company_settings (company_id) VALUES (id('initech'));
-INSERT INTO departments (id, company_id, name) VALUES (id('initech sales'), id('initech'), 'Sales');
+VALUES (id('initech'), 'Initech', '2026-01-01', '2027-01-01', 6, 100, 'restricted'),
+       (id('umbrella'), 'Umbrella', '2026-01-01', '2027-01-01', 6, 100, 'open');
+INSERT INTO company_settings (company_id) VALUES (id('initech')), (id('umbrella'));
+INSERT INTO departments (id, company_id, name)
+VALUES (id('initech sales'), id('initech'), 'Sales'), (id('umbrella sales'), id('umbrella'), 'Sales');
 INSERT INTO employees (id, company_id, email, first_name, last_name, department_id)
 SELECT id(name || ' entry'), id(company), name || '@' || company || '.test', name, company, id(company || ' sales')
-FROM (VALUES ('frank', 'acme'), ('gina', 'acme'), ('peter', 'initech'), ('milton', 'initech')) AS person (name, company);
+FROM (VALUES ('frank', 'acme'), ('gina', 'acme'), ('peter', 'initech'), ('milton', 'initech'),
+             ('jill', 'umbrella')) AS person (name, company);
 INSERT INTO users (id, email, password_hash, role, display_name, status, company_id, employee_id, created_at)
 SELECT id(name), replace(name, ' ', '-') || '@people.test', 'x', role, name, 'active', id(company),
        CASE role WHEN 'employee' THEN id(name || ' entry') END, timestamptz '2026-06-01'
 FROM (VALUES ('frank', 'employee', 'acme'), ('gina', 'employee', 'acme'), ('acme hr 3', 'hr', 'acme'),
              ('peter', 'employee', 'initech'), ('milton', 'employee', 'initech'), ('initech hr', 'hr', 'initech'),
              ('initech hr 2', 'hr', 'initech'), ('initech admin', 'company_admin', 'initech'),
-             ('initech admin 2', 'company_admin', 'initech')) AS person (name, role, company);
+             ('initech admin 2', 'company_admin', 'initech'), ('jill', 'employee', 'umbrella'),
+             ('umbrella hr', 'hr', 'umbrella'), ('umbrella admin', 'company_admin', 'umbrella')) AS person (name, role, company);
 INSERT INTO user_sessions (id, user_id, created_at, last_used_at, expires_at)
 SELECT id(display_name || ' session'), u.id, '2026-06-01', '2026-06-01', '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
 INSERT INTO two_factor (user_id, secret, enabled_at, pending_secret, pending_at, created_at)

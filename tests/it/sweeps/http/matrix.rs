@@ -32,7 +32,7 @@ const UNNOTED: [&str; 2] = ["app.idempotency_keys", "app.throttles"];
 const QUIET: [&str; 2] = ["login", "refreshSession"];
 
 /// People who lost their account; the others who are out lost a token only.
-const LOCKED_OUT: [&str; 2] = ["suspended person", "removed member"];
+const LOCKED_OUT: [&str; 3] = ["suspended person", "removed member", "HR of an archived company"];
 
 /// Codes that a status says by itself.
 const PLAIN: [&str; 3] = ["unauthenticated", "forbidden", "not_found"];
@@ -160,9 +160,10 @@ impl Matrix {
         let api = "//api/v1";
         let (acme, initech) = (self.world.id("acme").await, self.world.id("initech").await);
         let (frank, removed) = (self.world.id("frank entry").await, self.world.id("acme hr 3").await);
-        let gina = self.world.id("gina").await;
+        let (gina, umbrella) = (self.world.id("gina").await, self.world.id("umbrella").await);
         let mut done = vec![
             (staff.clone(), Method::POST, format!("{api}/companies/{initech}/suspend")),
+            (staff.clone(), Method::POST, format!("{api}/companies/{umbrella}/archive")),
             (hr, Method::DELETE, format!("{api}/employees/{frank}")),
             (admin, Method::DELETE, format!("{api}/companies/{acme}/members/{removed}")),
         ];

@@ -82,7 +82,7 @@ const fn caller(
     Caller { name, person, role, company, standing }
 }
 
-pub const CALLERS: [Caller; 15] = {
+pub const CALLERS: [Caller; 18] = {
     use Role::{CompanyAdmin, Employee, Hr, PlatformAdmin, Practitioner};
     use Standing::{Good, Nobody, Out, Restricted};
     [
@@ -96,6 +96,9 @@ pub const CALLERS: [Caller; 15] = {
         caller("employee of a suspended company", "peter", Employee, Some("initech"), Restricted),
         caller("HR of a suspended company", "initech hr", Hr, Some("initech"), Restricted),
         caller("admin of a suspended company", "initech admin", CompanyAdmin, Some("initech"), Restricted),
+        caller("employee of an archived company", "jill", Employee, Some("umbrella"), Restricted),
+        caller("HR of an archived company", "umbrella hr", Hr, Some("umbrella"), Out),
+        caller("admin of an archived company", "umbrella admin", CompanyAdmin, Some("umbrella"), Out),
         caller("suspended person", "gina", Employee, Some("acme"), Out),
         caller("removed member", "acme hr 3", Hr, Some("acme"), Out),
         caller("ended session", "alice", Employee, Some("acme"), Out),

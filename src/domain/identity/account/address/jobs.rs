@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use super::super::links::{self, Purpose};
 use super::store::{self, News};
+use crate::platform::audit::Entry;
 use crate::platform::ids::EmployeeId;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::mail::{self, Letter, Recipient};
 use crate::platform::{Problem, Result, Tx};
 
-/// Asks a new address for its proof; or tells its holder, where it is an account already.
+/// Asks a new address for its proof, in the same words where it is an account's already.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MailEmailProof {
     pub token_id: Uuid,
@@ -106,6 +107,21 @@ impl Job for TellOfArchiving {
     const QUEUE: Queue = Queue::Mail;
 }
 
+/// Tells all people of the job's company, which is active again after so long that their mailboxes at work were lost, how
+/// mail reaches them again, as [`TellReturner`] does; some in each run.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TellPeopleOfReturn {
+    /// One return: each is told of once.
+    pub return_id: Uuid,
+    /// The last one who was told.
+    pub after: Option<EmployeeId>,
+}
+
+impl Job for TellPeopleOfReturn {
+    const KIND: &'static str = "identity.tell_people_of_return";
+    const QUEUE: Queue = Queue::Events;
+}
+
 /// Notes that the people of companies that are archived for long have lost their mailboxes there.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CloseWorkMailboxes {}
@@ -116,7 +132,7 @@ impl Job for CloseWorkMailboxes {
 }
 
 /// How long the people of an archived company keep their mailbox at work, so that they can give another address.
-const ARCHIVED_GRACE: TimeDelta = TimeDelta::days(30);
+pub const ARCHIVED_GRACE: TimeDelta = TimeDelta::days(30);
 /// Who is told of an archiving in one transaction.
 const TOLD_AT_ONCE: usize = 500;
 
@@ -139,6 +155,7 @@ pub(in crate::domain::identity) fn jobs(registry: &mut Registry) {
     registry.on(tell_returner);
     registry.on(tell_people_of_archiving);
     registry.on(tell_of_archiving);
+    registry.on(tell_people_of_return);
     registry.on(close_work_mailboxes);
     registry.schedule("identity.close_work_mailboxes", "0 31 3 * * *", || CloseWorkMailboxes {});
     registry.on(forget_pending_addresses);
@@ -149,19 +166,13 @@ async fn mail_email_proof(cx: JobContext, job: MailEmailProof) -> Result<()> {
     let id = job.token_id;
     mail::deliver(&cx, &format!("email_proof:{id}"), async |tx: &mut Tx| {
         let Some(it) = store::find_letter(tx, id, cx.now()).await? else { return Ok(None) };
-        let to = mail::mailbox(Some(&it.display_name), &it.address)?;
-        if it.taken {
-            return Ok(Some(Letter::new(
-                to,
-                Recipient::User(it.user_id),
-                it.locale,
-                "email_taken",
-                json!({ "name": it.display_name }),
-            )));
-        }
         let link = link(&cx, "verify-email", Purpose::EmailVerification, &it, id)?;
+        if let Some(holder) = it.holder {
+            // they find it in their access log, whoever reads the mailbox
+            tx.audit(Entry::refused("user.address_claimed", "user", holder.0).about(holder)).await?;
+        }
         Ok(Some(Letter::new(
-            to,
+            mail::mailbox(Some(&it.display_name), &it.address)?,
             Recipient::User(it.user_id),
             it.locale,
             "email_verification",
@@ -271,13 +282,26 @@ async fn tell_returner(cx: JobContext, job: TellReturner) -> Result<()> {
 
 async fn tell_people_of_archiving(cx: JobContext, job: TellPeopleOfArchiving) -> Result<()> {
     let mut tx = cx.begin().await?;
-    let people = store::list_people_of_archived_company(&mut tx, job.after, TOLD_AT_ONCE).await?;
+    let people = store::list_people_to_tell(&mut tx, News::Archived, job.after, TOLD_AT_ONCE).await?;
     let mails: Vec<_> = people.iter().map(|&employee_id| TellOfArchiving { employee_id }).collect();
     let key = |it: &TellOfArchiving| format!("{}:{}", job.archiving_id, it.employee_id);
     tx.enqueue_all(mails.iter().map(|it| (it, Some(key(it)))), None).await?;
     if let Some(&last) = people.last().filter(|_| people.len() == TOLD_AT_ONCE) {
         let rest = TellPeopleOfArchiving { after: Some(last), ..job };
         tx.enqueue(&rest, Some(&format!("{}:{last}", rest.archiving_id)), None).await?;
+    }
+    tx.commit().await
+}
+
+async fn tell_people_of_return(cx: JobContext, job: TellPeopleOfReturn) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    let people = store::list_people_to_tell(&mut tx, News::Back, job.after, TOLD_AT_ONCE).await?;
+    let mails: Vec<_> = people.iter().map(|&employee_id| TellReturner { employee_id }).collect();
+    let key = |it: &TellReturner| format!("{}:{}", job.return_id, it.employee_id);
+    tx.enqueue_all(mails.iter().map(|it| (it, Some(key(it)))), None).await?;
+    if let Some(&last) = people.last().filter(|_| people.len() == TOLD_AT_ONCE) {
+        let rest = TellPeopleOfReturn { after: Some(last), ..job };
+        tx.enqueue(&rest, Some(&format!("{}:{last}", rest.return_id)), None).await?;
     }
     tx.commit().await
 }

@@ -20,5 +20,7 @@ mod store;
 
 pub use api::AddressApi;
 pub(in crate::domain::identity) use jobs::jobs;
-pub use jobs::{TellLeaver, TellLeaverPrivately, TellPeopleOfArchiving, TellReturner};
+pub use jobs::{
+    ARCHIVED_GRACE, TellLeaver, TellLeaverPrivately, TellPeopleOfArchiving, TellPeopleOfReturn, TellReturner,
+};
 pub(super) use service::{ask_for_change, withdraw_change};

@@ -53,12 +53,12 @@ pub async fn withdraw_change(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// A letter about a change of address.
+/// A letter about a change of address, from the person who asked for it.
 #[derive(sqlx::FromRow)]
 pub struct Letter {
     pub address: String,
-    /// The address is somebody else's account: the letter is theirs.
-    pub taken: bool,
+    /// Whose account has the address already: the link opens nothing.
+    pub holder: Option<UserId>,
     pub hash: Vec<u8>,
     pub expires_at: DateTime<Utc>,
     pub user_id: UserId,
@@ -154,13 +154,15 @@ pub async fn find_private_leaver(tx: &mut Tx, entry: EmployeeId) -> Result<Optio
     Ok(sqlx::query_as("SELECT * FROM app.find_private_leaver($1)").bind(entry).fetch_optional(tx.conn()).await?)
 }
 
-/// Some people of the transaction's company while it is archived, in order.
-pub async fn list_people_of_archived_company(
+/// Some of the people of the transaction's company who are to be told the news, in order.
+pub async fn list_people_to_tell(
     tx: &mut Tx,
+    news: News,
     after: Option<EmployeeId>,
     most: usize,
 ) -> Result<Vec<EmployeeId>> {
-    Ok(sqlx::query_scalar("SELECT * FROM app.list_people_of_archived_company($1, $2)")
+    Ok(sqlx::query_scalar("SELECT * FROM app.list_people_to_tell($1, $2, $3)")
+        .bind(news)
         .bind(after)
         .bind(i32::try_from(most).unwrap_or(i32::MAX))
         .fetch_all(tx.conn())

@@ -16,11 +16,14 @@ pub struct ForgotPasswordRequest {
     /// The address of the account.
     #[oai(validator(min_length = 3, max_length = 254))]
     email: String,
+    /// `deviceToken` of a log-in, for native apps; browsers send it in a cookie.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    device_token: Option<String>,
 }
 
 impl Example for ForgotPasswordRequest {
     fn example() -> Self {
-        Self { email: "alice@acme.test".into() }
+        Self { email: "alice@acme.test".into(), device_token: None }
     }
 }
 
@@ -85,10 +88,10 @@ impl PasswordsApi {
     /// Ask for a link that sets a new password
     ///
     /// The answer is the same, at the same time, whether the address has an account or not. A link is mailed to
-    /// people who can log in; it works once, for 30 minutes, and ends the ones before it. Nothing is mailed to
-    /// somebody who is suspended or has not accepted their invitation, nor to the work address of somebody who has
-    /// left that company. Asking again for the same address takes longer each time (`429 too_many_attempts`,
-    /// `Retry-After`).
+    /// people who can log in; it works once, for 30 minutes. Of several links the last three work, and the first that is
+    /// used ends the others. Nothing is mailed to somebody who is suspended or has not accepted their invitation, nor to
+    /// the work address of somebody who has left that company. Asking again for the same address takes longer each time
+    /// (`429 too_many_attempts`, `Retry-After`), but for devices from which its person logged in before.
     #[oai(path = "/auth/forgot-password", method = "post", operation_id = "forgotPassword", tag = "Tag::Auth")]
     async fn forgot_password(
         &self,
@@ -96,8 +99,9 @@ impl PasswordsApi {
         request: &poem::Request,
         body: Body<ForgotPasswordRequest>,
     ) -> Result<ForgotPasswordResponse> {
-        let device = device(&it.platform, request, None, None);
-        service::forget(&it.platform, &it.request, &body.email, &device).await?;
+        let ForgotPasswordRequest { email, device_token } = body.0;
+        let device = device(&it.platform, request, None, device_token);
+        service::forget(&it.platform, &it.request, &email, &device).await?;
         Ok(ForgotPasswordResponse::Noted)
     }
 
