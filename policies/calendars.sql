@@ -6,6 +6,10 @@ GRANT INSERT (id, practitioner_id, place, label, url, host, next_read_at, create
     ON app.external_calendars TO huntzen_practitioner;
 CREATE POLICY own ON app.external_calendars TO huntzen_practitioner
     USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
+-- staff who are asked why a time is not offered see how the reading goes, and nothing of what is read
+GRANT SELECT (id, practitioner_id, read_at, failing_since, failed_at, failure_code, created_at) ON app.external_calendars
+    TO huntzen_platform;
+CREATE POLICY support ON app.external_calendars FOR SELECT TO huntzen_platform USING (true);
 -- read by jobs, of nobody's company
 GRANT SELECT ON app.external_calendars TO huntzen_worker;
 GRANT UPDATE (next_read_at, read_at, whole_read_at, read_zone, etag, last_modified, failures, failing_since, failed_at,
@@ -36,6 +40,15 @@ ALTER FUNCTION app.external_busy(uuid[], timestamptz, timestamptz) OWNER TO hunt
 REVOKE ALL ON FUNCTION app.external_busy(uuid[], timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.external_busy(uuid[], timestamptz, timestamptz)
     TO huntzen_employee, huntzen_practitioner, huntzen_platform;
+
+-- The sessions that a practitioner has, has moved or cancelled: their own entries in a calendar that is read.
+CREATE OR REPLACE FUNCTION app.sessions_of(practitioner uuid, since timestamptz)
+RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT c.id FROM app.consultations c WHERE c.practitioner_id = practitioner AND c.starts_at > since
+$$;
+ALTER FUNCTION app.sessions_of(uuid, timestamptz) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.sessions_of(uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.sessions_of(uuid, timestamptz) TO huntzen_worker;
 
 GRANT SELECT (id, practitioner_id, place, label, created_at), DELETE,
     INSERT (id, practitioner_id, place, label, hash, created_at) ON app.calendar_feeds TO huntzen_practitioner;

@@ -4,8 +4,24 @@ GRANT UPDATE (verified_at, verified_by, verified_checks) ON app.practitioners TO
 ALTER FUNCTION app.index_practitioner() OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.index_practitioner() FROM PUBLIC;
 
--- The practitioners in whose name or words each of some words occurs: accents and capitals do not matter, longer words
--- may be misspelt a little, names a little more. Ids only: who asks sees of them whom their own policies show.
+-- What people call a field of care and those who work in it, in French and English, without accents.
+CREATE OR REPLACE FUNCTION app.words_of_specialties() RETURNS TABLE (specialty text, words text)
+LANGUAGE sql IMMUTABLE AS $$
+    VALUES
+        ('psychology', 'psychologie psychologue psychotherapie therapie psychology psychologist psychotherapy therapy therapist'),
+        ('coaching', 'coaching coach'),
+        ('nutrition', 'nutrition nutritionniste dietetique dieteticien dieteticienne alimentation nutritionist dietetics
+                       dietitian dietician food'),
+        ('sleep', 'sommeil insomnie sleep insomnia'),
+        ('physiotherapy', 'kinesitherapie kinesitherapeute physiotherapie physiotherapeute physiotherapy physiotherapist'),
+        ('social_work', 'travail social travailleur travailleuse sociale assistant assistante service social worker work')
+$$;
+REVOKE ALL ON FUNCTION app.words_of_specialties() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.words_of_specialties() TO huntzen_kernel;
+
+-- The practitioners in whose name, words or fields of care each of some words occurs: accents and capitals do not matter,
+-- longer words may be misspelt a little, names a little more, and a field of care is known by the first letters of its
+-- words. Ids only: who asks sees of them whom their own policies show.
 CREATE OR REPLACE FUNCTION app.practitioners_like(words text[])
 RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WITH wanted AS (
@@ -19,6 +35,13 @@ RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, p
         UNION
         SELECT w.word, p.id FROM wanted w JOIN app.practitioners p ON public.word_similarity(w.word, p.search_name) >= 0.5
         WHERE length(w.word) >= 4
+        UNION
+        SELECT w.word, s.practitioner_id
+        FROM wanted w
+        JOIN app.words_of_specialties() field
+          ON (length(w.word) >= 3 AND ' ' || field.words LIKE '% ' || right(w.pattern, -1))
+             OR (length(w.word) >= 5 AND w.word OPERATOR(public.<%) field.words)
+        JOIN app.practitioner_specialties s ON s.specialty = field.specialty
     )
     SELECT h.id FROM hits h GROUP BY h.id HAVING count(*) = (SELECT count(*) FROM wanted)
 $$;

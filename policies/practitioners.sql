@@ -47,9 +47,22 @@ GRANT INSERT, DELETE ON app.practitioner_specialties TO huntzen_platform, huntze
 CREATE POLICY public_profile ON app.practitioner_specialties FOR SELECT
     TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (practitioner_id = ANY (ARRAY(SELECT p.id FROM app.practitioners p)));
-CREATE POLICY own ON app.practitioner_specialties TO huntzen_practitioner
-    USING (practitioner_id = (SELECT app.user_id())) WITH CHECK (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY own ON app.practitioner_specialties FOR SELECT TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id()));
+-- until the platform has verified them; then it is the platform that changes what they are found under
+CREATE POLICY own_add ON app.practitioner_specialties FOR INSERT TO huntzen_practitioner
+    WITH CHECK (practitioner_id = (SELECT p.id FROM app.practitioners p
+                                   WHERE p.id = (SELECT app.user_id()) AND p.verified_at IS NULL));
+CREATE POLICY own_remove ON app.practitioner_specialties FOR DELETE TO huntzen_practitioner
+    USING (practitioner_id = (SELECT p.id FROM app.practitioners p
+                              WHERE p.id = (SELECT app.user_id()) AND p.verified_at IS NULL));
 CREATE POLICY all_rows ON app.practitioner_specialties TO huntzen_platform USING (true) WITH CHECK (true);
+-- for the rules about registered professions, and the words under which people are found
+GRANT SELECT ON app.practitioner_specialties TO huntzen_kernel;
+CREATE POLICY kernel ON app.practitioner_specialties FOR SELECT TO huntzen_kernel USING (true);
+ALTER FUNCTION app.practitioner_registered() OWNER TO huntzen_kernel;
+ALTER FUNCTION app.practitioner_keeps_name() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.practitioner_registered(), app.practitioner_keeps_name() FROM PUBLIC;
 
 -- hours are shown as slots, which employees get computed
 GRANT SELECT ON app.availability_rules TO huntzen_employee, huntzen_practitioner, huntzen_platform;

@@ -41,9 +41,9 @@ INSERT INTO app.users (id, email, password_hash, role, display_name, status, ter
            'practitioner', 'Practitioner ' || n, 'active', current_setting('seed.terms_version'), pg_temp.today()
     FROM generate_series(0, pg_temp.practitioners() - 1) n;
 INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths, buffer_after_minutes,
-                               hourly_rate_cents, status, verified_at, verified_checks)
+                               hourly_rate_cents, status, verified_at, verified_checks, adeli)
     SELECT pg_temp.id('practitioner', n), 'Practitioner ' || n, '{fr,en}', '{video,audio,chat}', 'Europe/Paris', '{50}',
-           10, 8000, 'active', pg_temp.today(), '{identity}'
+           10, 8000, 'active', pg_temp.today(), '{identity,adeli}', (990000000 + n)::text
     FROM generate_series(0, pg_temp.practitioners() - 1) n;
 INSERT INTO app.practitioner_specialties (practitioner_id, specialty)
     SELECT pg_temp.id('practitioner', n),

@@ -279,6 +279,44 @@ async fn what_was_never_on_offer_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn of_somebody_who_is_booked_out_the_first_free_ones_after_that_are_named() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (alice, bob, dr) = (app.employee(&company).await, app.employee(&company).await, app.practitioner().await);
+    let starts = free(&alice, &dr, in_days(&app, 3)).await;
+    let booked = alice.post("/consultations", wish(&dr, &starts[4])).await.expect(201);
+    // nothing but that time, for three weeks
+    let (from, to) = (instant(&starts[4]), instant(&starts[5]));
+    for (starts_at, ends_at) in [(from - chrono::TimeDelta::days(4), from), (to, to + chrono::TimeDelta::days(21))] {
+        sqlx::query(
+            "INSERT INTO app.availability_overrides (id, practitioner_id, kind, starts_at, ends_at)
+             VALUES (gen_random_uuid(), $1, 'closed', $2 AT TIME ZONE 'Europe/Paris', $3 AT TIME ZONE 'Europe/Paris')",
+        )
+        .bind(dr.id)
+        .bind(starts_at)
+        .bind(ends_at)
+        .execute(app.db())
+        .await
+        .unwrap();
+    }
+    let after = free(&bob, &dr, in_days(&app, 25)).await;
+    let refused = bob.post("/consultations", wish(&dr, &starts[4])).await.refused(409, "slot_taken");
+    let nearest: Vec<_> = refused.json["nearest"].as_array().unwrap().iter().map(|it| it["startsAt"].clone()).collect();
+    assert_eq!(nearest.len(), 5, "{nearest:?}");
+    let first = free(&bob, &dr, in_days(&app, 24)).await;
+    let expected: Vec<_> = first.iter().chain(&after).take(5).map(|text| instant(text)).collect();
+    assert_eq!(nearest.iter().map(|it| instant(it.as_str().unwrap())).collect::<Vec<_>>(), expected);
+
+    // so does whoever wants to move there
+    let mine = bob.post("/consultations", wish(&dr, &after[0])).await.expect(201).str("/id");
+    let to = json!({"startsAt": starts[4]});
+    let refused = bob.post(&format!("/consultations/{mine}/reschedule"), to).await.refused(409, "slot_taken");
+    assert_eq!(instant(&refused.str("/nearest/0/startsAt")), expected[0]);
+    assert_eq!(booked.json["status"], "confirmed");
+    app.settle().await;
+}
+
+#[tokio::test]
 async fn a_taken_slot_comes_with_the_nearest_free_ones() {
     let (app, company, alice, dr) = scene().await;
     let bob = app.employee(&company).await;

@@ -222,3 +222,107 @@ async fn a_calendar_that_is_kept_elsewhere_takes_slots_away_and_gives_them_back(
     alice.post("/consultations", body).await.expect(201);
     app.settle().await;
 }
+
+#[tokio::test]
+async fn fields_of_care_are_found_by_what_people_call_them() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    for (name, specialty) in [
+        ("Anne", "psychology"),
+        ("Bert", "coaching"),
+        ("Cleo", "nutrition"),
+        ("Dora", "sleep"),
+        ("Emil", "physiotherapy"),
+        ("Fanny", "social_work"),
+    ] {
+        let user = named(&app, name, "").await;
+        sqlx::query("UPDATE app.practitioner_specialties SET specialty = $2 WHERE practitioner_id = $1")
+            .bind(user.id)
+            .bind(specialty)
+            .execute(app.db())
+            .await
+            .unwrap();
+    }
+    for (words, expected) in [
+        ("psychologue", vec!["Anne"]),
+        ("Psychologist", vec!["Anne"]),
+        ("psy", vec!["Anne"]),
+        ("psycholgue", vec!["Anne"]),
+        ("coach", vec!["Bert"]),
+        ("di%C3%A9t%C3%A9ticienne", vec!["Cleo"]),
+        ("nutritionist", vec!["Cleo"]),
+        ("sommeil", vec!["Dora"]),
+        ("sleep", vec!["Dora"]),
+        ("kin%C3%A9", vec!["Emil"]),
+        ("physiotherapist", vec!["Emil"]),
+        ("assistante%20sociale", vec!["Fanny"]),
+        ("social%20worker", vec!["Fanny"]),
+        // with other words, and not by the middle or two letters of one
+        ("emil%20kine", vec!["Emil"]),
+        ("anne%20kine", vec![]),
+        ("ologue", vec![]),
+        ("co", vec![]),
+    ] {
+        assert_eq!(names(&alice.get(&format!("/practitioners?q={words}")).await.expect(200)), expected, "{words}");
+    }
+    // who changes what they offer is found by it at once
+    let staff = app.platform_admin().await;
+    let bert = alice.get("/practitioners?q=bert").await.str("/items/0/id");
+    staff.patch(&format!("/practitioners/{bert}"), json!({"specialties": ["sleep"]})).await.expect(200);
+    assert_eq!(names(&alice.get("/practitioners?q=sommeil").await.expect(200)), ["Bert", "Dora"]);
+    assert!(names(&alice.get("/practitioners?q=coach").await.expect(200)).is_empty());
+}
+
+#[tokio::test]
+async fn names_are_in_the_order_in_which_people_look_for_them() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    let sorted = ["Adam", "Élodie", "Elsa", "eva", "Jean Paul", "Jean-Paul", "Zoé", "Zoé"];
+    for name in sorted.iter().rev() {
+        named(&app, name, "").await;
+    }
+    for query in ["", "&freeBefore=2100-01-01T00:00:00Z"] {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = alice.get(&format!("/practitioners?limit=1{query}{cursor}")).await.expect(200);
+            seen.extend(names(&page));
+            match page.json["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, sorted, "each once, in order: {query}");
+    }
+    assert_eq!(names(&alice.get("/practitioners?sort=next_free").await.expect(200)), sorted, "alike ones by name");
+}
+
+#[tokio::test]
+async fn a_network_of_more_than_a_thousand_is_looked_through_as_a_whole() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    let zoe = named(&app, "Zoé", "").await;
+    // before her by name, and not open
+    sqlx::query(
+        "WITH people AS (
+             INSERT INTO app.users (id, email, role, display_name, locale, status)
+             SELECT gen_random_uuid(), 'p' || n || '@care.test', 'practitioner', 'Anne', 'fr', 'active'
+             FROM generate_series(1, 1100) n RETURNING id
+         ), practitioners AS (
+             INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents,
+                                            status, verified_at, verified_checks)
+             SELECT id, 'Anne', '{fr}', '{video}', 'Europe/Paris', '{30}', 9000, 'active', now(), '{identity}' FROM people
+             RETURNING id)
+         INSERT INTO app.practitioner_specialties (practitioner_id, specialty) SELECT id, 'sleep' FROM practitioners",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    let first = alice.get("/practitioners?sort=next_free&limit=2").await.expect(200);
+    assert_eq!(names(&first), ["Zoé", "Anne"]);
+    assert_eq!(first.json["items"][0]["id"], json!(zoe.id));
+    let free = alice.get("/practitioners?freeBefore=2100-01-01T00:00:00Z").await.expect(200);
+    assert_eq!((names(&free), free.json.get("nextCursor")), (vec!["Zoé".to_owned()], None));
+}

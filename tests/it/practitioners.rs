@@ -301,10 +301,9 @@ async fn practitioners_change_themselves_and_the_platform_their_rate() {
     let app = TestApp::start().await;
     let (anne, admin) = (app.practitioner().await, app.platform_admin().await);
     let path = format!("/practitioners/{}", anne.id);
-    let change =
-        json!({"specialties": ["sleep"], "sessionLengths": [45], "bio": {"en": "Hi"}, "timeZone": "Asia/Tokyo"});
+    let change = json!({"modes": ["chat"], "sessionLengths": [45], "bio": {"en": "Hi"}, "timeZone": "Asia/Tokyo"});
     let changed = anne.patch(&path, change).await.expect(200);
-    assert_eq!(changed.json["specialties"], json!(["sleep"]));
+    assert_eq!(changed.json["modes"], json!(["chat"]));
     assert_eq!(changed.json["sessionLengths"], json!([45]));
     assert_eq!(changed.json["timeZone"], "Asia/Tokyo");
     assert_eq!(changed.json["languages"], json!(["fr", "en"]));
@@ -322,7 +321,7 @@ async fn practitioners_change_themselves_and_the_platform_their_rate() {
     assert_eq!(paid.json["sessionLengths"], json!([45]));
 
     let change = |user: &User, tag: Option<&str>| {
-        let request = user.request(Method::PATCH, &path).json(&json!({"displayName": "Anne"}));
+        let request = user.request(Method::PATCH, &path).json(&json!({"languages": ["de"]}));
         Answer::of(match tag {
             Some(tag) => request.header("if-match", tag.to_owned()),
             None => request,

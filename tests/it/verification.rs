@@ -1,20 +1,31 @@
 //! Who is let into the networks: verified, deactivated, reactivated.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, User};
+use crate::support::{Answer, TestApp, User};
 
-/// A practitioner whom nobody has verified.
+/// A coach, in no register, whom nobody has verified.
 async fn newcomer(app: &TestApp) -> User {
     let user = app.practitioner().await;
-    sqlx::query(
-        "UPDATE app.practitioners SET status = 'unverified', verified_at = NULL, verified_checks = '{}' WHERE id = $1",
-    )
-    .bind(user.id)
-    .execute(app.db())
-    .await
-    .unwrap();
+    for sql in [
+        "UPDATE app.practitioners
+         SET status = 'unverified', verified_at = NULL, verified_checks = '{}', adeli = NULL WHERE id = $1",
+        "UPDATE app.practitioner_specialties SET specialty = 'coaching' WHERE practitioner_id = $1",
+    ] {
+        sqlx::query(sql).bind(user.id).execute(app.db()).await.unwrap();
+    }
     user
+}
+
+/// The pointers and codes of a refused body.
+fn faults(answer: &Answer) -> Vec<(String, String)> {
+    let errors = answer.json["errors"].as_array().unwrap().iter();
+    errors.map(|it| (it["pointer"].as_str().unwrap().into(), it["code"].as_str().unwrap().into())).collect()
+}
+
+fn fault(pointer: &str, code: &str) -> (String, String) {
+    (pointer.to_owned(), code.to_owned())
 }
 
 fn path(user: &User, what: &str) -> String {
@@ -165,4 +176,108 @@ async fn who_was_never_verified_waits_for_it_after_a_reactivation() {
     assert_eq!(verified.json["status"], "inactive", "verified, and still inactive");
     let back = admin.post(&path(&martin, "/reactivate"), json!({})).await.expect(200);
     assert_eq!(back.json["status"], "active");
+}
+
+#[tokio::test]
+async fn whoever_is_verified_stays_what_was_verified() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (admin, martin, alice) = (app.platform_admin().await, newcomer(&app).await, app.employee(&company).await);
+    let at = path(&martin, "");
+    let patch = async |who: &User, body: Value| {
+        Answer::of(who.request(Method::PATCH, &at).header("if-match", "*").json(&body)).await
+    };
+    // until then it is their own affair
+    let own =
+        patch(&martin, json!({"displayName": "Max Martin", "specialties": ["coaching", "sleep"]})).await.expect(200);
+    assert_eq!(
+        (&own.json["displayName"], &own.json["specialties"]),
+        (&json!("Max Martin"), &json!(["coaching", "sleep"]))
+    );
+    admin.post(&path(&martin, "/verify"), json!({"checks": ["identity"]})).await.expect(200);
+
+    let both = json!({"displayName": "Dr Martin", "specialties": ["psychology", "coaching", "sleep"]});
+    let refused = patch(&martin, both.clone()).await.refused(422, "invalid");
+    assert_eq!(
+        faults(&refused),
+        [fault("/displayName", "reserved_for_platform"), fault("/specialties", "reserved_for_platform")]
+    );
+    // the order says what they are counted under
+    let refused = patch(&martin, json!({"specialties": ["sleep", "coaching"]})).await.refused(422, "invalid");
+    assert_eq!(faults(&refused), [fault("/specialties", "reserved_for_platform")]);
+    // what stays the same may be sent along
+    let same = json!({"displayName": " Max  Martin ", "specialties": ["coaching", "sleep"], "languages": ["es"]});
+    assert_eq!(patch(&martin, same).await.expect(200).json["languages"], json!(["es"]));
+    assert_eq!(
+        alice.get("/practitioners?specialty=psychology").await.expect(200).json["items"],
+        json!([]),
+        "nobody finds a coach as a psychologist"
+    );
+
+    // nor does the platform make a psychologist of them without a register
+    let refused = patch(&admin, both.clone()).await.refused(422, "invalid");
+    assert_eq!(faults(&refused), [fault("/specialties", "register_needed")]);
+    patch(&admin, json!({"displayName": "Maxime Martin", "specialties": ["nutrition"]})).await.expect(200);
+    patch(&admin, json!({"rpps": "10003456786"})).await.expect(200);
+    admin.post(&path(&martin, "/verify"), json!({"checks": ["identity", "rpps"]})).await.expect(200);
+    let changed = patch(&admin, both).await.expect(200);
+    assert_eq!(changed.json["specialties"], json!(["psychology", "coaching", "sleep"]));
+    assert_eq!(changed.json["displayName"], "Dr Martin");
+}
+
+#[tokio::test]
+async fn a_registered_profession_is_verified_by_its_register() {
+    let app = TestApp::start().await;
+    let (admin, martin) = (app.platform_admin().await, newcomer(&app).await);
+    let looked = async |checks: &[&str]| admin.post(&path(&martin, "/verify"), json!({ "checks": checks })).await;
+    let patch = async |body: Value| {
+        Answer::of(admin.request(Method::PATCH, &path(&martin, "")).header("if-match", "*").json(&body)).await
+    };
+    for profession in ["psychology", "physiotherapy"] {
+        patch(json!({"specialties": ["coaching", profession]})).await.expect(200);
+        let refused = looked(&["identity", "diploma", "insurance"]).await.refused(422, "invalid");
+        assert_eq!(faults(&refused), [fault("/checks", "register_needed")], "{profession}");
+    }
+    // whatever the program forgets
+    let forced = "UPDATE app.practitioners SET verified_at = now(), verified_checks = '{identity}'";
+    let forced = sqlx::query(forced).execute(app.db()).await.unwrap_err();
+    assert!(forced.to_string().contains("without its register"), "{forced}");
+    let forced = "UPDATE app.practitioners SET verified_at = now(), verified_checks = '{rpps}'";
+    let forced = sqlx::query(forced).execute(app.db()).await.unwrap_err();
+    assert!(forced.to_string().contains("practitioners_checked_rpps"), "{forced}");
+
+    // nobody is verified as what they made of themselves since they were looked at
+    let seen = admin.get(&path(&martin, "")).await.expect(200).header("etag").to_owned();
+    let own = martin.request(Method::PATCH, &path(&martin, "")).header("if-match", &seen);
+    Answer::of(own.json(&json!({"displayName": "Professor"}))).await.expect(200);
+    let verify = admin.request(Method::POST, &path(&martin, "/verify")).header("if-match", &seen);
+    Answer::of(verify.json(&json!({"checks": ["identity"]}))).await.refused(412, "stale");
+
+    patch(json!({"adeli": "759300001"})).await.expect(200);
+    let verified = looked(&["identity", "adeli"]).await.expect(200);
+    assert_eq!(verified.json["status"], "active");
+}
+
+#[tokio::test]
+async fn a_number_can_be_taken_away_that_no_verification_rests_on() {
+    let app = TestApp::start().await;
+    let (admin, martin) = (app.platform_admin().await, newcomer(&app).await);
+    let patch = async |who: &User, body: Value| {
+        Answer::of(who.request(Method::PATCH, &path(&martin, "")).header("if-match", "*").json(&body)).await
+    };
+    patch(&admin, json!({"rpps": "10003456786", "adeli": "759300001"})).await.expect(200);
+    admin.post(&path(&martin, "/verify"), json!({"checks": ["identity", "rpps"]})).await.expect(200);
+    let refused = patch(&martin, json!({"adeli": null})).await.refused(422, "invalid");
+    assert_eq!(faults(&refused), [fault("/adeli", "reserved_for_platform")]);
+    let left = patch(&admin, json!({"adeli": null})).await.expect(200);
+    assert_eq!((left.json.get("adeli"), &left.json["rpps"]), (None, &json!("10003456786")));
+    let refused = patch(&admin, json!({"rpps": null})).await.refused(422, "invalid");
+    assert_eq!(faults(&refused), [fault("/rpps", "verified_with_it")]);
+    patch(&admin, json!({"rpps": "10101010103"})).await.refused(422, "invalid");
+    admin.post(&path(&martin, "/verify"), json!({"checks": ["identity"]})).await.expect(200);
+    let left = patch(&admin, json!({"rpps": null, "adeli": null, "languages": ["fr"]})).await.expect(200);
+    assert_eq!((left.json.get("adeli"), left.json.get("rpps")), (None, None));
+    // what is not named stays
+    patch(&admin, json!({"rpps": "10003456786"})).await.expect(200);
+    assert_eq!(patch(&admin, json!({"languages": ["en"]})).await.expect(200).json["rpps"], "10003456786");
 }

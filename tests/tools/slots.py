@@ -5,7 +5,7 @@ knows the zones from Python's zoneinfo (the package tzdata) and the days from da
 where the program reckons with ranges.
 
 A case: zone; rules [{weekday 1-7, starts, ends}] in minutes of the day; overrides [{kind, from, to}] on the wall clock;
-taken and external [[from, until]], lengths, length, bufferBefore, bufferAfter, notice in minutes; horizonDays;
+taken, external and own [[from, until]] (own: the employee's other sessions), contract [from, until] or null, lengths, length, bufferBefore, bufferAfter, notice in minutes; horizonDays;
 now, from, to. Instants are minutes since 1970, UTC.
 """
 
@@ -76,15 +76,29 @@ def slots(case: dict) -> list[int]:
     for begin, end in case["taken"] + case["external"]:
         busy.set(begin, end, 1)
 
+    # no buffers: it is the practitioner who wants them
+    own = Minutes(first, last)
+    for begin, end in case["own"]:
+        own.set(begin, end, 1)
+    covered_from, covered_until = case["contract"] or (first, last)
+
     # full and half hours, where everything fits to them; else quarters
     fine = any(it % 30 for it in case["lengths"]) or any(rule["starts"] % 30 for rule in rules)
-    fine_days = {wall(it["from"]).date() for it in overrides if it["kind"] == "open" and wall(it["from"]).minute % 30}
+    fine_days = set()
+    for it in overrides:
+        begin, end = wall(it["from"]), wall(it["to"])
+        if it["kind"] == "open" and begin.minute % 30:
+            # every day on which they have a minute
+            midnight = begin.replace(hour=0, minute=0)
+            fine_days |= {day.date() for day in rrule.rrule(rrule.DAILY, dtstart=midnight, until=end - MINUTE)}
 
     found = []
     for start in range(case["from"], case["to"]):
         if start < case["now"] + case["notice"] or start > case["now"] + case["horizonDays"] * 24 * 60:
             continue
-        if not open_.all(start, start + length):
+        if not covered_from <= start < covered_until:
+            continue
+        if not open_.all(start, start + length) or own.any(start, start + length):
             continue
         if busy.any(start - case["bufferBefore"], start + length + case["bufferAfter"]):
             continue

@@ -9,7 +9,7 @@ use super::events::{self, ConsultationBooked, ConsultationRequested};
 use super::model::{Consultation, DoneBy, EventKind, Status};
 use super::reasons::{self, About, Session};
 use super::service::is_contention;
-use super::slots::{self, Offer, Span, Why};
+use super::slots::{self, Offer, Slot, Span, Why};
 use super::store;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::Permission;
@@ -24,7 +24,8 @@ const MOST_AHEAD: TimeDelta = TimeDelta::days(365);
 pub(super) const ATTEMPTS: u32 = 5;
 /// What a refused person is shown instead.
 const NEAREST: usize = 5;
-pub(super) const NEAREST_AROUND: TimeDelta = TimeDelta::days(7);
+/// Where it is looked for, in days from the time that was wanted: around it, and ahead as long as too little was found.
+const LOOKS: [(i64, i64); 3] = [(-7, 7), (7, 28), (28, 366)];
 
 /// What an employee wants.
 #[derive(Clone, Serialize)]
@@ -134,19 +135,48 @@ pub(super) fn refusal(why: Why) -> Problem {
 async fn with_nearest(cx: &Context, wanted: &Booking, problem: Problem) -> Result<Problem> {
     let mut tx = cx.read(Permission::ReadSlots).await?;
     let coverage = slots::find_coverage(cx, &mut tx).await?;
-    let around = Span { from: wanted.starts_at - NEAREST_AROUND, until: wanted.starts_at + NEAREST_AROUND };
-    let offer = slots::find_offer(cx, &mut tx, coverage.as_ref(), wanted.practitioner_id, around, None).await?;
-    Ok(name_nearest(&offer, wanted.starts_at, wanted.length(), problem))
+    let mut nearest = Nearest::to(wanted.starts_at, wanted.length());
+    while let Some(starts) = nearest.next() {
+        let id = wanted.practitioner_id;
+        nearest.look(&slots::find_offer(cx, &mut tx, coverage.as_ref(), id, starts, None).await?);
+    }
+    Ok(nearest.name(problem))
 }
 
-/// The offer must be known for [`NEAREST_AROUND`] the time.
-pub(super) fn name_nearest(offer: &Offer, starts_at: DateTime<Utc>, length: TimeDelta, problem: Problem) -> Problem {
-    let nearest: Vec<_> = offer
-        .nearest(starts_at, length, NEAREST_AROUND, NEAREST)
-        .into_iter()
-        .map(|slot| json!({ "startsAt": utc(slot.starts_at), "endsAt": utc(slot.ends_at) }))
-        .collect();
-    problem.with("nearest", nearest.into())
+/// The free slots that are nearest to a time. Where somebody is booked out around it, the first ones after that.
+pub(super) struct Nearest {
+    at: DateTime<Utc>,
+    length: TimeDelta,
+    looks: usize,
+    found: Vec<Slot>,
+}
+
+impl Nearest {
+    pub fn to(at: DateTime<Utc>, length: TimeDelta) -> Self {
+        Self { at, length, looks: 0, found: Vec::new() }
+    }
+
+    /// For which starts the offer is looked at next; none where enough are found, or nothing is left to be looked at.
+    pub fn next(&self) -> Option<Span> {
+        let (from, until) = LOOKS.get(self.looks).filter(|_| self.found.len() < NEAREST)?;
+        Some(Span { from: self.at + TimeDelta::days(*from), until: self.at + TimeDelta::days(*until) })
+    }
+
+    /// Looks at an offer that is known for these starts.
+    pub fn look(&mut self, offer: &Offer) {
+        let Some(Span { from, until }) = self.next() else { return };
+        let left = NEAREST - self.found.len();
+        self.found.extend(match self.looks {
+            0 => offer.nearest(self.at, self.length, until - self.at, left),
+            _ => offer.following(self.length, from, until, left),
+        });
+        self.looks += 1;
+    }
+
+    pub fn name(self, problem: Problem) -> Problem {
+        let slot = |slot: Slot| json!({ "startsAt": utc(slot.starts_at), "endsAt": utc(slot.ends_at) });
+        problem.with("nearest", self.found.into_iter().map(slot).collect::<Vec<_>>().into())
+    }
 }
 
 fn utc(at: DateTime<Utc>) -> String {

@@ -10,9 +10,10 @@ use crate::platform::mail::ics::{self, Method};
 use crate::platform::mail::{Calendar, Mailbox};
 use crate::platform::{Problem, Result};
 
-/// The name that calendars know a consultation by, in mails and feeds alike.
-pub fn uid(config: &Config, id: ConsultationId) -> String {
-    format!("{id}@{}", config.public_url.host_str().unwrap_or("localhost"))
+/// The name that calendars know a consultation by, in mails and feeds alike: the id alone (RFC 7986, 5.3), so that
+/// what was sent from one address of this installation is found again from another.
+pub fn uid(id: ConsultationId) -> String {
+    id.to_string()
 }
 
 /// The entry for the reader's calendar: an invitation, or its withdrawal once the consultation is cancelled.
@@ -23,7 +24,7 @@ pub fn entry(config: &Config, it: &Appointment, now: DateTime<Utc>) -> Result<Ca
     let host = config.public_url.host_str().unwrap_or("localhost");
     let locale = it.reader.locale.as_str();
     let ics = ics::invitation(&ics::Event {
-        uid: &uid(config, it.id),
+        uid: &uid(it.id),
         sequence: it.ics_sequence.unsigned_abs(),
         starts_at: it.starts_at,
         ends_at: it.ends_at,

@@ -28,6 +28,6 @@ pub use calendars::CalendarsApi;
 pub use calendars::jobs::register as jobs;
 pub use hours::{Hours, Rule, Window};
 pub use model::{BookingTerms, Filter, Listed, Mode, Specialty, Status};
-pub use service::{hours, replace_hours};
+pub use service::{begin_reading, end_reading, hours, replace_hours};
 pub use store::list as directory;
 pub use store::{Whose, find_zone as zone, is_current, list_booking_terms as booking_terms, lock_hours, touch};

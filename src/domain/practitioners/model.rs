@@ -106,8 +106,23 @@ pub struct Verification {
     pub checks: Vec<Check>,
 }
 
-/// Notes what cannot have been looked at: a number that is not there, what only a migration says.
-pub fn check_verification(checks: &[Check], of: &Private, faults: &mut FieldErrors) {
+impl Specialty {
+    /// Whether only those may call themselves so who are in a register (in France, RPPS or ADELI).
+    pub fn is_registered(self) -> bool {
+        matches!(self, Self::Psychology | Self::Physiotherapy)
+    }
+}
+
+impl Check {
+    /// Whether it was a register.
+    pub fn is_register(self) -> bool {
+        matches!(self, Self::Rpps | Self::Adeli)
+    }
+}
+
+/// Notes what cannot have been looked at (a number that is not there, what only a migration says), and a register that
+/// was not looked at for a registered profession.
+pub fn check_verification(checks: &[Check], of: &Private, specialties: &[Specialty], faults: &mut FieldErrors) {
     for (index, check) in checks.iter().enumerate() {
         let is_there = match check {
             Check::Rpps => of.rpps.is_some(),
@@ -117,6 +132,8 @@ pub fn check_verification(checks: &[Check], of: &Private, faults: &mut FieldErro
         };
         faults.check(is_there, format!("/checks/{index}"), "nothing_to_check");
     }
+    let is_looked_up = checks.iter().any(|check| check.is_register());
+    faults.check(is_looked_up || !specialties.iter().any(|it| it.is_registered()), "/checks", "register_needed");
 }
 
 /// What a booking must keep to.
@@ -242,9 +259,34 @@ pub struct Change {
     pub min_notice_minutes: Option<i32>,
     pub horizon_days: Option<i32>,
     pub confirms_by_hand: Option<bool>,
-    pub rpps: Option<String>,
-    pub adeli: Option<String>,
+    /// `Some(None)`: it is taken away.
+    pub rpps: Option<Option<String>>,
+    pub adeli: Option<Option<String>>,
     pub hourly_rate: Option<Money>,
+}
+
+impl Practitioner {
+    /// Notes what of a verified practitioner does not change so, given how they were: name and specialties are what
+    /// the platform has verified, and stay what it looked at.
+    pub fn check_verified(&self, before: &Self, is_platform: bool, faults: &mut FieldErrors) {
+        let Some(verification) = before.private.as_ref().and_then(|it| it.verification.as_ref()) else { return };
+        let is_changed = self.specialties != before.specialties;
+        if !is_platform {
+            faults.check(self.display_name == before.display_name, "/displayName", "reserved_for_platform");
+            faults.check(!is_changed, "/specialties", "reserved_for_platform");
+            return;
+        }
+        let is_new = |it: &Specialty| !before.specialties.contains(it);
+        let mut registered = self.specialties.iter().filter(|it| it.is_registered());
+        // who was there before keeps what they had
+        let is_covered = verification.checks.iter().any(|check| check.is_register())
+            || (verification.checks.contains(&Check::Earlier) && !registered.clone().any(is_new));
+        faults.check(!is_changed || is_covered || registered.next().is_none(), "/specialties", "register_needed");
+        let is_kept = |number: Option<&String>, check| number.is_some() || !verification.checks.contains(&check);
+        let now = self.private.as_ref();
+        faults.check(is_kept(now.and_then(|it| it.rpps.as_ref()), Check::Rpps), "/rpps", "verified_with_it");
+        faults.check(is_kept(now.and_then(|it| it.adeli.as_ref()), Check::Adeli), "/adeli", "verified_with_it");
+    }
 }
 
 impl Change {
@@ -275,8 +317,8 @@ impl Change {
         set(&mut to.horizon_days, self.horizon_days);
         set(&mut to.confirms_by_hand, self.confirms_by_hand);
         if let Some(private) = &mut to.private {
-            private.rpps = self.rpps.or(private.rpps.take());
-            private.adeli = self.adeli.or(private.adeli.take());
+            set(&mut private.rpps, self.rpps);
+            set(&mut private.adeli, self.adeli);
             set(&mut private.hourly_rate, self.hourly_rate);
         }
     }

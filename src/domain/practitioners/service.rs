@@ -71,12 +71,12 @@ pub async fn get(cx: &Context, id: PractitionerId) -> Result<Practitioner> {
 }
 
 /// Not read-only for the platform's staff, whose reading is audited.
-async fn begin_reading(cx: &Context, permission: Permission) -> Result<Tx> {
+pub async fn begin_reading(cx: &Context, permission: Permission) -> Result<Tx> {
     if cx.caller().is(Role::PlatformAdmin) { cx.begin(permission).await } else { cx.read(permission).await }
 }
 
 /// Staff read what is private as well: the practitioner sees in their access log that they did.
-async fn end_reading(cx: &Context, mut tx: Tx, id: PractitionerId) -> Result<()> {
+pub async fn end_reading(cx: &Context, mut tx: Tx, id: PractitionerId) -> Result<()> {
     if !cx.caller().is(Role::PlatformAdmin) {
         return Ok(());
     }
@@ -94,10 +94,15 @@ pub async fn change(cx: &Context, id: PractitionerId, change: Change, if_match: 
     if !is_platform {
         change.refuse_platform_fields(&mut faults);
     }
+    let before = it.clone();
     change.apply(&mut it);
     it.check(&mut faults);
+    it.check_verified(&before, is_platform, &mut faults);
     faults.finish()?;
     store::save(&mut tx, &it).await?;
+    if it.specialties != before.specialties {
+        store::replace_specialties(&mut tx, &it).await?;
+    }
     if let Some(private) = it.private.as_ref().filter(|_| is_platform) {
         store::save_private(&mut tx, id, private).await?;
     }
@@ -140,13 +145,21 @@ pub async fn hours(
 }
 
 /// Notes what was looked at, and lets the practitioner be found.
-pub async fn verify(cx: &Context, id: PractitionerId, checks: &[Check]) -> Result<Practitioner> {
+pub async fn verify(
+    cx: &Context,
+    id: PractitionerId,
+    checks: &[Check],
+    if_match: Option<&str>,
+) -> Result<Practitioner> {
     let mut tx = cx.begin(Permission::VerifyPractitioner).await?;
-    store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    let (_, version) = store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if if_match.is_some() {
+        Etag::of(version).require(if_match)?;
+    }
     let it = find_whole(cx, &mut tx, id).await?;
     let mut faults = FieldErrors::new();
     if let Some(private) = &it.private {
-        check_verification(checks, private, &mut faults);
+        check_verification(checks, private, &it.specialties, &mut faults);
     }
     faults.finish()?;
     store::save_verified(&mut tx, id, checks, cx.caller().user_id, cx.now()).await?;

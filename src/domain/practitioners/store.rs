@@ -258,6 +258,10 @@ pub async fn save(tx: &mut Tx, it: &Practitioner) -> Result<()> {
     .bind(it.confirms_by_hand)
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+pub async fn replace_specialties(tx: &mut Tx, it: &Practitioner) -> Result<()> {
     sqlx::query("DELETE FROM app.practitioner_specialties WHERE practitioner_id = $1")
         .bind(it.id)
         .execute(tx.conn())

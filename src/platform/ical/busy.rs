@@ -1,16 +1,23 @@
 //! From a calendar to the times in which its owner is busy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::lines::{Line, decode, unfold};
-use super::recurrence::{Budget, Exhausted, Rule};
+use super::recurrence::{Budget, Exhausted};
+use super::spans::Spans;
 use super::time::{When, Zone, Zones, cut, day_start, length};
 
 /// What one calendar may cost: about a second on a slow machine.
 const STEPS: u64 = 20_000_000;
+/// Lines of one calendar: a file of short ones would take far more memory than it is long.
+const MOST_LINES: usize = 250_000;
+/// How deep parts may lie in each other; an alarm of an event of a calendar is the third.
+const DEEPEST: usize = 8;
+/// What an event costs beside the times in it.
+pub(super) const EVENT: u64 = 20;
 /// Busy times that are kept of one calendar, after those that touch were joined.
 const MOST_TIMES: usize = 10_000;
 
@@ -55,18 +62,31 @@ pub fn read(
     window: (DateTime<Utc>, DateTime<Utc>),
     is_ours: impl Fn(&str) -> bool,
 ) -> Result<Reading, Unreadable> {
+    read_within(&Budget::new(STEPS), bytes, own, window, is_ours)
+}
+
+fn read_within(
+    budget: &Budget,
+    bytes: &[u8],
+    own: Tz,
+    window: (DateTime<Utc>, DateTime<Utc>),
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<Reading, Unreadable> {
     let text = decode(bytes);
-    let unfolded = unfold(&text);
+    let unfolded = unfold(&text, MOST_LINES).ok_or(Unreadable::TooMuch)?;
     let lines: Vec<Line<'_>> = unfolded.iter().filter_map(|line| Line::parse(line)).collect();
     let components = components(&lines)?;
 
     let mut zones = Zones::new(own);
     for (_, zone) in components.iter().filter(|(name, _)| name == "VTIMEZONE") {
-        zones.explain(zone);
+        zones.explain(zone, budget)?;
     }
     let of_name = |wanted: &'static str| components.iter().filter(move |(name, _)| name == wanted);
-    let events: Vec<Event<'_>> = of_name("VEVENT").filter_map(|(_, lines)| Event::parse(lines, &zones)).collect();
-    let mut spans = Spans { window, budget: Budget::new(STEPS), found: Vec::new() };
+    let mut events: Vec<Event<'_>> = Vec::new();
+    for (_, lines) in of_name("VEVENT") {
+        events.extend(Event::parse(lines, &zones, budget)?);
+    }
+    let mut spans = Spans { window, budget, found: Vec::new() };
     for (_, lines) in of_name("VFREEBUSY") {
         spans.add_free_busy(lines)?;
     }
@@ -93,7 +113,8 @@ fn components<'l, 'a>(lines: &'l [Line<'a>]) -> Result<Vec<(String, &'l [Line<'a
     let mut open: Vec<(String, usize)> = Vec::new();
     let mut is_calendar = false;
     for (index, line) in lines.iter().enumerate() {
-        match line.name.as_str() {
+        match &*line.name {
+            "BEGIN" if open.len() == DEEPEST => return Err(Unreadable::TooMuch),
             "BEGIN" => open.push((line.value.to_ascii_uppercase(), index + 1)),
             // one that was never opened is passed over, and so are those that were never closed
             "END" => {
@@ -116,7 +137,7 @@ fn components<'l, 'a>(lines: &'l [Line<'a>]) -> Result<Vec<(String, &'l [Line<'a
 }
 
 /// A time with the zone of its line.
-type Zoned = (When, Zone);
+pub(super) type Zoned = (When, Zone);
 
 enum End {
     At(Zoned),
@@ -124,32 +145,34 @@ enum End {
     Unsaid,
 }
 
-struct Event<'a> {
-    uid: &'a str,
-    start: NaiveDateTime,
-    zone: Zone,
+pub(super) struct Event<'a> {
+    pub uid: &'a str,
+    pub start: NaiveDateTime,
+    pub zone: Zone,
     /// Whole days, in the owner's zone.
-    is_all_day: bool,
+    pub is_all_day: bool,
     /// How long each occurrence is; of whole days, how many.
-    lasts: TimeDelta,
-    rules: Vec<Rule>,
-    more: Vec<Zoned>,
-    except: Vec<Zoned>,
+    pub lasts: TimeDelta,
+    /// Read when they are followed: as texts they take no room.
+    pub rules: Vec<&'a str>,
+    pub more: Vec<Zoned>,
+    pub except: Vec<Zoned>,
     /// The occurrence that this event stands for.
-    replaces: Option<Zoned>,
+    pub replaces: Option<Zoned>,
     /// And those after it.
-    and_later: bool,
-    blocks: bool,
+    pub and_later: bool,
+    pub blocks: bool,
 }
 
 impl<'a> Event<'a> {
-    fn parse(lines: &[Line<'a>], zones: &Zones) -> Option<Self> {
+    /// `None` where there is no event that could be understood.
+    fn parse(lines: &[Line<'a>], zones: &Zones, budget: &Budget) -> Result<Option<Self>, Exhausted> {
         // lines of parts of the event, such as alarms, are not its own
         let mut depth = 0_usize;
         let own: Vec<&Line<'a>> = lines
             .iter()
             .filter(|line| {
-                match line.name.as_str() {
+                match &*line.name {
                     "BEGIN" => depth += 1,
                     "END" => depth = depth.saturating_sub(1),
                     _ => return depth == 0,
@@ -158,15 +181,29 @@ impl<'a> Event<'a> {
             })
             .collect();
         let find = |name: &str| own.iter().find(|line| line.name == name).copied();
-        let begins = |line: &Line<'a>| Some((When::parse(line.value)?, zones.of(line)));
-        let list = |name: &str| -> Vec<Zoned> {
-            let lines = own.iter().filter(|line| line.name == name);
-            let values = lines.flat_map(|line| line.value.split(',').map(|value| (value, zones.of(line))));
-            // a period counts with its beginning
-            values.filter_map(|(value, zone)| Some((When::parse(value.split('/').next()?)?, zone))).collect()
+        let time = |name: &str| -> Result<Option<Zoned>, Exhausted> {
+            let Some(line) = find(name) else { return Ok(None) };
+            let zone = zones.of(line, budget)?;
+            // the moment is looked for when it is read, and where it is used
+            budget.spend(2 * zone.cost())?;
+            Ok(When::parse(line.value).map(|when| (when, zone)))
         };
-        let (when, zone) = find("DTSTART").and_then(begins)?;
-        let end = match (find("DTEND").and_then(begins), find("DURATION").and_then(|line| length(line.value))) {
+        let list = |name: &str| -> Result<Vec<Zoned>, Exhausted> {
+            let mut found = Vec::new();
+            for line in own.iter().filter(|line| line.name == name) {
+                let zone = zones.of(line, budget)?;
+                for value in line.value.split(',') {
+                    budget.spend(zone.cost())?;
+                    // a period counts with its beginning
+                    let when = value.split('/').next().and_then(When::parse);
+                    found.extend(when.map(|when| (when, zone.clone())));
+                }
+            }
+            Ok(found)
+        };
+        budget.spend(EVENT)?;
+        let Some((when, zone)) = time("DTSTART")? else { return Ok(None) };
+        let end = match (time("DTEND")?, find("DURATION").and_then(|line| length(line.value))) {
             (Some(at), _) => End::At(at),
             (None, Some(length)) => End::After(length),
             (None, None) => End::Unsaid,
@@ -177,26 +214,28 @@ impl<'a> Event<'a> {
             When::Utc(at) => (at, Zone::Known(Tz::UTC), false),
         };
         let says = |name: &str, word: &str| find(name).is_some_and(|line| line.is(word));
-        let replaces = find("RECURRENCE-ID");
-        Some(Self {
+        let Some(lasts) = lasts((start, &zone, is_all_day), &end, zones) else { return Ok(None) };
+        let replaces = time("RECURRENCE-ID")?;
+        let range = find("RECURRENCE-ID").and_then(|line| line.param("RANGE"));
+        Ok(Some(Self {
             uid: find("UID").map_or("", |line| line.value),
-            lasts: lasts((start, &zone, is_all_day), &end, zones)?,
+            lasts,
             start,
             zone,
             is_all_day,
-            rules: own.iter().filter(|line| line.name == "RRULE").filter_map(|it| Rule::parse(it.value)).collect(),
-            more: list("RDATE"),
-            except: list("EXDATE"),
-            and_later: replaces.and_then(|line| line.param("RANGE")).is_some_and(|range| range == "THISANDFUTURE"),
-            replaces: replaces.and_then(begins),
+            rules: own.iter().filter(|line| line.name == "RRULE").map(|line| line.value).collect(),
+            more: list("RDATE")?,
+            except: list("EXDATE")?,
+            and_later: range.is_some_and(|range| range == "THISANDFUTURE"),
+            replaces,
             blocks: !says("TRANSP", "TRANSPARENT")
                 && !says("STATUS", "CANCELLED")
                 && !says("X-MICROSOFT-CDO-BUSYSTATUS", "FREE"),
-        })
+        }))
     }
 
     /// The span of the occurrence that starts at a wall-clock time; `None` where it takes no time.
-    fn span(&self, start: NaiveDateTime, zones: &Zones) -> Option<Busy> {
+    pub fn span(&self, start: NaiveDateTime, zones: &Zones) -> Option<Busy> {
         let (starts_at, ends_at) = if self.is_all_day {
             let next = start.date().checked_add_days(Days::new(self.lasts.num_days().try_into().ok()?))?;
             (day_start(zones.own(), start.date())?, day_start(zones.own(), next)?)
@@ -222,7 +261,7 @@ fn lasts((start, zone, is_all_day): (NaiveDateTime, &Zone, bool), end: &End, zon
     Some(cut(lasts.max(least)))
 }
 
-fn moment((when, zone): &Zoned, zones: &Zones) -> Option<DateTime<Utc>> {
+pub(super) fn moment((when, zone): &Zoned, zones: &Zones) -> Option<DateTime<Utc>> {
     match when {
         When::Day(day) => day_start(zones.own(), *day),
         When::Wall(at) => zone.instant(*at),
@@ -230,152 +269,9 @@ fn moment((when, zone): &Zoned, zones: &Zones) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Occurrences that are named: by their moment, or by their day.
-#[derive(Default)]
-struct Named {
-    moments: HashSet<DateTime<Utc>>,
-    days: HashSet<NaiveDate>,
-}
-
-impl Named {
-    fn add(&mut self, it: &Zoned, zones: &Zones) {
-        match it.0 {
-            When::Day(day) => {
-                self.days.insert(day);
-            }
-            _ => self.moments.extend(moment(it, zones)),
-        }
-    }
-
-    fn holds(&self, start: NaiveDateTime, at: DateTime<Utc>) -> bool {
-        self.days.contains(&start.date()) || self.moments.contains(&at)
-    }
-}
-
-struct Spans {
-    window: (DateTime<Utc>, DateTime<Utc>),
-    budget: Budget,
-    found: Vec<Busy>,
-}
-
-impl Spans {
-    fn push(&mut self, it: Busy) {
-        let (from, until) = self.window;
-        let cut = Busy { starts_at: it.starts_at.max(from), ends_at: it.ends_at.min(until) };
-        if cut.starts_at < cut.ends_at {
-            self.found.push(cut);
-        }
-    }
-
-    fn add(&mut self, event: &Event<'_>, start: NaiveDateTime, zones: &Zones) {
-        if event.blocks {
-            event.span(start, zones).into_iter().for_each(|span| self.push(span));
-        }
-    }
-
-    /// An event with all its occurrences, but those that others stand for.
-    fn add_series(&mut self, event: &Event<'_>, overrides: &[&Event<'_>], zones: &Zones) -> Result<(), Exhausted> {
-        self.budget.spend(10)?;
-        let mut gone = Named::default();
-        event.except.iter().for_each(|it| gone.add(it, zones));
-        overrides.iter().filter_map(|it| it.replaces.as_ref()).for_each(|it| gone.add(it, zones));
-        // an override that goes for later ones as well moves them along
-        let mut later: Vec<(DateTime<Utc>, TimeDelta, &Event<'_>)> = overrides
-            .iter()
-            .filter(|it| it.and_later)
-            .filter_map(|it| {
-                let from = moment(it.replaces.as_ref()?, zones)?;
-                Some((from, it.zone.instant(it.start)? - from, *it))
-            })
-            .collect();
-        later.sort_by_key(|(from, _, _)| *from);
-        if !event.blocks && later.is_empty() {
-            return Ok(());
-        }
-
-        for start in self.starts(event, zones)? {
-            let Some(at) = event.zone.instant(start) else { continue };
-            if gone.holds(start, at) {
-                continue;
-            }
-            match later.iter().rev().find(|(from, _, _)| *from <= at) {
-                Some((_, moved, by)) => {
-                    let start = start.checked_add_signed(*moved);
-                    if let Some(start) = start {
-                        self.add(&Event { start, ..by.at_zone(event) }, start, zones);
-                    }
-                }
-                None => self.add(event, start, zones),
-            }
-        }
-        Ok(())
-    }
-
-    /// The wall-clock starts of an event that may lie in the window.
-    fn starts(&mut self, event: &Event<'_>, zones: &Zones) -> Result<Vec<NaiveDateTime>, Exhausted> {
-        let around = TimeDelta::days(2);
-        let (from, until) = self.window;
-        let from = event.zone.wall(from - event.lasts.max(TimeDelta::zero())) - around;
-        let until = event.zone.wall(until) + around;
-        let mut starts = Vec::new();
-        for rule in &event.rules {
-            let last = rule.until.map(|last| match last {
-                When::Day(day) => day.and_time(NaiveTime::MIN) + TimeDelta::seconds(86_399),
-                When::Wall(at) => at,
-                When::Utc(at) => event.zone.wall(at.and_utc()),
-            });
-            starts.extend(rule.starts(event.start, last, (from, until), &mut self.budget)?);
-        }
-        if event.rules.is_empty() {
-            starts.push(event.start);
-        }
-        starts.extend(event.more.iter().filter_map(|it| match it.0 {
-            When::Day(day) => Some(day.and_time(event.start.time())),
-            _ => moment(it, zones).map(|at| event.zone.wall(at)),
-        }));
-        starts.sort_unstable();
-        starts.dedup();
-        self.budget.spend(starts.len() as u64)?;
-        Ok(starts)
-    }
-
-    /// Times that somebody published as busy, without events (RFC 5545, 3.6.4).
-    fn add_free_busy(&mut self, lines: &[Line<'_>]) -> Result<(), Exhausted> {
-        let busy = lines.iter().filter(|line| line.name == "FREEBUSY" && line.param("FBTYPE") != Some("FREE"));
-        for period in busy.flat_map(|line| line.value.split(',')) {
-            self.budget.spend(1)?;
-            let utc = |text: &str| match When::parse(text)? {
-                When::Utc(at) | When::Wall(at) => Some(at.and_utc()),
-                When::Day(_) => None,
-            };
-            let span = period.split_once('/').and_then(|(start, end)| {
-                let starts_at = utc(start)?;
-                let ends_at = utc(end).or_else(|| starts_at.checked_add_signed(length(end)?))?;
-                Some(Busy { starts_at, ends_at })
-            });
-            if let Some(span) = span {
-                self.push(span);
-            }
-        }
-        Ok(())
-    }
-
-    fn joined(mut self) -> Vec<Busy> {
-        self.found.sort_by_key(|it| it.starts_at);
-        let mut joined: Vec<Busy> = Vec::new();
-        for it in self.found {
-            match joined.last_mut() {
-                Some(last) if it.starts_at <= last.ends_at => last.ends_at = last.ends_at.max(it.ends_at),
-                _ => joined.push(it),
-            }
-        }
-        joined
-    }
-}
-
 impl<'a> Event<'a> {
     /// This event's length and meaning on the clock of another.
-    fn at_zone(&self, other: &Event<'a>) -> Self {
+    pub fn at_zone(&self, other: &Event<'a>) -> Self {
         Self {
             uid: self.uid,
             start: other.start,
@@ -395,3 +291,7 @@ impl<'a> Event<'a> {
 #[cfg(test)]
 #[path = "busy_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "hostile_tests.rs"]
+mod hostile;

@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 
 /// A line such as `DTSTART;TZID=Europe/Paris:20261124T140000`.
+///
+/// It borrows all that it can: a hostile file is many short lines, or one of many parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// In capitals.
-    pub name: String,
-    params: Vec<(String, &'a str)>,
+    pub name: Cow<'a, str>,
+    /// As they are written, each with its semicolon.
+    params: &'a str,
     pub value: &'a str,
 }
 
@@ -15,22 +18,30 @@ impl<'a> Line<'a> {
     /// `None` where there is no name or no value.
     pub fn parse(text: &'a str) -> Option<Self> {
         let end = text.find([';', ':'])?;
-        let (name, mut rest) = text.split_at_checked(end)?;
-        let mut params = Vec::new();
+        let (name, from) = text.split_at_checked(end)?;
+        let mut rest = from;
         while let Some(param) = rest.strip_prefix(';') {
-            let end = end_of_param(param)?;
-            let (param, after) = param.split_at_checked(end)?;
-            if let Some((key, value)) = param.split_once('=') {
-                params.push((key.trim().to_ascii_uppercase(), value.trim_matches('"')));
-            }
-            rest = after;
+            rest = param.get(end_of_param(param)?..)?;
         }
+        let params = from.get(..from.len() - rest.len())?;
         let value = rest.strip_prefix(':')?.trim();
-        Some(Self { name: name.trim().to_ascii_uppercase(), params, value })
+        let name = name.trim();
+        let is_small = name.bytes().any(|byte| byte.is_ascii_lowercase());
+        let name = if is_small { Cow::Owned(name.to_ascii_uppercase()) } else { Cow::Borrowed(name) };
+        Some(Self { name, params, value })
     }
 
+    /// The first parameter of a name.
     pub fn param(&self, key: &str) -> Option<&'a str> {
-        self.params.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
+        let mut rest = self.params;
+        while let Some(param) = rest.strip_prefix(';') {
+            let (param, after) = param.split_at_checked(end_of_param(param).unwrap_or(param.len()))?;
+            match param.split_once('=') {
+                Some((name, value)) if name.trim().eq_ignore_ascii_case(key) => return Some(value.trim_matches('"')),
+                _ => rest = after,
+            }
+        }
+        None
     }
 
     pub fn is(&self, word: &str) -> bool {
@@ -60,15 +71,18 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Whole lines: a line that begins with a space or a tab continues the one before. Every kind of line end is taken.
-pub fn unfold(text: &str) -> Vec<Cow<'_, str>> {
+/// `None` where there are more than `most`.
+pub fn unfold(text: &str, most: usize) -> Option<Vec<Cow<'_, str>>> {
     let mut lines: Vec<Cow<'_, str>> = Vec::new();
     for line in text.split(['\n', '\r']).filter(|line| !line.is_empty()) {
+        let is_full = lines.len() == most;
         match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
             (Some(rest), Some(last)) => last.to_mut().push_str(rest),
+            _ if is_full => return None,
             _ => lines.push(Cow::Borrowed(line)),
         }
     }
-    lines
+    Some(lines)
 }
 
 #[cfg(test)]
@@ -78,7 +92,9 @@ mod tests {
     #[test]
     fn a_line_is_its_name_its_parameters_and_its_value() {
         let line = Line::parse("dtstart;VALUE=DATE-TIME;tzid=\"a;b:c\":20260101T090000").unwrap();
-        assert_eq!((line.name.as_str(), line.param("TZID"), line.value), ("DTSTART", Some("a;b:c"), "20260101T090000"));
+        assert_eq!((&*line.name, line.param("TZID"), line.value), ("DTSTART", Some("a;b:c"), "20260101T090000"));
+        let line = Line::parse("X;;odd;A=1;a=2:v").unwrap();
+        assert_eq!((line.param("A"), line.param("ODD"), line.value), (Some("1"), None, "v"));
         assert_eq!(Line::parse("SUMMARY:a:b;c").unwrap().value, "a:b;c");
         for bad in ["", "BEGIN", "X;A=\"", "X;A", ";"] {
             assert_eq!(Line::parse(bad), None, "{bad}");
@@ -87,8 +103,9 @@ mod tests {
 
     #[test]
     fn folded_lines_are_joined_whatever_ends_them() {
-        assert_eq!(unfold("A:1\r\n 2\n\t3\rB:4\r\n"), ["A:123", "B:4"]);
-        assert_eq!(unfold(" A\nB"), [" A", "B"]);
+        assert_eq!(unfold("A:1\r\n 2\n\t3\rB:4\r\n", 2).unwrap(), ["A:123", "B:4"]);
+        assert_eq!(unfold(" A\nB", 9).unwrap(), [" A", "B"]);
+        assert_eq!(unfold("A\nB\nC", 2), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 mod busy;
 mod lines;
 mod recurrence;
+mod spans;
 mod time;
 mod windows;
 

@@ -7,10 +7,21 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Time
 use chrono_tz::Tz;
 
 use super::lines::Line;
+use super::recurrence::{Budget, Exhausted};
 use super::windows;
 
 /// Longer ones are cut: far more than any window, and safe to reckon with.
 const LONGEST: TimeDelta = TimeDelta::days(3_660);
+/// Observances of one zone: a clock that was ever changed has fewer, and who writes calendars names one or two.
+const MOST_OBSERVANCES: usize = 50;
+/// Zones that one calendar explains.
+const MOST_ZONES: usize = 500;
+/// Bytes of a zone's name.
+const LONGEST_NAME: usize = 200;
+/// What the reading of a zone's name costs, in steps.
+const NAMING: u64 = 20;
+/// Quarters of an hour in the longest gap that a clock ever made: a day, and one more.
+const LONGEST_GAP: i64 = 4 * 25;
 
 /// A value of DTSTART and its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +115,14 @@ struct Yearly {
 }
 
 impl Zone {
+    /// What finding a moment costs, in steps.
+    pub fn cost(&self) -> u64 {
+        match self {
+            Self::Known(_) => 5,
+            Self::Explained(observances) => 5 + 3 * observances.len() as u64,
+        }
+    }
+
     /// The moment of a wall-clock time.
     pub fn instant(&self, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
         match self {
@@ -132,12 +151,18 @@ fn known_instant(zone: Tz, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
     if let Some(at) = zone.from_local_datetime(&wall).earliest() {
         return Some(at.to_utc());
     }
-    // the longest gap that a clock ever made is a day
-    (1..=4 * 25).find_map(|quarters| {
+    let before = |quarters: i64| {
         let shift = TimeDelta::minutes(15 * quarters);
         let before = zone.from_local_datetime(&wall.checked_sub_signed(shift)?).latest()?;
         before.to_utc().checked_add_signed(shift)
-    })
+    };
+    // nearer times are in the gap as well, and those before it are not
+    let (mut inside, mut outside) = (0, LONGEST_GAP);
+    while outside - inside > 1 {
+        let middle = i64::midpoint(inside, outside);
+        if before(middle).is_some() { outside = middle } else { inside = middle }
+    }
+    before(outside)
 }
 
 /// The moment at which a day begins.
@@ -200,39 +225,54 @@ impl Zones {
     }
 
     /// The zone of a line: that of its TZID, or the person's.
-    pub fn of(&self, line: &Line<'_>) -> Zone {
-        line.param("TZID").map_or(Zone::Known(self.own), |name| self.named(name))
+    pub fn of(&self, line: &Line<'_>, budget: &Budget) -> Result<Zone, Exhausted> {
+        let Some(name) = line.param("TZID") else { return Ok(Zone::Known(self.own)) };
+        budget.spend(NAMING)?;
+        Ok(self.named(name))
     }
 
     fn named(&self, name: &str) -> Zone {
+        if name.len() > LONGEST_NAME {
+            return Zone::Known(self.own);
+        }
         known(name).map(Zone::Known).or_else(|| self.explained.get(name).cloned()).unwrap_or(Zone::Known(self.own))
     }
 
-    /// Takes up a VTIMEZONE, of which the lines are given.
-    pub fn explain(&mut self, lines: &[Line<'_>]) {
-        let Some(name) = lines.iter().find(|line| line.name == "TZID").map(|line| line.value.to_owned()) else {
-            return;
-        };
-        let location = lines.iter().find(|line| line.name == "X-LIC-LOCATION").and_then(|line| known(line.value));
-        let zone = location.map_or_else(
-            || {
-                let mut observances = Vec::new();
-                let mut rest = lines;
-                while let Some(begin) = rest.iter().position(|line| line.name == "BEGIN") {
-                    let inner = rest.get(begin + 1..).unwrap_or_default();
-                    let end = inner.iter().position(|line| line.name == "END").unwrap_or(inner.len());
-                    observances.extend(observance(inner.get(..end).unwrap_or_default()));
-                    rest = inner.get(end..).unwrap_or_default();
-                }
+    /// Takes up a VTIMEZONE, of which the lines are given. One of a name that is known needs no explanation.
+    pub fn explain(&mut self, lines: &[Line<'_>], budget: &Budget) -> Result<(), Exhausted> {
+        budget.spend(2 * NAMING)?;
+        let find = |name: &str| lines.iter().find(|line| line.name == name).map(|line| line.value);
+        let short = |name: &&str| name.len() <= LONGEST_NAME;
+        let Some(name) = find("TZID").filter(short).filter(|name| known(name).is_none()) else { return Ok(()) };
+        let zone = match find("X-LIC-LOCATION").filter(short).and_then(known) {
+            Some(zone) => Zone::Known(zone),
+            None => {
+                let observances = observances(lines)?;
                 if observances.is_empty() { Zone::Known(self.own) } else { Zone::Explained(observances.into()) }
-            },
-            Zone::Known,
-        );
-        // more than a calendar ever needs are not kept
-        if self.explained.len() < 500 {
-            self.explained.insert(name, zone);
+            }
+        };
+        if self.explained.len() == MOST_ZONES {
+            return Err(Exhausted);
         }
+        self.explained.insert(name.to_owned(), zone);
+        Ok(())
     }
+}
+
+/// The observances of a VTIMEZONE.
+fn observances(lines: &[Line<'_>]) -> Result<Vec<Observance>, Exhausted> {
+    let mut found = Vec::new();
+    let mut rest = lines;
+    while let Some(begin) = rest.iter().position(|line| line.name == "BEGIN") {
+        let inner = rest.get(begin + 1..).unwrap_or_default();
+        let end = inner.iter().position(|line| line.name == "END").unwrap_or(inner.len());
+        found.extend(observance(inner.get(..end).unwrap_or_default()));
+        if found.len() > MOST_OBSERVANCES {
+            return Err(Exhausted);
+        }
+        rest = inner.get(end..).unwrap_or_default();
+    }
+    Ok(found)
 }
 
 fn observance(lines: &[Line<'_>]) -> Option<Observance> {
@@ -322,6 +362,8 @@ mod tests {
         assert_eq!(at("2026-10-25T02:30:00"), "2026-10-25T00:30:00+00:00");
         let apia = known_instant(Tz::Pacific__Apia, "2011-12-30T12:00:00".parse().unwrap()).unwrap();
         assert_eq!(apia.to_rfc3339(), "2011-12-30T22:00:00+00:00");
+        let apia = known_instant(Tz::Pacific__Apia, "2011-12-30T23:59:59".parse().unwrap()).unwrap();
+        assert_eq!(apia.to_rfc3339(), "2011-12-31T09:59:59+00:00");
     }
 
     #[test]
@@ -331,7 +373,7 @@ mod tests {
                     TZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nEND:DAYLIGHT";
         let lines: Vec<_> = text.lines().filter_map(Line::parse).collect();
         let mut zones = Zones::new(Tz::UTC);
-        zones.explain(&lines);
+        zones.explain(&lines, &Budget::new(100)).unwrap();
         let zone = zones.named("Mine");
         let at = |text: &str| zone.instant(text.parse().unwrap()).unwrap().to_rfc3339();
         assert_eq!(at("2026-01-15T12:00:00"), "2026-01-15T11:00:00+00:00");

@@ -11,7 +11,9 @@
 mod address;
 
 use std::error::Error as StdError;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -92,10 +94,10 @@ pub struct Outgoing {
 
 impl Outgoing {
     pub fn new(config: &Config) -> Result<Self> {
-        Self::with_patience(config, PATIENCE)
+        Self::with(config, PATIENCE, System)
     }
 
-    fn with_patience(config: &Config, patience: Duration) -> Result<Self> {
+    fn with(config: &Config, patience: Duration, names: impl Lookup) -> Result<Self> {
         let builder = || {
             Client::builder()
                 .user_agent(NAME)
@@ -113,7 +115,7 @@ impl Outgoing {
                 .no_deflate()
         };
         Ok(Self {
-            guarded: builder().https_only(true).dns_resolver(Guard).build().map_err(Problem::internal)?,
+            guarded: builder().https_only(true).dns_resolver(Guard(Arc::new(names))).build().map_err(Problem::internal)?,
             open: builder().build().map_err(Problem::internal)?,
             test_hosts: config.outgoing_test_hosts.clone(),
             patience,
@@ -208,18 +210,33 @@ fn kind(error: &reqwest::Error) -> Failure {
     if error.is_timeout() { Failure::Timeout } else { Failure::Unreachable }
 }
 
+/// Who knows the addresses of names.
+trait Lookup: Send + Sync + 'static {
+    fn lookup(&self, name: String) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+}
+
+/// The system's resolver.
+struct System;
+
+impl Lookup for System {
+    async fn lookup(&self, name: String) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+    }
+}
+
 /// Resolves a name to the addresses that the connection then goes to, when all of them are public.
-struct Guard;
+struct Guard<L>(Arc<L>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the address is refused: {0:?}")]
 struct Refused(Failure);
 
-impl Resolve for Guard {
+impl<L: Lookup> Resolve for Guard<L> {
     fn resolve(&self, name: Name) -> Resolving {
+        let names = self.0.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let addresses: Vec<SocketAddr> = found.map_err(|_| Refused(Failure::UnknownHost))?.collect();
+            let found = names.lookup(name.as_str().to_owned()).await;
+            let addresses = found.map_err(|_| Refused(Failure::UnknownHost))?;
             if addresses.is_empty() {
                 return Err(Refused(Failure::UnknownHost).into());
             }
@@ -233,17 +250,56 @@ impl Resolve for Guard {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
-    fn outgoing(test_hosts: &str) -> Outgoing {
+    fn config(test_hosts: &str) -> Config {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::from_env(|name| match name {
             "DATA_DIR" => Some(folder.path().display().to_string()),
             "OUTGOING_TEST_HOSTS" => Some(test_hosts.to_owned()),
             _ => None,
         });
-        Outgoing::new(&config.unwrap()).unwrap()
+        config.unwrap()
     }
+
+    fn outgoing(test_hosts: &str) -> Outgoing {
+        Outgoing::new(&config(test_hosts)).unwrap()
+    }
+
+    /// A server of names that answers one question after the other, the last answer for ever, and keeps the questions.
+    #[derive(Clone, Default)]
+    struct Names {
+        answers: Vec<Vec<&'static str>>,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Lookup for Names {
+        async fn lookup(&self, name: String) -> io::Result<Vec<SocketAddr>> {
+            let mut asked = self.asked.lock().unwrap();
+            let answer = self.answers.get(asked.len()).or(self.answers.last());
+            asked.push(name);
+            let answer = answer.ok_or(io::ErrorKind::NotFound)?;
+            Ok(answer.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 0)).collect())
+        }
+    }
+
+    /// What becomes of so many requests to a name with these addresses, and how often it was looked up.
+    async fn ask(answers: &[&[&'static str]], times: usize) -> (Vec<Failure>, usize) {
+        let names = Names { answers: answers.iter().map(|it| it.to_vec()).collect(), ..Names::default() };
+        let outgoing = Outgoing::with(&config(""), Duration::from_millis(300), names.clone()).unwrap();
+        let mut failures = Vec::new();
+        for _ in 0..times {
+            let url = Url::parse("https://calendar.example/a.ics").unwrap();
+            failures.push(outgoing.get(&url, &Validators::default(), 10).await.unwrap_err());
+        }
+        let asked = names.asked.lock().unwrap().len();
+        (failures, asked)
+    }
+
+    /// Of the public internet by its number, and of nobody: no registry has given it out.
+    const NOBODYS: &str = "2d00::1";
 
     #[test]
     fn only_public_https_without_credentials_is_asked() {
@@ -291,6 +347,41 @@ mod tests {
         assert_eq!(refused.unwrap_err(), Failure::PrivateAddress);
         let refused = outgoing.get(&Url::parse("https://nowhere.invalid/").unwrap(), &Validators::default(), 10).await;
         assert_eq!(refused.unwrap_err(), Failure::UnknownHost);
+    }
+
+    #[tokio::test]
+    async fn a_name_of_which_any_address_leads_inside_is_refused() {
+        assert!(is_public(NOBODYS.parse().unwrap()));
+        for inside in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "169.254.169.254",
+            "::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+        ] {
+            for addresses in [vec![inside], vec![NOBODYS, inside], vec![inside, NOBODYS], vec![NOBODYS, NOBODYS, inside]] {
+                let asked = ask(&[&addresses], 1).await;
+                assert_eq!(asked, (vec![Failure::PrivateAddress], 1), "{addresses:?}");
+            }
+        }
+        assert_eq!(ask(&[&[]], 1).await, (vec![Failure::UnknownHost], 1));
+        assert_eq!(ask(&[], 1).await, (vec![Failure::UnknownHost], 1));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_is_looked_up_once_for_each_connection_and_refused_at_the_next() {
+        // the first answer lets the connection be made; the second, which would lead inside, is never asked for
+        let (failures, asked) = ask(&[&[NOBODYS], &["127.0.0.1"]], 1).await;
+        assert!(matches!(failures[..], [Failure::Unreachable | Failure::Timeout]), "{failures:?}");
+        assert_eq!(asked, 1);
+        // nothing is kept for the next request, which looks at what the name says then
+        let (failures, asked) = ask(&[&[NOBODYS], &["127.0.0.1"]], 2).await;
+        assert_eq!((failures[1], asked), (Failure::PrivateAddress, 2));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use huntzen::platform::auth::Role;
 use reqwest::Method;
 use serde_json::json;
 
+use huntzen::platform::auth::Role;
+
 use super::{add, again, app_beside, busy, calendar, event, external, first, hour, later, path};
 use crate::consultations::{free, instant, wish};
 use crate::support::web::{Reply, Web};
@@ -135,10 +137,59 @@ async fn our_own_appointments_in_a_calendar_block_nothing_twice() {
     let app = app_beside(&web).await;
     let martin = app.practitioner().await;
     let at = hour(&app, 3);
-    let ours = format!("{}@127.0.0.1", uuid::Uuid::from_u128(7));
-    web.answers("/c", Reply::ok(calendar(&[event(&ours, at, at + TimeDelta::hours(1))])));
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    let body = json!({"practitionerId": martin.id, "startsAt": at, "durationMinutes": 60, "mode": "video"});
+    let id = alice.post("/consultations", body).await.expect(201).str("/id");
+    app.settle().await;
+    // moved since, and by whatever address the program had when it sent the invitation
+    let later = |hours| at + TimeDelta::hours(hours);
+    let ours = [id.clone(), id.to_uppercase(), format!("{id}@care.example"), format!("{id}@127.0.0.1")];
+    let ours: Vec<_> = ours.iter().map(|uid| event(uid, later(3), later(4))).collect();
+    web.answers("/c", Reply::ok(calendar(&ours)));
     add(&app, &martin, &web.url("/c")).await;
     assert_eq!((busy(&app).await, first(&app, &martin).await["state"].clone()), (vec![], json!("current")));
+
+    // what others write has such names as well; and a colleague's session is not theirs
+    let durand = app.practitioner().await;
+    let foreign = uuid::Uuid::from_u128(7).to_string();
+    let host = format!("{foreign}@127.0.0.1");
+    let theirs = [event(&foreign, later(3), later(4)), event(&host, later(5), later(6))];
+    web.answers("/d", Reply::ok(calendar(&theirs)));
+    add(&app, &martin, &web.url("/d")).await;
+    assert_eq!(busy(&app).await, [(later(3), later(4)), (later(5), later(6))]);
+    web.answers("/e", Reply::ok(calendar(&ours)));
+    add(&app, &durand, &web.url("/e")).await;
+    assert_eq!(busy(&app).await.len(), 3);
+}
+
+#[tokio::test]
+async fn staff_who_ask_why_a_time_is_taken_see_that_the_reading_fails_and_not_of_what() {
+    let web = Web::start().await;
+    let app = app_beside(&web).await;
+    let (martin, staff) = (app.practitioner().await, app.platform_admin().await);
+    let at = hour(&app, 5);
+    let why = format!("/practitioners/{}/slots/explain?at={}", martin.id, at.format("%Y-%m-%dT%H:%M:%SZ"));
+    let told = staff.get(&why).await.expect(200);
+    assert_eq!((&told.json["free"], &told.json["calendars"]), (&json!(true), &json!([])));
+    web.answers("/secret", Reply::ok(calendar(&[event("a", at, at + TimeDelta::hours(1))])));
+    add(&app, &martin, &web.url("/secret")).await;
+    let read_at = first(&app, &martin).await["readAt"].clone();
+    let told = staff.get(&why).await.expect(200);
+    assert_eq!(told.json["reasons"][0]["code"], "external_calendar");
+    assert_eq!(told.json["calendars"], json!([{"state": "current", "readAt": read_at}]));
+
+    web.answers("/secret", Reply::with("404 Not Found", "", "gone"));
+    later(&app, TimeDelta::minutes(20)).await;
+    let failure = first(&app, &martin).await["failure"].clone();
+    let staff = staff.with_token(app.session(staff.id, Role::PlatformAdmin, None).await);
+    for who in [&staff, &again(&app, &martin).await] {
+        let told = who.get(&why).await.expect(200);
+        assert_eq!(told.json["calendars"], json!([{"state": "failing", "readAt": read_at, "failure": failure}]));
+        assert!(!told.text().contains("Cabinet") && !told.text().contains("127.0.0.1"), "{}", told.text());
+    }
+    assert_eq!(failure["code"], "not_found");
+    staff.get(&path(&martin)).await.refused(403, "forbidden");
 }
 
 #[tokio::test]

@@ -78,6 +78,38 @@ async fn the_directory_is_listed_by_name_and_searched() {
 }
 
 #[tokio::test]
+async fn people_departments_and_companies_are_in_the_order_in_which_people_look_for_them() {
+    let app = TestApp::start().await;
+    let company = app.company("Élan").await;
+    for name in ["zèbre", "Eau", "Étoile", "Zénith"] {
+        app.company(name).await;
+    }
+    let file = "email,first name,last name,department\n\
+                a@elan.test,Ana,Zola,Ventes\nb@elan.test,Ana,Éluard,Études\nc@elan.test,Élise,du Bellay,Achats\n\
+                d@elan.test,Zoé,Eluard,Essais\ne@elan.test,Adam,Éluard,Ventes\n";
+    import(&company.hr, "", file).await.expect(200);
+    app.settle().await;
+    let staff = app.platform_admin().await;
+    for (who, path, of, expected) in [
+        (&company.hr, "/employees", "/email", "c@elan.test d@elan.test e@elan.test b@elan.test a@elan.test"),
+        (&company.hr, "/employees/departments", "/name", "Achats Essais Études Ventes"),
+        (&staff, "/companies", "/name", "Eau Élan Étoile zèbre Zénith"),
+    ] {
+        // one by one, so that each page begins after the one before
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = who.get(&format!("{path}?limit=1{cursor}")).await.expect(200);
+            seen.push(page.json["items"][0].pointer(of).unwrap().as_str().unwrap().to_owned());
+            match page.json["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen.join(" "), expected, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_company_never_meets_anothers_people() {
     let app = TestApp::start().await;
     let (acme, globex) = (app.company("Acme").await, app.company("Globex").await);

@@ -110,10 +110,15 @@ pub fn case(zones: usize) -> impl Strategy<Value = Case> {
         let limits = (0..8640_i64, prop_oneof![Just(0_i64), 0..4320_i64], 1..14_i32);
         let busy = vec((-4320..4320_i64, 15..180_i64), 0..12);
         let outside = vec((-4320..4320_i64, 15..600_i64), 0..3);
+        // an employee's other sessions, their contract, and by how much their company's horizon is shorter
+        let contract = prop_oneof![2 => Just(None), 1 => (-4320..1440_i64, 60..5760_i64).prop_map(Some)];
+        let own = vec((-4320..4320_i64, 15..240_i64), 0..6);
+        let employee = (own, contract, prop_oneof![2 => Just(0), 1 => 0..14_i32]);
         let asked = (-4320..4320_i64, 1..8640_i64);
         let probes = vec(-4320..4320_i64, 12);
-        (rules(), overrides(day), terms, limits, busy, outside, asked, probes).prop_map(
-            move |(rules, overrides, terms, limits, busy, outside, asked, probes)| {
+        (rules(), overrides(day), terms, limits, busy, outside, employee, (asked, probes)).prop_map(
+            move |(rules, overrides, terms, limits, busy, outside, employee, (asked, probes))| {
+                let (own, contract, shorter) = employee;
                 let (session_lengths, chosen, before, after) = terms;
                 let (ago, notice, horizon_days) = limits;
                 let length = TimeDelta::minutes((*chosen.get(&session_lengths)).into());
@@ -136,11 +141,14 @@ pub fn case(zones: usize) -> impl Strategy<Value = Case> {
                     },
                     hours: Hours { rules, overrides },
                     now: noon - TimeDelta::minutes(ago),
-                    horizon_days,
-                    contract: None,
+                    horizon_days: (horizon_days - shorter).max(1),
+                    contract: contract.map(|(begin, length)| Span {
+                        from: noon + TimeDelta::minutes(begin),
+                        until: noon + TimeDelta::minutes(begin + length),
+                    }),
                     taken: spans(noon, &busy),
                     elsewhere: spans(noon, &outside),
-                    own: Vec::new(),
+                    own: spans(noon, &own),
                 };
                 let to = from + TimeDelta::minutes(asked.1);
                 let probes = probes.iter().map(|minute| noon + TimeDelta::minutes(*minute)).collect();
@@ -170,6 +178,8 @@ impl Case {
             "overrides": hours.overrides.iter().map(change).collect::<Vec<_>>(),
             "taken": spans(&self.offer.taken),
             "external": spans(&self.offer.elsewhere),
+            "own": spans(&self.offer.own),
+            "contract": self.offer.contract.map(|it| [minute(it.from), minute(it.until)]),
             "lengths": terms.session_lengths,
             "length": self.length.num_minutes(),
             "bufferBefore": terms.buffer_before.num_minutes(),

@@ -32,6 +32,11 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
         let (begin, end) = (slot.starts_at - offer.terms.buffer_before, slot.ends_at + offer.terms.buffer_after);
         prop_assert!(apart(&offer.taken, begin, end), "no overlap with what is taken, buffers included");
         prop_assert!(apart(&offer.elsewhere, begin, end), "nor with other calendars");
+        prop_assert!(apart(&offer.own, slot.starts_at, slot.ends_at), "nor with the employee's own sessions");
+        let covered = offer.contract.is_none_or(|it| it.from <= slot.starts_at && slot.starts_at < it.until);
+        prop_assert!(covered, "on a day of the contract");
+        let last = offer.now + TimeDelta::days(offer.horizon_days.into());
+        prop_assert!(slot.starts_at <= last, "within the shorter of both horizons");
         // a real time of the practitioner's clock, the first one that it shows
         let wall = slot.starts_at.with_timezone(&zone).naive_local();
         prop_assert_eq!(zone.from_local_datetime(&wall).earliest().map(|at| at.to_utc()), Some(slot.starts_at));
@@ -47,6 +52,7 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
     pieces.extend(offer.free(length, middle, *to));
     prop_assert_eq!(&pieces, &listed, "in two pieces");
     prop_assert_eq!(offer.first(length, *from, *to), listed.first().copied());
+    prop_assert_eq!(offer.following(length, *from, *to, 5), listed.iter().take(5).copied().collect::<Vec<_>>());
 
     // listed is bookable is explained as free
     let starts: HashSet<_> = listed.iter().map(|slot| slot.starts_at).collect();

@@ -323,11 +323,13 @@ impl TestApp {
         let user = self.person(Role::Practitioner, None).await;
         sqlx::query(
             "INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths,
-                                            min_notice_minutes, hourly_rate_cents, status, verified_at, verified_checks)
+                                            min_notice_minutes, hourly_rate_cents, status, verified_at, verified_checks,
+                                            adeli)
              VALUES ($1, 'Dr Test', '{fr,en}', '{video,audio,chat}', 'Europe/Paris', '{30,60}', 0, 9000, 'active', now(),
-                     '{identity}')",
+                     '{identity,adeli}', $2)",
         )
         .bind(user.id)
+        .bind(format!("75{:07}", user.id.0.as_u128() % 10_000_000))
         .execute(&self.db)
         .await
         .unwrap();

@@ -210,8 +210,9 @@ impl Site {
         .unwrap();
         for sql in [
             "INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths,
-                                            min_notice_minutes, hourly_rate_cents, status, verified_at, verified_checks)
-             SELECT id, 'Dr Test', '{fr,en}', '{video}', 'Europe/Paris', '{30}', 0, 9000, 'active', now(), '{identity}' FROM unnest($1::uuid[]) id",
+                                            min_notice_minutes, hourly_rate_cents, status, verified_at, verified_checks, adeli)
+             SELECT id, 'Dr Test', '{fr,en}', '{video}', 'Europe/Paris', '{30}', 0, 9000, 'active', now(), '{identity,adeli}',
+                    (759300000 + n)::text FROM unnest($1::uuid[]) WITH ORDINALITY AS it (id, n)",
             "INSERT INTO app.practitioner_specialties (practitioner_id, specialty)
              SELECT id, 'psychology' FROM unnest($1::uuid[]) id",
             "INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)

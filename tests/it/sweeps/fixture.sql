@@ -63,8 +63,9 @@ VALUES (id('log-in of alice'), 'login_ticket', sha256('log-in'), id('alice'), id
 
 -- acme offers martin alone; durand was there before; petit never was, and nobody of acme ever met them
 INSERT INTO practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents, status,
-                           verified_at, verified_checks)
-SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000, 'active', '2026-06-01'::timestamptz, '{identity}'::text[] FROM (VALUES ('martin'), ('durand'), ('petit')) AS p (name);
+                           verified_at, verified_checks, adeli)
+SELECT id(name), name, '{fr}', '{video}', 'Europe/Paris', '{60}', 9000, 'active', '2026-06-01'::timestamptz, '{identity,adeli}'::text[], adeli
+FROM (VALUES ('martin', '759300001'), ('durand', '759300002'), ('petit', '759300003')) AS p (name, adeli);
 INSERT INTO practitioner_specialties (practitioner_id, specialty) SELECT p.id, 'psychology' FROM practitioners p;
 INSERT INTO availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
 SELECT id(p.display_name || ' monday'), p.id, 1, 540, 1020 FROM practitioners p;

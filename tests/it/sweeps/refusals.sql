@@ -93,6 +93,12 @@ INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, acto
 VALUES (fixture_id('acme'), fixture_id('bob with durand'), 'STARTED', now(), 'practitioner');
 -- refused: practitioner raises their rate
 UPDATE app.practitioners SET hourly_rate_cents = 20000;
+-- refused: practitioner calls themselves otherwise than they were verified
+UPDATE app.practitioners SET display_name = 'Professor';
+-- refused: practitioner is found under a specialty that nobody has verified
+INSERT INTO app.practitioner_specialties (practitioner_id, specialty) VALUES (app.user_id(), 'physiotherapy');
+-- refused: practitioner is found no longer under what was verified
+DELETE FROM app.practitioner_specialties;
 -- refused: practitioner learns a client's address
 SELECT email FROM app.users WHERE id = fixture_id('alice');
 -- refused: practitioner learns the name of a colleague's client

@@ -71,7 +71,9 @@ impl DirectoryApi {
     ///
     /// Active practitioners: employees and HR see their company's network, company admins everybody whom they may choose
     /// for it; platform admins also those who wait to be verified or take no bookings any more. By name, or who has time
-    /// first. Pages by time show everybody once, although times move between two of them.
+    /// first. Pages by time show everybody once, although times move between two of them; they end after the thousand
+    /// who have time first. A page of those who are free before a time may hold fewer than `limit`, even none, and still
+    /// have a next one.
     #[oai(path = "/practitioners", method = "get", operation_id = "listPractitioners")]
     #[allow(clippy::too_many_arguments)] // one for each parameter of the query
     async fn list(
@@ -84,7 +86,8 @@ impl DirectoryApi {
         language: Param<Option<String>>,
         /// Who hold sessions in this way.
         mode: Param<Option<Mode>>,
-        /// Words that all occur in name or bio, in any order; accents, case and small slips in longer words do not matter.
+        /// Words that all occur in name, bio or fields of care (in French or English), in any order; accents, case and
+        /// small slips in longer words do not matter.
         #[oai(validator(max_length = 100))]
         q: Param<Option<String>>,
         /// Who have a free session that starts before this instant. For employees and platform admins.

@@ -6,8 +6,8 @@
 //! bookings, clocks and calendars.
 //!
 //! Pages by name go by keyset. Pages by next free time cannot: between two of them everybody's time may move. Their
-//! cursor names whom the client has been shown (four bytes each), and the next page holds the first ones of the order
-//! of now who are not among them. So nobody is shown twice, nobody is passed over, and every time is true when it is
+//! cursor names whom the client has been shown (four bytes each, of a thousand at most), and the next page holds the
+//! first ones of the order of now who are not among them. So nobody is shown twice, nobody is passed over, and every time is true when it is
 //! shown.
 
 mod api;

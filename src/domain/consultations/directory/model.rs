@@ -29,6 +29,9 @@ pub struct Found {
     pub next_free_at: Option<DateTime<Utc>>,
 }
 
+/// Whom pages by time show at most: a cursor of more would not fit into an address.
+const MOST_SHOWN: usize = 1_000;
+
 /// Whom a client has been shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown(HashSet<[u8; 4]>);
@@ -69,8 +72,9 @@ pub fn next_page(mut all: Vec<Found>, mut shown: Shown, limit: usize) -> (Vec<Fo
     all.retain(|it| !shown.holds(it.listed.id));
     // stable: alike ones stay by name
     all.sort_by_key(|it| (it.next_free_at.is_none(), it.next_free_at));
-    let is_more = all.len() > limit;
-    all.truncate(limit);
+    let left = MOST_SHOWN.saturating_sub(shown.0.len());
+    let is_more = all.len() > limit && left > limit;
+    all.truncate(limit.min(left));
     for it in &all {
         shown.add(it.listed.id);
     }
@@ -114,6 +118,26 @@ mod tests {
         assert_eq!(names(&page), "2 5");
         let (page, cursor) = next_page(second, Shown::decode(&cursor.unwrap()).unwrap(), 2);
         assert_eq!((names(&page).as_str(), cursor), ("1", None));
+    }
+
+    #[test]
+    fn of_a_large_network_the_thousand_who_have_time_first_are_shown() {
+        // by name, the later the sooner they have time
+        let all: Vec<Found> = (1..=1_200).map(|n| found(n, Some(2_000 - i64::try_from(n).unwrap()))).collect();
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let shown = cursor.map(|text: String| Shown::decode(&text).unwrap()).unwrap_or_default();
+            let (page, next) = next_page(all.clone(), shown, 100);
+            seen.extend(page.into_iter().map(|it| it.listed.id.0.as_u128()));
+            pages += 1;
+            match next {
+                Some(text) if text.len() < 6_000 => cursor = Some(text),
+                Some(text) => panic!("a cursor of {} letters", text.len()),
+                None => break,
+            }
+        }
+        assert_eq!(pages, 10);
+        assert_eq!(seen, (201..=1_200).rev().collect::<Vec<_>>());
     }
 
     #[test]

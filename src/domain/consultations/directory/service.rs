@@ -14,8 +14,11 @@ use crate::platform::{Context, FieldErrors, Result, Tx};
 
 /// The longest horizon that a practitioner can set.
 const FURTHEST: TimeDelta = TimeDelta::days(366);
-/// Practitioners among whom the first free time is looked for.
-const MOST: i64 = 1_000;
+/// Practitioners whose first free time is looked for at once.
+const CHUNK: i64 = 500;
+/// How often more of them are looked at for one page. A network by time is looked through as a whole, up to 10,000; a
+/// page by name that has found too few says where the next one goes on.
+const CHUNKS: usize = 20;
 
 /// What is asked of the directory.
 pub struct Query {
@@ -54,29 +57,69 @@ pub async fn search(cx: &Context, mut query: Query) -> Result<Page> {
 }
 
 async fn by_name(cx: &Context, tx: &mut Tx, query: &Query, sees_times: bool) -> Result<Page> {
-    let page: PageQuery<(String, PractitionerId)> = PageQuery::new(query.limit, query.cursor.as_deref())?;
-    // whether somebody is free is known only when it was looked for
-    let fetch = if query.free_before.is_some() { MOST } else { page.fetch() };
-    let rows = practitioners::directory(tx, &query.filter, page.after.as_ref(), fetch).await?;
+    let page: PageQuery<Place> = PageQuery::new(query.limit, query.cursor.as_deref())?;
+    let limit = page.limit as usize;
+    if query.free_before.is_some() {
+        return free_by_name(cx, tx, query, page.after, limit).await;
+    }
+    let rows = practitioners::directory(tx, &query.filter, page.after.as_ref(), page.fetch()).await?;
     let free = if sees_times { first_free(cx, tx, &rows, query).await? } else { HashMap::new() };
     let mut items: Vec<Found> = with_times(rows, &free);
-    if query.free_before.is_some() {
-        items.retain(|it| it.next_free_at.is_some());
-    }
-    let limit = page.limit as usize;
     let is_more = items.len() > limit;
     items.truncate(limit);
     let last = items.last().filter(|_| is_more);
-    let next_cursor = last.map(|it| Cursor::encode(&(&it.listed.display_name, it.listed.id)));
+    let next_cursor = last.map(|it| Cursor::encode(&place(&it.listed)));
     Ok(Page { items, next_cursor })
+}
+
+/// Where a page by name goes on.
+type Place = (String, PractitionerId);
+
+fn place(it: &Listed) -> Place {
+    (it.display_name.clone(), it.id)
+}
+
+/// Whether somebody is free is known only when it was looked for.
+async fn free_by_name(
+    cx: &Context,
+    tx: &mut Tx,
+    query: &Query,
+    mut after: Option<Place>,
+    limit: usize,
+) -> Result<Page> {
+    let mut items: Vec<Found> = Vec::new();
+    for _ in 0..CHUNKS {
+        let rows = practitioners::directory(tx, &query.filter, after.as_ref(), CHUNK).await?;
+        let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
+        after = rows.last().map(place).filter(|_| !is_last);
+        let free = first_free(cx, tx, &rows, query).await?;
+        items.extend(with_times(rows, &free).into_iter().filter(|it| it.next_free_at.is_some()));
+        if items.len() > limit {
+            items.truncate(limit);
+            after = items.last().map(|it| place(&it.listed));
+            break;
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(Page { items, next_cursor: after.map(|after| Cursor::encode(&after)) })
 }
 
 async fn by_next_free(cx: &Context, tx: &mut Tx, query: &Query) -> Result<Page> {
     let page: PageQuery<()> = PageQuery::new(query.limit, None)?;
     let shown = query.cursor.as_deref().map(Shown::decode).transpose()?.unwrap_or_default();
-    let rows = practitioners::directory(tx, &query.filter, None, MOST).await?;
-    let free = first_free(cx, tx, &rows, query).await?;
-    let mut all = with_times(rows, &free);
+    let (mut all, mut after) = (Vec::new(), None);
+    for _ in 0..CHUNKS {
+        let rows = practitioners::directory(tx, &query.filter, after.as_ref(), CHUNK).await?;
+        let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
+        after = rows.last().map(place);
+        let free = first_free(cx, tx, &rows, query).await?;
+        all.extend(with_times(rows, &free));
+        if is_last {
+            break;
+        }
+    }
     if query.free_before.is_some() {
         all.retain(|it| it.next_free_at.is_some());
     }

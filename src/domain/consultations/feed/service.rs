@@ -32,7 +32,7 @@ pub async fn read(platform: &Platform, request: &RequestInfo, file: &str) -> Res
     let events: Vec<_> = entries
         .iter()
         .map(|it| ics::Published {
-            uid: calendar::uid(&platform.config, it.id),
+            uid: calendar::uid(it.id),
             sequence: it.ics_sequence.unsigned_abs(),
             starts_at: it.starts_at,
             ends_at: it.ends_at,

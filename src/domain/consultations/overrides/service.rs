@@ -48,10 +48,12 @@ pub async fn list(
     id: PractitionerId,
     page: &PageQuery<(NaiveDateTime, OverrideId)>,
 ) -> Result<(Tz, Vec<Kept>)> {
-    let mut tx = cx.read(Permission::ReadAvailability).await?;
+    let mut tx = practitioners::begin_reading(cx, Permission::ReadAvailability).await?;
     let zone = find_zone(&mut tx, id).await?;
     let now = cx.now().with_timezone(&zone).naive_local();
-    Ok((zone, practitioners::overrides::store::list(&mut tx, id, now, page.after.as_ref(), page.fetch()).await?))
+    let found = practitioners::overrides::store::list(&mut tx, id, now, page.after.as_ref(), page.fetch()).await?;
+    practitioners::end_reading(cx, tx, id).await?;
+    Ok((zone, found))
 }
 
 pub async fn add(

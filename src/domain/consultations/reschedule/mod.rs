@@ -10,7 +10,7 @@ mod store;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::booking::{self, ATTEMPTS, NEAREST_AROUND};
+use super::booking::{self, ATTEMPTS, Nearest};
 use super::error::Error;
 use super::events::{self, ConsultationRescheduled, TimeFreed};
 use super::model::{Consultation, expires_at};
@@ -141,7 +141,9 @@ fn for_caller(cx: &Context, problem: Problem) -> Problem {
 async fn with_nearest(cx: &Context, id: ConsultationId, wanted: &Move, problem: Problem) -> Result<Problem> {
     let mut tx = cx.read(Permission::RescheduleConsultation).await?;
     let it = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
-    let around = Span { from: wanted.starts_at - NEAREST_AROUND, until: wanted.starts_at + NEAREST_AROUND };
-    let offer = find_offer(cx, &mut tx, id, &it, around).await?;
-    Ok(booking::name_nearest(&offer, wanted.starts_at, wanted.length(&it), problem))
+    let mut nearest = Nearest::to(wanted.starts_at, wanted.length(&it));
+    while let Some(starts) = nearest.next() {
+        nearest.look(&find_offer(cx, &mut tx, id, &it, starts).await?);
+    }
+    Ok(nearest.name(problem))
 }

@@ -10,6 +10,7 @@ use super::explain::{self, Explanation, Question};
 use super::why::Why;
 use crate::domain::consultations::api::Tag;
 use crate::domain::practitioners::Mode;
+use crate::domain::practitioners::calendars::CalendarHealthAnswer;
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::ids::PractitionerId;
@@ -53,6 +54,9 @@ pub struct SlotExplanationAnswer {
     free: bool,
     /// Every rule that removes it; none where it is free.
     reasons: Vec<SlotReasonAnswer>,
+    /// How the reading of the calendars goes that the practitioner keeps elsewhere: one that fails is as of its last
+    /// reading, so that a time may be taken or free that is not so any more.
+    calendars: Vec<CalendarHealthAnswer>,
 }
 
 fn example_time(text: &str) -> DateTime<FixedOffset> {
@@ -68,6 +72,7 @@ impl Example for SlotExplanationAnswer {
             duration_minutes: 45,
             free: false,
             reasons: vec![SlotReasonAnswer::example()],
+            calendars: vec![CalendarHealthAnswer::example()],
         }
     }
 }
@@ -89,6 +94,7 @@ impl SlotExplanationAnswer {
             duration_minutes: it.length.num_minutes(),
             free: it.reasons.is_empty(),
             reasons: reasons.collect(),
+            calendars: it.calendars.iter().map(|it| CalendarHealthAnswer::of(it, locale)).collect(),
         }
     }
 }

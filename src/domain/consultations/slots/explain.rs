@@ -7,7 +7,7 @@ use super::offer::{Slot, Span};
 use super::service::find_offer;
 use super::store;
 use super::why::{Reason, Why};
-use crate::domain::practitioners::{self, Mode, Window};
+use crate::domain::practitioners::{self, Mode, Window, calendars};
 use crate::platform::auth::Permission;
 use crate::platform::ids::PractitionerId;
 use crate::platform::problem::{Error as Refusal, FieldErrors};
@@ -30,11 +30,13 @@ pub struct Explanation {
     pub slot: Option<Slot>,
     pub length: TimeDelta,
     pub reasons: Vec<Reason>,
+    /// How the reading of the calendars goes that are kept elsewhere: a time may be taken, or free, for want of it.
+    pub calendars: Vec<calendars::Health>,
 }
 
 /// Explains a time to the practitioner, or to the platform's staff: when it is taken, and never by whom.
 pub async fn explain(cx: &Context, id: PractitionerId, question: &Question) -> Result<Explanation> {
-    let mut tx = cx.read(Permission::ReadAvailability).await?;
+    let mut tx = practitioners::begin_reading(cx, Permission::ReadAvailability).await?;
     let (zone, _) = practitioners::zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     let zone: Tz = zone.parse().map_err(|_| Problem::internal("a practitioner is in an unknown time zone"))?;
     let mut errors = FieldErrors::new();
@@ -49,8 +51,10 @@ pub async fn explain(cx: &Context, id: PractitionerId, question: &Question) -> R
     let known = at.unwrap_or(cx.now());
     let offer = find_offer(cx, &mut tx, None, id, Span { from: known, until: known }, None).await?;
     let length = question.duration_minutes.map_or(offer.terms.shortest(), |it| TimeDelta::minutes(it.into()));
+    let calendars = calendars::list_health(&mut tx, id).await?;
     let Some(starts_at) = at else {
-        return Ok(Explanation { zone, slot: None, length, reasons: vec![Reason::plain(Why::Skipped)] });
+        practitioners::end_reading(cx, tx, id).await?;
+        return Ok(Explanation { zone, slot: None, length, reasons: vec![Reason::plain(Why::Skipped)], calendars });
     };
     let slot = Slot { starts_at, ends_at: starts_at + length };
     let mut reasons = offer.reasons(starts_at, length, question.mode);
@@ -61,7 +65,8 @@ pub async fn explain(cx: &Context, id: PractitionerId, question: &Question) -> R
             None => taken.why = Why::Buffer,
         }
     }
-    Ok(Explanation { zone, slot: Some(slot), length, reasons })
+    practitioners::end_reading(cx, tx, id).await?;
+    Ok(Explanation { zone, slot: Some(slot), length, reasons, calendars })
 }
 
 /// A time that somebody asks about.

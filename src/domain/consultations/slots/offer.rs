@@ -1,12 +1,11 @@
 //! Free slots, by one pure function for the list, for the booking and for the explanation.
 //!
 //! Starts lie on the practitioner's wall clock: on full and half hours where every session length and every
-//! beginning of the weekly hours is a multiple of 30 minutes, on quarters of an hour otherwise, and on days whose extra
-//! hours begin between. A time that the
-//! clock skips is not offered; one that it repeats is offered once, at its first occurrence. The session must fit
+//! beginning of the weekly hours is a multiple of 30 minutes, on quarters of an hour otherwise, and on the days of extra
+//! hours that begin between. A time that the clock skips is not offered; one that it repeats is offered once, at its first occurrence. The session must fit
 //! into the hours, and with its buffers must not touch what is taken.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
 use super::why::Why;
@@ -71,9 +70,14 @@ impl Offer {
 
     /// The first free slot that starts in `from..to`.
     pub fn first(&self, length: TimeDelta, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Slot> {
-        let Span { from, until } = self.bookable(from, to)?;
+        self.following(length, from, to, 1).first().copied()
+    }
+
+    /// The first `count` free slots that start in `from..to`, in order.
+    pub fn following(&self, length: TimeDelta, from: DateTime<Utc>, to: DateTime<Utc>, count: usize) -> Vec<Slot> {
+        let Some(Span { from, until }) = self.bookable(from, to) else { return Vec::new() };
         let strides = std::iter::successors(Some(from), |at| Some(*at + STRIDE)).take_while(|at| *at < until);
-        strides.into_iter().find_map(|at| self.free(length, at, until.min(at + STRIDE)).first().copied())
+        strides.flat_map(|at| self.free(length, at, until.min(at + STRIDE))).take(count).collect()
     }
 
     /// The slot that starts at a time, or why there is none.
@@ -128,10 +132,12 @@ impl Offer {
         if self.terms.session_lengths.iter().copied().chain(begins).all(|minutes| minutes % 30 == 0) { 30 } else { 15 }
     }
 
-    /// The days on which quarters of an hour are starts, because extra hours begin between full and half hours.
+    /// The days on which quarters of an hour are starts, because of extra hours that begin between full and half hours.
+    /// Such hours have two days where they go over midnight.
     fn quarter_days(&self) -> Vec<NaiveDate> {
-        let extra = self.hours.overrides.iter().filter(|it| it.kind == Kind::Open);
-        extra.filter(|it| it.starts.minute() % 30 != 0).map(|it| it.starts.date()).collect()
+        let extra = self.hours.overrides.iter().filter(|it| it.kind == Kind::Open && it.starts.minute() % 30 != 0);
+        let last = |ends: NaiveDateTime| (ends - TimeDelta::minutes(1)).date();
+        extra.flat_map(|it| it.starts.date().iter_days().take_while(move |day| *day <= last(it.ends))).collect()
     }
 
     /// The times of the grid in `from..to`, in order.
@@ -197,6 +203,7 @@ mod tests {
     use chrono_tz::Pacific::Apia;
 
     use super::*;
+    use crate::domain::practitioners::overrides::Override;
     use crate::domain::practitioners::{Rule, Specialty, Status};
     use crate::platform::ids::PractitionerId;
 
@@ -308,6 +315,19 @@ mod tests {
         assert_eq!(starts(&quarters, "2026-01-07", 45), ["07T08:00", "07T08:15"]);
         let late = offer(Paris, (9, 10), 10, "2026-01-01T00:00:00Z");
         assert_eq!(starts(&late, "2026-01-07", 30), ["07T08:15", "07T08:30"]);
+    }
+
+    #[test]
+    fn extra_hours_over_midnight_have_quarters_until_they_end() {
+        let mut it = offer(Paris, (9, 0), 10, "2026-01-01T00:00:00Z");
+        let wall = |text: &str| text.parse::<NaiveDateTime>().unwrap();
+        let extra = |from, to| Override { kind: Kind::Open, starts: wall(from), ends: wall(to) };
+        it.hours.overrides = vec![extra("2026-01-07T23:15:00", "2026-01-08T01:00:00")];
+        assert_eq!(starts(&it, "2026-01-07", 30)[2..], ["07T22:15", "07T22:30", "07T22:45"]);
+        assert_eq!(starts(&it, "2026-01-08", 30)[..3], ["07T23:00", "07T23:15", "07T23:30"]);
+        // what ends at midnight has nothing of the next day
+        it.hours.overrides = vec![extra("2026-01-07T23:15:00", "2026-01-08T00:00:00")];
+        assert_eq!(starts(&it, "2026-01-08", 30), ["08T08:00", "08T08:30"]);
     }
 
     #[test]

@@ -186,7 +186,7 @@ pub struct SlotList {
 
 /// The free slots of a practitioner, for the caller.
 pub async fn list_slots(cx: &Context, id: PractitionerId, query: &SlotQuery) -> Result<SlotList> {
-    let mut tx = cx.read(Permission::ReadSlots).await?;
+    let mut tx = practitioners::begin_reading(cx, Permission::ReadSlots).await?;
     let coverage = find_coverage(cx, &mut tx).await?;
 
     let mut errors = FieldErrors::new();
@@ -213,6 +213,7 @@ pub async fn list_slots(cx: &Context, id: PractitionerId, query: &SlotQuery) -> 
     errors.check(offer.terms.offers_length(length), "query:duration", "length");
     errors.check(query.mode.is_none_or(|mode| offer.terms.modes.contains(&mode)), "query:mode", "mode");
     errors.finish()?;
+    practitioners::end_reading(cx, tx, id).await?;
     Ok(SlotList { zone, slots: offer.free(length, from, to) })
 }
 

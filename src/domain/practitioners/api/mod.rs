@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
+use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 use serde::Serialize;
 use uuid::Uuid;
@@ -177,8 +177,10 @@ impl From<PractitionerRequest> for NewPractitioner {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct PractitionerChange {
+    /// Of who is verified, by platform admins only.
     #[oai(validator(min_length = 1, max_length = 200))]
     display_name: Option<String>,
+    /// Of who is verified, by platform admins only.
     #[oai(validator(min_items = 1, max_items = 6, unique_items))]
     specialties: Option<Vec<Specialty>>,
     #[oai(validator(min_items = 1, max_items = 20, unique_items))]
@@ -202,14 +204,23 @@ pub struct PractitionerChange {
     horizon_days: Option<i32>,
     /// Whether bookings wait to be confirmed by hand. Those that wait already still do.
     confirms_by_hand: Option<bool>,
-    /// By platform admins only.
+    /// By platform admins only. `null` takes it away, unless the practitioner was verified with it.
     #[oai(validator(min_length = 1, max_length = 20))]
-    rpps: Option<String>,
-    /// By platform admins only.
+    rpps: MaybeUndefined<String>,
+    /// By platform admins only. `null` takes it away, unless the practitioner was verified with it.
     #[oai(validator(min_length = 1, max_length = 20))]
-    adeli: Option<String>,
+    adeli: MaybeUndefined<String>,
     /// By platform admins only.
     hourly_rate: Option<MoneyBody>,
+}
+
+/// What a field becomes: absent stays, `null` is taken away.
+fn changed(value: MaybeUndefined<String>) -> Option<Option<String>> {
+    match value {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
 }
 
 impl Example for PractitionerChange {
@@ -227,8 +238,8 @@ impl Example for PractitionerChange {
             min_notice_minutes: None,
             horizon_days: None,
             confirms_by_hand: None,
-            rpps: None,
-            adeli: None,
+            rpps: MaybeUndefined::Undefined,
+            adeli: MaybeUndefined::Undefined,
             hourly_rate: None,
         }
     }
@@ -251,8 +262,8 @@ impl From<PractitionerChange> for Change {
             min_notice_minutes: it.min_notice_minutes,
             horizon_days: it.horizon_days,
             confirms_by_hand: it.confirms_by_hand,
-            rpps: it.rpps,
-            adeli: it.adeli,
+            rpps: changed(it.rpps),
+            adeli: changed(it.adeli),
             hourly_rate: it.hourly_rate.map(Into::into),
         }
     }
@@ -356,7 +367,8 @@ impl Example for PractitionerAnswer {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct VerificationRequest {
-    /// At least one. A register can be named only where the practitioner has a number in it.
+    /// At least one. A register can be named only where the practitioner has a number in it, and must be for psychology
+    /// and physiotherapy, which are registered professions.
     #[oai(validator(min_items = 1, max_items = 5, unique_items))]
     checks: Vec<Check>,
 }
@@ -439,9 +451,10 @@ impl PractitionersApi {
 
     /// Change a practitioner
     ///
-    /// By themselves or by a platform admin. Register numbers and rate are the platform's to change. Sessions that are booked
-    /// already stay as they are, with their lengths, modes and buffers: `listAvailabilityConflicts` tells the practitioner
-    /// which of them are not on offer any more.
+    /// By themselves or by a platform admin. Register numbers and rate are the platform's to change, and so are name and
+    /// specialties once somebody is verified: that is what was verified. Sessions that are booked already stay as they are,
+    /// with their lengths, modes and buffers: `listAvailabilityConflicts` tells the practitioner which of them are not on
+    /// offer any more.
     #[oai(path = "/practitioners/:id", method = "patch", operation_id = "updatePractitioner")]
     async fn update(
         &self,
@@ -460,15 +473,19 @@ impl PractitionersApi {
     /// Verify a practitioner
     ///
     /// Notes what was looked at, by whom and when, and lets a practitioner who waited for it be found and booked. Asked
-    /// again, it replaces what was noted before; an inactive practitioner stays inactive.
+    /// again, it replaces what was noted before; an inactive practitioner stays inactive. With `If-Match`, nobody is
+    /// verified who has changed their profile since it was looked at.
     #[oai(path = "/practitioners/:id/verify", method = "post", operation_id = "verifyPractitioner")]
     async fn verify(
         &self,
         cx: Authorized<perm::VerifyPractitioner>,
         id: Path<PractitionerId>,
+        /// The version that was looked at.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
         body: Body<VerificationRequest>,
     ) -> Result<Json<PractitionerAnswer>> {
-        Ok(Json(service::verify(&cx, id.0, &body.checks).await?.into()))
+        Ok(Json(service::verify(&cx, id.0, &body.checks, if_match.0.as_deref()).await?.into()))
     }
 
     /// Deactivate a practitioner

@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::model::{Calendar, External, Failed, Kind, State};
+use super::model::{Calendar, External, Failed, Health, Kind, State};
 use super::service::{self, NewCalendar};
 use crate::domain::practitioners::api::Tag;
 use crate::platform::Result;
@@ -59,6 +59,43 @@ pub struct CalendarFailure {
     at: DateTime<Utc>,
 }
 
+impl CalendarFailure {
+    fn of(it: Failed, locale: Locale) -> Self {
+        Self {
+            detail: rust_i18n::t!(format!("calendar_failure.{}", it.code), locale = locale.as_str()).into_owned(),
+            code: it.code,
+            since: it.since,
+            at: it.at,
+        }
+    }
+}
+
+/// How the reading of a calendar goes that a practitioner keeps elsewhere; nothing of which one it is.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, rename = "CalendarHealth", example)]
+pub struct CalendarHealthAnswer {
+    state: State,
+    /// The last reading that succeeded. What was busy then holds until the next one succeeds.
+    read_at: Option<DateTime<Utc>>,
+    /// Of one that fails.
+    failure: Option<CalendarFailure>,
+}
+
+impl CalendarHealthAnswer {
+    pub fn of(it: &Health, locale: Locale) -> Self {
+        let failure = it.failure.clone().map(|it| CalendarFailure::of(it, locale));
+        Self { state: it.state(), read_at: it.read_at, failure }
+    }
+}
+
+impl Example for CalendarHealthAnswer {
+    fn example() -> Self {
+        let at = DateTime::from_timestamp(1_795_527_000, 0).unwrap_or_default();
+        let failure = Failed { code: "not_found".into(), since: at - TimeDelta::hours(2), at };
+        Self::of(&Health { read_at: Some(at - TimeDelta::hours(3)), failure: Some(failure) }, Locale::En)
+    }
+}
+
 /// A calendar of a practitioner.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -97,12 +134,7 @@ impl CalendarAnswer {
             state,
             read_at,
             next_read_at,
-            failure: failure.map(|it| CalendarFailure {
-                detail: rust_i18n::t!(format!("calendar_failure.{}", it.code), locale = locale.as_str()).into_owned(),
-                code: it.code,
-                since: it.since,
-                at: it.at,
-            }),
+            failure: failure.map(|it| CalendarFailure::of(it, locale)),
             url: it.url,
         }
     }

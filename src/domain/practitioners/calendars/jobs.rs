@@ -1,5 +1,7 @@
 //! Reads the calendars that practitioners keep elsewhere.
 
+use std::collections::HashSet;
+
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -81,13 +83,13 @@ enum Outcome {
 /// The feed is asked outside of any transaction: it may take its time.
 async fn read_calendar(cx: JobContext, job: ReadCalendar) -> Result<()> {
     let mut tx = cx.begin().await?;
-    let found = store::find_to_read(&mut tx, job.calendar_id).await?;
+    let Some(it) = store::find_to_read(&mut tx, job.calendar_id).await? else { return Ok(()) };
+    let sessions = store::list_sessions(&mut tx, it.practitioner_id, cx.now() - AHEAD).await?;
     drop(tx);
-    let Some(it) = found else { return Ok(()) };
     let platform = &cx.platform;
     let here = place(it.id, it.practitioner_id);
     let address = platform.keyring.open(&here, &it.url)?;
-    let outcome = read(&cx, &it, &address).await?;
+    let outcome = read(&cx, &it, &address, sessions).await?;
 
     let mut tx = cx.begin().await?;
     let Some(it) = store::lock(&mut tx, it.id).await? else { return Ok(()) };
@@ -113,7 +115,7 @@ async fn read_calendar(cx: JobContext, job: ReadCalendar) -> Result<()> {
     tx.commit().await
 }
 
-async fn read(cx: &JobContext, it: &ToRead, address: &[u8]) -> Result<Outcome> {
+async fn read(cx: &JobContext, it: &ToRead, address: &[u8], sessions: HashSet<Uuid>) -> Result<Outcome> {
     let address = std::str::from_utf8(address).map_err(|_| Problem::internal("an address that is no text"))?;
     let address = Url::parse(address).map_err(|_| Problem::internal("an address that is none"))?;
     let zone: Tz = it.time_zone.parse().map_err(|_| Problem::internal("a practitioner is in an unknown time zone"))?;
@@ -133,10 +135,9 @@ async fn read(cx: &JobContext, it: &ToRead, address: &[u8]) -> Result<Outcome> {
         Ok(Fetched::NotModified) => return Ok(Outcome::Failed("server_error")),
         Err(failure) => return Ok(Outcome::Failed(failure.code())),
     };
-    let host = cx.platform.config.public_url.host_str().unwrap_or("localhost").to_owned();
     let window = (now - TimeDelta::days(1), now + AHEAD);
     // five megabytes keep a core busy for a while
-    let reading = tokio::task::spawn_blocking(move || ical::read(&bytes, zone, window, |uid| is_ours(uid, &host)));
+    let reading = tokio::task::spawn_blocking(move || ical::read(&bytes, zone, window, |uid| is_ours(uid, &sessions)));
     Ok(match reading.await.map_err(Problem::internal)? {
         Ok(reading) => Outcome::Read(reading, validators),
         Err(why) => Outcome::Failed(unreadable_code(why)),
@@ -144,9 +145,11 @@ async fn read(cx: &JobContext, it: &ToRead, address: &[u8]) -> Result<Outcome> {
 }
 
 /// Whether an event is a consultation of ours, that came back with the practitioner's calendar: its time is known from
-/// where it was booked, also when it was cancelled or moved a minute ago.
-fn is_ours(uid: &str, host: &str) -> bool {
-    uid.split_once('@').is_some_and(|(id, at)| at == host && id.parse::<Uuid>().is_ok())
+/// where it was booked, also when it was cancelled or moved a minute ago. What follows the id, as it did in earlier
+/// invitations, does not matter: the id is of one of their sessions.
+fn is_ours(uid: &str, sessions: &HashSet<Uuid>) -> bool {
+    let id = uid.split_once('@').map_or(uid, |(id, _)| id);
+    id.parse().is_ok_and(|id| sessions.contains(&id))
 }
 
 /// Looks again: one that works meanwhile is no news.

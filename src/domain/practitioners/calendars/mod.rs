@@ -19,5 +19,7 @@ pub mod model;
 pub mod service;
 pub mod store;
 
-pub use api::CalendarsApi;
+pub use api::{CalendarHealthAnswer, CalendarsApi};
+pub use model::Health;
 pub use service::SEALED;
+pub use store::list_health;

@@ -75,6 +75,13 @@ pub struct External {
     pub failure: Option<Failed>,
 }
 
+/// How the reading of an external calendar goes, without which one it is: what its practitioner's helpers may know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    pub read_at: Option<DateTime<Utc>>,
+    pub failure: Option<Failed>,
+}
+
 /// Since when, when last, and why a calendar could not be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
@@ -85,10 +92,22 @@ pub struct Failed {
 
 impl External {
     pub fn state(&self) -> State {
-        match (&self.failure, self.read_at) {
-            (Some(_), _) => State::Failing,
-            (None, Some(_)) => State::Current,
-            (None, None) => State::Waiting,
+        State::of(self.failure.as_ref(), self.read_at)
+    }
+}
+
+impl Health {
+    pub fn state(&self) -> State {
+        State::of(self.failure.as_ref(), self.read_at)
+    }
+}
+
+impl State {
+    fn of(failure: Option<&Failed>, read_at: Option<DateTime<Utc>>) -> Self {
+        match (failure, read_at) {
+            (Some(_), _) => Self::Failing,
+            (None, Some(_)) => Self::Current,
+            (None, None) => Self::Waiting,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! SQL of calendars.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::model::{Calendar, External, Failed, Kind};
+use super::model::{Calendar, External, Failed, Health, Kind};
 use crate::domain::practitioners::error::Error;
 use crate::platform::db::broken_constraint;
 use crate::platform::ical::Busy;
@@ -85,12 +87,13 @@ struct Row {
     failed_at: Option<DateTime<Utc>>,
 }
 
+fn failed(code: Option<String>, since: Option<DateTime<Utc>>, at: Option<DateTime<Utc>>) -> Option<Failed> {
+    Some(Failed { code: code?, since: since?, at: at? })
+}
+
 impl From<Row> for Calendar {
     fn from(row: Row) -> Self {
-        let failure = match (row.failure_code, row.failing_since, row.failed_at) {
-            (Some(code), Some(since), Some(at)) => Some(Failed { code, since, at }),
-            _ => None,
-        };
+        let failure = failed(row.failure_code, row.failing_since, row.failed_at);
         let external = row.host.zip(row.next_read_at).map(|(host, next_read_at)| External {
             host,
             read_at: row.read_at,
@@ -123,6 +126,30 @@ pub async fn list(tx: &mut Tx, owner: PractitionerId) -> Result<Vec<Calendar>> {
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(Calendar::from).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct HealthRow {
+    read_at: Option<DateTime<Utc>>,
+    failure_code: Option<String>,
+    failing_since: Option<DateTime<Utc>>,
+    failed_at: Option<DateTime<Utc>>,
+}
+
+/// How the reading of a practitioner's external calendars goes, in the order in which they were added; five at most.
+pub async fn list_health(tx: &mut Tx, owner: PractitionerId) -> Result<Vec<Health>> {
+    let rows: Vec<HealthRow> = sqlx::query_as(
+        "SELECT c.read_at, c.failure_code, c.failing_since, c.failed_at
+         FROM app.external_calendars c WHERE c.practitioner_id = $1 ORDER BY c.created_at, c.id",
+    )
+    .bind(owner)
+    .fetch_all(tx.conn())
+    .await?;
+    let health = |row: HealthRow| Health {
+        read_at: row.read_at,
+        failure: failed(row.failure_code, row.failing_since, row.failed_at),
+    };
+    Ok(rows.into_iter().map(health).collect())
 }
 
 /// Which kind it was; `None` where the practitioner has no such calendar.
@@ -185,6 +212,13 @@ pub async fn find_to_read(tx: &mut Tx, id: CalendarId) -> Result<Option<ToRead>>
     .bind(id)
     .fetch_optional(tx.conn())
     .await?)
+}
+
+/// The sessions of a practitioner that begin, or began, after a time, whatever became of them.
+pub async fn list_sessions(tx: &mut Tx, owner: PractitionerId, since: DateTime<Utc>) -> Result<HashSet<Uuid>> {
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("SELECT app.sessions_of($1, $2)").bind(owner).bind(since).fetch_all(tx.conn()).await?;
+    Ok(ids.into_iter().collect())
 }
 
 /// As [`find_to_read`], and keeps everybody else from changing it.

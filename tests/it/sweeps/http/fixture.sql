@@ -158,7 +158,7 @@ CREATE TABLE fixture.bodies (
 );
 INSERT INTO fixture.bodies (operation, body) VALUES
     ('bookConsultation', '{"practitionerId": null, "startsAt": "2026-09-14T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
-    ('verifyPractitioner', '{"checks": ["identity", "diploma"]}'),
+    ('verifyPractitioner', '{"checks": ["identity", "adeli"]}'),
     ('explainSlot', '{"at": "2026-09-14T08:00:00Z"}'),
     ('addOverride', '{"kind": "closed", "from": "2026-11-30", "to": "2026-11-30"}'),
     ('rescheduleConsultation', '{"startsAt": "2026-09-21T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
