@@ -140,7 +140,6 @@ async fn of_what_nobody_said_anything_whom_the_server_saw_alone_was_there() {
 #[tokio::test]
 async fn what_the_server_saw_stands_beside_what_is_claimed() {
     let (app, _, mut alice, mut dr) = scene().await;
-    let day = in_days(&app, 3);
     // who joins how many minutes after the start; the practitioner claims from the start to the end
     for (employee, practitioner, ends, seen, differ) in [
         (Some(0), Some(0), 30, 30, false),
@@ -156,7 +155,7 @@ async fn what_the_server_saw_stands_beside_what_is_claimed() {
         (Some(0), Some(0), 41, 30, true),
         (Some(0), Some(0), 5, 5, false),
     ] {
-        let booked = book_on(&alice, &dr, day).await;
+        let booked = book_on(&alice, &dr, in_days(&app, 2)).await;
         by_chat(&app).await;
         let start = starts(&booked);
         let mut steps = vec![(0, "start", false), (ends, "end", false)];
