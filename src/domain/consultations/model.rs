@@ -370,12 +370,9 @@ mod tests {
     fn each_change_has_its_states_to_come_from() {
         for status in [Status::InProgress, Status::Completed, Status::Cancelled, Status::NoShow] {
             let (it, at) = standing(status);
-            for check in [
-                Standing::check_cancel,
-                Standing::check_confirm,
-                Standing::check_reschedule,
-                Standing::check_start,
-            ] {
+            for check in
+                [Standing::check_cancel, Standing::check_confirm, Standing::check_reschedule, Standing::check_start]
+            {
                 assert_eq!(code(check(&it, at)), "illegal_transition");
             }
             let missed = if status == Status::InProgress { "no_show_too_early" } else { "illegal_transition" };

@@ -94,12 +94,7 @@ pub async fn confirm(cx: &Context, id: ConsultationId, asked: Asked<'_>) -> Resu
 }
 
 /// Cancels, until the start. What an employee gives back within the company's cancellation window may count all the same.
-pub async fn cancel(
-    cx: &Context,
-    id: ConsultationId,
-    reason: Option<&str>,
-    asked: Asked<'_>,
-) -> Result<Consultation> {
+pub async fn cancel(cx: &Context, id: ConsultationId, reason: Option<&str>, asked: Asked<'_>) -> Result<Consultation> {
     take(cx, Permission::CancelConsultation, id, Step::Cancel(reason), asked).await
 }
 

@@ -295,14 +295,15 @@ pub async fn insert_event(
 /// Moves a consultation from the state in which it was read to the next; `false` where it is not what was read any more.
 /// So do the others below.
 pub async fn save_status(tx: &mut Tx, id: ConsultationId, was: &Standing, to: Status) -> Result<bool> {
-    let done = sqlx::query("UPDATE app.consultations SET status = $4 WHERE id = $1 AND status = $2 AND updated_at = $3")
-        .bind(id)
-        .bind(was.status)
-        .bind(was.updated_at)
-        .bind(to)
-        .execute(tx.conn())
-        .await
-        .or_constraint("consultations_state_machine", Error::IllegalTransition)?;
+    let done =
+        sqlx::query("UPDATE app.consultations SET status = $4 WHERE id = $1 AND status = $2 AND updated_at = $3")
+            .bind(id)
+            .bind(was.status)
+            .bind(was.updated_at)
+            .bind(to)
+            .execute(tx.conn())
+            .await
+            .or_constraint("consultations_state_machine", Error::IllegalTransition)?;
     Ok(done.rows_affected() == 1)
 }
 

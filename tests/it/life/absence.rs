@@ -108,7 +108,9 @@ async fn of_what_nobody_said_anything_whom_the_server_saw_alone_was_there() {
     }
     by_chat(&app).await;
     // nobody, the practitioner, the employee, both but never together
-    for (nth, there, after) in [(1, [false, true], 0), (2, [true, false], 0), (3, [true, false], 0), (3, [false, true], 40)] {
+    for (nth, there, after) in
+        [(1, [false, true], 0), (2, [true, false], 0), (3, [true, false], 0), (3, [false, true], 40)]
+    {
         go_to(&app, starts(&booked[nth]) + minutes(after), &mut alice, &mut dr).await;
         for (person, joins) in [(&alice, there[0]), (&dr, there[1])] {
             if joins {

@@ -25,8 +25,10 @@ async fn send(person: &User, path: &str) -> Answer {
 async fn who_joined_before_a_session_was_moved_was_not_seen_at_its_new_time() {
     let (app, _, mut alice, mut dr) = scene().await;
     // the practitioner joins and moves it; then the employee says that they did not come, or the schedule decides
-    for (joins, expected) in [("practitioner", note("no_show", Some("practitioner"), false, true)),
-                              ("employee", note("no_show", Some("employee"), true, true))] {
+    for (joins, expected) in [
+        ("practitioner", note("no_show", Some("practitioner"), false, true)),
+        ("employee", note("no_show", Some("employee"), true, true)),
+    ] {
         let day = in_days(&app, 3);
         let open = free(&alice, &dr, day).await;
         let said = alice.post("/consultations", wish(&dr, &open[0])).await.expect(201);
@@ -243,7 +245,9 @@ async fn a_step_is_repeated_safely_and_not_taken_on_an_old_version() {
         }
         Answer::of(request.json(&body)).await
     };
-    for (person, what) in [(&dr, "/confirm"), (&dr, "/cancel"), (&alice, "/cancel"), (&dr, "/no-show"), (&alice, "/no-show")] {
+    for (person, what) in
+        [(&dr, "/confirm"), (&dr, "/cancel"), (&alice, "/cancel"), (&dr, "/no-show"), (&alice, "/no-show")]
+    {
         ask(person, what, "old", Some(&old), json!({})).await.refused(412, "stale");
     }
     let current = dr.get(&path(&booked, "")).await.expect(200).header("etag").to_owned();
