@@ -43,72 +43,134 @@ GRANT UPDATE (status, mode, starts_at, ends_at, busy_from, busy_until, started_a
               times_differ, reminded_day_for, reminded_hour_for, ics_sequence) ON app.consultations TO huntzen_kernel;
 CREATE POLICY kernel ON app.consultations TO huntzen_kernel USING (true) WITH CHECK (true);
 
--- How long the server saw both people in the session at once, until some time. Who was never seen leaving stayed.
-CREATE OR REPLACE FUNCTION app.seen_together(session uuid, until timestamptz)
-RETURNS interval LANGUAGE sql STABLE AS $$
+-- The states of a session, and which follow which.
+CREATE OR REPLACE FUNCTION app.check_consultation_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status IN ('pending', 'confirmed') THEN
+            RETURN NEW;
+        END IF;
+    ELSIF NEW.status = OLD.status OR (OLD.status, NEW.status) IN (
+        ('pending', 'confirmed'), ('pending', 'cancelled'),
+        ('confirmed', 'in_progress'), ('confirmed', 'cancelled'), ('confirmed', 'no_show'),
+        -- begun by one of the two, while the other never came
+        ('in_progress', 'completed'), ('in_progress', 'no_show')
+    ) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'a consultation cannot become %', NEW.status
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_state_machine';
+END
+$$;
+
+-- Whether the server let somebody into the session at its present time. What was before is of no account: it may have
+-- been moved after somebody looked in.
+CREATE OR REPLACE FUNCTION app.was_seen(session uuid, who text)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM app.consultation_events e JOIN app.consultations c ON c.id = e.consultation_id
+                   WHERE e.consultation_id = session AND e.kind = 'JOINED' AND e.actor_role = who
+                     AND e.at >= c.starts_at - interval '10 minutes')
+$$;
+-- When the server saw both people in the session at once, until some time. Who was never seen leaving stayed until its
+-- planned end.
+CREATE OR REPLACE FUNCTION app.times_together(session uuid, until timestamptz)
+RETURNS tstzmultirange LANGUAGE sql STABLE AS $$
     WITH stays AS (
-        SELECT j.actor_role, range_agg(tstzrange(j.at, greatest(j.at, least(until, (
+        SELECT j.actor_role, range_agg(tstzrange(j.at, greatest(j.at, least(until, coalesce((
             SELECT min(l.at) FROM app.consultation_events l
-            WHERE l.consultation_id = session AND l.kind = 'LEFT' AND l.actor_role = j.actor_role AND l.at >= j.at))))) AS times
+            WHERE l.consultation_id = session AND l.kind = 'LEFT' AND l.actor_role = j.actor_role AND l.at >= j.at),
+            c.ends_at))))) AS times
         FROM app.consultation_events j JOIN app.consultations c ON c.id = j.consultation_id
-        -- the session may have been moved after somebody looked in
         WHERE j.consultation_id = session AND j.kind = 'JOINED' AND j.at >= c.starts_at - interval '10 minutes' AND j.at < until
         GROUP BY j.actor_role
     )
-    SELECT coalesce(sum(upper(span) - lower(span)), interval '0')
-    FROM unnest((SELECT times FROM stays WHERE actor_role = 'employee')
-                * (SELECT times FROM stays WHERE actor_role = 'practitioner')) AS span
+    SELECT coalesce((SELECT times FROM stays WHERE actor_role = 'employee')
+                    * (SELECT times FROM stays WHERE actor_role = 'practitioner'), '{}')
 $$;
-CREATE OR REPLACE FUNCTION app.was_seen(session uuid, who text)
-RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM app.consultation_events e WHERE e.consultation_id = session AND e.kind = 'JOINED'
-                                                           AND e.actor_role = who)
+CREATE OR REPLACE FUNCTION app.seen_together(session uuid, until timestamptz)
+RETURNS interval LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(upper(span) - lower(span)), interval '0') FROM unnest(app.times_together(session, until)) AS span
 $$;
 
--- Times follow from the facts. Begun minutes count as whole ones. What the server saw stands beside what was claimed:
--- the two differ where they are more than ten minutes and more than a quarter of what is claimed apart, and where
--- somebody was seen who is said not to have come.
+-- Times follow from the facts. Begun minutes count as whole ones. What the server saw stands beside what was claimed, and
+-- somebody has to look (`times_differ`) where a session is said to have been held
+--   - in which one of the two was never seen, or the two never together,
+--   - for more than ten minutes longer than planned,
+--   - for more than ten minutes, and a quarter of what is claimed, longer or shorter than it was seen,
+--   - or of which nobody said so, but the schedule, because both were seen;
+-- and where a session is said to have been missed
+--   - by somebody who was seen, or by somebody's word who was not seen themselves,
+--   - after it was begun,
+--   - or where both were seen, but never together.
 CREATE OR REPLACE FUNCTION app.apply_consultation_event() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    seen interval;
+    it       app.consultations;
+    claimed  interval;
+    seen     interval;
+    employee boolean;
+    other    boolean;
 BEGIN
     IF NEW.kind = 'STARTED' THEN
         UPDATE app.consultations SET started_at = NEW.at WHERE id = NEW.consultation_id;
-    ELSIF NEW.kind = 'ENDED' THEN
-        seen := app.seen_together(NEW.consultation_id, NEW.at);
+        RETURN NULL;
+    ELSIF NEW.kind NOT IN ('ENDED', 'NO_SHOW') THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO it FROM app.consultations c WHERE c.id = NEW.consultation_id;
+    employee := app.was_seen(it.id, 'employee');
+    other := app.was_seen(it.id, 'practitioner');
+    IF NEW.kind = 'ENDED' THEN
+        -- later, the schedule has ended it
+        IF NEW.at > greatest(it.ends_at, it.started_at) + interval '30 minutes' THEN
+            RAISE EXCEPTION 'it ended before'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_ended_in_time';
+        END IF;
+        claimed := NEW.at - it.started_at;
+        seen := app.seen_together(it.id, NEW.at);
         UPDATE app.consultations
-            SET ended_at = NEW.at, duration_minutes = ceil(extract(epoch FROM NEW.at - started_at) / 60),
+            SET ended_at = NEW.at, duration_minutes = ceil(extract(epoch FROM claimed) / 60),
                 seen_minutes = ceil(extract(epoch FROM seen) / 60),
-                times_differ = greatest(NEW.at - started_at - seen, seen - (NEW.at - started_at))
-                               > greatest(interval '10 minutes', (NEW.at - started_at) / 4)
-            WHERE id = NEW.consultation_id;
-    ELSIF NEW.kind = 'NO_SHOW' THEN
-        UPDATE app.consultations c
-            SET seen_minutes = ceil(extract(epoch FROM app.seen_together(c.id, least(NEW.at, c.ends_at))) / 60),
-                times_differ = CASE c.missed_by WHEN 'unknown' THEN app.was_seen(c.id, 'employee')
-                                                ELSE app.was_seen(c.id, c.missed_by) END
-            WHERE c.id = NEW.consultation_id;
+                times_differ = NOT employee OR NOT other OR seen = interval '0'
+                               OR claimed > it.ends_at - it.starts_at + interval '10 minutes'
+                               OR greatest(claimed - seen, seen - claimed) > greatest(interval '10 minutes', claimed / 4)
+                               OR EXISTS (SELECT FROM app.consultation_events e
+                                          WHERE e.consultation_id = it.id AND e.kind = 'STARTED' AND e.actor_role = 'auto')
+            WHERE id = it.id;
+    ELSE
+        UPDATE app.consultations
+            SET seen_minutes = ceil(extract(epoch FROM app.seen_together(it.id, least(NEW.at, it.ends_at))) / 60),
+                times_differ = it.started_at IS NOT NULL
+                               OR CASE it.missed_by WHEN 'employee' THEN employee WHEN 'practitioner' THEN other
+                                                    ELSE employee AND other END
+                               OR CASE NEW.actor_role WHEN 'employee' THEN NOT employee WHEN 'practitioner' THEN NOT other
+                                                      ELSE false END
+            WHERE id = it.id;
     END IF;
     RETURN NULL;
 END
 $$;
 ALTER FUNCTION app.apply_consultation_event() OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.seen_together(uuid, timestamptz), app.was_seen(uuid, text), app.apply_consultation_event()
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.seen_together(uuid, timestamptz), app.was_seen(uuid, text) TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.times_together(uuid, timestamptz), app.seen_together(uuid, timestamptz), app.was_seen(uuid, text),
+    app.apply_consultation_event() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.times_together(uuid, timestamptz), app.seen_together(uuid, timestamptz), app.was_seen(uuid, text)
+    TO huntzen_kernel;
 DROP TRIGGER IF EXISTS consultation_events_apply ON app.consultation_events;
 CREATE TRIGGER consultation_events_apply AFTER INSERT ON app.consultation_events
     FOR EACH ROW EXECUTE FUNCTION app.apply_consultation_event();
 REVOKE ALL ON FUNCTION app.check_consultation_state() FROM PUBLIC;
 
--- Nobody says of a practitioner whom the server saw in the session that they did not come.
+-- Nobody says of a practitioner whom the server saw in the session that they did not come; nor does a practitioner say so
+-- of an employee who was seen, once they have begun.
 CREATE OR REPLACE FUNCTION app.check_absence() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
-    IF app.was_seen(NEW.id, 'practitioner') THEN
+    IF NEW.missed_by = 'practitioner' AND app.was_seen(NEW.id, 'practitioner') THEN
         RAISE EXCEPTION 'the practitioner was there'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_practitioner_was_there';
+    ELSIF NEW.missed_by = 'employee' AND OLD.status = 'in_progress' AND app.was_seen(NEW.id, 'employee') THEN
+        RAISE EXCEPTION 'the employee was there'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_employee_was_there';
     END IF;
     RETURN NEW;
 END
@@ -117,7 +179,7 @@ ALTER FUNCTION app.check_absence() OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.check_absence() FROM PUBLIC;
 DROP TRIGGER IF EXISTS consultations_absence ON app.consultations;
 CREATE TRIGGER consultations_absence BEFORE UPDATE OF missed_by ON app.consultations
-    FOR EACH ROW WHEN (NEW.missed_by = 'practitioner' AND OLD.missed_by IS NULL) EXECUTE FUNCTION app.check_absence();
+    FOR EACH ROW WHEN (NEW.missed_by IS NOT NULL AND OLD.missed_by IS NULL) EXECUTE FUNCTION app.check_absence();
 
 GRANT SELECT ON app.consultation_events TO huntzen_employee, huntzen_practitioner, huntzen_platform, huntzen_stats;
 GRANT INSERT (company_id, consultation_id, kind, at, actor_role) ON app.consultation_events

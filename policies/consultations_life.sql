@@ -85,13 +85,16 @@ RETURNS TABLE (id uuid, company_id uuid) LANGUAGE sql STABLE SECURITY DEFINER SE
 $$;
 
 -- Does it for one of the transaction's company, unless somebody was faster. What it was: 'expired', 'ended' or 'missed'.
--- Nobody ended it: it ended when it was to end. Nobody said anything of it: who was seen alone was there.
+-- Nobody ended it: it ended when it was to end. Nobody said anything of it: if both were seen together, it was held then;
+-- else who was seen alone was there.
 CREATE OR REPLACE FUNCTION app.close_consultation(wanted uuid, at timestamptz)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    it record;
+    it       record;
+    together tstzmultirange;
 BEGIN
-    SELECT c.company_id, c.status, c.ends_at, coalesce(c.started_at, c.starts_at) AS began INTO it FROM app.consultations c
+    SELECT c.company_id, c.status, c.starts_at, c.ends_at, coalesce(c.started_at, c.starts_at) AS began INTO it
+        FROM app.consultations c
         WHERE c.id = wanted AND c.company_id = app.company_id()
           AND CASE c.status WHEN 'pending' THEN c.expires_at <= at
                             WHEN 'in_progress' THEN greatest(c.ends_at, c.started_at) <= at - interval '30 minutes'
@@ -111,11 +114,21 @@ BEGIN
             VALUES (it.company_id, wanted, 'ENDED', greatest(it.ends_at, it.began), 'auto');
         RETURN 'ended';
     END IF;
+    together := app.times_together(wanted, it.ends_at + interval '30 minutes')
+                * tstzmultirange(tstzrange(it.starts_at, NULL));
+    IF NOT isempty(together) THEN
+        UPDATE app.consultations c SET status = 'in_progress' WHERE c.id = wanted;
+        INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+            VALUES (it.company_id, wanted, 'STARTED', lower(together), 'auto');
+        UPDATE app.consultations c SET status = 'completed' WHERE c.id = wanted;
+        INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
+            VALUES (it.company_id, wanted, 'ENDED', upper(together), 'auto');
+        RETURN 'ended';
+    END IF;
     UPDATE app.consultations c
         SET status = 'no_show',
-            missed_by = CASE (SELECT array_agg(DISTINCT e.actor_role) FROM app.consultation_events e
-                              WHERE e.consultation_id = wanted AND e.kind = 'JOINED')
-                            WHEN '{practitioner}' THEN 'employee' WHEN '{employee}' THEN 'practitioner' ELSE 'unknown' END
+            missed_by = CASE WHEN app.was_seen(wanted, 'employee') = app.was_seen(wanted, 'practitioner') THEN 'unknown'
+                             WHEN app.was_seen(wanted, 'practitioner') THEN 'employee' ELSE 'practitioner' END
         WHERE c.id = wanted;
     INSERT INTO app.consultation_events (company_id, consultation_id, kind, at, actor_role)
         VALUES (it.company_id, wanted, 'NO_SHOW', at, 'auto');

@@ -24,6 +24,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('consultations.confirmed', 'events', '{practitioner}', 'consultation'),
         ('consultations.expired', 'events', '{system}', NULL),
         ('consultations.keep_time', 'maintenance', '{system}', NULL),
+        ('consultations.missed', 'events', '{employee,practitioner,system}', 'consultation'),
         ('consultations.reminder_due', 'events', '{system}', NULL),
         ('consultations.requested', 'events', '{employee}', 'consultation'),
         ('consultations.rescheduled', 'events', '{employee,practitioner}', 'consultation'),

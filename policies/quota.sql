@@ -103,13 +103,16 @@ CREATE TRIGGER consultations_covered_when_moved BEFORE UPDATE OF starts_at ON ap
     FOR EACH ROW WHEN (NEW.counts AND NEW.starts_at <> OLD.starts_at) EXECUTE FUNCTION app.check_covered();
 
 -- What does not take place counts only where the company's rules say so: a session that the employee gave back later
--- than the cancellation window before its start, or to which they did not come. What the practitioner or the platform
--- cancels, what the practitioner moved or missed, and a request that was never confirmed, does not.
+-- than the cancellation window before its start, or to which they did not come, unless the server saw them there. What the
+-- practitioner or the platform cancels, what the practitioner moved or missed, and a request that was never confirmed, does
+-- not; nor does what is said to have been held where the server saw the employee wait alone.
 CREATE OR REPLACE FUNCTION app.settle_quota() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = app, pg_temp AS $$
 BEGIN
     SELECT CASE NEW.status
+               WHEN 'completed' THEN app.was_seen(NEW.id, 'practitioner') OR NOT app.was_seen(NEW.id, 'employee')
                WHEN 'no_show' THEN coalesce(s.no_show_counts, true) AND NEW.missed_by IS NOT DISTINCT FROM 'employee'
+                                   AND NOT app.was_seen(NEW.id, 'employee')
                ELSE coalesce(s.late_cancellation_counts, true) AND OLD.status = 'confirmed' AND NOT OLD.free_to_cancel
                     AND NEW.cancelled_by IS NOT DISTINCT FROM 'employee'
                     AND NEW.cancelled_at > NEW.starts_at - make_interval(hours => coalesce(s.cancellation_window_hours, 24))
@@ -124,5 +127,5 @@ GRANT SELECT ON app.company_settings TO huntzen_kernel;
 CREATE POLICY kernel ON app.company_settings FOR SELECT TO huntzen_kernel USING (true);
 DROP TRIGGER IF EXISTS consultations_settle_quota ON app.consultations;
 CREATE TRIGGER consultations_settle_quota BEFORE UPDATE OF status ON app.consultations
-    FOR EACH ROW WHEN (NEW.status <> OLD.status AND NEW.status IN ('cancelled', 'no_show'))
+    FOR EACH ROW WHEN (NEW.status <> OLD.status AND NEW.status IN ('completed', 'cancelled', 'no_show'))
     EXECUTE FUNCTION app.settle_quota();

@@ -129,7 +129,7 @@ INSERT INTO app.consultation_events (id, company_id, consultation_id, kind, at, 
         ('NO_SHOW', d.starts_at + interval '15 minutes', 'practitioner', d.status = 'no_show'),
         ('STARTED', d.started_at, 'practitioner', d.status IN ('in_progress', 'completed')),
         -- who was let in; now and then the server has not seen the employee
-        ('JOINED', d.started_at - interval '40 seconds', 'practitioner', d.status IN ('in_progress', 'completed')),
+        ('JOINED', d.started_at - interval '40 seconds', 'practitioner', d.status IN ('in_progress', 'completed', 'no_show')),
         ('ENDED', d.ended_at, CASE WHEN d.fate % 20 = 0 THEN 'auto' ELSE 'practitioner' END, d.status = 'completed')
     ) AS it (kind, at, actor_role, happened) ON it.happened
     UNION ALL

@@ -34,6 +34,8 @@ causes! {
         NoShowTooLate => (CONFLICT, "no_show_too_late"),
         /// The server saw the practitioner in the session.
         PractitionerWasThere => (CONFLICT, "practitioner_was_there"),
+        /// The server saw the employee in the session, which was begun.
+        EmployeeWasThere => (CONFLICT, "employee_was_there"),
         /// A session is open from ten minutes before its time.
         NotOpenYet => (FORBIDDEN, "not_open_yet"),
         /// The operator has named no Jitsi deployment.

@@ -97,6 +97,17 @@ impl Job for ReminderDue {
     const QUEUE: Queue = Queue::Events;
 }
 
+/// It was not held: one of the two said so, or the schedule.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ConsultationMissed {
+    pub consultation_id: ConsultationId,
+}
+
+impl Job for ConsultationMissed {
+    const KIND: &'static str = "consultations.missed";
+    const QUEUE: Queue = Queue::Events;
+}
+
 /// A practitioner's time became free: a session was cancelled or moved, or a request lapsed. Only time to come.
 ///
 /// Somebody may have taken the time again when this is heard: look with `Offer` before it is promised to anybody.

@@ -7,13 +7,24 @@
 //!
 //! ```text
 //! pending ──→ confirmed ──→ in_progress ──→ completed
-//!    │            ├───────→ no_show
+//!    │            ├────────────────┴─────→ no_show
 //!    └────────────┴───────→ cancelled
 //! ```
 //!
 //! `pending` is a request to a practitioner who confirms by hand; it holds the time, and lapses ([`upkeep`]). Moving a
 //! session keeps its state ([`reschedule`]). Every step is an event, which is never changed; how long a session took
-//! follows from them, and what the server saw itself stands beside what was claimed (`policies/consultations.sql`).
+//! follows from them. A step is taken on the row that was read, or not at all: whoever acts beside a move is told.
+//!
+//! What the server saw itself, whom it let in from ten minutes before the present start on, stands beside what was claimed
+//! (`policies/consultations.sql`), under these rules:
+//!
+//! - Either side says from ten minutes after the start that the other did not come, of a session that is confirmed or goes
+//!   on; nobody says so of a practitioner who was seen, nor, once it was begun, of an employee who was.
+//! - An absence counts for the employee where the company says so, unless they were seen. What is said to have been held
+//!   does not count where the employee was seen alone.
+//! - Of what nobody said anything: seen together, it was held; seen alone, the other missed it; else nobody did.
+//! - Staff look (`timesDiffer`) wherever claim and sight do not fit: see `apply_consultation_event`. Both people are told of
+//!   what was not held, and the employee what it costs.
 //!
 //! What keeps two people from the same hour is the database: exclusion constraints over the practitioner's and
 //! over the employee's time. Bookings of one practitioner queue on an advisory lock before they insert, so that

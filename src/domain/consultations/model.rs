@@ -73,7 +73,7 @@ pub enum DoneBy {
 pub enum MissedBy {
     Employee,
     Practitioner,
-    /// Nobody said so in time, and the server saw both or neither.
+    /// Nobody said so in time, and the server saw neither, or both at different times.
     Unknown,
 }
 
@@ -175,6 +175,9 @@ pub struct Standing {
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
+    pub started_at: Option<DateTime<Utc>>,
+    /// Its version: what was read is changed, or nothing is.
+    pub updated_at: DateTime<Utc>,
 }
 
 impl Standing {
@@ -250,9 +253,19 @@ impl Standing {
         self.require(Status::InProgress)
     }
 
-    /// Whether it can be said now that the other did not come.
+    /// When it ends, if it is ended now: half an hour after its planned end it ended then, whether the schedule was there
+    /// to see it or not.
+    pub fn ended_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let due = self.started_at.map_or(self.ends_at, |at| at.max(self.ends_at));
+        if now >= due + CLOSES_AFTER { due } else { now }
+    }
+
+    /// Whether it can be said now that the other did not come. Also of what was begun: whether somebody was seen there is
+    /// the database's to say.
     pub fn check_no_show(&self, now: DateTime<Utc>) -> Result<()> {
-        self.require(Status::Confirmed)?;
+        if !matches!(self.status, Status::Confirmed | Status::InProgress) {
+            return Err(self.illegal());
+        }
         let (from, until) = (self.starts_at + MISSED_AFTER, self.ends_at + MISSED_UNTIL);
         let refusal = if now < from {
             Error::NoShowTooEarly
@@ -286,7 +299,8 @@ mod tests {
         let starts_at: DateTime<Utc> = "2026-11-24T13:30:00Z".parse().unwrap();
         let company_id = CompanyId(uuid::Uuid::nil());
         let ends_at = starts_at + TimeDelta::minutes(45);
-        (Standing { company_id, status, starts_at, ends_at, expires_at: Some(starts_at) }, starts_at)
+        let (expires_at, updated_at) = (Some(starts_at), starts_at);
+        (Standing { company_id, status, starts_at, ends_at, expires_at, started_at: None, updated_at }, starts_at)
     }
 
     fn code(result: Result<()>) -> &'static str {
@@ -325,6 +339,20 @@ mod tests {
     }
 
     #[test]
+    fn a_session_ends_when_it_is_ended_and_long_after_its_time_when_it_was_to_end() {
+        let (mut it, at) = standing(Status::InProgress);
+        it.started_at = Some(at);
+        for (after, ended) in [(5, 5), (74, 74), (75, 45), (300, 45)] {
+            assert_eq!(it.ended_at(at + TimeDelta::minutes(after)), at + TimeDelta::minutes(ended));
+        }
+        // begun after its planned end
+        it.started_at = Some(at + TimeDelta::minutes(60));
+        for (after, ended) in [(89, 89), (90, 60)] {
+            assert_eq!(it.ended_at(at + TimeDelta::minutes(after)), at + TimeDelta::minutes(ended));
+        }
+    }
+
+    #[test]
     fn a_request_waits_a_day_and_not_until_the_last_moment() {
         let now: DateTime<Utc> = "2026-11-24T08:00:00Z".parse().unwrap();
         let wait = |ahead| expires_at(now, now + ahead) - now;
@@ -342,15 +370,13 @@ mod tests {
     fn each_change_has_its_states_to_come_from() {
         for status in [Status::InProgress, Status::Completed, Status::Cancelled, Status::NoShow] {
             let (it, at) = standing(status);
-            for check in [
-                Standing::check_cancel,
-                Standing::check_confirm,
-                Standing::check_reschedule,
-                Standing::check_start,
-                Standing::check_no_show,
-            ] {
+            for check in
+                [Standing::check_cancel, Standing::check_confirm, Standing::check_reschedule, Standing::check_start]
+            {
                 assert_eq!(code(check(&it, at)), "illegal_transition");
             }
+            let missed = if status == Status::InProgress { "no_show_too_early" } else { "illegal_transition" };
+            assert_eq!(code(it.check_no_show(at)), missed);
         }
         let (pending, at) = standing(Status::Pending);
         assert_eq!(code(pending.check_cancel(at)), "ok");

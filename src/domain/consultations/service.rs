@@ -2,12 +2,13 @@
 
 pub use super::booking::{Booking, book};
 use super::calendar;
-use super::events::{self, ConsultationCancelled, ConsultationConfirmed};
+use super::events::{self, ConsultationCancelled, ConsultationConfirmed, ConsultationMissed};
 use super::model::{Consultation, DoneBy, Event, EventKind, MissedBy, Status};
 use super::reasons::{self, About, Session};
 use super::store::{self, Listing};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
+use crate::platform::http::{Etag, IdempotencyKey};
 use crate::platform::ids::ConsultationId;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result, Tx};
@@ -80,68 +81,89 @@ enum Step<'a> {
     NoShow,
 }
 
+/// How a step is asked for: of which version, and whether it is a repetition.
+#[derive(Clone, Copy, Default)]
+pub struct Asked<'a> {
+    pub if_match: Option<&'a str>,
+    pub key: Option<&'a IdempotencyKey>,
+}
+
 /// Confirms a request, as the practitioner who was asked.
-pub async fn confirm(cx: &Context, id: ConsultationId) -> Result<Consultation> {
-    take(cx, Permission::RunConsultation, id, Step::Confirm).await
+pub async fn confirm(cx: &Context, id: ConsultationId, asked: Asked<'_>) -> Result<Consultation> {
+    take(cx, Permission::RunConsultation, id, Step::Confirm, asked).await
 }
 
 /// Cancels, until the start. What an employee gives back within the company's cancellation window may count all the same.
-pub async fn cancel(cx: &Context, id: ConsultationId, reason: Option<&str>) -> Result<Consultation> {
-    take(cx, Permission::CancelConsultation, id, Step::Cancel(reason)).await
+pub async fn cancel(cx: &Context, id: ConsultationId, reason: Option<&str>, asked: Asked<'_>) -> Result<Consultation> {
+    take(cx, Permission::CancelConsultation, id, Step::Cancel(reason), asked).await
 }
 
 pub async fn start(cx: &Context, id: ConsultationId) -> Result<Consultation> {
-    take(cx, Permission::RunConsultation, id, Step::Start).await
+    take(cx, Permission::RunConsultation, id, Step::Start, Asked::default()).await
 }
 
 pub async fn end(cx: &Context, id: ConsultationId) -> Result<Consultation> {
-    take(cx, Permission::RunConsultation, id, Step::End).await
+    take(cx, Permission::RunConsultation, id, Step::End, Asked::default()).await
 }
 
 /// Says that the other one did not come.
-pub async fn no_show(cx: &Context, id: ConsultationId) -> Result<Consultation> {
-    take(cx, Permission::ReportNoShow, id, Step::NoShow).await
+pub async fn no_show(cx: &Context, id: ConsultationId, asked: Asked<'_>) -> Result<Consultation> {
+    take(cx, Permission::ReportNoShow, id, Step::NoShow, asked).await
 }
 
-async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: Step<'_>) -> Result<Consultation> {
+async fn take(
+    cx: &Context,
+    permission: Permission,
+    id: ConsultationId,
+    step: Step<'_>,
+    asked: Asked<'_>,
+) -> Result<Consultation> {
     let (now, by) = (cx.now(), done_by(cx.caller().role));
     let mut tx = cx.begin(permission).await?;
+    if let Some(answer) = tx.recall(asked.key).await? {
+        return Ok(answer);
+    }
     let it = store::find_standing(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if let Some(version) = asked.if_match {
+        Etag::of(it.updated_at).require(Some(version))?;
+    }
     if tx.actor().company_id != Some(it.company_id) {
         // a practitioner serves many companies: what follows belongs to this one
         tx.enter_company(it.company_id).await?;
     }
+    let mut at = now;
     let (moved, kind, action) = match step {
         Step::Confirm => {
             it.check_confirm(now)?;
-            (store::save_confirmed(&mut tx, id, now).await?, EventKind::Confirmed, "consultation.confirmed")
+            (store::save_confirmed(&mut tx, id, &it, now).await?, EventKind::Confirmed, "consultation.confirmed")
         }
         Step::Cancel(_) => {
             it.check_cancel(now)?;
-            (store::save_cancelled(&mut tx, id, now, by).await?, EventKind::Cancelled, "consultation.cancelled")
+            (store::save_cancelled(&mut tx, id, &it, now, by).await?, EventKind::Cancelled, "consultation.cancelled")
         }
         Step::Start => {
             it.check_start(now)?;
-            let moved = store::save_status(&mut tx, id, Status::Confirmed, Status::InProgress).await?;
+            let moved = store::save_status(&mut tx, id, &it, Status::InProgress).await?;
             (moved, EventKind::Started, "consultation.started")
         }
         Step::End => {
             it.check_end()?;
-            let moved = store::save_status(&mut tx, id, Status::InProgress, Status::Completed).await?;
+            at = it.ended_at(now);
+            let moved = store::save_status(&mut tx, id, &it, Status::Completed).await?;
             (moved, EventKind::Ended, "consultation.ended")
         }
         Step::NoShow => {
             it.check_no_show(now)?;
             let missing = if by == DoneBy::Employee { MissedBy::Practitioner } else { MissedBy::Employee };
-            (store::save_missed(&mut tx, id, missing).await?, EventKind::NoShow, "consultation.missed")
+            (store::save_missed(&mut tx, id, &it, missing).await?, EventKind::NoShow, "consultation.missed")
         }
     };
     if !moved {
-        // somebody was faster
+        // somebody was faster: it is over, or at another time than the caller knows
         let seen = store::find_standing(&mut tx, id).await?.unwrap_or(it);
-        return Err(seen.illegal());
+        return Err(if seen.status == it.status { Refusal::Stale.into() } else { seen.illegal() });
     }
-    store::insert_event(&mut tx, it.company_id, id, kind, now, by).await?;
+    store::insert_event(&mut tx, it.company_id, id, kind, at, by).await?;
     match step {
         Step::Confirm => events::emit(&mut tx, &ConsultationConfirmed { consultation_id: id }, id).await?,
         Step::Cancel(reason) => {
@@ -150,10 +172,12 @@ async fn take(cx: &Context, permission: Permission, id: ConsultationId, step: St
             events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
             store::find_time(&mut tx, id).await?.emit(&mut tx, now).await?;
         }
-        Step::Start | Step::End | Step::NoShow => {}
+        Step::NoShow => events::emit(&mut tx, &ConsultationMissed { consultation_id: id }, id).await?,
+        Step::Start | Step::End => {}
     }
     tx.audit_done(action, "consultation", id.0).await?;
     let after = find_seen(cx, &mut tx, id).await?;
+    tx.remember(asked.key, &after).await?;
     tx.commit().await?;
     Ok(after)
 }

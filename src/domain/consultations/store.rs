@@ -140,10 +140,13 @@ pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
 }
 
 pub async fn find_standing(tx: &mut Tx, id: ConsultationId) -> Result<Option<Standing>> {
-    Ok(sqlx::query_as("SELECT company_id, status, starts_at, ends_at, expires_at FROM app.consultations WHERE id = $1")
-        .bind(id)
-        .fetch_optional(tx.conn())
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT company_id, status, starts_at, ends_at, expires_at, started_at, updated_at
+         FROM app.consultations WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 /// The practitioner's time that a consultation has, or had.
@@ -298,25 +301,29 @@ pub async fn insert_event(
     Ok(())
 }
 
-/// Moves a consultation from one state to the next; `false` where it is not in the first any more.
-pub async fn save_status(tx: &mut Tx, id: ConsultationId, from: Status, to: Status) -> Result<bool> {
-    let done = sqlx::query("UPDATE app.consultations SET status = $3 WHERE id = $1 AND status = $2")
-        .bind(id)
-        .bind(from)
-        .bind(to)
-        .execute(tx.conn())
-        .await
-        .or_constraint("consultations_state_machine", Error::IllegalTransition)?;
+/// Moves a consultation from the state in which it was read to the next; `false` where it is not what was read any more.
+/// So do the others below.
+pub async fn save_status(tx: &mut Tx, id: ConsultationId, was: &Standing, to: Status) -> Result<bool> {
+    let done =
+        sqlx::query("UPDATE app.consultations SET status = $4 WHERE id = $1 AND status = $2 AND updated_at = $3")
+            .bind(id)
+            .bind(was.status)
+            .bind(was.updated_at)
+            .bind(to)
+            .execute(tx.conn())
+            .await
+            .or_constraint("consultations_state_machine", Error::IllegalTransition)?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Confirms a request that still waits; `false` where it does not any more.
-pub async fn save_confirmed(tx: &mut Tx, id: ConsultationId, at: DateTime<Utc>) -> Result<bool> {
+/// Confirms a request that still waits.
+pub async fn save_confirmed(tx: &mut Tx, id: ConsultationId, was: &Standing, at: DateTime<Utc>) -> Result<bool> {
     let done = sqlx::query(
-        "UPDATE app.consultations SET status = 'confirmed', agreed_at = $2
-         WHERE id = $1 AND status = 'pending' AND expires_at > $2",
+        "UPDATE app.consultations SET status = 'confirmed', agreed_at = $3
+         WHERE id = $1 AND status = 'pending' AND updated_at = $2 AND expires_at > $3",
     )
     .bind(id)
+    .bind(was.updated_at)
     .bind(at)
     .execute(tx.conn())
     .await
@@ -324,31 +331,42 @@ pub async fn save_confirmed(tx: &mut Tx, id: ConsultationId, at: DateTime<Utc>) 
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes who did not come to a confirmed consultation; `false` where it is not confirmed any more.
-pub async fn save_missed(tx: &mut Tx, id: ConsultationId, by: MissedBy) -> Result<bool> {
+/// Notes who did not come.
+pub async fn save_missed(tx: &mut Tx, id: ConsultationId, was: &Standing, by: MissedBy) -> Result<bool> {
     let done = sqlx::query(
-        "UPDATE app.consultations SET status = 'no_show', missed_by = $2 WHERE id = $1 AND status = 'confirmed'",
+        "UPDATE app.consultations SET status = 'no_show', missed_by = $4
+         WHERE id = $1 AND status = $2 AND updated_at = $3",
     )
     .bind(id)
+    .bind(was.status)
+    .bind(was.updated_at)
     .bind(by)
     .execute(tx.conn())
     .await
     .map_err(|error| match broken_constraint(&error) {
         Some("consultations_practitioner_was_there") => Error::PractitionerWasThere.into(),
+        Some("consultations_employee_was_there") => Error::EmployeeWasThere.into(),
         Some("consultations_state_machine") => Error::IllegalTransition.into(),
         _ => Problem::from(error),
     })?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Cancels what has not begun; `false` where it has, or is cancelled already. Calendars get a new sequence number.
-pub async fn save_cancelled(tx: &mut Tx, id: ConsultationId, at: DateTime<Utc>, by: DoneBy) -> Result<bool> {
+/// Cancels what has not begun. Calendars get a new sequence number.
+pub async fn save_cancelled(
+    tx: &mut Tx,
+    id: ConsultationId,
+    was: &Standing,
+    at: DateTime<Utc>,
+    by: DoneBy,
+) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE app.consultations
-         SET status = 'cancelled', cancelled_at = $2, cancelled_by = $3, ics_sequence = ics_sequence + 1
-         WHERE id = $1 AND status IN ('pending', 'confirmed')",
+         SET status = 'cancelled', cancelled_at = $3, cancelled_by = $4, ics_sequence = ics_sequence + 1
+         WHERE id = $1 AND status IN ('pending', 'confirmed') AND updated_at = $2",
     )
     .bind(id)
+    .bind(was.updated_at)
     .bind(at)
     .bind(by)
     .execute(tx.conn())
@@ -383,6 +401,8 @@ pub struct Appointment {
     pub was_agreed: bool,
     /// The practitioner moved it: giving it back costs nothing.
     pub free_to_cancel: bool,
+    /// Whether it counts against the employee's sessions.
+    pub counts: bool,
     /// Who is told.
     pub reader: Person,
     /// The other one's name.
@@ -402,6 +422,7 @@ impl FromRow<'_, PgRow> for Appointment {
             expires_at: row.try_get("expires_at")?,
             was_agreed: row.try_get("was_agreed")?,
             free_to_cancel: row.try_get("free_to_cancel")?,
+            counts: row.try_get("counts")?,
             reader: Person {
                 user_id: row.try_get("user_id")?,
                 email: row.try_get("email")?,
@@ -419,7 +440,7 @@ impl FromRow<'_, PgRow> for Appointment {
 pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -> Result<Option<Appointment>> {
     Ok(sqlx::query_as(
         "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by, c.free_to_cancel,
-                c.expires_at,
+                c.expires_at, c.counts,
                 c.agreed_at IS NOT NULL OR c.expires_at IS NULL AS was_agreed,
                 u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone,
                 CASE WHEN $2 = 'employee' THEN p.display_name ELSE e.display_name END AS other_name
@@ -439,7 +460,7 @@ pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -
 pub async fn find_own_appointment(tx: &mut Tx, id: ConsultationId) -> Result<Option<Appointment>> {
     Ok(sqlx::query_as(
         "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by, c.free_to_cancel,
-                c.expires_at,
+                c.expires_at, c.counts,
                 c.agreed_at IS NOT NULL OR c.expires_at IS NULL AS was_agreed,
                 u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone, '' AS other_name
          FROM app.consultations c JOIN app.users u ON u.id = (SELECT app.user_id())

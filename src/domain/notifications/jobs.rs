@@ -32,6 +32,8 @@ pub enum AppointmentMail {
     Cancelled,
     /// It waited in vain.
     Expired,
+    /// It was not held.
+    Missed,
     ReminderDay,
     ReminderHour,
 }
@@ -62,6 +64,7 @@ impl SendAppointmentMail {
             AppointmentMail::Rescheduled => "rescheduled",
             AppointmentMail::Cancelled => "cancelled",
             AppointmentMail::Expired => "expired",
+            AppointmentMail::Missed => "missed",
             AppointmentMail::ReminderDay => "reminder_day",
             AppointmentMail::ReminderHour => "reminder_hour",
         };
@@ -84,6 +87,7 @@ impl SendAppointmentMail {
             (AppointmentMail::Rescheduled, _) => "appointment_moved",
             (AppointmentMail::Cancelled, _) => "appointment_cancelled",
             (AppointmentMail::Expired, _) => "appointment_expired",
+            (AppointmentMail::Missed, _) => "appointment_missed",
             (AppointmentMail::ReminderDay | AppointmentMail::ReminderHour, _) => "appointment_reminder",
         }
     }
@@ -97,6 +101,7 @@ impl SendAppointmentMail {
             AppointmentMail::Booked | AppointmentMail::Confirmed => it.status != Status::Cancelled,
             AppointmentMail::Rescheduled => is_latest && it.status != Status::Cancelled,
             AppointmentMail::Cancelled | AppointmentMail::Expired => it.status == Status::Cancelled,
+            AppointmentMail::Missed => it.status == Status::NoShow,
             AppointmentMail::ReminderDay | AppointmentMail::ReminderHour => {
                 is_latest && it.status == Status::Confirmed && now < it.starts_at
             }
@@ -105,7 +110,9 @@ impl SendAppointmentMail {
 
     /// Whether calendars hear of it: of what was agreed, whenever it changes.
     fn has_calendar(&self, it: &Appointment) -> bool {
-        it.was_agreed && !matches!(self.kind, AppointmentMail::ReminderDay | AppointmentMail::ReminderHour)
+        let changes_nothing =
+            [AppointmentMail::Missed, AppointmentMail::ReminderDay, AppointmentMail::ReminderHour].contains(&self.kind);
+        it.was_agreed && !changes_nothing
     }
 }
 
@@ -130,6 +137,8 @@ pub async fn send_appointment_mail(cx: JobContext, job: SendAppointmentMail) -> 
             "expires_at": it.expires_at,
             "pending": it.status == Status::Pending,
             "free": it.free_to_cancel && job.to == Reader::Employee,
+            // what an employee has used is nobody else's business
+            "counts": (job.to == Reader::Employee).then_some(it.counts),
             "link": format!("{}/consultations/{}", config.public_url.as_str().trim_end_matches('/'), it.id),
         });
         let mut letter = Letter::new(to, Recipient::User(it.reader.user_id), it.reader.locale, job.template(), context);

@@ -16,6 +16,7 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(reactions::on_rescheduled);
     registry.on(reactions::on_cancelled);
     registry.on(reactions::on_expired);
+    registry.on(reactions::on_missed);
     registry.on(reactions::on_reminder_due);
     registry.on(jobs::send_appointment_mail);
 }

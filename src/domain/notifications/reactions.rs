@@ -2,8 +2,8 @@
 
 use super::jobs::{AppointmentMail, Reader, SendAppointmentMail};
 use crate::domain::consultations::events::{
-    ConsultationBooked, ConsultationCancelled, ConsultationConfirmed, ConsultationExpired, ConsultationRequested,
-    ConsultationRescheduled, Reminder, ReminderDue,
+    ConsultationBooked, ConsultationCancelled, ConsultationConfirmed, ConsultationExpired, ConsultationMissed,
+    ConsultationRequested, ConsultationRescheduled, Reminder, ReminderDue,
 };
 use crate::platform::Result;
 use crate::platform::ids::ConsultationId;
@@ -37,6 +37,11 @@ pub async fn on_cancelled(cx: JobContext, event: ConsultationCancelled) -> Resul
 /// Both people learn that nothing came of it.
 pub async fn on_expired(cx: JobContext, event: ConsultationExpired) -> Result<()> {
     tell_both(&cx, event.consultation_id, AppointmentMail::Expired, None).await
+}
+
+/// Both people learn that it is noted as not held, and the employee what that costs.
+pub async fn on_missed(cx: JobContext, event: ConsultationMissed) -> Result<()> {
+    tell_both(&cx, event.consultation_id, AppointmentMail::Missed, None).await
 }
 
 pub async fn on_reminder_due(cx: JobContext, event: ReminderDue) -> Result<()> {

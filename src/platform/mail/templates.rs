@@ -34,6 +34,7 @@ const FILES: &[(&str, &str)] = embedded![
     "appointment_requested_practitioner",
     "appointment_moved",
     "appointment_expired",
+    "appointment_missed",
     "appointment_reminder",
     "export_ready",
     "calendar_failing",
@@ -108,7 +109,7 @@ mod tests {
         let appointment = json!({
             "name": "Rosa <b>", "with": "Dr & Co", "starts_at": "2026-11-24T13:30:00Z", "time_zone": "Europe/Paris",
             "minutes": 45, "mode": "video", "link": "https://care.example/a?x=1&y=2",
-            "expires_at": "2026-11-23T13:30:00Z", "pending": true, "free": true,
+            "expires_at": "2026-11-23T13:30:00Z", "pending": true, "free": true, "counts": true,
         });
         let two_factor = |change: &str, left: Option<i64>| {
             json!({
@@ -140,6 +141,7 @@ mod tests {
             ("appointment_requested_practitioner", appointment.clone()),
             ("appointment_moved", appointment.clone()),
             ("appointment_expired", appointment.clone()),
+            ("appointment_missed", appointment.clone()),
             ("appointment_reminder", appointment),
             (
                 "export_ready",

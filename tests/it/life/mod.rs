@@ -1,6 +1,7 @@
 //! The life of a consultation beyond its booking: requests, moving, absence, reminders, joining, races.
 
 mod absence;
+mod fairness;
 mod joining;
 mod moving;
 mod races;
@@ -53,6 +54,12 @@ fn subjects(app: &TestApp, user: &User) -> Vec<String> {
 
 async fn confirms_by_hand(dr: &User) {
     dr.patch(&format!("/practitioners/{}", dr.id), json!({"confirmsByHand": true})).await.expect(200);
+}
+
+/// Joining needs no video server then.
+async fn by_chat(app: &TestApp) {
+    let sql = "UPDATE app.consultations SET mode = 'chat' WHERE status = 'confirmed'";
+    sqlx::query(sql).execute(app.db()).await.unwrap();
 }
 
 fn minutes(count: i64) -> TimeDelta {

@@ -183,14 +183,16 @@ pub struct ConsultationAnswer {
     /// Of a request: until when it waits for the practitioner.
     #[serde(serialize_with = "written::optional_instant", skip_serializing_if = "Option::is_none")]
     expires_at: Option<DateTime<Utc>>,
-    /// Of a session that did not take place: who did not come.
+    /// Of a session that did not take place: who is said not to have come.
     #[serde(skip_serializing_if = "Option::is_none")]
     missed_by: Option<MissedBy>,
     /// For the practitioner and the platform: how long the server saw both people in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     seen_minutes: Option<i32>,
-    /// For the practitioner and the platform: whether what was claimed and what was seen are more than ten minutes and
-    /// more than a quarter apart, or somebody was seen who is said not to have come.
+    /// For the practitioner and the platform: whether somebody should look at it. What is said to have been held is then
+    /// longer than planned by more than ten minutes, or more than ten minutes and a quarter apart from what was seen, or one
+    /// of the two was never seen; of what was missed, somebody was seen who is said not to have come, or not seen who says
+    /// so, or it was begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     times_differ: Option<bool>,
     /// What the employee wrote when booking: for the two people in it, and of one consultation alone.

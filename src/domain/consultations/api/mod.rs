@@ -16,7 +16,7 @@ use bodies::{
 use super::joining;
 use super::model::Status;
 use super::reschedule::{self, Move};
-use super::service::{self, Booking};
+use super::service::{self, Asked, Booking};
 use super::slots::{self, SlotQuery};
 use super::store::Listing;
 use crate::domain::practitioners::Mode;
@@ -138,13 +138,21 @@ impl ConsultationsApi {
         &self,
         cx: Authorized<perm::RunConsultation>,
         id: Path<ConsultationId>,
+        /// Makes a repetition safe: for 24 hours the same key gets the same answer. With another body it is refused.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<String>>,
+        /// The version that the client has. Where it is given and another, the answer is 412.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
     ) -> Result<Json<ConsultationAnswer>> {
-        Ok(Json(service::confirm(&cx, id.0).await?.into()))
+        let key = IdempotencyKey::new(key.0, "confirmConsultation", &id.0)?;
+        let asked = Asked { if_match: if_match.0.as_deref(), key: key.as_ref() };
+        Ok(Json(service::confirm(&cx, id.0, asked).await?.into()))
     }
 
     /// Cancel a consultation
     ///
-    /// Until its start: later is `409 too_late`. Only what is pending or confirmed can be cancelled. The time is free
+    /// Until its start: later is `409 too_late`. Where somebody moves it at the same moment, the answer is `412 stale`. Only what is pending or confirmed can be cancelled. The time is free
     /// again; both people get a mail that withdraws the calendar entry. What an employee cancels within the company's
     /// cancellation window counts against their sessions all the same, where the company says so: `GET /me/quota` tells.
     /// It does not where the practitioner has moved the session. The reason is shown to nobody but the two people.
@@ -153,9 +161,18 @@ impl ConsultationsApi {
         &self,
         cx: Authorized<perm::CancelConsultation>,
         id: Path<ConsultationId>,
+        /// Makes a repetition safe: for 24 hours the same key gets the same answer. With another body it is refused.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<String>>,
+        /// The version that the client has. Where it is given and another, the answer is 412.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
         body: Body<CancelRequest>,
     ) -> Result<Json<ConsultationAnswer>> {
-        Ok(Json(service::cancel(&cx, id.0, body.reason.as_deref()).await?.into()))
+        let reason = body.reason.as_deref();
+        let key = IdempotencyKey::new(key.0, "cancelConsultation", &(id.0, reason))?;
+        let asked = Asked { if_match: if_match.0.as_deref(), key: key.as_ref() };
+        Ok(Json(service::cancel(&cx, id.0, reason, asked).await?.into()))
     }
 
     /// Move a consultation to another time
@@ -212,8 +229,8 @@ impl ConsultationsApi {
 
     /// End a session
     ///
-    /// The time between start and end is what counts. A session that nobody ends ends at its planned end, half an hour
-    /// later.
+    /// The time between start and end is what counts. A session that nobody ends within half an hour after its planned end
+    /// ended then, also where this is asked later.
     #[oai(path = "/consultations/:id/end", method = "post", operation_id = "endConsultation")]
     async fn end(
         &self,
@@ -226,16 +243,25 @@ impl ConsultationsApi {
     /// Say that the other one did not come
     ///
     /// From ten minutes after the start (`409 no_show_too_early`) until a day after the end (`409 no_show_too_late`), of a
-    /// session that was not started. Said by the practitioner, it counts against the employee's sessions where the
-    /// company says so. Said by the employee, it does not count; the answer is `409 practitioner_was_there` where the
-    /// server saw the practitioner join.
+    /// session that is confirmed, or in progress. Said by the practitioner, it counts against the employee's sessions where
+    /// the company says so, unless the server saw the employee join; of a session in progress the answer is then
+    /// `409 employee_was_there`. Said by the employee, it does not count; the answer is `409 practitioner_was_there` where
+    /// the server saw the practitioner join. Both people get a mail.
     #[oai(path = "/consultations/:id/no-show", method = "post", operation_id = "reportNoShow")]
     async fn no_show(
         &self,
         cx: Authorized<perm::ReportNoShow>,
         id: Path<ConsultationId>,
+        /// Makes a repetition safe: for 24 hours the same key gets the same answer. With another body it is refused.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<String>>,
+        /// The version that the client has. Where it is given and another, the answer is 412.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
     ) -> Result<Json<ConsultationAnswer>> {
-        Ok(Json(service::no_show(&cx, id.0).await?.into()))
+        let key = IdempotencyKey::new(key.0, "reportNoShow", &id.0)?;
+        let asked = Asked { if_match: if_match.0.as_deref(), key: key.as_ref() };
+        Ok(Json(service::no_show(&cx, id.0, asked).await?.into()))
     }
 
     /// What happened to a consultation

@@ -30,7 +30,7 @@ impl FromRow<'_, PgRow> for Joining {
 
 pub async fn find(tx: &mut Tx, id: ConsultationId) -> Result<Option<Joining>> {
     Ok(sqlx::query_as(
-        "SELECT c.company_id, c.status, c.starts_at, c.ends_at, c.expires_at, c.mode, u.display_name
+        "SELECT c.company_id, c.status, c.starts_at, c.ends_at, c.expires_at, c.started_at, c.updated_at, c.mode, u.display_name
          FROM app.consultations c JOIN app.users u ON u.id = (SELECT app.user_id())
          WHERE c.id = $1",
     )

@@ -30,8 +30,8 @@ pub struct Movable {
 
 impl Movable {
     pub fn standing(&self) -> Standing {
-        let Self { company_id, status, starts_at, ends_at, expires_at, .. } = *self;
-        Standing { company_id, status, starts_at, ends_at, expires_at }
+        let Self { company_id, status, starts_at, ends_at, expires_at, updated_at, .. } = *self;
+        Standing { company_id, status, starts_at, ends_at, expires_at, started_at: None, updated_at }
     }
 }
 

@@ -3,8 +3,9 @@
 //!
 //! - A request that was not confirmed in time is cancelled, and its time is free again.
 //! - A session that goes on half an hour after its planned end ended then.
-//! - A session of which nobody said anything until a day after its end did not take place: whom the server saw alone was
-//!   there, the other was not. Where it saw both or neither, nobody is said to have missed it, and nothing counts.
+//! - A session of which nobody said anything until a day after its end was held if the server saw both people in it at
+//!   once, for as long as it saw them; somebody has to look at it. Else it did not take place: whom the server saw alone
+//!   was there, the other was not. Where it saw neither, nobody is said to have missed it, and nothing counts.
 //!
 //! Each is one transaction, and looks again: whoever was faster wins, on whichever node.
 
@@ -12,7 +13,7 @@ mod store;
 
 use serde::{Deserialize, Serialize};
 
-use super::events::{self, ConsultationExpired, ReminderDue};
+use super::events::{self, ConsultationExpired, ConsultationMissed, ReminderDue};
 use super::store::find_time;
 use crate::platform::Result;
 use crate::platform::ids::ConsultationId;
@@ -62,7 +63,10 @@ async fn close(cx: &JobContext, id: ConsultationId) -> Result<()> {
             "consultation.expired"
         }
         Some(Closed::Ended) => "consultation.ended",
-        Some(Closed::Missed) => "consultation.missed",
+        Some(Closed::Missed) => {
+            events::emit(&mut tx, &ConsultationMissed { consultation_id: id }, id).await?;
+            "consultation.missed"
+        }
     };
     tx.audit_done(action, "consultation", id.0).await?;
     tx.commit().await
