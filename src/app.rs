@@ -25,6 +25,7 @@ use crate::platform::auth::tokens::Tokens;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::envelope::KeyPurpose;
 use crate::platform::crypto::passwords::{Cost, Passwords};
 use crate::platform::crypto::rewrap::{self, Rewrapped, Sealed};
 use crate::platform::crypto::seal::Keyring;
@@ -209,6 +210,7 @@ pub fn sealed() -> Vec<Sealed> {
     all.extend(identity::two_factor::SEALED);
     all.push(practitioners::calendars::SEALED);
     all.extend(consultations::SEALED);
+    all.extend(KeyPurpose::SEALED);
     all
 }
 

@@ -16,6 +16,7 @@ mod database;
 mod development_database;
 mod directory;
 mod employees;
+mod encryption_keys;
 mod hr_learns_nothing;
 mod idempotency;
 mod identity;

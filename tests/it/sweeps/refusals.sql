@@ -58,6 +58,20 @@ SELECT app.enqueue('events', 'consultations.forged', ARRAY['{}'::jsonb], NULL, N
 -- refused: employee enqueues into another queue
 SELECT app.enqueue('mail', 'consultations.booked', ARRAY[jsonb_build_object('consultation_id', fixture_id('alice with martin'))],
                    NULL, NULL, 8);
+-- refused: employee reads the wrapped keys
+SELECT FROM app.encryption_keys;
+-- refused: employee takes the key of a colleague's conversation
+SELECT FROM app.conversation_key(fixture_id('bob with martin'));
+-- refused: employee destroys keys
+SELECT app.destroy_keys(fixture_id('alice'), '{chat}', now());
+-- refused: practitioner takes the key of a colleague's conversation
+SELECT FROM app.conversation_key(fixture_id('bob with durand'));
+-- refused: hr takes a key
+SELECT FROM app.conversation_key(fixture_id('alice with martin'));
+-- refused: platform takes a key
+SELECT FROM app.conversation_key(fixture_id('alice with martin'));
+-- refused: worker takes a key
+SELECT FROM app.conversation_key(fixture_id('alice with martin'));
 -- refused: employee signs the record as HR
 SELECT app.audit('employee.updated', 'employee', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
 FROM (SELECT set_config('app.user_id', fixture_id('acme hr')::text, true)) AS forged OFFSET 0;
