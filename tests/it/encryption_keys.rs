@@ -89,9 +89,12 @@ async fn a_conversations_key_is_given_to_its_two_people_alone_and_the_first_one_
     assert!([first, second].contains(&one.0));
     assert_eq!((one.1, one.2, one.3), (company.id, alice.id, Some(wrapped)));
     // nobody reads the table, and those who are in no session may not even ask
-    for (role, person) in [(DbRole::Hr, &company.hr), (DbRole::CompanyAdmin, &company.admin), (DbRole::Worker, &alice)] {
+    for (role, person) in [(DbRole::Hr, &company.hr), (DbRole::CompanyAdmin, &company.admin), (DbRole::Worker, &alice)]
+    {
         let mut conn = connect(&app, role, person).await;
-        for statement in ["SELECT id FROM app.encryption_keys", "SELECT id FROM app.conversation_key(gen_random_uuid())"] {
+        for statement in
+            ["SELECT id FROM app.encryption_keys", "SELECT id FROM app.conversation_key(gen_random_uuid())"]
+        {
             let error = sqlx::query(statement).execute(&mut conn).await.unwrap_err();
             assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "{role:?}: {statement}");
         }

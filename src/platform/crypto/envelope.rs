@@ -41,7 +41,8 @@ type Result<T> = std::result::Result<T, SealError>;
 pub struct KeyPurpose(Sealed);
 
 impl KeyPurpose {
-    pub const CHAT: Self = Self(Sealed { purpose: Purpose::new("keys.chat"), table: "encryption_keys", column: "chat" });
+    pub const CHAT: Self =
+        Self(Sealed { purpose: Purpose::new("keys.chat"), table: "encryption_keys", column: "chat" });
 
     /// The wrapped keys of each purpose, which move when a master key is replaced.
     pub const SEALED: [Sealed; 1] = [Self::CHAT.0];
