@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, companies, consultations, content, employees, identity, notifications, practitioners, usage,
+    audit_trail, chat, companies, consultations, content, employees, identity, notifications, practitioners, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -60,6 +60,7 @@ fn apis() -> impl OpenApi {
         consultations::FeedApi,
         consultations::DirectoryApi,
         content::ContentApi,
+        chat::ChatApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
     )

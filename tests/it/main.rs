@@ -7,6 +7,7 @@ mod audit;
 mod booking_races;
 mod calendar_files;
 mod calendars;
+mod chat;
 mod companies;
 mod company_lifecycle;
 mod consultations;
