@@ -13,6 +13,7 @@ fn subject(of: &Conversation) -> Subject {
     Subject { purpose: KeyPurpose::CHAT, id: of.id.0, person: of.employee, company: of.company_id }
 }
 
+/// Where a version of a message is kept.
 pub fn document(message: MessageId, version: i32) -> Document {
     Document { domain: "chat", table: "messages", column: "sealed", row: message.0, version }
 }

@@ -24,3 +24,4 @@ mod store;
 
 pub use api::ChatApi;
 pub use error::Error;
+pub use keys::document;

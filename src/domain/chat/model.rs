@@ -35,7 +35,6 @@ pub struct Conversation {
     /// Whose care it is.
     pub employee: UserId,
     pub closes_at: DateTime<Utc>,
-    pub last_seq: i64,
     pub last_rev: i64,
     /// Its key; there is none before the first message.
     pub key: Option<StoredKey>,

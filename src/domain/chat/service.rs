@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::error::Error;
 use super::keys::{self, Reader, document};
 use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until};
 use super::store;
@@ -25,11 +24,7 @@ async fn find(cx: &Context, tx: &mut Tx, id: ConsultationId) -> Result<Conversat
     store::find(tx, id, open_days(cx)).await?.ok_or_else(|| Refusal::NotFound.into())
 }
 
-pub async fn list(
-    cx: &Context,
-    after: Option<(DateTime<Utc>, ConsultationId)>,
-    fetch: i64,
-) -> Result<Vec<Overview>> {
+pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, fetch: i64) -> Result<Vec<Overview>> {
     let mut tx = cx.read(Permission::Chat).await?;
     store::list(&mut tx, cx.caller().role, after, fetch, open_days(cx)).await
 }
@@ -82,12 +77,7 @@ pub async fn send(cx: &Context, id: ConsultationId, client_id: Uuid, text: Healt
 }
 
 /// The message that was sent before, as it is now. Another text under its name is refused, as long as the first is known.
-async fn repeated(
-    tx: &mut Tx,
-    key: SubjectKey,
-    id: MessageId,
-    text: &HealthText,
-) -> Result<Message> {
+async fn repeated(tx: &mut Tx, key: SubjectKey, id: MessageId, text: &HealthText) -> Result<Message> {
     let kept = store::find_message(tx, id).await?.ok_or(Refusal::NotFound)?;
     let is_first = kept.version == 1;
     let message = Reader::Key(Box::new(key)).open(kept);

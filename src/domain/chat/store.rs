@@ -45,7 +45,7 @@ macro_rules! list_for {
                      SELECT FROM app.messages m
                      WHERE m.company_id = v.company_id AND m.conversation_id = v.id AND m.seq > coalesce(r.read_seq, 0)
                        AND m.sender_id <> (SELECT app.user_id()) AND m.deleted_at IS NULL
-                     LIMIT 100) some) n
+                     LIMIT 100) unseen) n
              ORDER BY v.last_at DESC, v.id DESC"
         )
     };
@@ -83,7 +83,6 @@ impl FromRow<'_, PgRow> for Conversation {
             company_id: row.try_get("company_id")?,
             employee: row.try_get("user_id")?,
             closes_at: row.try_get("closes_at")?,
-            last_seq: row.try_get("last_seq")?,
             last_rev: row.try_get("last_rev")?,
             key,
         })
@@ -93,7 +92,7 @@ impl FromRow<'_, PgRow> for Conversation {
 /// A conversation of the caller's, with its key.
 pub async fn find(tx: &mut Tx, id: ConsultationId, open_days: i32) -> Result<Option<Conversation>> {
     Ok(sqlx::query_as(
-        "SELECT v.id, v.company_id, v.user_id, v.last_seq, v.last_rev,
+        "SELECT v.id, v.company_id, v.user_id, v.last_rev,
                 app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $2) AS closes_at, k.id AS key_id, k.wrapped
          FROM app.conversations v JOIN app.consultations c ON c.id = v.id
          LEFT JOIN LATERAL app.conversation_key(v.id) k ON true
@@ -165,13 +164,7 @@ pub async fn list_messages(tx: &mut Tx, of: &Conversation, which: Which, fetch: 
             (messages!("WHERE company_id = $1 AND conversation_id = $2 AND rev > $3 ORDER BY rev LIMIT $4"), rev)
         }
     };
-    Ok(sqlx::query_as(statement)
-        .bind(of.company_id)
-        .bind(of.id)
-        .bind(bound)
-        .bind(fetch)
-        .fetch_all(tx.conn())
-        .await?)
+    Ok(sqlx::query_as(statement).bind(of.company_id).bind(of.id).bind(bound).bind(fetch).fetch_all(tx.conn()).await?)
 }
 
 pub async fn find_message(tx: &mut Tx, id: MessageId) -> Result<Option<Kept>> {

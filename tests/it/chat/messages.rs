@@ -16,7 +16,10 @@ async fn two_people_write_to_each_other_and_read_the_same() {
     assert_eq!(first.json["conversationId"], talk.booked.json["id"]);
     assert_eq!(first.json["senderId"], json!(talk.alice.id));
     assert_eq!(first.json["body"], wanted["body"]);
-    assert_eq!((&first.json["seq"], &first.json["rev"], &first.json["content"]), (&json!(1), &json!(1), &json!("text")));
+    assert_eq!(
+        (&first.json["seq"], &first.json["rev"], &first.json["content"]),
+        (&json!(1), &json!(1), &json!("text"))
+    );
     assert!(first.json.get("editedAt").is_none() && first.json.get("deletedAt").is_none());
     let second = talk.send(&talk.dr, "Of course. 👍🏽 Écrivez-moi.").await.expect(201);
     assert_eq!(second.json["seq"], 2);
@@ -125,7 +128,11 @@ async fn a_receipt_never_goes_back_nor_beyond_the_last_message() {
     let news = talk.read(&talk.alice, "?afterRev=3").await;
     assert_eq!(news.json["items"], json!([]));
     assert_eq!((&news.json["receipts"], &news.json["rev"]), (&json!([far]), &json!(6)));
-    assert_eq!(talk.receipt(&talk.alice, json!({"seq": 1})).await["readSeq"], 1, "one's own messages count as read by oneself");
+    assert_eq!(
+        talk.receipt(&talk.alice, json!({"seq": 1})).await["readSeq"],
+        1,
+        "one's own messages count as read by oneself"
+    );
     // nothing to read is nothing to note
     let quiet = book_on(&talk.alice, &talk.dr, in_days(&talk.app, 5)).await.str("/id");
     let nothing = talk.dr.post(&format!("/conversations/{quiet}/read"), json!({"seq": 4})).await.expect(200);

@@ -43,10 +43,13 @@ async fn nobody_but_the_two_reads_or_writes_a_conversation() {
 async fn no_word_of_a_message_is_anywhere_in_the_database() {
     let talk = talk().await;
     let wanted = message(MARKER);
-    let request = || talk.alice.request(Method::POST, &talk.path("/messages")).header("idempotency-key", "key-of-alice");
+    let request =
+        || talk.alice.request(Method::POST, &talk.path("/messages")).header("idempotency-key", "key-of-alice");
     let sent = Answer::of(request().json(&wanted)).await.expect(201);
     let path = format!("/messages/{}", sent.str("/id"));
-    Answer::of(talk.alice.request(Method::PATCH, &path).json(&json!({"body": format!("{MARKER}, edited")}))).await.expect(200);
+    Answer::of(talk.alice.request(Method::PATCH, &path).json(&json!({"body": format!("{MARKER}, edited")})))
+        .await
+        .expect(200);
     talk.send(&talk.dr, &format!("About {MARKER}")).await.expect(201);
     talk.app.settle().await;
     let tables: Vec<String> = sqlx::query_scalar(
@@ -64,7 +67,9 @@ async fn no_word_of_a_message_is_anywhere_in_the_database() {
             .unwrap();
         rows += found.len();
         for row in found {
-            for form in [MARKER.to_owned(), hex::encode(MARKER), STANDARD.encode(MARKER), hex::encode(STANDARD.encode(MARKER))] {
+            for form in
+                [MARKER.to_owned(), hex::encode(MARKER), STANDARD.encode(MARKER), hex::encode(STANDARD.encode(MARKER))]
+            {
                 assert!(!row.contains(&form), "{table}");
             }
         }
@@ -86,22 +91,33 @@ async fn what_was_moved_swapped_or_changed_does_not_open_and_the_rest_does() {
         .fetch_one(talk.app.db())
         .await
         .unwrap();
-    Answer::of(talk.alice.request(Method::PATCH, &format!("/messages/{edited}")).json(&json!({"body": "newer"}))).await.expect(200);
+    Answer::of(talk.alice.request(Method::PATCH, &format!("/messages/{edited}")).json(&json!({"body": "newer"})))
+        .await
+        .expect(200);
     let talk_id = talk.booked.str("/id");
     for change in [
         // two change places
-        format!("UPDATE app.messages m SET sealed = o.sealed FROM app.messages o
-                 WHERE m.conversation_id = '{talk_id}' AND o.conversation_id = m.conversation_id AND m.seq + o.seq = 3"),
+        format!(
+            "UPDATE app.messages m SET sealed = o.sealed FROM app.messages o
+                 WHERE m.conversation_id = '{talk_id}' AND o.conversation_id = m.conversation_id AND m.seq + o.seq = 3"
+        ),
         // one comes from another conversation
-        format!("UPDATE app.messages m SET sealed = o.sealed FROM app.messages o
-                 WHERE m.conversation_id = '{talk_id}' AND m.seq = 3 AND o.conversation_id = '{other}'"),
+        format!(
+            "UPDATE app.messages m SET sealed = o.sealed FROM app.messages o
+                 WHERE m.conversation_id = '{talk_id}' AND m.seq = 3 AND o.conversation_id = '{other}'"
+        ),
         // one is what it was before its edit
         format!("UPDATE app.messages SET sealed = '\\x{}' WHERE id = '{edited}'", hex::encode(old)),
     ] {
         sqlx::query(AssertSqlSafe(change)).execute(talk.app.db()).await.unwrap();
     }
     let read = talk.read(&talk.dr, "").await;
-    let words: Vec<_> = read.json["items"].as_array().unwrap().iter().map(|it| (it["content"].clone(), it.get("body").cloned())).collect();
+    let words: Vec<_> = read.json["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["content"].clone(), it.get("body").cloned()))
+        .collect();
     let gone = (json!("unreadable"), None);
     assert_eq!(words, [gone.clone(), gone.clone(), gone.clone(), (json!("text"), Some(json!("number 4"))), gone]);
     talk.send(&talk.dr, "Some of it is gone.").await.expect(201);
@@ -114,7 +130,11 @@ async fn after_the_erasure_of_the_employee_both_see_that_something_was_said_and_
     talk.send(&talk.alice, MARKER).await.expect(201);
     talk.send(&talk.dr, "I am sorry to hear that.").await.expect(201);
     let mut worker = talk.app.as_role(DbRole::Worker, talk.alice.id).await;
-    sqlx::query("SELECT set_config('app.company_id', $1, false)").bind(talk.company.id.to_string()).execute(&mut worker).await.unwrap();
+    sqlx::query("SELECT set_config('app.company_id', $1, false)")
+        .bind(talk.company.id.to_string())
+        .execute(&mut worker)
+        .await
+        .unwrap();
     sqlx::query("SELECT app.destroy_keys($1, '{chat}', now())").bind(talk.alice.id).execute(&mut worker).await.unwrap();
     for user in [&talk.alice, &talk.dr] {
         let read = talk.read(user, "").await;
