@@ -33,6 +33,10 @@ BEGIN
                 WHERE r.about = split_part(place, '.', 2) AND r.consultation_id > beyond
                   AND app.sealed_under(r.sealed) <> wanted
                 ORDER BY r.consultation_id LIMIT most;
+        WHEN 'encryption_keys.chat' THEN
+            RETURN QUERY SELECT k.id, k.person_id, k.company_id, k.wrapped FROM app.encryption_keys k
+                WHERE k.purpose = split_part(place, '.', 2) AND k.id > beyond AND app.sealed_under(k.wrapped) <> wanted
+                ORDER BY k.id LIMIT most;
         WHEN 'signing_keys.secret' THEN
             RETURN QUERY SELECT k.id, NULL::uuid, NULL::uuid, k.secret FROM app.signing_keys k
                 WHERE k.id > beyond AND app.sealed_under(k.secret) <> wanted ORDER BY k.id LIMIT most;
@@ -54,6 +58,9 @@ BEGIN
         WHEN 'consultation_reasons.booking', 'consultation_reasons.cancelling' THEN
             UPDATE app.consultation_reasons r SET sealed = renewed
                 WHERE r.consultation_id = row_id AND r.about = split_part(place, '.', 2) AND r.sealed = before;
+        WHEN 'encryption_keys.chat' THEN
+            UPDATE app.encryption_keys k SET wrapped = renewed
+                WHERE k.id = row_id AND k.purpose = split_part(place, '.', 2) AND k.wrapped = before;
         WHEN 'signing_keys.secret' THEN
             UPDATE app.signing_keys k SET secret = renewed WHERE k.id = row_id AND k.secret = before;
     END CASE;
@@ -76,6 +83,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
         LEFT JOIN app.consultation_reasons r
             ON r.about = kind.about AND app.sealed_under(r.sealed) <> convert_to(newest, 'UTF8')
         GROUP BY kind.about
+    UNION ALL SELECT 'encryption_keys.chat', count(*) FROM app.encryption_keys k
+        WHERE k.purpose = 'chat' AND app.sealed_under(k.wrapped) <> convert_to(newest, 'UTF8')
     UNION ALL SELECT 'signing_keys.secret', count(*) FROM app.signing_keys k
         WHERE app.sealed_under(k.secret) <> convert_to(newest, 'UTF8')
 $$;

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, companies, consultations, content, employees, identity, notifications, practitioners, usage,
+    audit_trail, chat, companies, consultations, content, employees, identity, notifications, practitioners, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -25,6 +25,7 @@ use crate::platform::auth::tokens::Tokens;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::envelope::KeyPurpose;
 use crate::platform::crypto::passwords::{Cost, Passwords};
 use crate::platform::crypto::rewrap::{self, Rewrapped, Sealed};
 use crate::platform::crypto::seal::Keyring;
@@ -60,6 +61,7 @@ fn apis() -> impl OpenApi {
         consultations::FeedApi,
         consultations::DirectoryApi,
         content::ContentApi,
+        chat::ChatApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
     )
@@ -210,6 +212,7 @@ pub fn sealed() -> Vec<Sealed> {
     all.extend(identity::two_factor::SEALED);
     all.push(practitioners::calendars::SEALED);
     all.extend(consultations::SEALED);
+    all.extend(KeyPurpose::SEALED);
     all
 }
 

@@ -4,15 +4,21 @@
 //! development), and both are refused in production. Each is one transaction and happens once: where its
 //! data is there already, nothing is touched.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
+use uuid::Uuid;
 
+use crate::domain::chat;
 use crate::domain::identity::model::TERMS_VERSION;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::envelope::{KeyPurpose, Subject, SubjectKey};
+use crate::platform::crypto::health_text::HealthText;
 use crate::platform::crypto::passwords::{Cost, Passwords};
+use crate::platform::crypto::seal::Keyring;
+use crate::platform::ids::{self, CompanyId, MessageId, UserId};
 use crate::platform::problem::Problem;
 
 /// The accounts of the demonstration that are made to log in with, and what each is.
@@ -60,6 +66,8 @@ pub enum SeedError {
     Database(#[from] sqlx::Error),
     #[error("the password of the demonstration cannot be hashed: {0:?}")]
     Password(Problem),
+    #[error("the conversations of the demonstration cannot be sealed: {0:?}")]
+    Sealing(Problem),
 }
 
 /// What seeding did.
@@ -124,11 +132,94 @@ async fn run(
     for file in files {
         sqlx::raw_sql(*file).execute(&mut *tx).await?;
     }
+    converse(&mut tx, config, now).await?;
     // HR reads about the history at once, not from the next hour on
     sqlx::query("SELECT stats.refresh($1)").bind(now).execute(&mut *tx).await?;
     tx.commit().await?;
     conn.close().await?;
     Ok(Seeded::Now)
+}
+
+/// What people of the demonstration wrote to each other: whether the employee did, and what.
+const WORDS: [(bool, &str); 4] = [
+    (true, "Bonjour, puis-je vous écrire avant notre rendez-vous ?"),
+    (false, "Bonjour, bien sûr. Je vous lis ici."),
+    (true, "Merci. Je dors mal depuis quelques semaines, j’aimerais en parler."),
+    (false, "C’est noté, nous commencerons par là."),
+];
+const TALKATIVE: [&str; 2] = ["alice@acme.test", "carol@globex.test"];
+
+/// A conversation of the demonstration.
+#[derive(sqlx::FromRow)]
+struct Talk {
+    id: Uuid,
+    company_id: CompanyId,
+    user_id: UserId,
+    practitioner_id: UserId,
+}
+
+/// Messages in the latest conversations of some people, sealed as the program seals them, which SQL cannot.
+async fn converse(tx: &mut PgConnection, config: &Config, now: DateTime<Utc>) -> Result<(), SeedError> {
+    let keyring = Keyring::new(&config.master_keys).map_err(SeedError::Sealing)?;
+    let sealing = |error| SeedError::Sealing(Problem::from(error));
+    // the same data each time
+    let entropy = Entropy::seeded(2);
+    let talks: Vec<Talk> = sqlx::query_as(
+        "SELECT v.id, v.company_id, v.user_id, v.practitioner_id FROM app.conversations v
+         JOIN app.consultations c ON c.id = v.id JOIN app.users u ON u.id = v.user_id
+         WHERE u.email = ANY($1) AND c.cancelled_at IS NULL AND c.created_at < $2 AND c.ends_at > $2 - interval '10 days'
+         ORDER BY c.starts_at DESC, c.id LIMIT 6",
+    )
+    .bind(TALKATIVE)
+    .bind(now - TimeDelta::hours(1))
+    .fetch_all(&mut *tx)
+    .await?;
+    for talk in talks {
+        let Talk { id, company_id, user_id, practitioner_id } = talk;
+        let subject = Subject { purpose: KeyPurpose::CHAT, id, person: user_id, company: company_id };
+        let key = SubjectKey::new(ids::uuid_v7(now, entropy.bytes()), subject, &entropy);
+        sqlx::query(
+            "INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+             VALUES ($1, $2, 'chat', $3, $4, $5, $6)",
+        )
+        .bind(key.id())
+        .bind(company_id)
+        .bind(id)
+        .bind(user_id)
+        .bind(key.wrap(&keyring, &entropy).map_err(sealing)?)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        for (seq, (is_employee, words)) in (1_i64..).zip(WORDS) {
+            let at = now - TimeDelta::minutes(50 - 11 * seq);
+            let message = MessageId(ids::uuid_v7(at, entropy.bytes()));
+            let sealed = key.seal(&chat::document(message, 1), &HealthText::new(words.to_owned()), &entropy);
+            sqlx::query(
+                "INSERT INTO app.messages (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id,
+                                           seq, rev, sealed, created_at)
+                 VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $4 ELSE $5 END, $7, $8, $8, $9, $10)",
+            )
+            .bind(message)
+            .bind(company_id)
+            .bind(id)
+            .bind(user_id)
+            .bind(practitioner_id)
+            .bind(is_employee)
+            .bind(ids::uuid_v7(at, entropy.bytes()))
+            .bind(seq)
+            .bind(sealed.map_err(sealing)?)
+            .bind(at)
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query("UPDATE app.conversations SET last_seq = $2, last_rev = $2, last_at = $3 WHERE id = $1")
+                .bind(id)
+                .bind(seq)
+                .bind(at)
+                .execute(&mut *tx)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 async fn connect(owner: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {

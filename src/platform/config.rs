@@ -117,6 +117,8 @@ pub struct Config {
     pub totp_grace: TimeDelta,
     /// How long entries of the audit log are kept.
     pub audit_retention_days: u16,
+    /// How long a conversation takes messages after the end of its session.
+    pub chat_open_days: u16,
     /// Addresses that a company may invite within 24 hours.
     pub company_invitations_per_day: u32,
     /// `host:port` pairs that requests of the program may reach without https and on private networks. Development only.
@@ -257,6 +259,7 @@ impl Config {
         );
         let audit_retention_days =
             r.or("AUDIT_RETENTION_DAYS", 1095, "365 to 36500 days", |text| parse::number(text, 365..=36_500_u16));
+        let chat_open_days = r.or("CHAT_OPEN_DAYS", 14, "0 to 365 days", |text| parse::number(text, 0..=365_u16));
         let company_invitations_per_day =
             r.or("COMPANY_INVITATIONS_PER_DAY", 20_000, "1 to 1000000 addresses", |t| parse::number(t, 1..=1_000_000));
         let outgoing_test_hosts =
@@ -330,6 +333,7 @@ impl Config {
                 refresh_token_ttl: refresh_token_ttl?,
                 totp_grace: TimeDelta::days(totp_grace_days?.into()),
                 audit_retention_days: audit_retention_days?,
+                chat_open_days: chat_open_days?,
                 company_invitations_per_day: company_invitations_per_day?,
                 outgoing_test_hosts: outgoing_test_hosts?,
                 max_body_bytes: max_body_bytes?,

@@ -47,6 +47,8 @@ ids! {
     PractitionerId,
     OverrideId,
     ConsultationId,
+    /// A message of a consultation's conversation.
+    MessageId,
     /// A calendar of a practitioner: one that is read, or one that is shown.
     CalendarId,
     ExportId,

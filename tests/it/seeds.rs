@@ -69,6 +69,20 @@ async fn the_demonstration_is_what_it_is_said_to_be() {
 }
 
 #[tokio::test]
+async fn alice_of_the_demonstration_has_something_to_read_from_her_practitioners() {
+    let app = TestApp::start().await;
+    seed_demo(&app).await;
+    let credentials = json!({"email": "alice@acme.test", "password": "demo-huntzen-2026"});
+    let token = app.anonymous().post("/auth/login", credentials).await.expect(200).str("/accessToken");
+    let alice = app.anonymous().with_token(token);
+    let talks = alice.get("/conversations").await.expect(200);
+    assert_eq!((&talks.json["items"][0]["lastSeq"], &talks.json["items"][0]["unread"]), (&json!(4), &json!(2)));
+    let read = alice.get(&format!("/conversations/{}/messages", talks.str("/items/0/id"))).await.expect(200);
+    assert_eq!(read.str("/items/1/body"), "Bonjour, bien sûr. Je vous lis ici.");
+    assert!(read.json["items"].as_array().unwrap().iter().all(|it| it["content"] == "text"));
+}
+
+#[tokio::test]
 async fn the_audit_log_of_the_demonstration_is_whole_and_tells_alice_who_opened_her_data() {
     use huntzen::domain::audit_trail::verify;
 

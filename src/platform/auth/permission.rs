@@ -94,6 +94,8 @@ permissions! {
     ReportNoShow: [Employee, Practitioner],
     /// A consultation as a file for one’s own calendar.
     TakeCalendarFile: [Employee, Practitioner],
+    /// The conversation of one's own consultation.
+    Chat: [Employee, Practitioner],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],

@@ -1,7 +1,9 @@
-//! Randomness, passwords, sealed secrets, and keys derived from the secrets of the configuration.
+//! Randomness, passwords, sealed secrets, sealed contents, and keys derived from the secrets of the configuration.
 
 pub mod derive;
 pub mod entropy;
+pub mod envelope;
+pub mod health_text;
 pub mod passwords;
 pub mod rewrap;
 pub mod seal;

@@ -18,7 +18,7 @@ use crate::platform::problem::Problem;
 
 const VERSION: u8 = 1;
 const AES_256_GCM: u8 = 1;
-const NONCE_BYTES: usize = 12;
+pub(super) const NONCE_BYTES: usize = 12;
 
 /// What a secret is for. Each purpose has keys of its own, derived from the master keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +145,6 @@ fn split(stored: &[u8]) -> Result<(&[u8], &[u8]), SealError> {
 }
 
 impl Place {
-    /// Each part after its length, so that no two places give the same bytes.
     fn associated_data(&self, header: &[u8]) -> Vec<u8> {
         let optional = |id: &Option<Uuid>| id.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
         let (person, company) = (optional(&self.person), optional(&self.company));
@@ -158,13 +157,18 @@ impl Place {
             &person,
             &company,
         ];
-        let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
-        for part in parts {
-            out.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            out.extend_from_slice(part);
-        }
-        out
+        length_prefixed(&parts)
     }
+}
+
+/// Each part after its length: no other parts give the same bytes.
+pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        out.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        out.extend_from_slice(part);
+    }
+    out
 }
 
 #[cfg(test)]

@@ -106,6 +106,20 @@ SELECT id('booking of ' || c.id), c.company_id, c.id, 'BOOKED', '2026-09-01', 'e
 INSERT INTO consultation_reasons (company_id, consultation_id, about, sealed, written_by, written_at)
 SELECT c.company_id, c.id, 'booking', '\x00', 'employee', '2026-09-01' FROM consultations c;
 
+-- the key of each pair's conversation
+INSERT INTO encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+SELECT id('chat key of ' || c.id), c.company_id, 'chat', c.id, c.user_id, decode(repeat('00', 100), 'hex'), '2026-09-01'
+FROM consultations c;
+
+-- a word of each of them, and how far the other one has read
+INSERT INTO messages (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev, sealed, created_at)
+SELECT id('message of ' || who.id || ' about ' || v.id), v.company_id, v.id, v.user_id, v.practitioner_id, who.id,
+       id('client ' || who.id), who.n, who.n, decode(repeat('00', 120), 'hex'), '2026-09-07 09:00Z'
+FROM conversations v, LATERAL (VALUES (v.user_id, 1), (v.practitioner_id, 2)) AS who (id, n);
+INSERT INTO message_receipts (company_id, conversation_id, user_id, practitioner_id, reader_id, delivered_seq, read_seq, rev, updated_at)
+SELECT v.company_id, v.id, v.user_id, v.practitioner_id, v.practitioner_id, 1, 1, 3, '2026-09-07 09:00Z' FROM conversations v;
+UPDATE conversations SET last_seq = 2, last_rev = 3, last_at = '2026-09-07 09:00Z';
+
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
 INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
 SELECT id('mail to ' || u.id), 'welcome ' || u.id, 'welcome', u.company_id, u.id, 'skipped', 1 FROM users u;
@@ -165,6 +179,14 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      't.consultation_id IN (SELECT c.id FROM app.consultations c WHERE me IN (c.user_id, c.practitioner_id))', 't.company_id',
      $$jsonb_build_object('about', 'cancelling', 'written_by',
          CASE me WHEN fixture.id('martin') THEN 'practitioner' ELSE 'employee' END)$$, NULL),
+    ('app.conversations', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid())$$, NULL),
+    ('app.messages', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'client_id', gen_random_uuid(), 'seq', 10, 'rev', 10)$$, NULL),
+    ('app.message_receipts', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
+     $$jsonb_build_object('reader_id', me)$$, NULL),
+    ('app.encryption_keys', 't.person_id = me', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'subject_id', gen_random_uuid())$$, NULL),
     ('app.users', 't.id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'email', 'new@people.test', 'status', 'invited')$$, NULL),
     ('app.employees', 't.id = (SELECT u.employee_id FROM app.users u WHERE u.id = me)', 't.company_id',

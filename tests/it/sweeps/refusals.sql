@@ -58,6 +58,50 @@ SELECT app.enqueue('events', 'consultations.forged', ARRAY['{}'::jsonb], NULL, N
 -- refused: employee enqueues into another queue
 SELECT app.enqueue('mail', 'consultations.booked', ARRAY[jsonb_build_object('consultation_id', fixture_id('alice with martin'))],
                    NULL, NULL, 8);
+-- refused: employee reads the wrapped keys
+SELECT FROM app.encryption_keys;
+-- refused: employee takes the key of a colleague's conversation
+SELECT FROM app.conversation_key(fixture_id('bob with martin'));
+-- refused: employee destroys keys
+SELECT app.destroy_keys(fixture_id('alice'), '{chat}', now());
+-- refused: practitioner takes the key of a colleague's conversation
+SELECT FROM app.conversation_key(fixture_id('bob with durand'));
+-- refused: hr takes a key
+SELECT FROM app.conversation_key(fixture_id('alice with martin'));
+-- refused: platform takes a key
+SELECT FROM app.conversation_key(fixture_id('alice with martin'));
+-- refused: worker takes a key
+SELECT FROM app.conversation_key(fixture_id('alice with martin'));
+-- refused: employee reads a colleague's conversation
+SELECT FROM app.messages WHERE conversation_id = fixture_id('bob with martin');
+-- refused: employee writes into a colleague's conversation
+SELECT FROM app.send_message(fixture_id('bob with martin'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-09-07 09:05Z', 14);
+-- refused: employee writes after the conversation is closed
+SELECT FROM app.send_message(fixture_id('alice with martin'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-10-07 09:05Z', 14);
+-- refused: employee changes what the practitioner wrote
+SELECT FROM (SELECT app.change_message(md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid, 1, NULL, '2026-09-07 09:05Z', 14)) it (rev) WHERE rev IS NOT NULL;
+-- refused: employee changes what they wrote an hour ago
+SELECT app.change_message(md5('message of ' || fixture_id('alice') || ' about ' || fixture_id('alice with martin'))::uuid, 1, NULL, '2026-09-07 10:05Z', 14);
+-- refused: employee writes past the functions
+INSERT INTO app.messages SELECT * FROM app.messages;
+-- refused: employee says what a colleague has read
+SELECT FROM (SELECT app.note_receipt(fixture_id('bob with martin'), 1, true, '2026-09-07 09:05Z')) it (rev) WHERE rev IS NOT NULL;
+-- refused: employee locks a conversation
+SELECT FROM app.lock_conversation(fixture_id('alice with martin'));
+-- refused: practitioner reads a colleague's conversation
+SELECT FROM app.messages WHERE conversation_id = fixture_id('bob with durand');
+-- refused: practitioner writes into a colleague's conversation
+SELECT FROM app.send_message(fixture_id('bob with durand'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-09-07 09:05Z', 14);
+-- refused: hr reads messages
+SELECT FROM app.messages;
+-- refused: company_admin asks who talks with whom
+SELECT FROM app.conversations;
+-- refused: platform reads messages
+SELECT FROM app.messages;
+-- refused: platform asks who has read what
+SELECT FROM app.message_receipts;
+-- refused: worker reads messages
+SELECT FROM app.messages;
 -- refused: employee signs the record as HR
 SELECT app.audit('employee.updated', 'employee', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
 FROM (SELECT set_config('app.user_id', fixture_id('acme hr')::text, true)) AS forged OFFSET 0;

@@ -57,6 +57,9 @@ SELECT id('file for ' || u.id), u.company_id, u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
 UPDATE exports SET params = '{"from": "2026-01", "to": "2026-06", "by": null, "delimiter": "semicolon", "bom": true, "locale": "fr"}';
 
+-- keys that open: the first message makes one
+TRUNCATE encryption_keys;
+
 -- files that are there: the test writes them
 UPDATE exports SET status = 'ready', file_key = 'exports/' || replace(exports.id::text, '-', '') || '.csv', row_count = 1,
                    finished_at = '2026-06-01', expires_at = '2027-06-01';
@@ -116,6 +119,9 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('rescheduleConsultation', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin later')$$, NULL, NULL),
     ('reportNoShow', 'app.consultations', DEFAULT, $$t.id = fixture.id('alice with martin early')$$, NULL, NULL),
     ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
+    ('conversations', 'app.conversations', DEFAULT, $$t.id = fixture.id('alice with martin')$$, NULL, NULL),
+    ('messages', 'app.messages', DEFAULT, $$t.sender_id = me AND t.conversation_id = fixture.id('alice with martin')$$, NULL, NULL),
+    ('clientId', NULL, DEFAULT, DEFAULT, NULL, NULL),
     ('calendars', 'app.external_calendars', DEFAULT, DEFAULT, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),

@@ -1,0 +1,189 @@
+-- Chat: the two people of a consultation, and nobody else: no employer, no staff, no job.
+GRANT SELECT ON app.conversations, app.messages, app.message_receipts TO huntzen_employee, huntzen_practitioner;
+CREATE POLICY fence ON app.conversations AS RESTRICTIVE TO huntzen_employee
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY own ON app.conversations FOR SELECT TO huntzen_employee USING (user_id = (SELECT app.user_id()));
+CREATE POLICY assigned ON app.conversations FOR SELECT TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY fence ON app.messages AS RESTRICTIVE TO huntzen_employee
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY own ON app.messages FOR SELECT TO huntzen_employee USING (user_id = (SELECT app.user_id()));
+CREATE POLICY assigned ON app.messages FOR SELECT TO huntzen_practitioner USING (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY fence ON app.message_receipts AS RESTRICTIVE TO huntzen_employee
+    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+CREATE POLICY own ON app.message_receipts FOR SELECT TO huntzen_employee USING (user_id = (SELECT app.user_id()));
+CREATE POLICY assigned ON app.message_receipts FOR SELECT TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id()));
+
+-- Nobody writes but through the functions below: they look at who calls, keep the times, and number what changes. The row
+-- of a conversation is its queue: whoever changes something in it holds that row until they commit, so that numbers become
+-- visible in their order, and somebody who has seen one has seen all before it.
+GRANT SELECT, INSERT, UPDATE (last_seq, last_rev, last_at) ON app.conversations TO huntzen_kernel;
+GRANT SELECT, INSERT, UPDATE (rev, version, sealed, edited_at, deleted_at) ON app.messages TO huntzen_kernel;
+GRANT SELECT, INSERT, UPDATE (delivered_seq, read_seq, rev, updated_at) ON app.message_receipts TO huntzen_kernel;
+CREATE POLICY kernel ON app.conversations TO huntzen_kernel USING (true) WITH CHECK (true);
+CREATE POLICY kernel ON app.messages TO huntzen_kernel USING (true) WITH CHECK (true);
+CREATE POLICY kernel ON app.message_receipts TO huntzen_kernel USING (true) WITH CHECK (true);
+
+-- Each consultation has its conversation from its booking on.
+CREATE OR REPLACE FUNCTION app.open_conversations() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    INSERT INTO app.conversations (id, company_id, user_id, practitioner_id, last_at)
+    SELECT b.id, b.company_id, b.user_id, b.practitioner_id, b.created_at FROM booked b;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.open_conversations() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.open_conversations() FROM PUBLIC;
+DROP TRIGGER IF EXISTS consultations_conversation ON app.consultations;
+CREATE TRIGGER consultations_conversation AFTER INSERT ON app.consultations REFERENCING NEW TABLE AS booked
+    FOR EACH STATEMENT EXECUTE FUNCTION app.open_conversations();
+
+-- When a conversation closes for writing: some days after the end of the session, or when it is cancelled.
+CREATE OR REPLACE FUNCTION app.chat_closes_at(cancelled_at timestamptz, ends_at timestamptz, ended_at timestamptz,
+                                              open_days int)
+RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(cancelled_at, greatest(ends_at, ended_at) + make_interval(days => open_days))
+$$;
+
+-- Locks a conversation of the caller's that is open. No row: it is not theirs.
+CREATE OR REPLACE FUNCTION app.lock_conversation(wanted uuid)
+RETURNS SETOF app.conversations LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT v.* FROM app.conversations v
+    WHERE v.id = wanted
+      AND CASE app.connected_role() WHEN 'employee' THEN v.user_id = app.user_id() AND v.company_id = app.company_id()
+                                    WHEN 'practitioner' THEN v.practitioner_id = app.user_id() ELSE false END
+    FOR NO KEY UPDATE
+$$;
+CREATE OR REPLACE FUNCTION app.require_open_conversation(wanted uuid, at timestamptz, open_days int)
+RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM app.consultations c
+                   WHERE c.id = wanted
+                     AND at < app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, open_days)) THEN
+        RAISE EXCEPTION 'the conversation is closed'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'conversations_open';
+    END IF;
+END
+$$;
+
+-- Sends a message of the caller's, sealed. The same client id again is the message that is there, with `is_new` false.
+CREATE OR REPLACE FUNCTION app.send_message(conversation uuid, message uuid, client uuid, contents bytea, at timestamptz,
+                                            open_days int)
+RETURNS TABLE (message_id uuid, message_seq bigint, message_rev bigint, is_new boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    it app.conversations;
+BEGIN
+    SELECT * INTO it FROM app.lock_conversation(conversation);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT m.id, m.seq, m.rev, false FROM app.messages m
+        WHERE m.company_id = it.company_id AND m.conversation_id = it.id AND m.sender_id = app.user_id()
+          AND m.client_id = client;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM app.require_open_conversation(it.id, at, open_days);
+    UPDATE app.conversations v SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1, last_at = at
+        WHERE v.id = it.id RETURNING v.last_seq, v.last_rev INTO message_seq, message_rev;
+    INSERT INTO app.messages (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev,
+                              sealed, created_at)
+        VALUES (message, it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), client, message_seq,
+                message_rev, contents, at);
+    message_id := message;
+    is_new := true;
+    RETURN NEXT;
+END
+$$;
+
+-- Puts another text in the place of one of the caller's own messages, or none: a tombstone. Answers with its revision; NULL
+-- where the message has another version than the caller knew.
+CREATE OR REPLACE FUNCTION app.change_message(message uuid, known_version int, contents bytea, at timestamptz, open_days int)
+RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    it      app.messages;
+    new_rev bigint;
+BEGIN
+    PERFORM FROM app.lock_conversation((SELECT m.conversation_id FROM app.messages m WHERE m.id = message));
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO it FROM app.messages m
+        WHERE m.id = message AND m.sender_id = app.user_id() AND m.version = known_version AND m.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF at > it.created_at + interval '15 minutes' THEN
+        RAISE EXCEPTION 'too late to change it'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'messages_changed_in_time';
+    END IF;
+    PERFORM app.require_open_conversation(it.conversation_id, at, open_days);
+    UPDATE app.conversations v SET last_rev = v.last_rev + 1 WHERE v.id = it.conversation_id
+        RETURNING v.last_rev INTO new_rev;
+    UPDATE app.messages m
+        SET rev = new_rev, version = m.version + 1, sealed = contents,
+            edited_at = CASE WHEN contents IS NULL THEN m.edited_at ELSE at END,
+            deleted_at = CASE WHEN contents IS NULL THEN at END
+        WHERE m.id = message;
+    RETURN new_rev;
+END
+$$;
+
+-- Notes that the caller has, or has read, everything up to a message. Never goes back, and never beyond the last message.
+-- NULL: there was nothing to note.
+CREATE OR REPLACE FUNCTION app.note_receipt(conversation uuid, up_to bigint, is_read boolean, at timestamptz)
+RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    it        app.conversations;
+    before    app.message_receipts;
+    delivered bigint;
+    seen      bigint;
+    new_rev   bigint;
+BEGIN
+    SELECT * INTO it FROM app.lock_conversation(conversation);
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO before FROM app.message_receipts r
+        WHERE r.company_id = it.company_id AND r.conversation_id = it.id AND r.reader_id = app.user_id();
+    seen := greatest(coalesce(before.read_seq, 0), CASE WHEN is_read THEN least(up_to, it.last_seq) ELSE 0 END);
+    delivered := greatest(coalesce(before.delivered_seq, 0), least(up_to, it.last_seq), seen);
+    IF (delivered, seen) IS NOT DISTINCT FROM (coalesce(before.delivered_seq, 0), coalesce(before.read_seq, 0)) THEN
+        RETURN NULL;
+    END IF;
+    UPDATE app.conversations v SET last_rev = v.last_rev + 1 WHERE v.id = it.id RETURNING v.last_rev INTO new_rev;
+    INSERT INTO app.message_receipts AS r (company_id, conversation_id, user_id, practitioner_id, reader_id, delivered_seq,
+                                           read_seq, rev, updated_at)
+        VALUES (it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), delivered, seen, new_rev, at)
+        ON CONFLICT (company_id, conversation_id, reader_id) DO UPDATE
+        SET delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, rev = excluded.rev,
+            updated_at = excluded.updated_at;
+    RETURN new_rev;
+END
+$$;
+
+DO $$
+DECLARE
+    it regprocedure;
+BEGIN
+    FOREACH it IN ARRAY ARRAY[
+        'app.chat_closes_at(timestamptz, timestamptz, timestamptz, int)', 'app.lock_conversation(uuid)',
+        'app.require_open_conversation(uuid, timestamptz, int)',
+        'app.send_message(uuid, uuid, uuid, bytea, timestamptz, int)',
+        'app.change_message(uuid, int, bytea, timestamptz, int)',
+        'app.note_receipt(uuid, bigint, boolean, timestamptz)']::regprocedure[] LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
+    END LOOP;
+END
+$$;
+GRANT EXECUTE ON FUNCTION app.lock_conversation(uuid), app.require_open_conversation(uuid, timestamptz, int)
+    TO huntzen_kernel;
+GRANT EXECUTE ON FUNCTION app.chat_closes_at(timestamptz, timestamptz, timestamptz, int)
+    TO huntzen_employee, huntzen_practitioner, huntzen_kernel;
+GRANT EXECUTE ON FUNCTION
+    app.send_message(uuid, uuid, uuid, bytea, timestamptz, int),
+    app.change_message(uuid, int, bytea, timestamptz, int),
+    app.note_receipt(uuid, bigint, boolean, timestamptz) TO huntzen_employee, huntzen_practitioner;

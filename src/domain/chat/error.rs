@@ -1,0 +1,17 @@
+//! Why a message is refused.
+
+use crate::causes;
+
+causes! {
+    pub enum Error {
+        /// Its time is over; the answer says since when.
+        ConversationClosed => (GONE, "conversation_closed"),
+        /// Its key was destroyed, by an erasure.
+        ConversationErased => (GONE, "conversation_erased"),
+        /// The other one wrote it.
+        NotYourMessage => (FORBIDDEN, "not_your_message"),
+        /// Messages are changed for fifteen minutes.
+        TooLateToChange => (CONFLICT, "too_late_to_change"),
+        MessageDeleted => (CONFLICT, "message_deleted"),
+    }
+}

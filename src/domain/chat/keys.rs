@@ -1,0 +1,94 @@
+//! The key of a conversation, and what it opens.
+
+use super::error::Error;
+use super::model::{Content, Conversation, Kept, Message, StoredKey};
+use super::store;
+use crate::platform::crypto::envelope::{Document, KeyPurpose, Subject, SubjectKey};
+use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::seal::SealError;
+use crate::platform::ids::MessageId;
+use crate::platform::{Context, Problem, Result, Tx};
+
+fn subject(of: &Conversation) -> Subject {
+    Subject { purpose: KeyPurpose::CHAT, id: of.id.0, person: of.employee, company: of.company_id }
+}
+
+/// Where a version of a message is kept.
+pub fn document(message: MessageId, version: i32) -> Document {
+    Document { domain: "chat", table: "messages", column: "sealed", row: message.0, version }
+}
+
+/// What a conversation's messages are read with.
+pub enum Reader {
+    /// Nothing was written yet.
+    None,
+    Erased,
+    Key(Box<SubjectKey>),
+    /// The key itself does not open.
+    Broken(SealError),
+}
+
+pub fn reader(cx: &Context, of: &Conversation) -> Reader {
+    match &of.key {
+        None => Reader::None,
+        Some(StoredKey { wrapped: None, .. }) => Reader::Erased,
+        Some(StoredKey { id, wrapped: Some(wrapped) }) => {
+            match SubjectKey::unwrap(*id, subject(of), wrapped, &cx.platform().keyring) {
+                Ok(key) => Reader::Key(Box::new(key)),
+                Err(error) => Reader::Broken(error),
+            }
+        }
+    }
+}
+
+/// The key to write with. It is made with the first message.
+pub async fn for_writing(cx: &Context, tx: &mut Tx, of: &mut Conversation) -> Result<SubjectKey> {
+    if of.key.is_none() {
+        let platform = cx.platform();
+        let key = SubjectKey::new(cx.new_id(), subject(of), &platform.entropy);
+        let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
+        // of two who write first at the same moment, one has made it
+        of.key = Some(store::keep_key(tx, of.id, key.id(), &wrapped, cx.now()).await?);
+    }
+    match reader(cx, of) {
+        Reader::Key(key) => Ok(*key),
+        Reader::Erased => Err(Error::ConversationErased.into()),
+        Reader::Broken(error) => Err(Problem::internal(error)),
+        Reader::None => Err(Problem::internal("a conversation has no key after it was kept")),
+    }
+}
+
+impl Reader {
+    /// The message as its two people read it. What does not open is left out, and noted.
+    pub fn open(&self, kept: Kept) -> Message {
+        let (content, body) = match (&kept.sealed, self) {
+            (None, _) => (Content::Deleted, None),
+            (Some(_), Self::Erased) => (Content::Erased, None),
+            (Some(sealed), Self::Key(key)) => match key.open(&document(kept.id, kept.version), sealed) {
+                Ok(text) => (Content::Text, Some(text)),
+                Err(error) => unreadable(&kept, error),
+            },
+            (Some(_), Self::Broken(error)) => unreadable(&kept, *error),
+            (Some(_), Self::None) => unreadable(&kept, SealError::UnknownKey),
+        };
+        let Kept { id, conversation_id, sender_id, client_id, seq, rev, created_at, edited_at, deleted_at, .. } = kept;
+        Message {
+            id,
+            conversation_id,
+            sender_id,
+            client_id,
+            seq,
+            rev,
+            content,
+            body,
+            created_at,
+            edited_at,
+            deleted_at,
+        }
+    }
+}
+
+fn unreadable(kept: &Kept, error: SealError) -> (Content, Option<HealthText>) {
+    tracing::error!(%error, message_id = %kept.id, "a message does not open");
+    (Content::Unreadable, None)
+}

@@ -1,0 +1,154 @@
+//! What the two people do in their conversation; the same for HTTP and for sockets.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::keys::{self, Reader, document};
+use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until};
+use super::store;
+use crate::platform::auth::Permission;
+use crate::platform::crypto::envelope::SubjectKey;
+use crate::platform::crypto::health_text::HealthText;
+use crate::platform::ids::{ConsultationId, MessageId};
+use crate::platform::problem::Error as Refusal;
+use crate::platform::{Context, Result, Tx};
+
+/// A change that is overtaken by others of the same person is tried so often.
+const ATTEMPTS: usize = 3;
+
+fn open_days(cx: &Context) -> i32 {
+    i32::from(cx.platform().config.chat_open_days)
+}
+
+async fn find(cx: &Context, tx: &mut Tx, id: ConsultationId) -> Result<Conversation> {
+    store::find(tx, id, open_days(cx)).await?.ok_or_else(|| Refusal::NotFound.into())
+}
+
+pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, fetch: i64) -> Result<Vec<Overview>> {
+    let mut tx = cx.read(Permission::Chat).await?;
+    store::list(&mut tx, cx.caller().role, after, fetch, open_days(cx)).await
+}
+
+/// At most `limit` messages, in the order of the conversation or, for what changed, of revisions.
+pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) -> Result<Excerpt> {
+    let mut tx = cx.read(Permission::Chat).await?;
+    // first of all: what is read after it is at least as new
+    let of = find(cx, &mut tx, id).await?;
+    let receipts = store::list_receipts(&mut tx, &of).await?;
+    let mut kept = store::list_messages(&mut tx, &of, which, i64::from(limit) + 1).await?;
+    let has_more = kept.len() > limit as usize;
+    kept.truncate(limit as usize);
+    let rev = complete_until(which, of.last_rev, has_more, kept.last().map(|message| message.rev));
+    if matches!(which, Which::Before(_)) {
+        kept.reverse();
+    }
+    let reader = keys::reader(cx, &of);
+    let messages = kept.into_iter().map(|kept| reader.open(kept)).collect();
+    Ok(Excerpt { messages, receipts, rev, has_more, closes_at: of.closes_at })
+}
+
+/// Sends a message; the one that is there, if the caller's client has sent it before.
+pub async fn send(cx: &Context, id: ConsultationId, client_id: Uuid, text: HealthText) -> Result<Message> {
+    let now = cx.now();
+    let mut tx = cx.begin(Permission::Chat).await?;
+    let mut of = find(cx, &mut tx, id).await?;
+    let key = keys::for_writing(cx, &mut tx, &mut of).await?;
+    let message_id: MessageId = cx.new_id();
+    let sealed = key.seal(&document(message_id, 1), &text, &cx.platform().entropy)?;
+    let sent = store::send(&mut tx, &of, message_id, client_id, &sealed, now, open_days(cx)).await?;
+    let sent = sent.ok_or(Refusal::NotFound)?;
+    if !sent.is_new {
+        return repeated(&mut tx, key, sent.id, &text).await;
+    }
+    tx.commit().await?;
+    Ok(Message {
+        id: sent.id,
+        conversation_id: id,
+        sender_id: cx.caller().user_id,
+        client_id,
+        seq: sent.seq,
+        rev: sent.rev,
+        content: Content::Text,
+        body: Some(text),
+        created_at: now,
+        edited_at: None,
+        deleted_at: None,
+    })
+}
+
+/// The message that was sent before, as it is now. Another text under its name is refused, as long as the first is known.
+async fn repeated(tx: &mut Tx, key: SubjectKey, id: MessageId, text: &HealthText) -> Result<Message> {
+    let kept = store::find_message(tx, id).await?.ok_or(Refusal::NotFound)?;
+    let is_first = kept.version == 1;
+    let message = Reader::Key(Box::new(key)).open(kept);
+    let is_other = message.body.as_ref().is_some_and(|body| body.expose() != text.expose());
+    if is_first && is_other { Err(Refusal::IdempotencyMismatch.into()) } else { Ok(message) }
+}
+
+/// Puts another text in the place of one of the caller's own messages.
+pub async fn edit(cx: &Context, id: MessageId, text: HealthText) -> Result<Message> {
+    change(cx, id, Some(text)).await
+}
+
+/// Takes one of the caller's own messages back. Once more changes nothing.
+pub async fn delete(cx: &Context, id: MessageId) -> Result<Message> {
+    change(cx, id, None).await
+}
+
+async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result<Message> {
+    let now = cx.now();
+    for _ in 0..ATTEMPTS {
+        let mut tx = cx.begin(Permission::Chat).await?;
+        let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+        let mut of = find(cx, &mut tx, kept.conversation_id).await?;
+        if text.is_none() && kept.sender_id == cx.caller().user_id && kept.deleted_at.is_some() {
+            return Ok(Reader::None.open(kept));
+        }
+        kept.check_change(cx.caller().user_id, now)?;
+        of.check_open(now)?;
+        let sealed = match &text {
+            Some(text) => {
+                let key = keys::for_writing(cx, &mut tx, &mut of).await?;
+                Some(key.seal(&document(id, kept.version + 1), text, &cx.platform().entropy)?)
+            }
+            None => None,
+        };
+        if let Some(rev) = store::change(&mut tx, &of, &kept, sealed.as_deref(), now, open_days(cx)).await? {
+            tx.commit().await?;
+            return Ok(changed(kept, text, rev, now));
+        }
+        // the person changed it elsewhere at the same moment
+    }
+    Err(Refusal::Conflict.into())
+}
+
+fn changed(kept: Kept, text: Option<HealthText>, rev: i64, now: DateTime<Utc>) -> Message {
+    let is_deleted = text.is_none();
+    Message {
+        id: kept.id,
+        conversation_id: kept.conversation_id,
+        sender_id: kept.sender_id,
+        client_id: kept.client_id,
+        seq: kept.seq,
+        rev,
+        content: if is_deleted { Content::Deleted } else { Content::Text },
+        body: text,
+        created_at: kept.created_at,
+        edited_at: if is_deleted { kept.edited_at } else { Some(now) },
+        deleted_at: is_deleted.then_some(now),
+    }
+}
+
+/// Notes that the caller has, or has read, everything up to a message; how far they are now.
+pub async fn note_receipt(cx: &Context, id: ConsultationId, up_to: i64, is_read: bool) -> Result<Receipt> {
+    let mut tx = cx.begin(Permission::Chat).await?;
+    let of = find(cx, &mut tx, id).await?;
+    let me = cx.caller().user_id;
+    let is_news = store::note_receipt(&mut tx, &of, up_to, is_read, cx.now()).await?.is_some();
+    let receipts = store::list_receipts(&mut tx, &of).await?;
+    if is_news {
+        tx.commit().await?;
+    }
+    let nothing = Receipt { reader_id: me, delivered_seq: 0, read_seq: 0, rev: 0 };
+    Ok(receipts.into_iter().find(|receipt| receipt.reader_id == me).unwrap_or(nothing))
+}
