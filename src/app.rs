@@ -58,6 +58,7 @@ fn apis() -> impl OpenApi {
         consultations::SlotsApi,
         consultations::FeedApi,
         consultations::DirectoryApi,
+        consultations::WaitlistApi,
         content::ContentApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,

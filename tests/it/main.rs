@@ -34,3 +34,4 @@ mod tour;
 mod two_factor;
 mod usage;
 mod verification;
+mod waitlist;

@@ -204,10 +204,16 @@ pub async fn find_coverage(tx: &mut Tx) -> Result<Coverage> {
     .await?)
 }
 
+/// Queues up behind what the same employee books, until this transaction ends.
+pub async fn lock_person(tx: &mut Tx, user: UserId) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))").bind(user).execute(tx.conn()).await?;
+    Ok(())
+}
+
 /// Queues up behind the bookings of the same employee and of the same practitioner, until this transaction ends.
 /// Everybody takes the two in this order, so nobody waits in a circle.
 pub async fn lock_bookings(tx: &mut Tx, user: UserId, practitioner: PractitionerId) -> Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))").bind(user).execute(tx.conn()).await?;
+    lock_person(tx, user).await?;
     practitioners::lock_hours(tx, practitioner).await?;
     Ok(())
 }
@@ -252,7 +258,7 @@ pub async fn insert(
 /// Why the database refuses a time.
 pub(super) fn not_granted(error: sqlx::Error) -> Problem {
     match broken_constraint(&error) {
-        Some("consultations_practitioner_free") => Error::SlotTaken.into(),
+        Some("consultations_practitioner_free" | "consultations_time_kept") => Error::SlotTaken.into(),
         Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
         Some("consultations_quota") => Error::QuotaExhausted.into(),
         Some("consultations_contract") => Error::ContractEnded.into(),

@@ -50,6 +50,7 @@ const FILES: &[(&str, &str)] = embedded![
     "back_at_company",
     "company_archived",
     "two_factor",
+    "waitlist_offer",
 ];
 
 /// A mail's words, filled in.
@@ -141,7 +142,8 @@ mod tests {
             ("appointment_requested_practitioner", appointment.clone()),
             ("appointment_moved", appointment.clone()),
             ("appointment_expired", appointment.clone()),
-            ("appointment_reminder", appointment),
+            ("appointment_reminder", appointment.clone()),
+            ("waitlist_offer", appointment),
             (
                 "export_ready",
                 json!({
