@@ -93,7 +93,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('user.password_reset_asked', 'user', false, false, true),
         ('user.password_reset_mailed', 'user', false, false, true),
         ('user.profile_changed', 'user', false, false, true),
-        ('user.suspended', 'user', false, false, true)
+        ('user.suspended', 'user', false, false, true),
+        -- who waits for whom is nobody's but theirs
+        ('waitlist.declined', 'waitlist_offer', false, false, false),
+        ('waitlist.joined', 'waitlist_entry', false, false, false),
+        ('waitlist.lapsed', 'waitlist_offer', false, false, false),
+        ('waitlist.left', 'waitlist_entry', false, false, false),
+        ('waitlist.offered', 'waitlist_offer', false, false, false),
+        ('waitlist.wishes_changed', 'waitlist_entry', false, false, false),
+        ('waitlist.withdrawn', 'waitlist_offer', false, false, false)
 $$;
 REVOKE ALL ON FUNCTION app.audit_actions() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.audit_actions() TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_kernel;

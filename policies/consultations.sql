@@ -202,7 +202,7 @@ CREATE POLICY held ON app.consultation_events FOR INSERT TO huntzen_practitioner
 CREATE POLICY all_rows ON app.consultation_events FOR SELECT TO huntzen_platform, huntzen_stats USING (true);
 
 -- When practitioners are taken, and nothing else about it: what slots are computed from. One consultation can be left
--- out, which is about to be moved.
+-- out, which is about to be moved. What is kept for those who wait is taken for everybody but whom it is offered to.
 CREATE OR REPLACE FUNCTION app.busy_times(practitioners uuid[], since timestamptz, until timestamptz, but_for uuid)
 RETURNS TABLE (practitioner_id uuid, busy_from timestamptz, busy_until timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -211,7 +211,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
       -- consultations_busy_length bounds what a range of beginnings could miss
       AND c.busy_from > since - interval '12 hours' AND c.busy_from < until AND c.busy_until > since
       AND c.id IS DISTINCT FROM but_for
-    ORDER BY c.practitioner_id, c.busy_from
+    UNION ALL
+    SELECT h.practitioner_id, h.busy_from, h.busy_until FROM app.waitlist_holds h
+    WHERE h.practitioner_id = ANY (practitioners) AND h.status = 'held'
+      -- and so does waitlist_holds_length
+      AND h.busy_from > since - interval '24 hours' AND h.busy_from < until AND h.busy_until > since
+      AND NOT EXISTS (SELECT FROM app.waitlist_offers o
+                      WHERE o.hold_id = h.id AND o.status = 'open' AND o.user_id = app.user_id())
+    ORDER BY 1, 2
 $$;
 ALTER FUNCTION app.busy_times(uuid[], timestamptz, timestamptz, uuid) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.busy_times(uuid[], timestamptz, timestamptz, uuid) FROM PUBLIC;

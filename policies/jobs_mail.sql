@@ -55,6 +55,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('jobs.purge', 'maintenance', '{system}', NULL),
         ('jobs.purge_answers', 'maintenance', '{system}', NULL),
         ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
+        ('notifications.send_waitlist_mail', 'mail', '{system}', NULL),
         ('practitioners.deactivated', 'events', '{platform_admin}', NULL),
         ('practitioners.read_calendar', 'feeds', '{practitioner,system}', 'calendar'),
         ('practitioners.read_calendars', 'maintenance', '{system}', NULL),
@@ -63,7 +64,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('usage.mail_export_failed', 'mail', '{system}', NULL),
         ('usage.mail_export_ready', 'mail', '{system}', NULL),
         ('usage.refresh', 'maintenance', '{system}', NULL),
-        ('usage.sweep_exports', 'maintenance', '{system}', NULL)
+        ('usage.sweep_exports', 'maintenance', '{system}', NULL),
+        ('waitlist.keep', 'maintenance', '{system}', NULL),
+        ('waitlist.offered', 'events', '{system}', NULL),
+        ('waitlist.time_returned', 'events', '{employee,system}', 'waitlist_offer')
 $$;
 
 CREATE OR REPLACE FUNCTION app.enqueue(queue text, kind text, payloads jsonb[], keys text[], run_at timestamptz,
@@ -109,6 +113,10 @@ BEGIN
                 SELECT FROM app.exports e
                 WHERE e.id = (p ->> 'export_id')::uuid AND e.requested_by = app.user_id()
                   AND e.company_id IS NOT DISTINCT FROM app.company_id()))
+        WHEN its = 'waitlist_offer' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.waitlist_offers o
+                WHERE o.id = (p ->> 'offer_id')::uuid AND o.user_id = app.user_id() AND o.company_id = app.company_id()))
         WHEN its = 'token' THEN EXISTS (
             SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
                 SELECT FROM app.one_time_tokens t

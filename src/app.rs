@@ -60,6 +60,7 @@ fn apis() -> impl OpenApi {
         consultations::SlotsApi,
         consultations::FeedApi,
         consultations::DirectoryApi,
+        consultations::WaitlistApi,
         content::ContentApi,
         chat::ChatApi,
         usage::UsageApi,

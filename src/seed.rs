@@ -44,6 +44,7 @@ const DEMO: &[&str] = &[
     include_str!("../seeds/demo/04_consultations.sql"),
     include_str!("../seeds/demo/05_usage.sql"),
     include_str!("../seeds/demo/06_articles.sql"),
+    include_str!("../seeds/demo/07_waitlist.sql"),
     include_str!("../seeds/demo/09_audit.sql"),
 ];
 const DEMO_EXISTS: &str = "SELECT EXISTS (SELECT FROM app.users WHERE email = 'admin@acme.test')";

@@ -49,6 +49,12 @@ ids! {
     ConsultationId,
     /// A message of a consultation's conversation.
     MessageId,
+    /// A person's place in a practitioner's line.
+    WaitlistEntryId,
+    /// A time that is kept for those who wait.
+    HoldId,
+    /// A kept time, offered to one of them.
+    WaitlistOfferId,
     /// A calendar of a practitioner: one that is read, or one that is shown.
     CalendarId,
     ExportId,

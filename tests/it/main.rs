@@ -38,3 +38,4 @@ mod tour;
 mod two_factor;
 mod usage;
 mod verification;
+mod waitlist;

@@ -11,6 +11,7 @@ use super::reasons::{self, About, Session};
 use super::service::is_contention;
 use super::slots::{self, Offer, Slot, Span, Why};
 use super::store;
+use super::waitlist;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::Permission;
 use crate::platform::http::IdempotencyKey;
@@ -81,6 +82,7 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
     let slot = offer.slot_at(wanted.starts_at, wanted.length(), wanted.mode).map_err(refusal)?;
 
     store::lock_bookings(&mut tx, cx.caller().user_id, wanted.practitioner_id).await?;
+    waitlist::take(&mut tx, wanted.practitioner_id, offer.busy(slot), now).await?;
     let id: ConsultationId = cx.new_id();
     let status = store::insert(&mut tx, id, &offer.terms, slot, wanted.mode, coverage.department_id, now).await?;
     let company_id = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
@@ -116,7 +118,7 @@ pub(super) fn refusal(why: Why) -> Problem {
     let (pointer, code) = match why {
         // whoever takes no bookings is not there for those who look for a slot
         Why::Status => return Refusal::NotFound.into(),
-        Why::Taken | Why::Buffer | Why::ExternalCalendar => return Error::SlotTaken.into(),
+        Why::Taken | Why::Kept | Why::Buffer | Why::ExternalCalendar => return Error::SlotTaken.into(),
         Why::OwnTime => return Error::AlreadyBookedThen.into(),
         Why::Contract => return Error::ContractEnded.into(),
         Why::Mode => ("/mode", "mode"),

@@ -40,6 +40,8 @@ causes! {
         NotOpenYet => (FORBIDDEN, "not_open_yet"),
         /// The operator has named no Jitsi deployment.
         VideoNotConfigured => (SERVICE_UNAVAILABLE, "video_not_configured"),
+        /// Nobody waits on more than ten lists.
+        TooManyLists => (CONFLICT, "too_many_waitlists"),
         /// Its time is over.
         Closed => (GONE, "closed"),
     }

@@ -110,7 +110,8 @@ impl Job for ConsultationMissed {
 
 /// A practitioner's time became free: a session was cancelled or moved, or a request lapsed. Only time to come.
 ///
-/// Somebody may have taken the time again when this is heard: look with `Offer` before it is promised to anybody.
+/// Where anybody waits for the practitioner, the time is kept for them since then (`policies/waitlist.sql`); else
+/// somebody may have taken it again when this is heard.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct TimeFreed {
     /// The session that had it.

@@ -33,6 +33,8 @@
 //! What the contract grants is the database's to keep as well ([`quota`]): a booking locks the company, the person's
 //! entry and the practitioner against changes, and counts the person's sessions of the contract year.
 //!
+//! Time that is given back goes to those who wait for the practitioner before anybody else can have it ([`waitlist`]).
+//!
 //! What somebody writes about a session is health content, perhaps: it is sealed, and for the two people in it alone
 //! ([`reasons`]).
 
@@ -53,6 +55,7 @@ pub mod reschedule;
 pub mod service;
 pub mod slots;
 pub mod store;
+pub mod waitlist;
 
 mod booking;
 mod reasons;
@@ -71,3 +74,4 @@ pub use reasons::SEALED;
 pub use slots::SlotsApi;
 pub use store::{Appointment, Person, find_appointment};
 pub use upkeep::KeepTime;
+pub use waitlist::{KeepWaitlist, WaitlistApi};

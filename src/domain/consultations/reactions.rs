@@ -1,7 +1,7 @@
 //! What happens here because of what happened on lower floors.
 
-use super::events::{self, ConsultationCancelled, TimeFreed};
-use super::{store, upkeep};
+use super::events::{self, ConsultationCancelled};
+use super::{store, upkeep, waitlist};
 use crate::domain::companies::events::CompanyArchived;
 use crate::domain::employees::events::EmployeeLeft;
 use crate::domain::identity::administration::events::EmployeeSuspended;
@@ -13,13 +13,8 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(cancel_for_leaver);
     registry.on(cancel_for_suspended);
     registry.on(cancel_for_archived_company);
-    registry.on(nobody_waits);
     upkeep::jobs(registry);
-}
-
-/// Until somebody can wait for a practitioner's time, nothing follows from its being free.
-async fn nobody_waits(_: JobContext, _: TimeFreed) -> Result<()> {
-    Ok(())
+    waitlist::jobs(registry);
 }
 
 /// What one transaction cancels of an archived company's consultations.

@@ -207,6 +207,12 @@ pub async fn find_coverage(tx: &mut Tx) -> Result<Coverage> {
     .await?)
 }
 
+/// Queues up behind what the same employee books, until this transaction ends.
+pub async fn lock_person(tx: &mut Tx, user: UserId) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))").bind(user).execute(tx.conn()).await?;
+    Ok(())
+}
+
 /// The statement of [`lock_bookings`]: the employee, then what `practitioners::lock_hours` locks.
 pub const LOCK_BOOKINGS: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1)),
      pg_advisory_xact_lock(hashtextextended($2::text, 2))";
@@ -263,7 +269,7 @@ pub async fn insert(
 /// Why the database refuses a time.
 pub(super) fn not_granted(error: sqlx::Error) -> Problem {
     match broken_constraint(&error) {
-        Some("consultations_practitioner_free") => Error::SlotTaken.into(),
+        Some("consultations_practitioner_free" | "consultations_time_kept") => Error::SlotTaken.into(),
         Some("consultations_employee_free") => Error::AlreadyBookedThen.into(),
         Some("consultations_quota") => Error::QuotaExhausted.into(),
         Some("consultations_contract") => Error::ContractEnded.into(),

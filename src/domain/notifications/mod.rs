@@ -5,6 +5,7 @@
 
 pub mod jobs;
 pub mod reactions;
+pub mod waitlist;
 
 use crate::platform::jobs::Registry;
 
@@ -18,5 +19,7 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(reactions::on_expired);
     registry.on(reactions::on_missed);
     registry.on(reactions::on_reminder_due);
+    registry.on(reactions::on_waitlist_offered);
     registry.on(jobs::send_appointment_mail);
+    registry.on(waitlist::send_waitlist_mail);
 }

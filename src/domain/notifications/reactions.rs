@@ -1,10 +1,12 @@
 //! What other modules' events make this one do.
 
 use super::jobs::{AppointmentMail, Reader, SendAppointmentMail};
+use super::waitlist::SendWaitlistMail;
 use crate::domain::consultations::events::{
     ConsultationBooked, ConsultationCancelled, ConsultationConfirmed, ConsultationExpired, ConsultationMissed,
     ConsultationRequested, ConsultationRescheduled, Reminder, ReminderDue,
 };
+use crate::domain::consultations::waitlist::events::WaitlistOffered;
 use crate::platform::Result;
 use crate::platform::ids::ConsultationId;
 use crate::platform::jobs::JobContext;
@@ -50,6 +52,14 @@ pub async fn on_reminder_due(cx: JobContext, event: ReminderDue) -> Result<()> {
         Reminder::Hour => AppointmentMail::ReminderHour,
     };
     tell_both(&cx, event.consultation_id, kind, Some(event.sequence)).await
+}
+
+/// Who waits learns which time is kept for them.
+pub async fn on_waitlist_offered(cx: JobContext, event: WaitlistOffered) -> Result<()> {
+    let mail = SendWaitlistMail { offer_id: event.offer_id };
+    let mut tx = cx.begin().await?;
+    tx.enqueue(&mail, Some(&mail.key()), None).await?;
+    tx.commit().await
 }
 
 async fn tell_both(

@@ -82,6 +82,8 @@ permissions! {
     ManageCalendars: [Practitioner],
     ReadSlots: [Employee, Practitioner, PlatformAdmin],
     BookConsultation: [Employee],
+    /// Wait for a practitioner's time.
+    UseWaitlist: [Employee],
     /// One's own sessions on the contract.
     ReadOwnQuota: [Employee],
     ReadConsultations: [Employee, Practitioner, PlatformAdmin],

@@ -50,6 +50,7 @@ const FILES: &[(&str, &str)] = embedded![
     "back_at_company",
     "company_archived",
     "two_factor",
+    "waitlist_offer",
 ];
 
 /// A mail's words, filled in.
@@ -142,7 +143,8 @@ mod tests {
             ("appointment_moved", appointment.clone()),
             ("appointment_expired", appointment.clone()),
             ("appointment_missed", appointment.clone()),
-            ("appointment_reminder", appointment),
+            ("appointment_reminder", appointment.clone()),
+            ("waitlist_offer", appointment),
             (
                 "export_ready",
                 json!({

@@ -90,6 +90,10 @@ FROM (VALUES ('alice', 'acme', 'martin', interval '9 hours'), ('bob', 'acme', 'm
              ('carol', 'globex', 'martin', '11 hours'), ('alice', 'acme', 'durand', '12 hours'),
              ('bob', 'acme', 'durand', '13 hours'), ('dave', 'globex', 'durand', '14 hours'))
      AS it (person, company, practitioner, hour), (VALUES (timestamptz '2026-09-07 00:00Z')) AS d (day);
+INSERT INTO waitlist_entries (id, company_id, user_id, practitioner_id, joined_at)
+SELECT id(person || ' waits'), id(company), id(person), id(practitioner), '2026-09-01'
+FROM (VALUES ('alice', 'acme', 'durand'), ('bob', 'acme', 'petit'), ('carol', 'globex', 'martin'), ('dave', 'globex', 'martin'))
+     AS it (person, company, practitioner);
 UPDATE companies SET network = 'restricted' WHERE companies.id = id('acme');
 -- one of each company is over, so that there is something to count
 UPDATE consultations SET status = 'in_progress' WHERE id IN (id('alice with durand'), id('dave with durand'));
@@ -98,6 +102,15 @@ REFRESH MATERIALIZED VIEW stats.company_usage_monthly;
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), coalesce(u.company_id, id('acme')), u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin', 'platform_admin');
+
+-- each is asked about a time of their own
+INSERT INTO waitlist_holds (id, practitioner_id, freed_from, freed_until, busy_from, busy_until)
+SELECT id('kept for ' || e.user_id), e.practitioner_id, at, at + '1 hour', at, at + '1 hour'
+FROM waitlist_entries e, LATERAL (SELECT '2026-10-05 08:00Z'::timestamptz + e.place * interval '1 hour' AS at) it;
+INSERT INTO waitlist_offers (id, company_id, entry_id, user_id, practitioner_id, hold_id, starts_at, ends_at, offered_at, expires_at)
+SELECT id('offer to ' || e.user_id), e.company_id, e.id, e.user_id, e.practitioner_id, h.id, h.busy_from, h.busy_until,
+       '2026-09-07 09:00Z', '2026-09-07 11:00Z'
+FROM waitlist_entries e JOIN waitlist_holds h ON h.id = id('kept for ' || e.user_id);
 
 INSERT INTO consultation_events (id, company_id, consultation_id, kind, at, actor_role)
 SELECT id('booking of ' || c.id), c.company_id, c.id, 'BOOKED', '2026-09-01', 'employee' FROM consultations c;
@@ -187,6 +200,12 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('reader_id', me)$$, NULL),
     ('app.encryption_keys', 't.person_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'subject_id', gen_random_uuid())$$, NULL),
+    -- acme offers martin alone
+    ('app.waitlist_entries', 't.user_id = me', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(),
+         'practitioner_id', CASE t.company_id WHEN fixture.id('acme') THEN fixture.id('martin') ELSE fixture.id('petit') END)$$, NULL),
+    ('app.waitlist_holds', 't.practitioner_id = me', 'NULL::uuid', DEFAULT, NULL),
+    ('app.waitlist_offers', 't.user_id = me', 't.company_id', DEFAULT, $$status = 'declined', ended_at = now()$$),
     ('app.users', 't.id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'email', 'new@people.test', 'status', 'invited')$$, NULL),
     ('app.employees', 't.id = (SELECT u.employee_id FROM app.users u WHERE u.id = me)', 't.company_id',

@@ -23,6 +23,39 @@ VALUES (app.uuid_v7(), fixture_id('globex'), app.user_id(), fixture_id('martin')
 INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
 VALUES (app.uuid_v7(), app.company_id(), app.user_id(), fixture_id('martin'), 'chat', 'completed', '2026-10-01 09:00Z',
         '2026-10-01 10:00Z', '2026-10-01 09:00Z', '2026-10-01 10:00Z', 'sleep');
+-- refused: employee stands in line for a colleague
+INSERT INTO app.waitlist_entries (id, company_id, user_id, practitioner_id, joined_at)
+VALUES (app.uuid_v7(), app.company_id(), fixture_id('bob'), fixture_id('martin'), now());
+-- refused: employee stands in line twice
+INSERT INTO app.waitlist_entries (id, company_id, user_id, practitioner_id, joined_at)
+SELECT app.uuid_v7(), app.company_id(), app.user_id(), fixture_id('martin'), now() FROM generate_series(1, 2);
+-- refused: employee waits for whom their company does not offer
+INSERT INTO app.waitlist_entries (id, company_id, user_id, practitioner_id, joined_at)
+VALUES (app.uuid_v7(), app.company_id(), app.user_id(), fixture_id('petit'), now());
+-- refused: employee comes first
+UPDATE app.waitlist_entries SET place = 0;
+-- refused: employee says that they booked
+UPDATE app.waitlist_entries SET status = 'ended', ended_at = now();
+-- refused: employee keeps what is offered for longer
+UPDATE app.waitlist_offers SET expires_at = 'infinity';
+-- refused: employee makes themselves an offer
+INSERT INTO app.waitlist_offers (id, company_id, entry_id, user_id, practitioner_id, hold_id, starts_at, ends_at, offered_at, expires_at)
+SELECT app.uuid_v7(), company_id, entry_id, user_id, practitioner_id, hold_id, starts_at, ends_at, offered_at, expires_at FROM app.waitlist_offers;
+-- refused: employee asks which times are kept
+SELECT FROM app.waitlist_holds;
+-- refused: employee passes on what is a colleague's
+SELECT app.enqueue('events', 'waitlist.time_returned', ARRAY[jsonb_build_object('offer_id', md5('offer to ' || fixture_id('bob'))::uuid)],
+                   NULL, NULL, 8);
+-- refused: employee books what is kept for somebody else
+INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
+SELECT app.uuid_v7(), app.company_id(), app.user_id(), fixture_id('martin'), 'chat', 'confirmed', at, at + interval '8 hours', at,
+       at + interval '8 hours', 'sleep' FROM (VALUES (timestamptz '2026-10-05 08:00Z')) AS it (at);
+-- refused: practitioner asks who waits
+SELECT FROM app.waitlist_entries;
+-- refused: practitioner asks for whom a time is kept
+SELECT had_by FROM app.waitlist_holds;
+-- refused: hr asks who waits
+SELECT FROM app.waitlist_entries;
 -- refused: employee makes themselves an admin
 UPDATE app.users SET role = 'company_admin';
 -- refused: employee reads a password's hash

@@ -62,17 +62,29 @@ pub async fn own(cx: &Context) -> Result<Quota> {
     if cx.now() >= slots::contract(&coverage)?.until {
         return Err(Error::ContractEnded.into());
     }
-    let zone = slots::company_zone(&coverage)?;
+    let (current, next) = bookable(&mut tx, &coverage, cx.now()).await?;
+    Ok(Quota { current, next, rules: store::find_rules(&mut tx).await? })
+}
+
+/// Whether there is a session left that could be booked.
+pub async fn has_session_left(tx: &mut Tx, coverage: &Coverage, now: DateTime<Utc>) -> Result<bool> {
+    let (current, next) = bookable(tx, coverage, now).await?;
+    Ok(current.remaining() > 0 || next.is_some_and(|it| it.remaining() > 0))
+}
+
+/// The years in which can be booked now.
+async fn bookable(tx: &mut Tx, coverage: &Coverage, now: DateTime<Utc>) -> Result<(Period, Option<Period>)> {
+    let zone = slots::company_zone(coverage)?;
     let day = |at: DateTime<Utc>| at.with_timezone(&zone).date_naive();
-    let today = day(cx.now()).max(coverage.contract_starts_on);
-    let (current, next_starts_on) = period(&mut tx, &coverage, today).await?;
-    let last_bookable = day(cx.now() + TimeDelta::days(coverage.booking_horizon_days.into()));
+    let today = day(now).max(coverage.contract_starts_on);
+    let (current, next_starts_on) = period(tx, coverage, today).await?;
+    let last_bookable = day(now + TimeDelta::days(coverage.booking_horizon_days.into()));
     let next = if next_starts_on <= coverage.contract_ends_on && next_starts_on <= last_bookable {
-        Some(period(&mut tx, &coverage, next_starts_on).await?.0)
+        Some(period(tx, coverage, next_starts_on).await?.0)
     } else {
         None
     };
-    Ok(Quota { current, next, rules: store::find_rules(&mut tx).await? })
+    Ok((current, next))
 }
 
 /// The contract's year that holds a day, and when the next one begins.

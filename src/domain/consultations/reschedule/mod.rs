@@ -16,6 +16,7 @@ use super::events::{self, ConsultationRescheduled, TimeFreed};
 use super::model::{Consultation, expires_at};
 use super::service::is_contention;
 use super::slots::{self, Offer, Span};
+use super::waitlist;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey};
@@ -91,6 +92,9 @@ async fn try_to_move(
     super::slots::check_current(&mut tx, &offer).await?;
     if tx.actor().company_id != Some(it.company_id) {
         tx.enter_company(it.company_id).await?;
+    }
+    if cx.caller().is(Role::Employee) {
+        waitlist::take(&mut tx, it.practitioner_id, offer.busy(slot), now).await?;
     }
     let to = store::Target { slot, busy: offer.busy(slot), mode, expires_at: expires_at(now, slot.starts_at) };
     if !store::save(&mut tx, id, &it, &to, now).await.map_err(|problem| for_caller(cx, problem))? {

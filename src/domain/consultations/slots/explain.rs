@@ -62,7 +62,13 @@ pub async fn explain(cx: &Context, id: PractitionerId, question: &Question) -> R
         let window = Window { start: slot.starts_at, end: slot.ends_at };
         match store::list_booked(&mut tx, id, window).await?.first() {
             Some(session) => (taken.from, taken.until) = (Some(session.starts_at), Some(session.ends_at)),
-            None => taken.why = Why::Buffer,
+            None => match store::find_kept(&mut tx, id, offer.busy(slot)).await? {
+                Some(kept) => {
+                    taken.why = Why::Kept;
+                    (taken.from, taken.until) = (Some(kept.from), Some(kept.until));
+                }
+                None => taken.why = Why::Buffer,
+            },
         }
     }
     practitioners::end_reading(cx, tx, id).await?;

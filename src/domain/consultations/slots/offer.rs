@@ -89,6 +89,11 @@ impl Offer {
             .ok_or_else(|| self.reasons(starts_at, length, Some(mode)).first().map_or(Why::Taken, |reason| reason.why))
     }
 
+    /// Whether a session is free.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.free(slot.ends_at - slot.starts_at, slot.starts_at, slot.starts_at + MOMENT).contains(&slot)
+    }
+
     /// The time of a session with its buffers.
     pub fn busy(&self, slot: Slot) -> Span {
         Span { from: slot.starts_at - self.terms.buffer_before, until: slot.ends_at + self.terms.buffer_after }

@@ -40,6 +40,16 @@ pub async fn find_offers(
     coverage: Option<&Coverage>,
     search: &Search<'_>,
 ) -> Result<Vec<Offer>> {
+    find_offers_at(cx.now(), tx, coverage, search).await
+}
+
+/// As [`find_offers`], for those who have no caller.
+pub async fn find_offers_at(
+    now: DateTime<Utc>,
+    tx: &mut Tx,
+    coverage: Option<&Coverage>,
+    search: &Search<'_>,
+) -> Result<Vec<Offer>> {
     // whom one has met stays visible, but only the network takes bookings
     let all = practitioners::booking_terms(tx, search.whose, coverage.is_some()).await?;
     let ids: Vec<PractitionerId> = all.iter().map(|terms| terms.id).collect();
@@ -56,7 +66,7 @@ pub async fn find_offers(
     };
     let contract = coverage.map(contract).transpose()?;
     let offers = all.into_iter().map(|terms| Offer {
-        now: cx.now(),
+        now,
         horizon_days: coverage.map_or(terms.horizon_days, |it| it.booking_horizon_days.min(terms.horizon_days)),
         contract,
         hours: hours.remove(&terms.id).unwrap_or_default(),

@@ -102,3 +102,19 @@ pub async fn list_booked(tx: &mut Tx, practitioner: PractitionerId, window: Wind
     .fetch_all(tx.conn())
     .await?)
 }
+
+/// The first time within a span that is kept for those who wait.
+pub async fn find_kept(tx: &mut Tx, practitioner: PractitionerId, span: Span) -> Result<Option<Span>> {
+    // nothing is kept for longer than a day: one index finds it
+    Ok(sqlx::query_as(
+        r#"SELECT busy_from AS "from", busy_until AS "until" FROM app.waitlist_holds
+           WHERE practitioner_id = $1 AND status = 'held' AND busy_from > $2 - interval '24 hours' AND busy_from < $3
+             AND busy_until > $2
+           ORDER BY busy_from LIMIT 1"#,
+    )
+    .bind(practitioner)
+    .bind(span.from)
+    .bind(span.until)
+    .fetch_optional(tx.conn())
+    .await?)
+}

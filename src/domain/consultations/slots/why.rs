@@ -40,6 +40,8 @@ pub enum Why {
     OwnTime,
     /// Somebody has it.
     Taken,
+    /// It became free and is kept for those who wait for the practitioner.
+    Kept,
     /// It is free itself, but not with its buffers and those of the sessions around it.
     Buffer,
     /// The practitioner's other calendar says busy.
@@ -47,7 +49,7 @@ pub enum Why {
 }
 
 impl Why {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Status,
         Self::Mode,
         Self::Length,
@@ -63,6 +65,7 @@ impl Why {
         Self::OffGrid,
         Self::OwnTime,
         Self::Taken,
+        Self::Kept,
         Self::Buffer,
         Self::ExternalCalendar,
     ];
@@ -85,6 +88,7 @@ impl Why {
             Self::OffGrid => "off_grid",
             Self::OwnTime => "own_time",
             Self::Taken => "taken",
+            Self::Kept => "kept",
             Self::Buffer => "buffer",
             Self::ExternalCalendar => "external_calendar",
         }
@@ -112,7 +116,7 @@ impl Reason {
 impl Offer {
     /// Every rule that removes a time: none exactly where it is free.
     ///
-    /// What is taken is told with its buffers; [`Why::Buffer`] is for those who know the sessions.
+    /// What is taken is told with its buffers; [`Why::Kept`] and [`Why::Buffer`] are for those who know the sessions.
     pub fn reasons(&self, starts_at: DateTime<Utc>, length: TimeDelta, mode: Option<Mode>) -> Vec<Reason> {
         let slot = Slot { starts_at, ends_at: starts_at + length };
         let mut all = Vec::new();

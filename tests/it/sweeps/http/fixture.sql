@@ -126,6 +126,11 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
     ('sessions', 'app.user_sessions', 't.revoked_at IS NULL', DEFAULT, NULL, NULL);
+-- whom somebody waits for
+INSERT INTO fixture.ids (name, relation, key) VALUES
+    ('getWaitlist', 'app.waitlist_entries', 't.practitioner_id'),
+    ('leaveWaitlist', 'app.waitlist_entries', 't.practitioner_id'),
+    ('declineWaitlistOffer', 'app.waitlist_offers', 't.practitioner_id');
 -- by name; what is not published is others'
 -- the address is all that it takes
 INSERT INTO fixture.ids (name, relation, key, prefer, own) VALUES
