@@ -119,9 +119,6 @@ async fn files_and_feeds_are_understood_alike() {
     let url = made.str("/url");
     let feed = app.anonymous().get(&url[url.find("/calendars/").unwrap()..]).await.expect(200);
     let calendar = understood(&feed.text());
-    assert_eq!(
-        (&calendar["method"], &calendar["events"][0]["uid"]),
-        (&json!("PUBLISH"), &json!(id))
-    );
+    assert_eq!((&calendar["method"], &calendar["events"][0]["uid"]), (&json!("PUBLISH"), &json!(id)));
     assert_eq!((&calendar["events"][0]["organizer"], &calendar["events"][0]["attendees"]), (&json!([]), &json!([])));
 }

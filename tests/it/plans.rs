@@ -72,11 +72,13 @@ async fn make_due(app: &TestApp) {
 async fn worker(app: &TestApp, company: Option<Uuid>, sql: &str) -> (Vec<String>, usize) {
     let mut conn = app.as_role(DbRole::Worker, UserId(Uuid::nil())).await;
     let mut tx = conn.begin().await.unwrap();
-    sqlx::query("SELECT set_config('app.user_id', '', true), set_config('app.company_id', coalesce($1::text, ''), true)")
-        .bind(company)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query(
+        "SELECT set_config('app.user_id', '', true), set_config('app.company_id', coalesce($1::text, ''), true)",
+    )
+    .bind(company)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *tx).await.unwrap().len();
     let scanned = sqlx::query_scalar(
         "SELECT relname::text FROM pg_stat_xact_user_tables WHERE schemaname = 'app' AND seq_scan > 0 AND relname = ANY ($1)",
@@ -132,11 +134,9 @@ async fn what_the_clock_looks_for_is_found_by_indexes() {
 async fn an_index_that_is_missing_is_seen() {
     let app = seeded().await;
     make_due(&app).await;
-    for (index, sql) in [
-        ("consultations_expiring", DUE),
-        ("consultations_open", DUE),
-        ("consultations_to_remind", REMINDERS),
-    ] {
+    for (index, sql) in
+        [("consultations_expiring", DUE), ("consultations_open", DUE), ("consultations_to_remind", REMINDERS)]
+    {
         let (drop, keep): (String, String) = (
             format!("DROP INDEX app.{index}"),
             sqlx::query_scalar("SELECT pg_get_indexdef(('app.' || $1)::regclass)")
@@ -189,7 +189,8 @@ async fn what_people_ask_is_answered_by_indexes() {
     let open = alice.get(&slots).await.expect(200);
     let open = open.json["items"].as_array().unwrap().clone();
     let start = |nth: usize| open[open.len() / 2 + nth]["startsAt"].as_str().unwrap().to_owned();
-    let wish = |nth: usize| json!({"practitionerId": whose, "startsAt": start(nth), "durationMinutes": 50, "mode": "video"});
+    let wish =
+        |nth: usize| json!({"practitionerId": whose, "startsAt": start(nth), "durationMinutes": 50, "mode": "video"});
     scanned(&app).await;
 
     let mut found: Vec<(String, Vec<String>)> = Vec::new();

@@ -61,17 +61,26 @@ mod booking;
 mod reasons;
 mod upkeep;
 
-pub use api::ConsultationsApi;
-pub use directory::DirectoryApi;
+use poem_openapi::OpenApi;
+
 pub use error::Error;
-pub use feed::FeedApi;
 pub use model::{Consultation, EventKind, Status};
-pub use outside::OutsideApi;
-pub use overrides::OverridesApi;
-pub use quota::QuotaApi;
 pub use reactions::jobs;
 pub use reasons::SEALED;
-pub use slots::SlotsApi;
 pub use store::{Appointment, Person, find_appointment};
 pub use upkeep::KeepTime;
-pub use waitlist::{KeepWaitlist, WaitlistApi};
+pub use waitlist::KeepWaitlist;
+
+/// `/consultations`, and what computes or keeps time: slots, dated changes, the directory by who has time first, waiting.
+pub fn apis() -> impl OpenApi {
+    (
+        api::ConsultationsApi,
+        overrides::OverridesApi,
+        outside::OutsideApi,
+        quota::QuotaApi,
+        slots::SlotsApi,
+        feed::FeedApi,
+        directory::DirectoryApi,
+        waitlist::WaitlistApi,
+    )
+}

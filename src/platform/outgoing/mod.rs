@@ -115,7 +115,11 @@ impl Outgoing {
                 .no_deflate()
         };
         Ok(Self {
-            guarded: builder().https_only(true).dns_resolver(Guard(Arc::new(names))).build().map_err(Problem::internal)?,
+            guarded: builder()
+                .https_only(true)
+                .dns_resolver(Guard(Arc::new(names)))
+                .build()
+                .map_err(Problem::internal)?,
             open: builder().build().map_err(Problem::internal)?,
             test_hosts: config.outgoing_test_hosts.clone(),
             patience,
@@ -364,7 +368,9 @@ mod tests {
             "64:ff9b::a00:1",
             "2002:7f00:1::",
         ] {
-            for addresses in [vec![inside], vec![NOBODYS, inside], vec![inside, NOBODYS], vec![NOBODYS, NOBODYS, inside]] {
+            for addresses in
+                [vec![inside], vec![NOBODYS, inside], vec![inside, NOBODYS], vec![NOBODYS, NOBODYS, inside]]
+            {
                 let asked = ask(&[&addresses], 1).await;
                 assert_eq!(asked, (vec![Failure::PrivateAddress], 1), "{addresses:?}");
             }

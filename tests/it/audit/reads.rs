@@ -80,7 +80,8 @@ async fn members_and_practitioners_see_that_staff_read_about_them() {
     assert_eq!(actions(&accesses(&martin).await), ["practitioner.read_by_platform"; 2]);
     // nor their time off, or why they are not free, without a trace
     let day = (app.clock.now() + chrono::TimeDelta::days(3)).date_naive();
-    for what in ["overrides".to_owned(), format!("slots/explain?at={day}T10:00"), format!("slots?from={day}&to={day}")] {
+    for what in ["overrides".to_owned(), format!("slots/explain?at={day}T10:00"), format!("slots?from={day}&to={day}")]
+    {
         let before = actions(&accesses(&martin).await).len();
         let at = format!("/practitioners/{}/{what}", martin.id);
         martin.get(&at).await.expect(200);

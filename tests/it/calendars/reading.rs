@@ -5,8 +5,6 @@ use huntzen::platform::auth::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use huntzen::platform::auth::Role;
-
 use super::{add, again, app_beside, busy, calendar, event, external, first, hour, later, path};
 use crate::consultations::{free, instant, wish};
 use crate::support::web::{Reply, Web};

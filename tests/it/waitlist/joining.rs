@@ -86,7 +86,8 @@ async fn who_cannot_book_cannot_wait() {
     set(&app, &company, "network = 'restricted'").await;
     refused(404, "not_found").await;
     set(&app, &company, "network = 'open'").await;
-    for (change, back) in [("status = 'inactive'", "status = 'active'"), ("status = 'unverified'", "status = 'active'")] {
+    for (change, back) in [("status = 'inactive'", "status = 'active'"), ("status = 'unverified'", "status = 'active'")]
+    {
         for (sql, then) in [(change, Some(404)), (back, None)] {
             let sql = format!("UPDATE app.practitioners SET {sql}");
             sqlx::query(sqlx::AssertSqlSafe(sql)).execute(app.db()).await.unwrap();

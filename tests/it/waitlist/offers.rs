@@ -28,7 +28,10 @@ async fn what_is_given_back_is_kept_for_the_first_who_waits_and_booked_by_nobody
     assert_eq!(offered(&bob, &dr).await, Some(at));
     assert_eq!(offered(&carol, &dr).await, None);
     let kept = offer(&bob, &dr).await.unwrap();
-    assert_eq!(instant(kept["expiresAt"].as_str().unwrap()) - instant(kept["offeredAt"].as_str().unwrap()), TimeDelta::hours(2));
+    assert_eq!(
+        instant(kept["expiresAt"].as_str().unwrap()) - instant(kept["offeredAt"].as_str().unwrap()),
+        TimeDelta::hours(2)
+    );
     let mail = app.mails_to(&bob.email).pop().unwrap();
     assert_eq!(mail.subject, "A time is available");
     let text = format!("{mail:?}").to_lowercase();

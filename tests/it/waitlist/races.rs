@@ -64,9 +64,7 @@ async fn of_taking_declining_leaving_and_lapsing_at_once_one_wins() {
         app.enqueue(&KeepWaitlist {}).await;
         let (bob, next) = (&people[first], &people[1 - first]);
         let (decline, path) = (format!("{}/offer", list(&dr)), list(&dr));
-        let gives_back = async {
-            if round % 4 < 2 { bob.delete(&decline).await } else { bob.delete(&path).await }
-        };
+        let gives_back = async { if round % 4 < 2 { bob.delete(&decline).await } else { bob.delete(&path).await } };
         let (taken, back, ()) =
             tokio::join!(bob.post("/consultations", wish(&dr, &at.to_rfc3339())), gives_back, app.settle());
         keep(&app).await;
@@ -76,11 +74,8 @@ async fn of_taking_declining_leaving_and_lapsing_at_once_one_wins() {
         assert_nothing_overlaps(&app).await;
         // the time is one person's: whose it was, or the next one's
         assert_eq!(offered(next, &dr).await, (!has_it).then_some(at), "round {round}: {}", back.status);
-        let held = if has_it {
-            taken
-        } else {
-            next.post("/consultations", wish(&dr, &at.to_rfc3339())).await.expect(201)
-        };
+        let held =
+            if has_it { taken } else { next.post("/consultations", wish(&dr, &at.to_rfc3339())).await.expect(201) };
         assert!(start(&held) == at);
         app.settle().await;
         for person in &people {
@@ -143,8 +138,12 @@ async fn one_person_with_one_session_left_never_holds_what_they_cannot_take() {
     let bob = &people[0];
     for round in 0..4 {
         // two practitioners' times, apart from each other, both offered to Bob, who has one session left
-        let used = app.count("SELECT count(*) FROM app.consultations c WHERE c.counts AND c.status = 'confirmed'").await;
-        let (one, two) = (book_on(&alice, &dr, in_days(&app, 3 + round)).await, book_on(&alice, &other, in_days(&app, 12 + round)).await);
+        let used =
+            app.count("SELECT count(*) FROM app.consultations c WHERE c.counts AND c.status = 'confirmed'").await;
+        let (one, two) = (
+            book_on(&alice, &dr, in_days(&app, 3 + round)).await,
+            book_on(&alice, &other, in_days(&app, 12 + round)).await,
+        );
         join(bob, &dr).await;
         join(bob, &other).await;
         cancel(&alice, &one).await;

@@ -80,7 +80,9 @@ async fn look_again(cx: &JobContext, it: &Open) -> Result<()> {
     let busy = Span { from: it.busy_from, until: it.busy_until };
     let now = cx.now();
     let is_gone = !it.is_over
-        && !find_offer(now, &mut cx.begin().await?, it.practitioner_id, busy).await?.is_some_and(|offer| offer.has(slot));
+        && !find_offer(now, &mut cx.begin().await?, it.practitioner_id, busy)
+            .await?
+            .is_some_and(|offer| offer.has(slot));
     if !it.is_over && !is_gone {
         return Ok(());
     }

@@ -172,12 +172,8 @@ mod tests {
             Err(problem) => problem.errors().iter().map(|it| it.pointer.clone()).collect::<Vec<_>>(),
         };
         assert!(codes(Wishes::default()).is_empty());
-        let wishes = Wishes {
-            modes: Some(vec![Mode::Chat]),
-            duration_minutes: Some(45),
-            weekdays: None,
-            until: Some(now),
-        };
+        let wishes =
+            Wishes { modes: Some(vec![Mode::Chat]), duration_minutes: Some(45), weekdays: None, until: Some(now) };
         assert_eq!(codes(wishes), ["/modes", "/durationMinutes", "/until"]);
         assert_eq!(codes(Wishes { until: Some(now + TimeDelta::days(367)), ..Wishes::default() }), ["/until"]);
     }

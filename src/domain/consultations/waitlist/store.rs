@@ -9,9 +9,7 @@ use crate::domain::consultations::error::Error;
 use crate::domain::consultations::slots::{Slot, Span};
 use crate::domain::consultations::store::{Person, word};
 use crate::platform::db::broken_constraint;
-use crate::platform::ids::{
-    CompanyId, HoldId, PractitionerId, WaitlistEntryId, WaitlistOfferId,
-};
+use crate::platform::ids::{CompanyId, HoldId, PractitionerId, WaitlistEntryId, WaitlistOfferId};
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Problem, Result, Tx};
 
@@ -111,11 +109,7 @@ fn modes(wishes: &Wishes) -> Option<Vec<&'static str>> {
 }
 
 /// The caller waits for the practitioner no more. `None`: they did not.
-pub async fn leave(
-    tx: &mut Tx,
-    practitioner: PractitionerId,
-    now: DateTime<Utc>,
-) -> Result<Option<WaitlistEntryId>> {
+pub async fn leave(tx: &mut Tx, practitioner: PractitionerId, now: DateTime<Utc>) -> Result<Option<WaitlistEntryId>> {
     Ok(sqlx::query_scalar(
         "UPDATE app.waitlist_entries SET status = 'left', ended_at = $2
          WHERE user_id = app.user_id() AND practitioner_id = $1 AND status = 'waiting' RETURNING id",
@@ -138,11 +132,7 @@ pub async fn find_withdrawn(tx: &mut Tx, entry: WaitlistEntryId) -> Result<Optio
 }
 
 /// The caller does not want what is kept for them. `None`: nothing is.
-pub async fn decline(
-    tx: &mut Tx,
-    practitioner: PractitionerId,
-    now: DateTime<Utc>,
-) -> Result<Option<WaitlistOfferId>> {
+pub async fn decline(tx: &mut Tx, practitioner: PractitionerId, now: DateTime<Utc>) -> Result<Option<WaitlistOfferId>> {
     Ok(sqlx::query_scalar(
         "UPDATE app.waitlist_offers SET status = 'declined', ended_at = $2
          WHERE user_id = app.user_id() AND practitioner_id = $1 AND status = 'open' RETURNING id",
@@ -170,11 +160,7 @@ fn range(span: Span) -> PgRange<DateTime<Utc>> {
 
 /// Kept times that nobody is asked about, of one practitioner or of all.
 pub async fn list_idle(tx: &mut Tx, practitioner: Option<PractitionerId>, most: i32) -> Result<Vec<HoldId>> {
-    Ok(sqlx::query_scalar("SELECT app.idle_holds($1, $2)")
-        .bind(practitioner)
-        .bind(most)
-        .fetch_all(tx.conn())
-        .await?)
+    Ok(sqlx::query_scalar("SELECT app.idle_holds($1, $2)").bind(practitioner).bind(most).fetch_all(tx.conn()).await?)
 }
 
 /// A kept time that nobody is asked about.
