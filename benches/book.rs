@@ -4,8 +4,10 @@
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use huntzen::domain::consultations::store::{INSERT, INSERT_EVENT, LOCK_BOOKINGS};
+use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::db::DbRole;
 use huntzen::platform::http::idempotency::{KEEP, TAKE};
+use huntzen::platform::ids::{CompanyId, SessionId, UserId};
 use huntzen::platform::{audit, jobs};
 use sqlx::PgConnection;
 
@@ -59,10 +61,7 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
     let opens = prepare(&mut conn, shape).await?;
     // what is enqueued stays: who tells people of bookings is another process
     let server = Server::start_with(&args.server, database, &["serve", "--no-worker"]).await?;
-    let mut tokens = Vec::new();
-    for person in 0..PEOPLE {
-        tokens.push(server.log_in(&format!("employee-{}@bench.test", account(args, person))).await?);
-    }
+    let tokens = log_in(args, &mut conn, &server).await?;
     let bookings = Bookings {
         practitioner: PRACTITIONER.into(),
         first: shape.first,
@@ -121,6 +120,29 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
         shape.connections / shape.contenders,
     ));
     if wrong > 0 { Err(line.notes.concat().into()) } else { Ok(line) }
+}
+
+/// A session for each of the people.
+async fn log_in(args: &Args, conn: &mut PgConnection, server: &Server) -> Outcome<Vec<String>> {
+    let mut tokens = Vec::new();
+    for person in 0..PEOPLE {
+        let account = account(args, person);
+        let id = |kind: u32, n: u32| format!("01941f29-7c{kind:02}-7000-8000-{n:012}").parse();
+        let session_id = SessionId(id(11, account)?);
+        let (user_id, company_id) = (UserId(id(3, account)?), CompanyId(id(1, account / 100)?));
+        sqlx::query(
+            "INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at)
+             VALUES ($1, $2, now(), now(), now() + interval '1 day') ON CONFLICT DO NOTHING",
+        )
+        .bind(session_id)
+        .bind(user_id)
+        .execute(&mut *conn)
+        .await?;
+        let company_id = Some(company_id);
+        let caller = Caller { user_id, role: Role::Employee, company_id, session_id, totp_setup_required: false };
+        tokens.push(server.sign(&caller)?);
+    }
+    Ok(tokens)
 }
 
 /// The people are spread over the companies.
