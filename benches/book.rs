@@ -90,8 +90,10 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
         sqlx::query_scalar("SELECT coalesce(avg(length(answer::text)), 0)::bigint FROM app.idempotency_keys")
             .fetch_one(&mut conn)
             .await?;
+    // the same people, who are in one place at a time
+    let later = opens + Days::new(28);
     let mut floor =
-        Floor::new(database, DbRole::Employee, &script(args, shape, opens, answer), &[], shape.connections)?;
+        Floor::new(database, DbRole::Employee, &script(args, shape, later, answer), &[], shape.connections)?;
     let mut its = async |conn: &mut PgConnection, seconds| -> Outcome<Sample> {
         let (rounds, before) = of_floor(conn, shape).await?;
         floor.set("round", rounds);
