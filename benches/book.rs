@@ -178,6 +178,7 @@ async fn prepare(conn: &mut PgConnection, shape: &Shape) -> Outcome<DateTime<Utc
             .execute(&mut *conn)
             .await?;
     }
+    sqlx::raw_sql("ANALYZE").execute(&mut *conn).await?;
     let today: DateTime<Utc> = sqlx::query_scalar("SELECT now()").fetch_one(conn).await?;
     Ok((today.date_naive() + Days::new(1)).and_time(NaiveTime::MIN).and_utc())
 }

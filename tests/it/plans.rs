@@ -262,3 +262,33 @@ async fn what_people_ask_is_answered_by_indexes() {
     // what follows from the bookings is not what this is about
     sqlx::raw_sql("DELETE FROM apalis.jobs").execute(app.db()).await.unwrap();
 }
+
+/// A network that is looked through: lists within lists would take a minute.
+#[tokio::test]
+async fn the_first_free_slots_of_a_thousand_practitioners_take_no_list_within_a_list() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    sqlx::raw_sql(
+        "CREATE TEMP TABLE many AS SELECT gen_random_uuid() AS id, n FROM generate_series(1, 1000) n;
+         INSERT INTO app.users (id, email, password_hash, role, display_name, status)
+             SELECT id, id || '@people.test', 'x', 'practitioner', 'Dr ' || n, 'active' FROM many;
+         INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents, status,
+                                        verified_at, verified_checks)
+             SELECT id, 'Dr ' || n, '{fr}', '{video}', 'Europe/Paris', '{30}', 9000, 'active', now(), '{identity}' FROM many;
+         INSERT INTO app.practitioner_specialties (practitioner_id, specialty) SELECT id, 'psychology' FROM many;
+         INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
+             SELECT gen_random_uuid(), id, day, 540, 1020 FROM many, generate_series(1, 7) day;
+         INSERT INTO app.availability_overrides (id, practitioner_id, kind, starts_at, ends_at)
+             SELECT gen_random_uuid(), id, 'closed', current_date + day, current_date + day + 1 FROM many, generate_series(10, 12) day;
+         ANALYZE",
+    )
+    .execute(&mut *app.db().acquire().await.unwrap())
+    .await
+    .unwrap();
+    let begun = std::time::Instant::now();
+    let listed = alice.get("/practitioners?sort=next_free&limit=20").await.expect(200);
+    assert_eq!(listed.json["items"].as_array().unwrap().len(), 20);
+    let took = begun.elapsed();
+    assert!(took < std::time::Duration::from_secs(8), "{took:?}");
+}
