@@ -165,7 +165,7 @@ async fn prepare(conn: &mut PgConnection, shape: &Shape) -> Outcome<DateTime<Utc
                 now(), '{identity}'
          FROM unnest(ARRAY[$1]) it, generate_series($2, $2 + 2 * $3 - 1) n",
         "INSERT INTO app.practitioner_specialties (practitioner_id, specialty)
-         SELECT (it || lpad(n::text, 12, '0'))::uuid, 'psychology'
+         SELECT (it || lpad(n::text, 12, '0'))::uuid, 'coaching'
          FROM unnest(ARRAY[$1]) it, generate_series($2, $2 + 2 * $3 - 1) n",
         "INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
          SELECT gen_random_uuid(), (it || lpad(n::text, 12, '0'))::uuid, day, 0, 1440
@@ -200,7 +200,7 @@ fn script(args: &Args, shape: &Shape, opens: DateTime<Utc>, answer: i64) -> Stri
     let insert = bind(
         INSERT,
         &[
-            &id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'psychology'", department, "now()", "now()",
+            &id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'coaching'", department, "now()", "now()",
             "p.updated_at",
         ],
     );

@@ -276,7 +276,7 @@ async fn the_first_free_slots_of_a_thousand_practitioners_take_no_list_within_a_
          INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents, status,
                                         verified_at, verified_checks)
              SELECT id, 'Dr ' || n, '{fr}', '{video}', 'Europe/Paris', '{30}', 9000, 'active', now(), '{identity}' FROM many;
-         INSERT INTO app.practitioner_specialties (practitioner_id, specialty) SELECT id, 'psychology' FROM many;
+         INSERT INTO app.practitioner_specialties (practitioner_id, specialty) SELECT id, 'coaching' FROM many;
          INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
              SELECT gen_random_uuid(), id, day, 540, 1020 FROM many, generate_series(1, 7) day;
          INSERT INTO app.availability_overrides (id, practitioner_id, kind, starts_at, ends_at)
