@@ -4,8 +4,10 @@
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use huntzen::domain::consultations::store::{INSERT, INSERT_EVENT, LOCK_BOOKINGS};
+use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::db::DbRole;
 use huntzen::platform::http::idempotency::{KEEP, TAKE};
+use huntzen::platform::ids::{CompanyId, SessionId, UserId};
 use huntzen::platform::{audit, jobs};
 use sqlx::PgConnection;
 
@@ -59,10 +61,7 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
     let opens = prepare(&mut conn, shape).await?;
     // what is enqueued stays: who tells people of bookings is another process
     let server = Server::start_with(&args.server, database, &["serve", "--no-worker"]).await?;
-    let mut tokens = Vec::new();
-    for person in 0..PEOPLE {
-        tokens.push(server.log_in(&format!("employee-{}@bench.test", account(args, person))).await?);
-    }
+    let tokens = log_in(args, &mut conn, &server).await?;
     let bookings = Bookings {
         practitioner: PRACTITIONER.into(),
         first: shape.first,
@@ -91,8 +90,10 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
         sqlx::query_scalar("SELECT coalesce(avg(length(answer::text)), 0)::bigint FROM app.idempotency_keys")
             .fetch_one(&mut conn)
             .await?;
+    // the same people, who are in one place at a time
+    let later = opens + Days::new(28);
     let mut floor =
-        Floor::new(database, DbRole::Employee, &script(args, shape, opens, answer), &[], shape.connections)?;
+        Floor::new(database, DbRole::Employee, &script(args, shape, later, answer), &[], shape.connections)?;
     let mut its = async |conn: &mut PgConnection, seconds| -> Outcome<Sample> {
         let (rounds, before) = of_floor(conn, shape).await?;
         floor.set("round", rounds);
@@ -123,6 +124,29 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
     if wrong > 0 { Err(line.notes.concat().into()) } else { Ok(line) }
 }
 
+/// A session for each of the people.
+async fn log_in(args: &Args, conn: &mut PgConnection, server: &Server) -> Outcome<Vec<String>> {
+    let mut tokens = Vec::new();
+    for person in 0..PEOPLE {
+        let account = account(args, person);
+        let id = |kind: u32, n: u32| format!("01941f29-7c{kind:02}-7000-8000-{n:012}").parse();
+        let session_id = SessionId(id(11, account)?);
+        let (user_id, company_id) = (UserId(id(3, account)?), CompanyId(id(1, account / 100)?));
+        sqlx::query(
+            "INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at)
+             VALUES ($1, $2, now(), now(), now() + interval '1 day') ON CONFLICT DO NOTHING",
+        )
+        .bind(session_id)
+        .bind(user_id)
+        .execute(&mut *conn)
+        .await?;
+        let company_id = Some(company_id);
+        let caller = Caller { user_id, role: Role::Employee, company_id, session_id, totp_setup_required: false };
+        tokens.push(server.sign(&caller)?);
+    }
+    Ok(tokens)
+}
+
 /// The people are spread over the companies.
 fn account(args: &Args, person: u32) -> u32 {
     person % args.scale * 100 + 100 - WITHOUT_SESSIONS + person / args.scale
@@ -141,7 +165,7 @@ async fn prepare(conn: &mut PgConnection, shape: &Shape) -> Outcome<DateTime<Utc
                 now(), '{identity}'
          FROM unnest(ARRAY[$1]) it, generate_series($2, $2 + 2 * $3 - 1) n",
         "INSERT INTO app.practitioner_specialties (practitioner_id, specialty)
-         SELECT (it || lpad(n::text, 12, '0'))::uuid, 'psychology'
+         SELECT (it || lpad(n::text, 12, '0'))::uuid, 'coaching'
          FROM unnest(ARRAY[$1]) it, generate_series($2, $2 + 2 * $3 - 1) n",
         "INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
          SELECT gen_random_uuid(), (it || lpad(n::text, 12, '0'))::uuid, day, 0, 1440
@@ -154,6 +178,7 @@ async fn prepare(conn: &mut PgConnection, shape: &Shape) -> Outcome<DateTime<Utc
             .execute(&mut *conn)
             .await?;
     }
+    sqlx::raw_sql("ANALYZE").execute(&mut *conn).await?;
     let today: DateTime<Utc> = sqlx::query_scalar("SELECT now()").fetch_one(conn).await?;
     Ok((today.date_naive() + Days::new(1)).and_time(NaiveTime::MIN).and_utc())
 }
@@ -175,17 +200,7 @@ fn script(args: &Args, shape: &Shape, opens: DateTime<Utc>, answer: i64) -> Stri
     let insert = bind(
         INSERT,
         &[
-            &id,
-            &practitioner,
-            "'video'",
-            &starts,
-            &ends,
-            &starts,
-            &ends,
-            "'psychology'",
-            department,
-            "now()",
-            "now()",
+            &id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'coaching'", department, "now()", "now()",
             "p.updated_at",
         ],
     );

@@ -9,6 +9,10 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use huntzen::platform::auth::Caller;
+use huntzen::platform::auth::tokens::Tokens;
+use huntzen::platform::clock::Clock;
+use huntzen::platform::config::Config;
 use huntzen::platform::crypto::entropy::Entropy;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -24,6 +28,8 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     client: reqwest::Client,
+    /// Of the server's own key.
+    tokens: Tokens,
 }
 
 impl Server {
@@ -39,25 +45,30 @@ impl Server {
         let files = std::path::absolute(".huntzen/bench/files")?;
         std::fs::create_dir_all(&files)?;
         let log = std::fs::File::create(".huntzen/bench/server.log")?;
+        let mut settings = database.settings();
+        settings.extend([
+            ("APP_ENV", "production".into()),
+            ("LISTEN_ADDR", address.to_string()),
+            ("PUBLIC_URL", "https://bench.huntzen.test".into()),
+            ("MASTER_KEYS", format!("bench:{}", random())),
+            ("JWT_KEYS", format!("bench:{}", STANDARD.encode(pkcs8.as_ref()))),
+            ("SMTP_URL", "smtp://127.0.0.1:9".into()),
+            ("MAIL_FROM", "Bench <no-reply@bench.test>".into()),
+            ("STORAGE_URL", format!("file:{}", files.display())),
+            // one address and few people make all the requests
+            ("RATE_LIMIT_PER_IP", "1000000".into()),
+            ("RATE_LIMIT_PER_USER", "1000000".into()),
+        ]);
+        let named = |name: &str| settings.iter().find(|(it, _)| *it == name).map(|(_, value)| value.clone());
+        let config = Config::from_env(named).map_err(|faults| format!("the settings: {faults:?}"))?;
         let child = Command::new(program)
             .args(command)
-            .envs(database.settings())
-            .env("APP_ENV", "production")
-            .env("LISTEN_ADDR", address.to_string())
-            .env("PUBLIC_URL", "https://bench.huntzen.test")
-            .env("MASTER_KEYS", format!("bench:{}", random()))
-            .env("JWT_KEYS", format!("bench:{}", STANDARD.encode(pkcs8.as_ref())))
-            .env("SMTP_URL", "smtp://127.0.0.1:9")
-            .env("MAIL_FROM", "Bench <no-reply@bench.test>")
-            .env("STORAGE_URL", format!("file:{}", files.display()))
-            // one address and few people make all the requests
-            .env("RATE_LIMIT_PER_IP", "1000000")
-            .env("RATE_LIMIT_PER_USER", "1000000")
+            .envs(settings.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let mut server = Self { child, address, client: reqwest::Client::new() };
+        let mut server = Self { child, address, client: reqwest::Client::new(), tokens: Tokens::new(&config)? };
         let begun = Instant::now();
         while !server.is_ready().await {
             if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_mins(1) {
@@ -71,6 +82,12 @@ impl Server {
     async fn is_ready(&self) -> bool {
         let answer = self.client.get(format!("http://{}/health/live", self.address)).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// An access token as a log-in would give it, without the hash that one costs.
+    pub fn sign(&self, caller: &Caller) -> Outcome<String> {
+        let signed = self.tokens.sign_access(caller, Clock::System.now());
+        Ok(signed.map_err(|problem| format!("no token: {problem:?}"))?)
     }
 
     /// An access token of the account with this address.
