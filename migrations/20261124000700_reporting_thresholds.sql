@@ -16,4 +16,4 @@ ALTER TABLE app.reporting_thresholds FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.company_settings FORCE ROW LEVEL SECURITY;
 
 -- answers with the threshold of each month from now on
-DROP FUNCTION stats.company_usage(date, date, text);
+DROP FUNCTION IF EXISTS stats.company_usage(date, date, text);

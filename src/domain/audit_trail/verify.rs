@@ -9,10 +9,9 @@ use uuid::Uuid;
 use super::chain::{self, Finding, Head, Walk};
 use super::model::Acknowledgement;
 use super::store;
-use crate::platform::db::Tx;
 use crate::platform::ids::CompanyId;
 use crate::platform::jobs::JobContext;
-use crate::platform::{Platform, Result};
+use crate::platform::{Platform, Result, Tx};
 
 /// Links that are looked at with one statement.
 const PAGE: i64 = 2_000;
