@@ -12,6 +12,3 @@ ALTER TABLE app.employees
     ALTER COLUMN last_name TYPE text COLLATE "und-x-icu";
 ALTER TABLE app.companies ALTER COLUMN name TYPE text COLLATE "und-x-icu";
 ALTER TABLE app.departments ALTER COLUMN name TYPE text COLLATE "und-x-icu";
-
--- who offers a field of care, for the words under which it is found
-CREATE INDEX practitioner_specialties_specialty ON app.practitioner_specialties (specialty, practitioner_id);
