@@ -307,8 +307,8 @@ async fn a_network_of_more_than_a_thousand_is_looked_through_as_a_whole() {
     // before her by name, and not open
     sqlx::query(
         "WITH people AS (
-             INSERT INTO app.users (id, email, role, display_name, locale, status)
-             SELECT gen_random_uuid(), 'p' || n || '@care.test', 'practitioner', 'Anne', 'fr', 'active'
+             INSERT INTO app.users (id, email, password_hash, role, display_name, locale, status)
+             SELECT gen_random_uuid(), 'p' || n || '@care.test', 'x', 'practitioner', 'Anne', 'fr', 'active'
              FROM generate_series(1, 1100) n RETURNING id
          ), practitioners AS (
              INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, session_lengths, hourly_rate_cents,

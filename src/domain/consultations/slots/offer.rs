@@ -328,7 +328,7 @@ mod tests {
         let wall = |text: &str| text.parse::<NaiveDateTime>().unwrap();
         let extra = |from, to| Override { kind: Kind::Open, starts: wall(from), ends: wall(to) };
         it.hours.overrides = vec![extra("2026-01-07T23:15:00", "2026-01-08T01:00:00")];
-        assert_eq!(starts(&it, "2026-01-07", 30)[2..], ["07T22:15", "07T22:30", "07T22:45"]);
+        assert_eq!(starts(&it, "2026-01-07", 30)[3..], ["07T22:15", "07T22:30", "07T22:45"]);
         assert_eq!(starts(&it, "2026-01-08", 30)[..3], ["07T23:00", "07T23:15", "07T23:30"]);
         // what ends at midnight has nothing of the next day
         it.hours.overrides = vec![extra("2026-01-07T23:15:00", "2026-01-08T00:00:00")];
