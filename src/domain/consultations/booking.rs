@@ -93,7 +93,7 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
         events::emit(&mut tx, &ConsultationBooked { consultation_id: id }, id).await?;
     }
     tx.audit_done("consultation.booked", "consultation", id.0).await?;
-    let booked = store::find(&mut tx, cx.caller().role, id)
+    let booked = store::find(cx, &mut tx, id)
         .await?
         .ok_or_else(|| Problem::internal("a consultation is not to be seen by whom it was booked"))?;
     tx.remember(key, &booked).await?;
@@ -140,11 +140,13 @@ async fn with_nearest(cx: &Context, wanted: &Booking, problem: Problem) -> Resul
     Ok(name_nearest(&offer, wanted.starts_at, wanted.length(), problem))
 }
 
-/// The offer must be known for [`NEAREST_AROUND`] the time.
+/// The offer must be known for [`NEAREST_AROUND`] the time. What was refused a moment ago is not offered again.
 pub(super) fn name_nearest(offer: &Offer, starts_at: DateTime<Utc>, length: TimeDelta, problem: Problem) -> Problem {
     let nearest: Vec<_> = offer
-        .nearest(starts_at, length, NEAREST_AROUND, NEAREST)
+        .nearest(starts_at, length, NEAREST_AROUND, NEAREST + 1)
         .into_iter()
+        .filter(|slot| slot.starts_at != starts_at)
+        .take(NEAREST)
         .map(|slot| json!({ "startsAt": utc(slot.starts_at), "endsAt": utc(slot.ends_at) }))
         .collect();
     problem.with("nearest", nearest.into())
