@@ -40,6 +40,22 @@ BEGIN
 END
 $$;
 
+-- When the employee of a session of the calling practitioner has other sessions, within some days: where the session cannot
+-- be moved to. Times only.
+CREATE OR REPLACE FUNCTION app.times_of_client(wanted uuid, since timestamptz, until timestamptz)
+RETURNS TABLE (starts_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT other.starts_at, other.ends_at
+    FROM app.consultations own JOIN app.consultations other ON other.user_id = own.user_id AND other.id <> own.id
+    WHERE own.id = wanted AND own.status IN ('pending', 'confirmed')
+      AND app.connected_role() = 'practitioner' AND own.practitioner_id = app.user_id()
+      AND other.status IN ('pending', 'confirmed', 'in_progress')
+      -- no session lasts longer than eight hours
+      AND other.starts_at > since - interval '8 hours' AND other.starts_at < least(until, since + interval '16 days')
+      AND other.ends_at > since
+    ORDER BY other.starts_at
+$$;
+
 -- Records that the caller was let into their session, unless they are known to be in it. False: it is not open.
 CREATE OR REPLACE FUNCTION app.join_consultation(wanted uuid, at timestamptz)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -137,9 +153,10 @@ END
 $$;
 
 -- Sessions whose reminder is due, a day or an hour before they begin, each once for each time that it is moved to. Who
--- agreed to the time when the reminder would have been due already needs none.
+-- agreed to the time when the reminder would have been due already needs none; nor do those of a practitioner whose
+-- account is suspended, who cannot come.
 CREATE OR REPLACE FUNCTION app.take_due_reminders(at timestamptz, most int)
-RETURNS TABLE (id uuid, company_id uuid, reminder text, ics_sequence int)
+RETURNS TABLE (id uuid, company_id uuid, reminder text, starts_at timestamptz)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WITH due AS (
         SELECT c.id, c.starts_at <= at + interval '1 hour' AS is_hour FROM app.consultations c
@@ -149,13 +166,15 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
                         AND coalesce(c.agreed_at, c.created_at) <= c.starts_at - interval '1 hour'
                    ELSE c.reminded_day_for IS DISTINCT FROM c.starts_at
                         AND coalesce(c.agreed_at, c.created_at) <= c.starts_at - interval '24 hours' END
+          AND NOT EXISTS (SELECT FROM app.users u
+                          WHERE u.id = c.practitioner_id AND u.role = 'practitioner' AND u.status = 'suspended')
         ORDER BY c.starts_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE app.consultations c
         SET reminded_hour_for = CASE WHEN due.is_hour THEN c.starts_at ELSE c.reminded_hour_for END,
             reminded_day_for = CASE WHEN due.is_hour THEN c.reminded_day_for ELSE c.starts_at END
         FROM due WHERE c.id = due.id
-        RETURNING c.id, c.company_id, CASE WHEN due.is_hour THEN 'hour' ELSE 'day' END, c.ics_sequence
+        RETURNING c.id, c.company_id, CASE WHEN due.is_hour THEN 'hour' ELSE 'day' END, c.starts_at
 $$;
 
 DO $$
@@ -164,7 +183,7 @@ DECLARE
 BEGIN
     FOREACH it IN ARRAY ARRAY[
         'app.reschedule_consultation(uuid, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz, text, timestamptz)',
-        'app.join_consultation(uuid, timestamptz)', 'app.due_consultations(timestamptz, int)',
+        'app.times_of_client(uuid, timestamptz, timestamptz)', 'app.join_consultation(uuid, timestamptz)', 'app.due_consultations(timestamptz, int)',
         'app.close_consultation(uuid, timestamptz)', 'app.take_due_reminders(timestamptz, int)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
@@ -174,5 +193,6 @@ $$;
 GRANT EXECUTE ON FUNCTION
     app.reschedule_consultation(uuid, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz, text, timestamptz),
     app.join_consultation(uuid, timestamptz) TO huntzen_employee, huntzen_practitioner;
+GRANT EXECUTE ON FUNCTION app.times_of_client(uuid, timestamptz, timestamptz) TO huntzen_practitioner;
 GRANT EXECUTE ON FUNCTION app.due_consultations(timestamptz, int), app.close_consultation(uuid, timestamptz),
     app.take_due_reminders(timestamptz, int) TO huntzen_worker;

@@ -60,19 +60,24 @@ ALTER FUNCTION app.sessions_ahead(uuid, timestamptz) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.sessions_ahead(uuid, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.sessions_ahead(uuid, timestamptz) TO huntzen_platform;
 
--- The companies on whose contracts an inactive practitioner still has sessions before them.
+-- The companies on whose contracts a practitioner who is inactive, or whose account is suspended, still has sessions before
+-- them.
 CREATE OR REPLACE FUNCTION app.companies_with_sessions_of(practitioner uuid, at timestamptz)
 RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT DISTINCT c.company_id FROM app.consultations c JOIN app.practitioners p ON p.id = c.practitioner_id
-    WHERE c.practitioner_id = practitioner AND p.status = 'inactive' AND c.status IN ('pending', 'confirmed')
+    SELECT DISTINCT c.company_id
+    FROM app.consultations c JOIN app.practitioners p ON p.id = c.practitioner_id JOIN app.users u ON u.id = p.id
+    WHERE c.practitioner_id = practitioner AND (p.status = 'inactive' OR u.status = 'suspended')
+      AND c.status IN ('pending', 'confirmed')
       AND c.starts_at > at
 $$;
 -- Cancels those of the transaction's company. Answers with the cancelled ones.
 CREATE OR REPLACE FUNCTION app.cancel_consultations_of_inactive_practitioner(practitioner uuid, at timestamptz)
 RETURNS SETOF uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WITH chosen AS (
-        SELECT c.id FROM app.consultations c JOIN app.practitioners p ON p.id = c.practitioner_id
-        WHERE c.practitioner_id = practitioner AND p.status = 'inactive' AND c.company_id = (SELECT app.company_id())
+        SELECT c.id
+        FROM app.consultations c JOIN app.practitioners p ON p.id = c.practitioner_id JOIN app.users u ON u.id = p.id
+        WHERE c.practitioner_id = practitioner AND (p.status = 'inactive' OR u.status = 'suspended')
+          AND c.company_id = (SELECT app.company_id())
           AND c.status IN ('pending', 'confirmed') AND c.starts_at > at
         ORDER BY c.starts_at, c.id FOR UPDATE OF c
     ), cancelled AS (

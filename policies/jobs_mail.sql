@@ -39,6 +39,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('identity.mail_chosen_address', 'mail', '{visitor}', NULL),
         ('identity.mail_email_proof', 'mail', '{employee,practitioner,hr,company_admin,platform_admin}', 'token'),
         ('identity.mail_password_reset', 'mail', '{visitor}', NULL),
+        ('identity.practitioner_suspended', 'events', '{platform_admin}', 'user'),
         ('identity.purge_sessions', 'maintenance', '{system}', NULL),
         ('identity.tell_email_changed', 'mail', '{visitor}', NULL),
         ('identity.tell_leaver', 'mail', '{hr,company_admin}', 'employee'),

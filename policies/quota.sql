@@ -44,6 +44,7 @@ SET search_path = app, pg_temp AS $$
 DECLARE
     company record;
     held_on date;
+    was_on  date;
     year    record;
 BEGIN
     -- elsewhere, what was counted could be older than the lock
@@ -85,6 +86,13 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_network';
     END IF;
     year := app.contract_year(company.contract_starts_on, held_on);
+    IF TG_OP = 'UPDATE' THEN
+        was_on := (OLD.starts_at AT TIME ZONE company.time_zone)::date;
+        -- within its year a session takes no other: also where the contract has come to grant fewer
+        IF was_on >= year.starts_on AND was_on < year.next_starts_on THEN
+            RETURN NEW;
+        END IF;
+    END IF;
     IF app.sessions_used(NEW.company_id, NEW.user_id, company.time_zone, year.starts_on, year.next_starts_on, NEW.id)
        >= company.sessions_per_employee THEN
         RAISE EXCEPTION 'the sessions of the contract year are used up'

@@ -95,7 +95,7 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
         events::emit(&mut tx, &ConsultationBooked { consultation_id: id }, id).await?;
     }
     tx.audit_done("consultation.booked", "consultation", id.0).await?;
-    let booked = store::find(&mut tx, cx.caller().role, id)
+    let booked = store::find(cx, &mut tx, id)
         .await?
         .ok_or_else(|| Problem::internal("a consultation is not to be seen by whom it was booked"))?;
     tx.remember(key, &booked).await?;
@@ -169,7 +169,13 @@ impl Nearest {
         let Some(Span { from, until }) = self.next() else { return };
         let left = NEAREST - self.found.len();
         self.found.extend(match self.looks {
-            0 => offer.nearest(self.at, self.length, until - self.at, left),
+            0 => {
+                let mut found = offer.nearest(self.at, self.length, until - self.at, left + 1);
+                // what was refused a moment ago is not offered again
+                found.retain(|slot| slot.starts_at != self.at);
+                found.truncate(left);
+                found
+            }
             _ => offer.following(self.length, from, until, left),
         });
         self.looks += 1;

@@ -19,7 +19,6 @@ pub fn uid(id: ConsultationId) -> String {
 /// The entry for the reader's calendar: an invitation, or its withdrawal once the consultation is cancelled.
 pub fn entry(config: &Config, it: &Appointment, now: DateTime<Utc>) -> Result<Calendar> {
     let method = if it.status == Status::Cancelled { Method::Cancel } else { Method::Request };
-    let is_tentative = it.status == Status::Pending;
     let sender: Mailbox = config.mail_from.parse().map_err(Problem::internal)?;
     let host = config.public_url.host_str().unwrap_or("localhost");
     let locale = it.reader.locale.as_str();
@@ -34,7 +33,8 @@ pub fn entry(config: &Config, it: &Appointment, now: DateTime<Utc>) -> Result<Ca
         organizer: ics::Party { name: sender.name.as_deref().unwrap_or(host), email: sender.email.as_ref() },
         attendee: ics::Party { name: &it.reader.display_name, email: &it.reader.email },
         method,
-        is_tentative,
+        // calendars hear of what is agreed
+        is_tentative: false,
         dtstamp: now,
     });
     Ok(Calendar { method, ics })

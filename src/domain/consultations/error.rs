@@ -36,6 +36,10 @@ causes! {
         PractitionerWasThere => (CONFLICT, "practitioner_was_there"),
         /// The server saw the employee in the session, which was begun.
         EmployeeWasThere => (CONFLICT, "employee_was_there"),
+        /// The practitioner takes no new times.
+        PractitionerInactive => (CONFLICT, "practitioner_inactive"),
+        /// What a practitioner learns where the company does not pay for the employee's session at that time.
+        EmployeeNotCovered => (CONFLICT, "employee_not_covered"),
         /// A session is open from ten minutes before its time.
         NotOpenYet => (FORBIDDEN, "not_open_yet"),
         /// The operator has named no Jitsi deployment.

@@ -57,6 +57,9 @@ pub struct ConsultationRescheduled {
     pub consultation_id: ConsultationId,
     /// The calendars' number of this change.
     pub sequence: i32,
+    /// Its start before.
+    #[serde(default)]
+    pub moved_from: Option<DateTime<Utc>>,
 }
 
 impl Job for ConsultationRescheduled {
@@ -89,7 +92,8 @@ pub enum Reminder {
 pub struct ReminderDue {
     pub consultation_id: ConsultationId,
     pub reminder: Reminder,
-    pub sequence: i32,
+    /// The start that it is about.
+    pub starts_at: DateTime<Utc>,
 }
 
 impl Job for ReminderDue {

@@ -134,11 +134,24 @@ pub struct Consultation {
     pub seen_minutes: Option<i32>,
     /// … and whether that differs from what was said.
     pub times_differ: Option<bool>,
+    /// For the employee, as long as they can cancel it.
+    pub cancellation: Option<Cancellation>,
+    /// For the employee, once it is over: whether it counts against their sessions.
+    pub counts: Option<bool>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     /// What was written about it. Read for one alone, and in no answer that is kept.
     #[serde(skip)]
     pub reasons: Reasons,
+}
+
+/// What cancelling costs an employee.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// Until then it does not count.
+    pub free_until: DateTime<Utc>,
+    /// Whether it counts if it is cancelled now.
+    pub counts_now: bool,
 }
 
 /// Health content, perhaps: for the two people alone.
@@ -155,6 +168,16 @@ impl fmt::Debug for Reasons {
 }
 
 impl Consultation {
+    /// As it stands at some time.
+    #[must_use]
+    pub fn as_of(mut self, now: DateTime<Utc>) -> Self {
+        self.cancellation = self
+            .cancellation
+            .filter(|_| now <= self.starts_at)
+            .map(|it| Cancellation { counts_now: now > it.free_until, ..it });
+        self
+    }
+
     /// As booked.
     pub fn planned_minutes(&self) -> i32 {
         i32::try_from((self.ends_at - self.starts_at).num_minutes()).unwrap_or_default()

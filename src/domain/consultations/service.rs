@@ -53,7 +53,7 @@ async fn end_reading(cx: &Context, mut tx: Tx, id: ConsultationId) -> Result<()>
 }
 
 async fn find_seen(cx: &Context, tx: &mut Tx, id: ConsultationId) -> Result<Consultation> {
-    store::find(tx, cx.caller().role, id).await?.ok_or_else(|| Refusal::NotFound.into())
+    store::find(cx, tx, id).await?.ok_or_else(|| Refusal::NotFound.into())
 }
 
 pub async fn list_events(cx: &Context, id: ConsultationId) -> Result<Vec<Event>> {
@@ -67,6 +67,11 @@ pub async fn list_events(cx: &Context, id: ConsultationId) -> Result<Vec<Event>>
 pub async fn calendar(cx: &Context, id: ConsultationId) -> Result<String> {
     let mut tx = cx.read(Permission::TakeCalendarFile).await?;
     let it = store::find_own_appointment(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    if !it.was_agreed {
+        // an entry for what may come to nothing would be withdrawn by no mail
+        let standing = store::find_standing(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+        return Err(standing.illegal());
+    }
     Ok(calendar::entry(&cx.platform().config, &it, cx.now())?.ics)
 }
 

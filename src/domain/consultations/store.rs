@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::events::TimeFreed;
-use super::model::{Consultation, DoneBy, Event, EventKind, MissedBy, Reasons, Standing, Status, expires_at};
+use super::model::{
+    Cancellation, Consultation, DoneBy, Event, EventKind, MissedBy, Reasons, Standing, Status, expires_at,
+};
 use super::slots::Slot;
 use crate::domain::practitioners::{BookingTerms, Mode};
 use crate::platform::auth::{Permission, Role};
@@ -26,15 +28,22 @@ macro_rules! select_for {
     ($role:expr, $chosen:literal) => {
         match $role {
             Role::Employee => select_for!(
-                @ "", "NULL::uuid AS company_id, NULL AS employee_name", "NULL::int, NULL::boolean", "", $chosen
+                @ ", free_to_cancel, counts", "NULL::uuid AS company_id, NULL AS employee_name",
+                "NULL::int, NULL::boolean,
+                 CASE WHEN c.status = 'pending' OR c.status = 'confirmed' AND c.free_to_cancel THEN c.starts_at
+                      WHEN c.status = 'confirmed'
+                      THEN c.starts_at - make_interval(hours => coalesce(
+                          (SELECT CASE WHEN s.late_cancellation_counts THEN s.cancellation_window_hours ELSE 0 END
+                           FROM app.company_settings s WHERE s.company_id = (SELECT app.company_id())), 24)) END,
+                 CASE WHEN c.status IN ('completed', 'cancelled', 'no_show') THEN c.counts END", "", $chosen
             ),
             Role::Practitioner => select_for!(
                 @ ", user_id, seen_minutes, times_differ", "NULL::uuid AS company_id, u.display_name AS employee_name",
-                "c.seen_minutes, c.times_differ", "JOIN app.clients u ON u.id = c.user_id", $chosen
+                "c.seen_minutes, c.times_differ, NULL::timestamptz, NULL::boolean", "JOIN app.clients u ON u.id = c.user_id", $chosen
             ),
             _ => select_for!(
                 @ ", company_id, seen_minutes, times_differ", "c.company_id, NULL AS employee_name",
-                "c.seen_minutes, c.times_differ", "", $chosen
+                "c.seen_minutes, c.times_differ, NULL::timestamptz, NULL::boolean", "", $chosen
             ),
         }
     };
@@ -80,6 +89,8 @@ impl FromRow<'_, PgRow> for Consultation {
             missed_by: row.try_get(18)?,
             seen_minutes: row.try_get(19)?,
             times_differ: row.try_get(20)?,
+            cancellation: optional(21)?.map(|free_until| Cancellation { free_until, counts_now: false }),
+            counts: row.try_get(22)?,
             reasons: Reasons::default(),
         })
     }
@@ -94,8 +105,11 @@ where
     text.parse().map_err(|source| sqlx::Error::Decode(Box::new(source)))
 }
 
-pub async fn find(tx: &mut Tx, role: Role, id: ConsultationId) -> Result<Option<Consultation>> {
-    Ok(sqlx::query_as(select_for!(role, "WHERE id = $1")).bind(id).fetch_optional(tx.conn()).await?)
+pub async fn find(cx: &Context, tx: &mut Tx, id: ConsultationId) -> Result<Option<Consultation>> {
+    let role = cx.caller().role;
+    let found: Option<Consultation> =
+        sqlx::query_as(select_for!(role, "WHERE id = $1")).bind(id).fetch_optional(tx.conn()).await?;
+    Ok(found.map(|it| it.as_of(cx.now())))
 }
 
 /// Which consultations to list, the latest start first.
@@ -136,7 +150,8 @@ pub async fn list(cx: &Context, by: Listing) -> Result<Vec<Consultation>> {
         Arg::Id(by.after.map(|(_, id)| id.0)),
         Arg::Count(by.fetch),
     ];
-    cx.read_once(Permission::ReadConsultations, &once, &args).await
+    let found: Vec<Consultation> = cx.read_once(Permission::ReadConsultations, &once, &args).await?;
+    Ok(found.into_iter().map(|it| it.as_of(cx.now())).collect())
 }
 
 pub async fn find_standing(tx: &mut Tx, id: ConsultationId) -> Result<Option<Standing>> {
@@ -409,6 +424,8 @@ pub struct Appointment {
     pub free_to_cancel: bool,
     /// Whether it counts against the employee's sessions.
     pub counts: bool,
+    /// Whether the practitioner cannot come.
+    pub practitioner_suspended: bool,
     /// Who is told.
     pub reader: Person,
     /// The other one's name.
@@ -429,6 +446,7 @@ impl FromRow<'_, PgRow> for Appointment {
             was_agreed: row.try_get("was_agreed")?,
             free_to_cancel: row.try_get("free_to_cancel")?,
             counts: row.try_get("counts")?,
+            practitioner_suspended: row.try_get("practitioner_suspended")?,
             reader: Person {
                 user_id: row.try_get("user_id")?,
                 email: row.try_get("email")?,
@@ -446,12 +464,13 @@ impl FromRow<'_, PgRow> for Appointment {
 pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -> Result<Option<Appointment>> {
     Ok(sqlx::query_as(
         "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by, c.free_to_cancel,
-                c.expires_at, c.counts,
+                c.expires_at, c.counts, d.status = 'suspended' AS practitioner_suspended,
                 c.agreed_at IS NOT NULL OR c.expires_at IS NULL AS was_agreed,
                 u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone,
                 CASE WHEN $2 = 'employee' THEN p.display_name ELSE e.display_name END AS other_name
          FROM app.consultations c
          JOIN app.practitioners p ON p.id = c.practitioner_id
+         JOIN app.users d ON d.id = c.practitioner_id
          JOIN app.users e ON e.id = c.user_id
          JOIN app.users u ON u.id = CASE WHEN $2 = 'employee' THEN c.user_id ELSE c.practitioner_id END
          WHERE c.id = $1 AND ($2 <> 'employee' OR app.has_own_mailbox(c.user_id))",
@@ -466,7 +485,7 @@ pub async fn find_appointment(tx: &mut Tx, id: ConsultationId, reader: DoneBy) -
 pub async fn find_own_appointment(tx: &mut Tx, id: ConsultationId) -> Result<Option<Appointment>> {
     Ok(sqlx::query_as(
         "SELECT c.id, c.status, c.mode, c.starts_at, c.ends_at, c.ics_sequence, c.cancelled_by, c.free_to_cancel,
-                c.expires_at, c.counts,
+                c.expires_at, c.counts, false AS practitioner_suspended,
                 c.agreed_at IS NOT NULL OR c.expires_at IS NULL AS was_agreed,
                 u.id AS user_id, u.email, u.display_name, u.locale, u.time_zone, '' AS other_name
          FROM app.consultations c JOIN app.users u ON u.id = (SELECT app.user_id())

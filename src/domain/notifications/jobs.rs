@@ -47,6 +47,9 @@ pub struct SendAppointmentMail {
     /// Of what happens several times: the calendars' number of the change that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<i32>,
+    /// Of a move, the start before; of a reminder, the start that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<DateTime<Utc>>,
 }
 
 impl Job for SendAppointmentMail {
@@ -72,7 +75,11 @@ impl SendAppointmentMail {
             Reader::Employee => "employee",
             Reader::Practitioner => "practitioner",
         };
-        let nth = self.sequence.map(|sequence| format!(":{sequence}")).unwrap_or_default();
+        let nth = match (self.sequence, self.start) {
+            (Some(sequence), _) => format!(":{sequence}"),
+            (None, Some(start)) => format!(":{}", start.timestamp()),
+            (None, None) => String::new(),
+        };
         format!("appointment_{kind}:{}:{reader}{nth}", self.consultation_id)
     }
 
@@ -103,7 +110,11 @@ impl SendAppointmentMail {
             AppointmentMail::Cancelled | AppointmentMail::Expired => it.status == Status::Cancelled,
             AppointmentMail::Missed => it.status == Status::NoShow,
             AppointmentMail::ReminderDay | AppointmentMail::ReminderHour => {
-                is_latest && it.status == Status::Confirmed && now < it.starts_at
+                // whose way of meeting or length has changed since is reminded all the same
+                self.start == Some(it.starts_at)
+                    && it.status == Status::Confirmed
+                    && now < it.starts_at
+                    && !it.practitioner_suspended
             }
         }
     }
@@ -136,6 +147,7 @@ pub async fn send_appointment_mail(cx: JobContext, job: SendAppointmentMail) -> 
             "time_zone": it.reader.time_zone,
             "expires_at": it.expires_at,
             "pending": it.status == Status::Pending,
+            "moved_from": job.start.filter(|start| *start != it.starts_at),
             "free": it.free_to_cancel && job.to == Reader::Employee,
             // what an employee has used is nobody else's business
             "counts": (job.to == Reader::Employee).then_some(it.counts),

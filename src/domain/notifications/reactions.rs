@@ -1,5 +1,7 @@
 //! What other modules' events make this one do.
 
+use chrono::{DateTime, Utc};
+
 use super::jobs::{AppointmentMail, Reader, SendAppointmentMail};
 use super::waitlist::SendWaitlistMail;
 use crate::domain::consultations::events::{
@@ -13,37 +15,38 @@ use crate::platform::jobs::JobContext;
 
 /// Both people learn that it waits to be confirmed.
 pub async fn on_requested(cx: JobContext, event: ConsultationRequested) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Requested, None).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Requested, Telling::default()).await
 }
 
 /// Both people get the appointment.
 pub async fn on_booked(cx: JobContext, event: ConsultationBooked) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Booked, None).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Booked, Telling::default()).await
 }
 
 /// As when it is booked.
 pub async fn on_confirmed(cx: JobContext, event: ConsultationConfirmed) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Confirmed, None).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Confirmed, Telling::default()).await
 }
 
 /// Both people get the new time.
 pub async fn on_rescheduled(cx: JobContext, event: ConsultationRescheduled) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Rescheduled, Some(event.sequence)).await
+    let it = Telling { sequence: Some(event.sequence), start: event.moved_from };
+    tell_both(&cx, event.consultation_id, AppointmentMail::Rescheduled, it).await
 }
 
 /// Both people get the withdrawal.
 pub async fn on_cancelled(cx: JobContext, event: ConsultationCancelled) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Cancelled, None).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Cancelled, Telling::default()).await
 }
 
 /// Both people learn that nothing came of it.
 pub async fn on_expired(cx: JobContext, event: ConsultationExpired) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Expired, None).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Expired, Telling::default()).await
 }
 
 /// Both people learn that it is noted as not held, and the employee what that costs.
 pub async fn on_missed(cx: JobContext, event: ConsultationMissed) -> Result<()> {
-    tell_both(&cx, event.consultation_id, AppointmentMail::Missed, None).await
+    tell_both(&cx, event.consultation_id, AppointmentMail::Missed, Telling::default()).await
 }
 
 pub async fn on_reminder_due(cx: JobContext, event: ReminderDue) -> Result<()> {
@@ -51,7 +54,15 @@ pub async fn on_reminder_due(cx: JobContext, event: ReminderDue) -> Result<()> {
         Reminder::Day => AppointmentMail::ReminderDay,
         Reminder::Hour => AppointmentMail::ReminderHour,
     };
-    tell_both(&cx, event.consultation_id, kind, Some(event.sequence)).await
+    let it = Telling { sequence: None, start: Some(event.starts_at) };
+    tell_both(&cx, event.consultation_id, kind, it).await
+}
+
+/// What tells several mails of one kind apart: see [`SendAppointmentMail`].
+#[derive(Clone, Copy, Default)]
+struct Telling {
+    sequence: Option<i32>,
+    start: Option<DateTime<Utc>>,
 }
 
 /// Who waits learns which time is kept for them.
@@ -66,10 +77,10 @@ async fn tell_both(
     cx: &JobContext,
     consultation_id: ConsultationId,
     kind: AppointmentMail,
-    sequence: Option<i32>,
+    Telling { sequence, start }: Telling,
 ) -> Result<()> {
     let to = [Reader::Employee, Reader::Practitioner];
-    let mails = to.map(|to| SendAppointmentMail { consultation_id, to, kind, sequence });
+    let mails = to.map(|to| SendAppointmentMail { consultation_id, to, kind, sequence, start });
     let mut tx = cx.begin().await?;
     // one of each, however often the event is heard
     tx.enqueue_all(mails.iter().map(|mail| (mail, Some(mail.key()))), None).await?;

@@ -111,6 +111,7 @@ mod tests {
             "name": "Rosa <b>", "with": "Dr & Co", "starts_at": "2026-11-24T13:30:00Z", "time_zone": "Europe/Paris",
             "minutes": 45, "mode": "video", "link": "https://care.example/a?x=1&y=2",
             "expires_at": "2026-11-23T13:30:00Z", "pending": true, "free": true, "counts": true,
+            "moved_from": "2026-11-23T09:00:00Z",
         });
         let two_factor = |change: &str, left: Option<i64>| {
             json!({

@@ -54,7 +54,7 @@ pub(super) fn mode(mode: &str, locale: &str) -> Result<&'static str, Error> {
     match (mode, locale) {
         ("video", "fr") => Ok("en vidéo"),
         ("video", _) => Ok("by video"),
-        ("audio", "fr") => Ok("par téléphone ou audio"),
+        ("audio", "fr") => Ok("par appel audio"),
         ("audio", _) => Ok("by audio call"),
         ("chat", "fr") => Ok("par messages"),
         ("chat", _) => Ok("by messages"),
@@ -73,6 +73,12 @@ fn local(at: &str, time_zone: &str) -> Result<DateTime<Tz>, Error> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_one_in_the_browser_and_not_by_telephone() {
+        assert_eq!(mode("audio", "fr").unwrap(), "par appel audio");
+        assert_eq!(mode("audio", "en").unwrap(), "by audio call");
+    }
 
     #[test]
     fn times_are_told_in_the_readers_zone_and_language() {

@@ -1,6 +1,7 @@
 //! The life of a consultation beyond its booking: requests, moving, absence, reminders, joining, races.
 
 mod absence;
+mod costs;
 mod fairness;
 mod joining;
 mod moving;

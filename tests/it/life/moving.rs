@@ -113,8 +113,24 @@ async fn what_is_not_on_offer_is_refused_and_the_old_time_kept() {
     }
     // a person is in one place at a time; a practitioner does not learn of the other session
     alice.post(&reschedule, to(&open[8])).await.refused(409, "already_booked_then");
-    dr.post(&reschedule, to(&open[8])).await.refused(409, "slot_taken");
+    let refused = dr.post(&reschedule, to(&open[8])).await.refused(409, "slot_taken");
+    let nearest: Vec<_> = refused.json["nearest"].as_array().unwrap().iter().map(|it| &it["startsAt"]).collect();
+    assert_eq!(nearest.len(), 5);
+    for at in nearest {
+        assert_ne!(instant(at.as_str().unwrap()), instant(&open[8]), "{}", refused.json);
+    }
     let stranger = app.practitioner().await;
+    for (person, seen) in [(&dr, 1), (&stranger, 0), (&alice, 0)] {
+        let mut conn = app.as_role(huntzen::platform::db::DbRole::Practitioner, person.id).await;
+        let found = sqlx::query("SELECT FROM app.times_of_client($1::uuid, $2, $3)")
+            .bind(booked.str("/id"))
+            .bind(start - TimeDelta::days(7))
+            .bind(start + TimeDelta::days(7))
+            .fetch_all(&mut conn)
+            .await
+            .unwrap();
+        assert_eq!(found.len(), seen);
+    }
     stranger.post(&reschedule, to(&open[5])).await.refused(404, "not_found");
     app.platform_admin().await.post(&reschedule, to(&open[5])).await.refused(403, "forbidden");
     assert_eq!(starts(&alice.get(&path(&booked, "")).await), start);
@@ -218,7 +234,7 @@ async fn a_session_moves_into_a_year_of_the_contract_that_has_sessions_left() {
     let (here, there) = (free(&alice, &dr, near).await, free(&alice, &dr, far).await);
     // each year has one: a session moves within its year, not into the other
     alice.post(&path(&one, "/reschedule"), to(&there[3])).await.refused(409, "quota_exhausted");
-    dr.post(&path(&one, "/reschedule"), to(&there[3])).await.refused(403, "contract_ended");
+    dr.post(&path(&one, "/reschedule"), to(&there[3])).await.refused(409, "employee_not_covered");
     alice.post(&path(&one, "/reschedule"), to(&here[3])).await.expect(200);
     alice.post(&path(&two, "/cancel"), json!({})).await.expect(200);
     alice.post(&path(&one, "/reschedule"), to(&there[3])).await.expect(200);
@@ -226,6 +242,65 @@ async fn a_session_moves_into_a_year_of_the_contract_that_has_sessions_left() {
     // nobody moves beyond the contract, whoever asks
     let beyond = free(&dr, &dr, in_days(&app, 25)).await.remove(0);
     alice.post(&path(&one, "/reschedule"), to(&beyond)).await.refused(403, "contract_ended");
-    dr.post(&path(&one, "/reschedule"), to(&beyond)).await.refused(403, "contract_ended");
+    dr.post(&path(&one, "/reschedule"), to(&beyond)).await.refused(409, "employee_not_covered");
     app.settle().await;
+}
+
+#[tokio::test]
+async fn a_session_moves_within_its_year_though_the_contract_grants_fewer_by_now() {
+    let (app, _, alice, dr) = scene().await;
+    let open = free(&alice, &dr, in_days(&app, 5)).await;
+    let booked = alice.post("/consultations", wish(&dr, &open[0])).await.expect(201);
+    alice.post("/consultations", wish(&dr, &open[1])).await.expect(201);
+    sqlx::query("UPDATE app.companies SET sessions_per_employee = 1").execute(app.db()).await.unwrap();
+    for (person, nth) in [(&alice, 4), (&dr, 6)] {
+        person.post(&path(&booked, "/reschedule"), to(&open[nth])).await.expect(200);
+    }
+    alice.post("/consultations", wish(&dr, &open[8])).await.refused(409, "quota_exhausted");
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn a_practitioner_who_is_not_active_any_more_keeps_their_sessions_where_they_are() {
+    let (app, _, alice, dr) = scene().await;
+    let open = free(&alice, &dr, in_days(&app, 5)).await;
+    let booked = alice.post("/consultations", wish(&dr, &open[0])).await.expect(201);
+    let admin = app.platform_admin().await;
+    admin.post(&format!("/practitioners/{}/deactivate", dr.id), json!({})).await.expect(200);
+    dr.post(&path(&booked, "/reschedule"), to(&open[4])).await.refused(409, "practitioner_inactive");
+    alice.post(&path(&booked, "/reschedule"), to(&open[4])).await.refused(422, "not_offered");
+    assert_eq!(starts(&dr.get(&path(&booked, "")).await), instant(&open[0]));
+    dr.post(&path(&booked, "/cancel"), json!({})).await.expect(200);
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn a_mail_about_a_move_tells_the_time_before_and_another_change_frees_nothing() {
+    let (app, _, alice, dr) = scene().await;
+    let open = free(&alice, &dr, in_days(&app, 5)).await;
+    let booked = alice.post("/consultations", wish(&dr, &open[0])).await.expect(201);
+    app.settle().await;
+    let freed = "SELECT count(*) FROM apalis.jobs WHERE convert_from(job, 'UTF8')::jsonb ->> 'kind' = 'consultations.time_freed'";
+    let reschedule = path(&booked, "/reschedule");
+    let longer = json!({"startsAt": open[0], "durationMinutes": 60, "mode": "chat"});
+    alice.post(&reschedule, longer).await.expect(200);
+    app.settle().await;
+    assert_eq!(app.count(freed).await, 0);
+    for person in [&alice, &dr] {
+        let mail = app.mails_to(&person.email).pop().unwrap();
+        assert_eq!(mail.subject, "Appointment changed");
+        assert!(!mail.text.unwrap().contains("Before:"));
+    }
+    // shorter, an hour later
+    alice.post(&reschedule, json!({"startsAt": open[2], "durationMinutes": 30})).await.expect(200);
+    app.settle().await;
+    assert_eq!(app.count(freed).await, 1);
+    for person in [&alice, &dr] {
+        let mail = app.mails_to(&person.email).pop().unwrap();
+        assert_eq!(mail.subject, "Appointment moved");
+        let text = mail.text.unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("Europe/Paris")).collect();
+        assert!(lines[0].starts_with("- Before: ") && lines[0].contains("09:00"), "{text}");
+        assert!(lines[1].starts_with("- Date: ") && lines[1].contains("10:00"), "{text}");
+    }
 }

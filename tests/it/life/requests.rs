@@ -18,8 +18,10 @@ async fn a_request_waits_for_the_practitioner_and_becomes_an_appointment() {
     assert_eq!(subjects(&app, &dr), ["Appointment to confirm"]);
     // calendars hear of it when it is agreed
     assert!(app.mails().iter().all(|mail| mail.attachments.is_empty()));
-    let file = alice.get(&path(&booked, "/calendar.ics")).await.expect(200).text();
-    assert!(file.contains("STATUS:TENTATIVE\r\n"), "{file}");
+    let file = path(&booked, "/calendar.ics");
+    for person in [&alice, &dr] {
+        person.get(&file).await.refused(409, "illegal_transition");
+    }
 
     let confirm = path(&booked, "/confirm");
     alice.post(&confirm, json!({})).await.refused(403, "forbidden");
@@ -40,6 +42,7 @@ async fn a_request_waits_for_the_practitioner_and_becomes_an_appointment() {
         assert_eq!(mails[1].subject, "Appointment confirmed");
         assert_eq!(mails[1].calendar()["events"][0]["status"], "CONFIRMED");
     }
+    assert!(alice.get(&file).await.expect(200).text().contains("STATUS:CONFIRMED\r\n"));
     assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'consultation.confirmed'").await, 1);
     // the others' bookings do not wait
     let other = app.practitioner().await;

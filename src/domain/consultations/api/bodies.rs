@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::consultations::joining::Room;
-use crate::domain::consultations::model::{Consultation, DoneBy, Event, EventKind, MissedBy, Status};
+use crate::domain::consultations::model::{Cancellation, Consultation, DoneBy, Event, EventKind, MissedBy, Status};
 use crate::domain::consultations::reschedule::Move;
 use crate::domain::consultations::service::Booking;
 use crate::domain::consultations::slots::{Slot, SlotList};
@@ -146,6 +146,18 @@ pub struct EmployeeOf {
     display_name: String,
 }
 
+/// What cancelling costs.
+#[derive(Debug, Object, Serialize)]
+#[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
+pub struct CancellationOf {
+    /// Until then it does not count against the employee's sessions.
+    #[serde(serialize_with = "written::instant")]
+    free_until: DateTime<Utc>,
+    /// Whether it counts if it is cancelled now.
+    counts_now: bool,
+}
+
 /// A booked session.
 #[derive(Debug, Object, Serialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -180,6 +192,12 @@ pub struct ConsultationAnswer {
     cancelled_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_by: Option<DoneBy>,
+    /// For the employee, as long as they can cancel it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancellation: Option<CancellationOf>,
+    /// For the employee, once it is over: whether it counts against their sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<bool>,
     /// Of a request: until when it waits for the practitioner.
     #[serde(serialize_with = "written::optional_instant", skip_serializing_if = "Option::is_none")]
     expires_at: Option<DateTime<Utc>>,
@@ -223,6 +241,10 @@ impl From<Consultation> for ConsultationAnswer {
             actual_minutes: it.actual_minutes,
             cancelled_at: it.cancelled_at,
             cancelled_by: it.cancelled_by,
+            cancellation: it
+                .cancellation
+                .map(|Cancellation { free_until, counts_now }| CancellationOf { free_until, counts_now }),
+            counts: it.counts,
             expires_at: it.expires_at.filter(|_| it.status == Status::Pending),
             missed_by: it.missed_by,
             times_differ: it.seen_minutes.and(it.times_differ),
@@ -252,6 +274,11 @@ impl Example for ConsultationAnswer {
             actual_minutes: None,
             cancelled_at: None,
             cancelled_by: None,
+            cancellation: Some(CancellationOf {
+                free_until: example_start() - TimeDelta::hours(24),
+                counts_now: false,
+            }),
+            counts: None,
             expires_at: None,
             missed_by: None,
             seen_minutes: None,
@@ -474,6 +501,8 @@ mod tests {
             actual_minutes: Some(44),
             cancelled_at: Some(at),
             cancelled_by: Some(DoneBy::Auto),
+            cancellation: None,
+            counts: Some(true),
             expires_at: Some(at),
             missed_by: Some(MissedBy::Unknown),
             seen_minutes: Some(40),

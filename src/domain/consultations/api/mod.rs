@@ -154,7 +154,8 @@ impl ConsultationsApi {
     ///
     /// Until its start: later is `409 too_late`. Where somebody moves it at the same moment, the answer is `412 stale`. Only what is pending or confirmed can be cancelled. The time is free
     /// again; both people get a mail that withdraws the calendar entry. What an employee cancels within the company's
-    /// cancellation window counts against their sessions all the same, where the company says so: `GET /me/quota` tells.
+    /// cancellation window counts against their sessions all the same, where the company says so: `cancellation` tells
+    /// beforehand, `counts` of the answer and the mail afterwards.
     /// It does not where the practitioner has moved the session. The reason is shown to nobody but the two people.
     #[oai(path = "/consultations/:id/cancel", method = "post", operation_id = "cancelConsultation")]
     async fn cancel(
@@ -180,7 +181,8 @@ impl ConsultationsApi {
     /// It stays the same consultation, in the same state; its own time counts as free, so that it can move to one that
     /// overlaps with it. Refused as a booking is; whoever loses the new time to somebody else (`409 slot_taken`, with
     /// `nearest`) keeps the old one. An employee can move what is confirmed until the company's cancellation window
-    /// begins, and what the practitioner has moved until its start; a practitioner until its start. Later is
+    /// begins, and what the practitioner has moved until its start; a practitioner until its start, as long as they are
+    /// active (`409 practitioner_inactive`) and the employee is covered then (`409 employee_not_covered`). Later is
     /// `409 too_late_to_reschedule`; more than ten times is `409 rescheduled_too_often`. Both people get a mail that
     /// changes the calendar entry. An employee whose session was moved by the practitioner cancels without cost.
     #[oai(path = "/consultations/:id/reschedule", method = "post", operation_id = "rescheduleConsultation")]
@@ -277,7 +279,8 @@ impl ConsultationsApi {
 
     /// A consultation for one's calendar
     ///
-    /// Private and with a neutral title. Of a cancelled consultation, it withdraws the entry.
+    /// Private and with a neutral title. Of a cancelled consultation, it withdraws the entry. Of a request there is none
+    /// until it is confirmed: `409 illegal_transition`.
     #[oai(path = "/consultations/:id/calendar.ics", method = "get", operation_id = "getConsultationCalendar")]
     async fn calendar(
         &self,

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::events::{self, ConsultationRescheduled, TimeFreed};
 use super::model::{Consultation, expires_at};
 use super::service::is_contention;
-use super::slots::{self, Offer, Span};
+use super::slots::{self, Offer, Span, Why};
 use super::waitlist;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::{Permission, Role};
@@ -86,7 +86,7 @@ async fn try_to_move(
     }
     booking::check_reach(wanted.starts_at, now)?;
     let offer = find_offer(cx, &mut tx, id, &it, Span { from: wanted.starts_at, until: wanted.starts_at }).await?;
-    let slot = offer.slot_at(wanted.starts_at, length, mode).map_err(booking::refusal)?;
+    let slot = offer.slot_at(wanted.starts_at, length, mode).map_err(|why| for_caller(cx, refusal(why)))?;
 
     super::store::lock_bookings(&mut tx, it.user_id, it.practitioner_id).await?;
     super::slots::check_current(&mut tx, &offer).await?;
@@ -102,12 +102,15 @@ async fn try_to_move(
         return Err(seen.check_reschedule(now).err().unwrap_or_else(|| Refusal::Stale.into()));
     }
     let (practitioner_id, starts_at, ends_at) = (it.practitioner_id, it.starts_at, it.ends_at);
-    TimeFreed { consultation_id: id, practitioner_id, starts_at, ends_at }.emit(&mut tx, now).await?;
+    // one that changes its mode alone, or grows, frees nothing
+    if starts_at < slot.starts_at || slot.ends_at < ends_at {
+        TimeFreed { consultation_id: id, practitioner_id, starts_at, ends_at }.emit(&mut tx, now).await?;
+    }
     let sequence = it.ics_sequence + 1;
-    let moved = ConsultationRescheduled { consultation_id: id, sequence };
+    let moved = ConsultationRescheduled { consultation_id: id, sequence, moved_from: Some(starts_at) };
     events::emit_nth(&mut tx, &moved, id, sequence).await?;
     tx.audit_done("consultation.rescheduled", "consultation", id.0).await?;
-    let after = super::store::find(&mut tx, cx.caller().role, id).await?.ok_or(Refusal::NotFound)?;
+    let after = super::store::find(cx, &mut tx, id).await?.ok_or(Refusal::NotFound)?;
     tx.remember(key, &after).await?;
     tx.commit().await?;
     Ok(after)
@@ -125,18 +128,26 @@ async fn find_offer(cx: &Context, tx: &mut Tx, id: ConsultationId, it: &Movable,
     if cx.caller().is(Role::Practitioner) {
         // the notice is what they want from others
         offer.terms.min_notice = TimeDelta::zero();
+        offer.own = store::list_times_of_client(tx, id, Offer::reach(starts.from, starts.until)).await?;
     }
     Ok(offer)
 }
 
-/// A practitioner learns of no other practitioner's session, and nothing of what somebody has used.
+/// Why it cannot be moved there. Whoever has a session with the practitioner knows that they are there.
+fn refusal(why: Why) -> Problem {
+    if why == Why::Status { Error::PractitionerInactive.into() } else { booking::refusal(why) }
+}
+
+/// A practitioner learns of no other practitioner's session, and nothing of what somebody has used or their company pays.
 fn for_caller(cx: &Context, problem: Problem) -> Problem {
-    if !cx.caller().is(Role::Practitioner) {
-        return problem;
-    }
     match problem.code() {
+        // deactivated meanwhile
+        "not_found" => Error::PractitionerInactive.into(),
+        _ if !cx.caller().is(Role::Practitioner) => problem,
         "already_booked_then" => Error::SlotTaken.into(),
-        "quota_exhausted" => Error::ContractEnded.into(),
+        "quota_exhausted" | "contract_ended" | "company_suspended" | "company_archived" | "not_covered" => {
+            Error::EmployeeNotCovered.into()
+        }
         _ => problem,
     }
 }

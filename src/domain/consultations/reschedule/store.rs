@@ -63,6 +63,12 @@ pub async fn find(tx: &mut Tx, id: ConsultationId) -> Result<Option<Movable>> {
     .await?)
 }
 
+/// When the employee of a session of the calling practitioner has other sessions.
+pub async fn list_times_of_client(tx: &mut Tx, id: ConsultationId, reach: Span) -> Result<Vec<Span>> {
+    let times = r#"SELECT starts_at AS "from", ends_at AS "until" FROM app.times_of_client($1, $2, $3)"#;
+    Ok(sqlx::query_as(times).bind(id).bind(reach.from).bind(reach.until).fetch_all(tx.conn()).await?)
+}
+
 /// Where it goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {

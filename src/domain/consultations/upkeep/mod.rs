@@ -76,7 +76,7 @@ async fn remind(cx: &JobContext) -> Result<()> {
     let mut tx = cx.begin().await?;
     for due in store::take_due_reminders(&mut tx, cx.now(), AT_ONCE).await? {
         tx.enter_company(due.company_id).await?;
-        let event = ReminderDue { consultation_id: due.id, reminder: due.reminder, sequence: due.ics_sequence };
+        let event = ReminderDue { consultation_id: due.id, reminder: due.reminder, starts_at: due.starts_at };
         tx.enqueue(&event, None, None).await?;
     }
     tx.commit().await

@@ -34,12 +34,12 @@ pub struct Due {
     pub id: ConsultationId,
     pub company_id: CompanyId,
     pub reminder: Reminder,
-    pub ics_sequence: i32,
+    pub starts_at: DateTime<Utc>,
 }
 
 /// Those that are due and were not taken before, by this node or another.
 pub async fn take_due_reminders(tx: &mut Tx, now: DateTime<Utc>, most: i32) -> Result<Vec<Due>> {
-    Ok(sqlx::query_as("SELECT id, company_id, reminder, ics_sequence FROM app.take_due_reminders($1, $2)")
+    Ok(sqlx::query_as("SELECT id, company_id, reminder, starts_at FROM app.take_due_reminders($1, $2)")
         .bind(now)
         .bind(most)
         .fetch_all(tx.conn())

@@ -6,7 +6,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi, Tags};
 
-use super::service::{self, Account, Filter, Status};
+use super::service::{self, Account, Filter, Status, Suspended};
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, Role, perm};
 use crate::platform::http::{IdempotencyKey, Page, PageQuery};
@@ -33,6 +33,10 @@ pub struct AccountAnswer {
     created_at: DateTime<Utc>,
     /// Whether log-in asks for a code as well.
     totp_enabled: bool,
+    /// Of a practitioner who is suspended by this request: how many sessions are booked with them …
+    sessions_ahead: Option<i64>,
+    /// … and whether they are being cancelled.
+    cancelling: Option<bool>,
 }
 
 impl From<Account> for AccountAnswer {
@@ -47,7 +51,16 @@ impl From<Account> for AccountAnswer {
             company_id: it.company_id,
             created_at: it.created_at,
             totp_enabled: it.totp_enabled,
+            sessions_ahead: None,
+            cancelling: None,
         }
+    }
+}
+
+impl From<Suspended> for AccountAnswer {
+    fn from(it: Suspended) -> Self {
+        let cancelling = it.sessions_ahead.map(|_| it.is_cancelling);
+        Self { sessions_ahead: it.sessions_ahead, cancelling, ..it.account.into() }
     }
 }
 
@@ -63,6 +76,8 @@ impl Example for AccountAnswer {
             company_id: None,
             created_at: DateTime::from_timestamp(1_763_542_800, 0).unwrap_or_default(),
             totp_enabled: true,
+            sessions_ahead: None,
+            cancelling: None,
         }
     }
 }
@@ -104,6 +119,10 @@ impl AdministrationApi {
     ///
     /// Ends its sessions at once, and the log-ins, links and invitations that wait. Suspending it again changes nothing.
     /// Nobody suspends themselves (`409 own_account`), nor the last platform admin (`409 last_platform_admin`).
+    ///
+    /// What an employee has booked is cancelled. What is booked with a practitioner, who cannot come either, stays unless
+    /// `cancelSessions` is set: then it is cancelled, and both people of each session are told by mail. Asked again with it,
+    /// what was kept is cancelled. Nobody is reminded of what is kept.
     #[oai(path = "/admin/users/:id/suspend", method = "post", operation_id = "suspendUser")]
     async fn suspend(
         &self,
@@ -112,9 +131,12 @@ impl AdministrationApi {
         /// Makes a repetition safe: it gets the first answer.
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
+        /// Of a practitioner: whether what is booked with them is cancelled.
+        #[oai(name = "cancelSessions", default)]
+        cancel_sessions: Query<bool>,
     ) -> Result<Json<AccountAnswer>> {
-        let key = IdempotencyKey::new(idempotency_key.0, "suspendUser", &id.0)?;
-        Ok(Json(service::suspend(&cx, key.as_ref(), id.0).await?.into()))
+        let key = IdempotencyKey::new(idempotency_key.0, "suspendUser", &(id.0, cancel_sessions.0))?;
+        Ok(Json(service::suspend(&cx, key.as_ref(), id.0, cancel_sessions.0).await?.into()))
     }
 
     /// Activate a suspended account

@@ -5,7 +5,7 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::events::EmployeeSuspended;
+use super::events::{EmployeeSuspended, PractitionerSuspended};
 use super::store::{self, Outcome};
 use crate::domain::identity::invitation::invite_user;
 use crate::platform::audit::{Detail, Entry};
@@ -81,30 +81,64 @@ pub async fn list(cx: &Context, mut filter: Filter, page: &PageQuery<UserId>) ->
     Ok(accounts)
 }
 
-/// Suspends an account; its sessions end at once and on every node. Twice is once.
-pub async fn suspend(cx: &Context, key: Option<&IdempotencyKey>, id: UserId) -> Result<Account> {
+/// An account that was suspended.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Suspended {
+    pub account: Account,
+    /// Of a practitioner: how many sessions are booked with them …
+    pub sessions_ahead: Option<i64>,
+    /// … and whether they are being cancelled.
+    pub is_cancelling: bool,
+}
+
+/// Suspends an account; its sessions end at once and on every node. Twice is once, but what is booked with a practitioner
+/// can be cancelled by asking again.
+pub async fn suspend(
+    cx: &Context,
+    key: Option<&IdempotencyKey>,
+    id: UserId,
+    cancel_sessions: bool,
+) -> Result<Suspended> {
     let mut tx = cx.begin(Permission::ManageUsers).await?;
     if let Some(first) = tx.recall(key).await? {
         return Ok(first);
     }
     let outcome = store::suspend(&mut tx, id, cx.now()).await?;
     match outcome {
-        Outcome::Changed => tx.audit(Entry::done("user.suspended", "user", id.0).about(id)).await?,
-        Outcome::Unchanged => {}
+        Outcome::Changed | Outcome::Unchanged => {}
         Outcome::NotFound | Outcome::Removed => return Err(Refusal::NotFound.into()),
         Outcome::Own => return Err(Error::OwnAccount.into()),
         Outcome::LastAdmin => return Err(Error::LastPlatformAdmin.into()),
     }
     let account = store::find(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
-    let may_have_booked = outcome == Outcome::Changed && account.role == Role::Employee;
+    let has_changed = outcome == Outcome::Changed;
+    // a booking that goes on holds the account: it is counted here, or it finds the account suspended
+    let sessions_ahead = match account.role {
+        Role::Practitioner => Some(store::count_sessions_ahead(&mut tx, id, cx.now()).await?),
+        _ => None,
+    };
+    let is_cancelling = cancel_sessions && sessions_ahead.is_some_and(|count| count > 0);
+    if has_changed || is_cancelling {
+        let mut entry = Entry::done("user.suspended", "user", id.0).about(id);
+        if let Some(count) = sessions_ahead {
+            let mode = if cancel_sessions { "cancel_sessions" } else { "keep_sessions" };
+            entry = entry.with(Detail::Sessions, count).with(Detail::Mode, mode);
+        }
+        tx.audit(entry).await?;
+    }
+    if is_cancelling {
+        tx.enqueue(&PractitionerSuspended { user_id: id }, None, None).await?;
+    }
+    let may_have_booked = has_changed && account.role == Role::Employee;
     if let Some(company) = account.company_id.filter(|_| may_have_booked) {
         tx.enter_company(company).await?;
         tx.enqueue(&EmployeeSuspended { user_id: id }, None, None).await?;
     }
-    tx.remember(key, &account).await?;
+    let suspended = Suspended { account, sessions_ahead, is_cancelling };
+    tx.remember(key, &suspended).await?;
     tx.commit().await?;
     cx.platform().sessions.refresh(cx.platform()).await;
-    Ok(account)
+    Ok(suspended)
 }
 
 /// Gives an account back. One that was never accepted is invited again.

@@ -74,6 +74,11 @@ pub async fn suspend(tx: &mut Tx, id: UserId, at: DateTime<Utc>) -> Result<Outco
     Ok(sqlx::query_scalar("SELECT app.suspend_account($1, $2)").bind(id).bind(at).fetch_one(tx.conn()).await?)
 }
 
+/// How many sessions a practitioner has before them.
+pub async fn count_sessions_ahead(tx: &mut Tx, id: UserId, now: DateTime<Utc>) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT app.sessions_ahead($1, $2)").bind(id).bind(now).fetch_one(tx.conn()).await?)
+}
+
 pub async fn activate(tx: &mut Tx, id: UserId) -> Result<Outcome> {
     Ok(sqlx::query_scalar("SELECT app.activate_account($1)").bind(id).fetch_one(tx.conn()).await?)
 }
