@@ -74,7 +74,7 @@ async fn who_leaves_the_list_or_the_company_passes_it_on() {
 
 #[tokio::test]
 async fn a_suspended_company_or_account_passes_it_on_and_keeps_its_place() {
-    let (app, _, _, dr, at, bob, _) = asked().await;
+    let (app, _, _, dr, at, mut bob, _) = asked().await;
     let globex = app.company("Globex").await;
     let gina = app.employee(&globex).await;
     join(&gina, &dr).await;
@@ -85,6 +85,9 @@ async fn a_suspended_company_or_account_passes_it_on_and_keeps_its_place() {
     assert_eq!(statuses(&app, "waitlist_entries").await, ["waiting", "waiting", "waiting"]);
     run(&app, "UPDATE app.companies SET status = 'active' WHERE id <> $1", globex.id.0).await;
     run(&app, "UPDATE app.users SET status = 'active' WHERE id = $1", bob.id.0).await;
+    // his sessions ended with the suspension
+    let now = app.clock.now();
+    crate::consultations::at(&app, now, [(&mut bob, Role::Employee)]).await;
     assert!(!is_free(&bob, &dr, at).await);
     app.settle().await;
 }

@@ -1,6 +1,8 @@
 //! Several in the same instant: nobody jumps the queue, and every kept time has one end.
 
 use futures_util::future::join_all;
+use huntzen::domain::consultations::events::TimeFreed;
+use huntzen::platform::ids::ConsultationId;
 
 use super::*;
 
@@ -171,4 +173,36 @@ async fn one_person_with_one_session_left_never_holds_what_they_cannot_take() {
         app.settle().await;
         assert_nothing_overlaps(&app).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_run_again_and_on_two_nodes_ask_one_person_once() {
+    let (app, alice, dr, people) = patient_scene(3).await;
+    let booked = book_on(&alice, &dr, in_days(&app, 3)).await;
+    for person in &people {
+        join(person, &dr).await;
+    }
+    cancel(&alice, &booked).await;
+    let (id, at) = (booked.str("/id").parse().unwrap(), start(&booked));
+    let again = TimeFreed {
+        consultation_id: ConsultationId(id),
+        practitioner_id: TestApp::practitioner_id(&dr),
+        starts_at: at,
+        ends_at: at + TimeDelta::minutes(30),
+    };
+    for _ in 0..4 {
+        app.enqueue(&again).await;
+        app.enqueue(&KeepWaitlist {}).await;
+    }
+    app.settle().await;
+    keep(&app).await;
+    assert_eq!(offered(&people[0], &dr).await, Some(at));
+    assert_eq!(app.count("SELECT count(*) FROM app.waitlist_offers").await, 1);
+    assert_eq!(app.mails_to(&people[0].email).len(), 1);
+    // what an offer that is over would have told is not told any more
+    people[0].delete(&format!("{}/offer", list(&dr))).await.expect(204);
+    people[1].delete(&list(&dr)).await.expect(204);
+    app.settle().await;
+    assert_eq!(offered(&people[2], &dr).await, Some(at));
+    assert!(app.mails_to(&people[1].email).is_empty());
 }

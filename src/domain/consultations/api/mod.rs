@@ -38,7 +38,8 @@ impl ConsultationsApi {
     /// Free slots of a practitioner
     ///
     /// What is listed can be booked, as long as nobody takes it meanwhile: notice, horizon, buffers, the company's
-    /// contract and the employee's own consultations are taken into account. Starts lie on full and half hours of
+    /// contract and the employee's own consultations are taken into account. What is kept for those who wait is listed for
+    /// the one who is asked. Starts lie on full and half hours of
     /// the practitioner's clock where all session lengths and hours do, else on quarters of an hour. At most 62 days
     /// at once.
     #[oai(path = "/practitioners/:id/slots", method = "get", operation_id = "listSlots")]
@@ -71,7 +72,9 @@ impl ConsultationsApi {
     /// `in_past`, `notice`, `horizon`, `outside_hours`, `off_grid`, `length` or `mode`. `409 already_booked_then`: the
     /// employee has another consultation at that time. `409 quota_exhausted`: the contract's sessions of the
     /// year of that day are used up. `403 company_suspended`, `contract_ended` or `not_covered`: the company does not pay. A
-    /// practitioner outside of the company's network is not found. Both people get a mail with a calendar entry.
+    /// practitioner outside of the company's network is not found. Both people get a mail with a calendar entry. A time that
+    /// is kept for somebody who waits is taken for everybody else; booking it, or any other time of the practitioner, ends
+    /// the wait.
     ///
     /// With a practitioner who confirms by hand the answer is `pending`: the time is held, and counts, until `expiresAt`
     /// (a day, and at the latest two hours before the start). Without an answer it is cancelled then.
@@ -152,10 +155,11 @@ impl ConsultationsApi {
 
     /// Cancel a consultation
     ///
-    /// Until its start: later is `409 too_late`. Where somebody moves it at the same moment, the answer is `412 stale`. Only what is pending or confirmed can be cancelled. The time is free
-    /// again; both people get a mail that withdraws the calendar entry. What an employee cancels within the company's
-    /// cancellation window counts against their sessions all the same, where the company says so: `cancellation` tells
-    /// beforehand, `counts` of the answer and the mail afterwards.
+    /// Until its start: later is `409 too_late`. Where somebody moves it at the same moment, the answer is `412 stale`.
+    /// Only what is pending or confirmed can be cancelled. The time is free again, or kept for those who wait for it; both
+    /// people get a mail that withdraws the calendar entry. What an employee cancels within the company's cancellation
+    /// window counts against their sessions all the same, where the company says so: `cancellation` tells beforehand,
+    /// `counts` of the answer and the mail afterwards.
     /// It does not where the practitioner has moved the session. The reason is shown to nobody but the two people.
     #[oai(path = "/consultations/:id/cancel", method = "post", operation_id = "cancelConsultation")]
     async fn cancel(
