@@ -95,11 +95,13 @@ impl Work {
 async fn worker(app: &TestApp, company: Option<Uuid>, sql: &str) -> Work {
     let mut conn = app.as_role(DbRole::Worker, UserId(Uuid::nil())).await;
     let mut tx = conn.begin().await.unwrap();
-    sqlx::query("SELECT set_config('app.user_id', '', true), set_config('app.company_id', coalesce($1::text, ''), true)")
-        .bind(company)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query(
+        "SELECT set_config('app.user_id', '', true), set_config('app.company_id', coalesce($1::text, ''), true)",
+    )
+    .bind(company)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
     let answered = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *tx).await.unwrap().len();
     let scanned = sqlx::query_scalar(
         "SELECT relname::text FROM pg_stat_xact_user_tables WHERE schemaname = 'app' AND seq_scan > 0 AND relname = ANY ($1)",
@@ -108,11 +110,12 @@ async fn worker(app: &TestApp, company: Option<Uuid>, sql: &str) -> Work {
     .fetch_all(&mut *tx)
     .await
     .unwrap();
-    let looked_at =
-        sqlx::query_scalar("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'app.consultations'::regclass")
-            .fetch_one(&mut *tx)
-            .await
-            .unwrap();
+    let looked_at = sqlx::query_scalar(
+        "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'app.consultations'::regclass",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
     Work { answered, scanned, looked_at }
 }
 
@@ -125,7 +128,10 @@ async fn what_the_clock_looks_for_is_found_by_indexes() {
     make_due(&app).await;
     let due = worker(&app, None, DUE).await;
     assert!(due.is_little(), "{due:?}");
-    assert_eq!(due.answered, 30, "requests that lapse, sessions that nobody ended, and those of which nobody said anything");
+    assert_eq!(
+        due.answered, 30,
+        "requests that lapse, sessions that nobody ended, and those of which nobody said anything"
+    );
     let reminders = worker(&app, None, REMINDERS).await;
     assert!(reminders.is_little() && reminders.answered >= 10, "{reminders:?}");
 
