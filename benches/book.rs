@@ -200,7 +200,17 @@ fn script(args: &Args, shape: &Shape, opens: DateTime<Utc>, answer: i64) -> Stri
     let insert = bind(
         INSERT,
         &[
-            &id, &practitioner, "'video'", &starts, &ends, &starts, &ends, "'coaching'", department, "now()", "now()",
+            &id,
+            &practitioner,
+            "'video'",
+            &starts,
+            &ends,
+            &starts,
+            &ends,
+            "'coaching'",
+            department,
+            "now()",
+            "now()",
             "p.updated_at",
         ],
     );

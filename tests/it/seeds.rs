@@ -53,7 +53,10 @@ async fn the_demonstration_is_what_it_is_said_to_be() {
     );
     assert_eq!(app.count("SELECT count(*) FROM app.practitioners WHERE status = 'active'").await, 12);
     // one waits for the platform, with everything that is to be looked at
-    assert_eq!(app.count("SELECT count(*) FROM app.practitioners WHERE status = 'unverified' AND rpps IS NOT NULL").await, 1);
+    assert_eq!(
+        app.count("SELECT count(*) FROM app.practitioners WHERE status = 'unverified' AND rpps IS NOT NULL").await,
+        1
+    );
     assert_eq!(app.count("SELECT count(DISTINCT time_zone) FROM app.practitioners").await, 2);
     assert_eq!(app.count("SELECT count(DISTINCT status) FROM app.consultations").await, 6);
     let months = "SELECT count(DISTINCT (company_id, to_char(starts_at, 'YYYY-MM'))) FROM app.consultations WHERE status = 'completed'";

@@ -86,7 +86,8 @@ async fn what_no_length_mode_zone_override_or_other_calendar_leaves_room_for_is_
     dr.patch(&profile, json!({"sessionLengths": [60], "modes": ["audio"]})).await.expect(200);
     assert_eq!(conflicts(&dr).await, both(&["mode", "length"]));
     // buffers and notice concern those who book later
-    let change = json!({"sessionLengths": [30], "modes": ["video"], "bufferBeforeMinutes": 20, "minNoticeMinutes": 20160});
+    let change =
+        json!({"sessionLengths": [30], "modes": ["video"], "bufferBeforeMinutes": 20, "minNoticeMinutes": 20160});
     dr.patch(&profile, change).await.expect(200);
     assert_eq!(conflicts(&dr).await, []);
     // the hours move with the clock, what is booked does not

@@ -22,10 +22,7 @@ pub struct Outside {
 
 /// Of the reasons why a time is not on offer, those that a session can come to have after it was booked.
 fn concerns(why: Why) -> bool {
-    matches!(
-        why,
-        Why::Mode | Why::Length | Why::TimeOff | Why::Closed | Why::OutsideHours | Why::ExternalCalendar
-    )
+    matches!(why, Why::Mode | Why::Length | Why::TimeOff | Why::Closed | Why::OutsideHours | Why::ExternalCalendar)
 }
 
 /// Replaces the weekly hours; what is booked outside of them now, as well.
