@@ -5,7 +5,11 @@
 -- entry, then company, directory entry and practitioner as a booking takes them, then the offer, then the hold.
 REVOKE ALL ON FUNCTION app.check_waitlist_state() FROM PUBLIC;
 
-GRANT SELECT ON app.waitlist_entries, app.waitlist_offers TO huntzen_employee, huntzen_worker;
+-- all but the place in the line, whose number would tell how many wait
+GRANT SELECT (id, company_id, user_id, practitioner_id, status, modes, duration_minutes, weekdays, until, joined_at, ended_at,
+              consultation_id, created_at, updated_at) ON app.waitlist_entries TO huntzen_employee;
+GRANT SELECT ON app.waitlist_offers TO huntzen_employee;
+GRANT SELECT ON app.waitlist_entries, app.waitlist_offers TO huntzen_worker;
 GRANT INSERT (id, company_id, user_id, practitioner_id, modes, duration_minutes, weekdays, until, joined_at),
     UPDATE (modes, duration_minutes, weekdays, until, status, ended_at) ON app.waitlist_entries TO huntzen_employee;
 GRANT UPDATE (status, ended_at) ON app.waitlist_offers TO huntzen_employee;

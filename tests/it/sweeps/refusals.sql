@@ -33,7 +33,9 @@ SELECT app.uuid_v7(), app.company_id(), app.user_id(), fixture_id('martin'), now
 INSERT INTO app.waitlist_entries (id, company_id, user_id, practitioner_id, joined_at)
 VALUES (app.uuid_v7(), app.company_id(), app.user_id(), fixture_id('petit'), now());
 -- refused: employee comes first
-UPDATE app.waitlist_entries SET place = 0;
+UPDATE app.waitlist_entries SET joined_at = '2000-01-01';
+-- refused: employee counts who waits
+SELECT place FROM app.waitlist_entries;
 -- refused: employee says that they booked
 UPDATE app.waitlist_entries SET status = 'ended', ended_at = now();
 -- refused: employee keeps what is offered for longer

@@ -6,7 +6,7 @@ SET search_path = app, fixture, public, pg_temp;
 -- people who may no longer do what they could: the test suspends, removes and lets go of them through the API
 INSERT INTO companies (id, name, contract_starts_on, contract_ends_on, sessions_per_employee, seats, network)
 VALUES (id('initech'), 'Initech', '2026-01-01', '2027-01-01', 6, 100, 'restricted'),
-       (id('umbrella'), 'Umbrella', '2026-01-01', '2027-01-01', 6, 100, 'open');
+       (id('umbrella'), 'Umbrella', '2026-01-01', '2027-01-01', 6, 100, 'restricted');
 INSERT INTO company_settings (company_id) VALUES (id('initech')), (id('umbrella'));
 INSERT INTO departments (id, company_id, name)
 VALUES (id('initech sales'), id('initech'), 'Sales'), (id('umbrella sales'), id('umbrella'), 'Sales');
@@ -29,7 +29,7 @@ SELECT u.id, sha256(u.id::text::bytea) || '\x00', '2026-06-01', sha256(u.id::tex
 FROM users u ON CONFLICT DO NOTHING;
 INSERT INTO refresh_tokens (id, session_id, hash, created_at)
 SELECT id('token ' || s.id), s.id, sha256(s.id::text::bytea), '2026-06-01' FROM user_sessions s ON CONFLICT DO NOTHING;
-INSERT INTO company_networks (company_id, practitioner_id) VALUES (id('initech'), id('martin'));
+INSERT INTO company_networks (company_id, practitioner_id) VALUES (id('initech'), id('martin')), (id('umbrella'), id('martin'));
 INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until,
                            specialty, department_id)
 SELECT id(person || ' with martin'), id(company), id(person), id('martin'), 'video', 'confirmed',
