@@ -153,7 +153,7 @@ async fn what_the_server_saw_stands_beside_what_is_claimed() {
         (Some(0), None, 8, 0, true),
         (None, Some(0), 10, 0, true),
         // longer than planned
-        (Some(0), Some(0), 40, 30, false),
+        (Some(0), Some(0), 39, 30, false),
         (Some(0), Some(0), 41, 30, true),
         (Some(0), Some(0), 5, 5, false),
     ] {
