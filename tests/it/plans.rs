@@ -165,14 +165,8 @@ async fn what_the_clock_looks_for_is_found_by_indexes() {
 async fn an_index_that_is_missing_is_seen() {
     let app = seeded().await;
     make_due(&app).await;
-<<<<<<< HEAD
-    for (index, sql) in
-        [("consultations_expiring", DUE), ("consultations_open", DUE), ("consultations_to_remind", REMINDERS)]
-    {
-=======
     // reminders are found by another index as well
     for index in ["consultations_expiring", "consultations_open"] {
->>>>>>> chaos
         let (drop, keep): (String, String) = (
             format!("DROP INDEX app.{index}"),
             sqlx::query_scalar("SELECT pg_get_indexdef(('app.' || $1)::regclass)")
