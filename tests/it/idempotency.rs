@@ -84,6 +84,8 @@ async fn what_staff_send_again_is_answered_as_the_first_time() {
     let deactivated = again(&staff, &format!("{path}/deactivate"), "three").await.expect(200);
     staff.post(&format!("{path}/reactivate"), json!({})).await.expect(200);
     assert_eq!(again(&staff, &format!("{path}/deactivate"), "three").await.expect(200).json, deactivated.json);
-    again(&staff, &format!("{path}/deactivate?cancelSessions=true"), "three").await.refused(422, "idempotency_mismatch");
+    again(&staff, &format!("{path}/deactivate?cancelSessions=true"), "three")
+        .await
+        .refused(422, "idempotency_mismatch");
     assert_eq!(staff.get(&path).await.expect(200).str("/status"), "active");
 }

@@ -194,7 +194,12 @@ async fn the_program_answers_as_its_document_says() {
         for (name, it) in round.iter().zip(found) {
             counts.push(format!("{name} {}", it.requests));
             // without its sequences the second stage would show nothing
-            assert!(*name == "nobody" || (it.scenarios > 0 && it.links > 0), "{name}: {} over {}", it.scenarios, it.links);
+            assert!(
+                *name == "nobody" || (it.scenarios > 0 && it.links > 0),
+                "{name}: {} over {}",
+                it.scenarios,
+                it.links
+            );
             all.add(it);
         }
     }

@@ -197,8 +197,7 @@ impl Link {
             digest: String,
         }
         let entry = self.entry.as_ref().filter(|entry| entry.digest()[..] == self.entry_digest[..])?;
-        let is_one =
-            entry.action == "audit_log.break_acknowledged" && entry.actor_role.as_deref() == Some("operator");
+        let is_one = entry.action == "audit_log.break_acknowledged" && entry.actor_role.as_deref() == Some("operator");
         is_one.then(|| serde_json::from_str::<Said>(&entry.details).ok()).flatten().map(|said| said.digest)
     }
 }
@@ -498,7 +497,9 @@ mod tests {
             assert_eq!(findings(&forged, head(&forged), vec![]), [(Fault::Removed, 1)], "{role} {to}");
         }
         // said in the future, and of what comes later
-        for forged in [cut_chain(2, "system", "2029-11-01", "2031-01-01T04:00:00Z"), cut_chain(5, "system", to, written)] {
+        for forged in
+            [cut_chain(2, "system", "2029-11-01", "2031-01-01T04:00:00Z"), cut_chain(5, "system", to, written)]
+        {
             assert_eq!(findings(&forged, head(&forged), vec![]), [(Fault::Removed, 1)]);
         }
         // what is gone behind the cut is missed at once

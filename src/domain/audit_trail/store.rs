@@ -168,14 +168,13 @@ macro_rules! select_links {
 
 /// The next links of a chain of the transaction's company, with their entries.
 pub async fn list_links(tx: &mut Tx, chain: Uuid, after: i64, limit: i64) -> Result<Vec<Link>> {
-    let rows: Vec<LinkRow> = sqlx::query_as(select_links!(
-        "WHERE c.chain = $1 AND c.sequence > $2 ORDER BY c.sequence LIMIT $3"
-    ))
-    .bind(chain)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(tx.conn())
-    .await?;
+    let rows: Vec<LinkRow> =
+        sqlx::query_as(select_links!("WHERE c.chain = $1 AND c.sequence > $2 ORDER BY c.sequence LIMIT $3"))
+            .bind(chain)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(tx.conn())
+            .await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 

@@ -104,8 +104,11 @@ async fn a_corrected_address_ends_the_links_to_the_wrong_one_although_the_right_
     let (dead, ()) = tokio::join!(app.settle_with_dead(), meanwhile);
     assert_eq!(dead.len(), 1, "the right address takes no mail: {dead:?}");
     correct(&sent, "right-2@acme.test").await;
-    for mail in [&app.mails_to("wrong@acme.test")[0], &app.mails_to("wrong-2@acme.test")[0], &app.mails_to("stranger@home.test")[0]]
-    {
+    for mail in [
+        &app.mails_to("wrong@acme.test")[0],
+        &app.mails_to("wrong-2@acme.test")[0],
+        &app.mails_to("stranger@home.test")[0],
+    ] {
         app.anonymous().post("/auth/accept-invitation", accepting(mail)).await.refused(410, "invalid_invitation");
     }
     app.settle_with_dead().await;

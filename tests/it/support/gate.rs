@@ -69,8 +69,7 @@ async fn pass(
     waits: watch::Sender<usize>,
     refused: Arc<Mutex<HashSet<String>>>,
 ) -> Option<()> {
-    let (mut server_reads, mut server_writes) =
-        TcpStream::connect(("127.0.0.1", sink().port)).await.ok()?.into_split();
+    let (mut server_reads, mut server_writes) = TcpStream::connect(("127.0.0.1", sink().port)).await.ok()?.into_split();
     let (client_reads, mut client_writes) = client.into_split();
     let mut client_reads = BufReader::new(client_reads);
     let (mut line, mut answer) = (Vec::new(), vec![0; 4096]);
