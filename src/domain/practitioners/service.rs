@@ -228,9 +228,7 @@ pub async fn set_availability(
     let mut tx = cx.begin(Permission::SetAvailability).await?;
     store::lock_hours(&mut tx, id).await?;
     let (time_zone, version) = store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
-    if if_match.is_some() {
-        Etag::of(version).require(if_match)?;
-    }
+    Etag::of(version).require(if_match)?;
     let mut faults = FieldErrors::new();
     hours::check(&rules, &mut faults);
     faults.finish()?;

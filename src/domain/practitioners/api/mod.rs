@@ -523,8 +523,8 @@ impl PractitionersApi {
 
     /// Set the weekly hours
     ///
-    /// Replaces the whole week of the practitioner who asks. Sessions that are booked already stay. With `If-Match`,
-    /// a week that somebody else has changed meanwhile is not overwritten.
+    /// Replaces the whole week of the practitioner who asks. Sessions that are booked already stay. A week
+    /// that was changed meanwhile, on another device, is not overwritten.
     #[oai(path = "/practitioners/:id/availability", method = "put", operation_id = "setAvailability")]
     async fn set_availability(
         &self,
