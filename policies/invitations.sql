@@ -90,6 +90,35 @@ ALTER FUNCTION app.lock_invitee(uuid, uuid, uuid, uuid) OWNER TO huntzen_kernel;
 REVOKE ALL ON FUNCTION app.lock_invitee(uuid, uuid, uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.lock_invitee(uuid, uuid, uuid, uuid) TO huntzen_worker;
 
+-- Whether the link of an invitation is to be mailed: it was neither ended nor used, and no later one waits to be. Until the
+-- transaction ends no other invitation of the same person is mailed, so that the one that arrives last is the one that
+-- works; nobody but those who mail them waits for this.
+CREATE OR REPLACE FUNCTION app.is_invitation_to_send(token uuid)
+RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    its app.one_time_tokens;
+BEGIN
+    SELECT * INTO its FROM app.one_time_tokens t
+        WHERE t.id = token AND t.purpose = 'invitation' AND t.company_id IS NOT DISTINCT FROM app.company_id();
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(
+        'sending invitation of ' || coalesce(its.user_id, its.employee_id, its.member_invitation_id)::text, 0));
+    -- as it is now that the others are through
+    RETURN EXISTS (SELECT FROM app.one_time_tokens t WHERE t.id = token AND t.used_at IS NULL)
+       AND NOT EXISTS (SELECT FROM app.one_time_tokens t
+                       WHERE t.purpose = 'invitation' AND t.used_at IS NULL AND t.address IS NULL
+                         AND (t.created_at, t.id) > (its.created_at, its.id)
+                         AND (t.user_id = its.user_id
+                              OR t.company_id = its.company_id
+                                 AND (t.employee_id = its.employee_id OR t.member_invitation_id = its.member_invitation_id)));
+END
+$$;
+ALTER FUNCTION app.is_invitation_to_send(uuid) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.is_invitation_to_send(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.is_invitation_to_send(uuid) TO huntzen_worker;
+
 -- Who was invited, where accepting can make an account. A link of somebody who has one is as unknown as any other.
 CREATE OR REPLACE FUNCTION auth.find_invitee(presented bytea, at timestamptz)
 RETURNS TABLE (email text, display_name text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$

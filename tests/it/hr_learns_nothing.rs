@@ -296,8 +296,11 @@ async fn what_hr_does_to_a_person_is_answered_the_same_whether_or_not_they_have_
             story.push(format!("{} {json}", answer.status));
         };
         tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
+        // of several invitations at once the last one is mailed: one after the other
+        app.settle().await;
         tell(company.hr.patch(&path, json!({"lastName": "Silva-Roux"})).await);
         tell(company.hr.patch(&path, json!({"email": format!("new-{address}")})).await);
+        app.settle().await;
         tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
         // an invitation of who has left is not sent: each is sent before
         app.settle().await;
@@ -309,6 +312,7 @@ async fn what_hr_does_to_a_person_is_answered_the_same_whether_or_not_they_have_
         app.settle().await;
         for _ in 0..3 {
             tell(company.hr.post(&format!("{path}/invite"), json!({})).await);
+            app.settle().await;
         }
         let member = json!({"email": address, "displayName": "Ana", "role": "hr"});
         tell(company.admin.post(&format!("/companies/{}/members", company.id.0), member).await);

@@ -88,9 +88,10 @@ async fn inviting_an_address_tells_nothing_of_accounts() {
         // twice: the second time it is renewed
         for _ in 0..2 {
             answers.push(shape(acme.admin.post(&path(&acme), new.clone()).await));
+            // of two at once the later one alone is mailed
+            app.settle().await;
         }
     }
-    app.settle().await;
     assert_eq!(answers[0].0, 201);
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");

@@ -359,7 +359,9 @@ async fn a_practitioner_sets_the_whole_week() {
     let read = admin.get(&path).await.expect(200);
     assert_eq!((&read.json, read.header("etag")), (&expected, set.header("etag")));
 
-    // with If-Match nobody's change is overwritten unseen
+    // nobody's change is overwritten unseen
+    let unseen = anne.request(Method::PUT, &path).json(&json!({"rules": []}));
+    Answer::of(unseen).await.refused(428, "precondition_required");
     let stale = anne.request(Method::PUT, &path).header("if-match", before.header("etag")).json(&json!({"rules": []}));
     Answer::of(stale).await.refused(412, "stale");
     let fresh = anne.request(Method::PUT, &path).header("if-match", set.header("etag")).json(&json!({"rules": []}));

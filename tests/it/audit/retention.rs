@@ -42,9 +42,9 @@ async fn written(app: &TestApp, company: &Company, days: i32, count: i32) {
     sqlx::query(
         "INSERT INTO app.audit_logs (id, at, actor_role, company_id, action, object_type, outcome)
          SELECT encode(overlay(uuid_send(app.uuid_v7()) PLACING substring(int8send(
-                    (extract(epoch FROM then) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 'hex')::uuid,
-                then, 'hr', $1, 'employee.updated', 'employee', 'success'
-         FROM generate_series(1, $3), (SELECT now() - make_interval(days => $2) AS then) it",
+                    (extract(epoch FROM it.past) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 'hex')::uuid,
+                it.past, 'hr', $1, 'employee.updated', 'employee', 'success'
+         FROM generate_series(1, $3), (SELECT now() - make_interval(days => $2) AS past) it",
     )
     .bind(company.id)
     .bind(days)

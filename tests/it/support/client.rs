@@ -98,8 +98,9 @@ impl User {
         Answer::of(self.request(Method::POST, path).json(&body)).await
     }
 
+    /// PUT, whichever version the resource has.
     pub async fn put(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.request(Method::PUT, path).json(&body)).await
+        Answer::of(self.request(Method::PUT, path).header("if-match", "*").json(&body)).await
     }
 
     /// PATCH with `If-Match` of the resource as it is now.

@@ -226,7 +226,7 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.member_invitations', 'false', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'email', 'another@acme.test')$$, NULL),
     ('app.invitation_mails', 'false', 't.scope', DEFAULT, NULL),
-    ('app.practitioners', 't.id = me', 'NULL::uuid', $$jsonb_build_object('id', fixture.id('staff'), 'rpps', NULL, 'adeli', NULL)$$, NULL),
+    ('app.practitioners', 't.id = me', 'NULL::uuid', $$jsonb_build_object('id', fixture.id('staff'), 'rpps', NULL, 'adeli', NULL, 'verified_checks', ARRAY['identity'])$$, NULL),
     ('app.availability_rules', 't.practitioner_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'weekday', 2)$$, NULL),
     ('app.availability_overrides', 't.practitioner_id = me', 'NULL::uuid',

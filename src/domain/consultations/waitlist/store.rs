@@ -50,7 +50,7 @@ pub async fn list_own(tx: &mut Tx, practitioner: Option<PractitionerId>) -> Resu
          LEFT JOIN app.practitioners p ON p.id = e.practitioner_id
          LEFT JOIN app.waitlist_offers o ON o.entry_id = e.id AND o.status = 'open'
          WHERE e.user_id = (SELECT app.user_id()) AND e.status = 'waiting' AND ($1 IS NULL OR e.practitioner_id = $1)
-         ORDER BY e.place",
+         ORDER BY e.joined_at, e.id",
     )
     .bind(practitioner)
     .fetch_all(tx.conn())

@@ -128,8 +128,8 @@ async fn invite(cx: &JobContext, to: Subject) -> Result<()> {
     };
     mail::deliver(cx, &format!("invitation:{}", cx.job_id), async |tx: &mut Tx| {
         let Some(it) = &minted else { return Ok(None) };
-        // corrected or withdrawn a moment ago: a link that opens nothing is not worth a mail
-        if !store::is_open(tx, it.id).await? {
+        // corrected, withdrawn, or asked for once more a moment ago: of several at once the last one is mailed
+        if !store::is_to_send(tx, it.id).await? {
             return Ok(None);
         }
         Ok(Some(Letter::new(

@@ -258,10 +258,10 @@ pub async fn save(
     Ok(())
 }
 
-/// Whether an invitation is still there: neither ended nor used.
-pub async fn is_open(tx: &mut Tx, id: Uuid) -> Result<bool> {
-    let found = "SELECT EXISTS (SELECT FROM app.one_time_tokens WHERE id = $1 AND used_at IS NULL)";
-    Ok(sqlx::query_scalar(found).bind(id).fetch_one(tx.conn()).await?)
+/// Whether an invitation is to be mailed: it was neither ended nor used, and is the latest of its person. No other one of
+/// theirs is mailed until the transaction ends.
+pub async fn is_to_send(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT app.is_invitation_to_send($1)").bind(id).fetch_one(tx.conn()).await?)
 }
 
 /// Ends the unused invitations of the same person that were made before this one.
