@@ -240,18 +240,9 @@ pub async fn replace_hours(
     rules: &[Rule],
     if_match: Option<&str>,
 ) -> Result<Availability> {
-<<<<<<< HEAD
     store::lock_hours(tx, id).await?;
     let (time_zone, version) = store::lock_zone(tx, id).await?.ok_or(Refusal::NotFound)?;
-    if if_match.is_some() {
-        Etag::of(version).require(if_match)?;
-    }
-=======
-    let mut tx = cx.begin(Permission::SetAvailability).await?;
-    store::lock_hours(&mut tx, id).await?;
-    let (time_zone, version) = store::lock_zone(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     Etag::of(version).require(if_match)?;
->>>>>>> identity
     let mut faults = FieldErrors::new();
     hours::check(rules, &mut faults);
     faults.finish()?;

@@ -539,27 +539,4 @@ impl PractitionersApi {
         let etag = Etag::of(it.version);
         Ok(Tagged::new(it.into(), &etag, if_none_match.0.as_deref()))
     }
-<<<<<<< HEAD
-=======
-
-    /// Set the weekly hours
-    ///
-    /// Replaces the whole week of the practitioner who asks. Sessions that are booked already stay. A week
-    /// that was changed meanwhile, on another device, is not overwritten.
-    #[oai(path = "/practitioners/:id/availability", method = "put", operation_id = "setAvailability")]
-    async fn set_availability(
-        &self,
-        cx: Authorized<perm::SetAvailability>,
-        id: Path<PractitionerId>,
-        /// The version that the change was made on.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
-        body: Body<AvailabilityRequest>,
-    ) -> Result<Tagged<AvailabilityAnswer>> {
-        let rules = body.rules.iter().map(RuleBody::read).collect::<Result<Vec<_>>>()?;
-        let it = service::set_availability(&cx, id.0, rules, if_match.0.as_deref()).await?;
-        let etag = Etag::of(it.version);
-        Ok(Tagged::new(it.into(), &etag, None))
-    }
->>>>>>> identity
 }
