@@ -82,7 +82,8 @@ async fn an_employee_books_and_both_get_a_mail_with_a_calendar_entry() {
         let calendar = mail.calendar();
         assert_eq!(calendar["method"], "REQUEST");
         let event = &calendar["events"][0];
-        assert!(event["uid"].as_str().unwrap().starts_with(&format!("{id}@")));
+        // the id alone: an address of the platform may change while calendars keep the entry
+        assert_eq!(event["uid"], id.as_str());
         assert_eq!(event["sequence"], 0);
         assert_eq!(event["class"], "PRIVATE");
         assert_eq!(event["status"], "CONFIRMED");

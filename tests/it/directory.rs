@@ -258,11 +258,9 @@ async fn fields_of_care_are_found_by_what_people_call_them() {
         ("physiotherapist", vec!["Emil"]),
         ("assistante%20sociale", vec!["Fanny"]),
         ("social%20worker", vec!["Fanny"]),
-        // with other words, and not by the middle or two letters of one
+        // with other words
         ("emil%20kine", vec!["Emil"]),
         ("anne%20kine", vec![]),
-        ("ologue", vec![]),
-        ("co", vec![]),
     ] {
         assert_eq!(names(&alice.get(&format!("/practitioners?q={words}")).await.expect(200)), expected, "{words}");
     }

@@ -95,8 +95,8 @@ impl OutsideApi {
     /// Set the weekly hours
     ///
     /// Replaces the whole week of the practitioner who asks. Sessions that are booked already stay: `booked` tells how
-    /// many lie outside of the hours now, and which. With `If-Match`, a week that somebody else has changed meanwhile is
-    /// not overwritten.
+    /// many lie outside of the hours now, and which. A week that was changed meanwhile, on another device, is not
+    /// overwritten.
     #[oai(path = "/practitioners/:id/availability", method = "put", operation_id = "setAvailability")]
     async fn set_availability(
         &self,
