@@ -13,7 +13,7 @@ use super::windows;
 /// Longer ones are cut: far more than any window, and safe to reckon with.
 const LONGEST: TimeDelta = TimeDelta::days(3_660);
 /// Observances of one zone: a clock that was ever changed has fewer, and who writes calendars names one or two.
-const MOST_OBSERVANCES: usize = 50;
+const MOST_OBSERVANCES: usize = 100;
 /// Zones that one calendar explains.
 const MOST_ZONES: usize = 500;
 /// Bytes of a zone's name.
