@@ -92,7 +92,7 @@ fn zones_of_many_observances_are_refused_and_those_of_some_are_paid_for() {
             1 + n % 6
         )
     });
-    refused("events in fifty observances", &(fifty[..].to_owned() + &events));
+    refused("events in fifty observances", &(fifty + &events));
     let zones = swarm(600, |n| zone(&format!("Zone {n}"), 2));
     refused("zones", &zones);
     // one whose name is known needs no explanation, however long it is

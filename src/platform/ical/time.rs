@@ -13,7 +13,7 @@ use super::windows;
 /// Longer ones are cut: far more than any window, and safe to reckon with.
 const LONGEST: TimeDelta = TimeDelta::days(3_660);
 /// Observances of one zone: a clock that was ever changed has fewer, and who writes calendars names one or two.
-const MOST_OBSERVANCES: usize = 50;
+const MOST_OBSERVANCES: usize = 100;
 /// Zones that one calendar explains.
 const MOST_ZONES: usize = 500;
 /// Bytes of a zone's name.
@@ -244,12 +244,11 @@ impl Zones {
         let find = |name: &str| lines.iter().find(|line| line.name == name).map(|line| line.value);
         let short = |name: &&str| name.len() <= LONGEST_NAME;
         let Some(name) = find("TZID").filter(short).filter(|name| known(name).is_none()) else { return Ok(()) };
-        let zone = match find("X-LIC-LOCATION").filter(short).and_then(known) {
-            Some(zone) => Zone::Known(zone),
-            None => {
-                let observances = observances(lines)?;
-                if observances.is_empty() { Zone::Known(self.own) } else { Zone::Explained(observances.into()) }
-            }
+        let zone = if let Some(zone) = find("X-LIC-LOCATION").filter(short).and_then(known) {
+            Zone::Known(zone)
+        } else {
+            let observances = observances(lines)?;
+            if observances.is_empty() { Zone::Known(self.own) } else { Zone::Explained(observances.into()) }
         };
         if self.explained.len() == MOST_ZONES {
             return Err(Exhausted);

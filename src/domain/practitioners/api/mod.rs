@@ -215,6 +215,7 @@ pub struct PractitionerChange {
 }
 
 /// What a field becomes: absent stays, `null` is taken away.
+#[allow(clippy::option_option)] // absent, null and a value are three things
 fn changed(value: MaybeUndefined<String>) -> Option<Option<String>> {
     match value {
         MaybeUndefined::Undefined => None,
