@@ -2,7 +2,7 @@
 
 mod changes;
 mod messages;
-mod secrecy;
+mod privacy;
 
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};
