@@ -35,6 +35,7 @@ pub struct Conversation {
     /// Whose care it is.
     pub employee: UserId,
     pub closes_at: DateTime<Utc>,
+    pub last_seq: i64,
     pub last_rev: i64,
     /// Its key; there is none before the first message.
     pub key: Option<StoredKey>,
@@ -170,6 +171,8 @@ pub struct Excerpt {
     pub receipts: Vec<Receipt>,
     /// Everything up to this revision is in what was read, or was asked for before.
     pub rev: i64,
+    /// The last message of all.
+    pub last_seq: i64,
     /// Whether there is more of the kind that was asked for.
     pub has_more: bool,
     pub closes_at: DateTime<Utc>,

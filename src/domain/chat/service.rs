@@ -29,6 +29,13 @@ pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, 
     store::list(&mut tx, cx.caller().role, after, fetch, open_days(cx)).await
 }
 
+/// Refuses a conversation that is not the caller's.
+pub async fn check(cx: &Context, id: ConsultationId) -> Result<()> {
+    let mut tx = cx.read(Permission::Chat).await?;
+    find(cx, &mut tx, id).await?;
+    Ok(())
+}
+
 /// At most `limit` messages, in the order of the conversation or, for what changed, of revisions.
 pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) -> Result<Excerpt> {
     let mut tx = cx.read(Permission::Chat).await?;
@@ -44,7 +51,7 @@ pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) ->
     }
     let reader = keys::reader(cx, &of);
     let messages = kept.iter().map(|kept| reader.open(kept)).collect();
-    Ok(Excerpt { messages, receipts, rev, has_more, closes_at: of.closes_at })
+    Ok(Excerpt { messages, receipts, rev, last_seq: of.last_seq, has_more, closes_at: of.closes_at })
 }
 
 /// Sends a message; the one that is there, if the caller's client has sent it before.

@@ -3,6 +3,7 @@
 mod changes;
 mod messages;
 mod privacy;
+mod sockets;
 
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};
