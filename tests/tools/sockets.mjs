@@ -55,8 +55,81 @@ function connect({ name, url, namespace, token, transports, headers, acknowledge
     client.connects > 0 ? { connected: true } : client.errors.length > 0 ? { error: client.errors[0] } : undefined);
 }
 
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** A client as docs/sockets.md has it, which comes back by itself, catches up, and says again what was not answered. */
+function follow({ name, url, token, conversationId }) {
+  const socket = io(`${url}/chat`, {
+    auth: { token }, forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, timeout: 2_000,
+  });
+  const it = { socket, conversationId, known: new Map(), rev: 0, synced: false, connects: 0, twice: 0, disordered: 0 };
+  clients.set(name, it);
+  const ask = (event, data) => socket.timeout(2_000).emitWithAck(event, { conversationId, ...data });
+  const take = (message) => {
+    if (!(it.known.get(message.id)?.rev > message.rev)) it.known.set(message.id, message);
+    if (it.synced) it.rev = Math.max(it.rev, message.rev);
+  };
+  let told = 0; // the last revision of this connection
+  const hear = (message, arrived) => {
+    if (message.rev === told) it.twice += 1;
+    if (message.rev < told) it.disordered += 1;
+    told = message.rev;
+    take(message);
+    arrived?.();
+  };
+  for (const event of ["message:new", "message:edited", "message:deleted"]) socket.on(event, hear);
+  socket.on("disconnect", () => { it.synced = false; told = 0; });
+  socket.on("connect", async () => {
+    const connection = (it.connects += 1);
+    const isCurrent = () => socket.connected && connection === it.connects;
+    while (isCurrent()) {
+      try {
+        if (!(await ask("conversation:join")).ok) throw new Error("not yet");
+        for (let more = true; more; ) {
+          const news = await ask("sync", { afterRev: it.rev, limit: 100 });
+          if (!news.ok) throw new Error("not yet");
+          news.items.forEach(take);
+          it.rev = Math.max(it.rev, news.rev);
+          more = news.hasMore;
+        }
+        if (isCurrent()) it.synced = true;
+        return;
+      } catch {
+        await pause(50);
+      }
+    }
+  });
+  return {};
+}
+
 const commands = {
   connect,
+  async follow(args) { return follow(args); },
+  /** Says so many things one after the other, each until it is answered. */
+  async say({ name, count }) {
+    const { socket, conversationId } = clients.get(name);
+    for (let n = 0; n < count; n += 1) {
+      const message = { conversationId, clientId: crypto.randomUUID(), body: `${name} ${n}` };
+      for (let answer; !answer?.ok; ) {
+        answer = await socket.timeout(1_000).emitWithAck("message:send", message).catch(() => undefined);
+        if (answer && !answer.ok) {
+          if (answer.code !== "too_many_requests") return { error: answer };
+          await pause(100);
+        }
+      }
+    }
+    return {};
+  },
+  /** Waits until a client knows so many messages; what it knows, in the order of the conversation. */
+  async known({ name, count }) {
+    const it = clients.get(name);
+    for (let n = 0; n < 600 && (it.known.size < count || !it.synced); n += 1) await pause(50);
+    const messages = [...it.known.values()].sort((a, b) => a.seq - b.seq);
+    return {
+      seqs: messages.map((message) => message.seq), bodies: messages.map((message) => message.body),
+      connects: it.connects, twice: it.twice, disordered: it.disordered,
+    };
+  },
   /** Sends an event; the acknowledgement. */
   async ask({ name, event, data }) {
     try {
