@@ -5,11 +5,12 @@ SOAK ?= 200000
 FUZZ ?= 300
 SLOTS ?= 100000
 KILLS ?= 20
+CHAT ?= 10000
 # Node.js of tools/install, and cargo of a fresh rustup
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak chaos fuzz slots timing bench lint advisories
+.PHONY: help run test soak chaos fuzz slots timing chat bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +43,10 @@ timing: ## Measure whether the time of an answer tells if an address is known: 5
 slots: ## Look at 100,000 offers around clock changes, and compare 20,000 with a second implementation (SLOTS=…)
 	@tools/install slots
 	HUNTZEN_SLOTS=$(SLOTS) HUNTZEN_SLOTS_COMPARED=$$(($(SLOTS) / 5)) $(CARGO) test --test it slots::properties slots::reference -- --nocapture $(ARGS)
+
+chat: ## Write CHAT messages (10,000) over connections that break every few seconds, on two nodes
+	@tools/install database tools
+	HUNTZEN_CHAT=$(CHAT) $(CARGO) test --test it over_ways_that_break -- --nocapture $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
 	@tools/install database

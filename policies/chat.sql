@@ -17,7 +17,8 @@ CREATE POLICY assigned ON app.message_receipts FOR SELECT TO huntzen_practitione
 
 -- Nobody writes but through the functions below: they look at who calls, keep the times, and number what changes. The row
 -- of a conversation is its queue: whoever changes something in it holds that row until they commit, so that numbers become
--- visible in their order, and somebody who has seen one has seen all before it.
+-- visible in their order, and somebody who has seen one has seen all before it. What is committed is notified, by the
+-- conversation's id alone.
 GRANT SELECT, INSERT, UPDATE (last_seq, last_rev, last_at) ON app.conversations TO huntzen_kernel;
 GRANT SELECT, INSERT, UPDATE (rev, version, sealed, edited_at, deleted_at) ON app.messages TO huntzen_kernel;
 GRANT SELECT, INSERT, UPDATE (delivered_seq, read_seq, rev, updated_at) ON app.message_receipts TO huntzen_kernel;
@@ -93,6 +94,7 @@ BEGIN
                               sealed, created_at)
         VALUES (message, it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), client, message_seq,
                 message_rev, contents, at);
+    PERFORM pg_notify('chat_changed', it.id::text);
     message_id := message;
     is_new := true;
     RETURN NEXT;
@@ -127,6 +129,7 @@ BEGIN
             edited_at = CASE WHEN contents IS NULL THEN m.edited_at ELSE at END,
             deleted_at = CASE WHEN contents IS NULL THEN at END
         WHERE m.id = message;
+    PERFORM pg_notify('chat_changed', it.conversation_id::text);
     RETURN new_rev;
 END
 $$;
@@ -160,9 +163,24 @@ BEGIN
         ON CONFLICT (company_id, conversation_id, reader_id) DO UPDATE
         SET delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, rev = excluded.rev,
             updated_at = excluded.updated_at;
+    PERFORM pg_notify('chat_changed', it.id::text);
     RETURN new_rev;
 END
 $$;
+
+-- Whoever looks at a conversation hears that it closes earlier or later than they were told.
+CREATE OR REPLACE FUNCTION app.tell_conversation_closes() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM pg_notify('chat_changed', NEW.id::text);
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.tell_conversation_closes() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.tell_conversation_closes() FROM PUBLIC;
+DROP TRIGGER IF EXISTS consultations_conversation_closes ON app.consultations;
+CREATE TRIGGER consultations_conversation_closes AFTER UPDATE OF cancelled_at, ends_at, ended_at ON app.consultations
+    FOR EACH ROW EXECUTE FUNCTION app.tell_conversation_closes();
 
 DO $$
 DECLARE

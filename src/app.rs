@@ -38,6 +38,7 @@ use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
 use crate::platform::outgoing::Outgoing;
+use crate::platform::realtime::{self, Mount};
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
@@ -116,14 +117,15 @@ pub fn openapi() -> Outcome<Value> {
 }
 
 /// Every route, with the layers around them.
-pub fn endpoint(platform: Arc<Platform>) -> Outcome<impl Endpoint> {
+pub fn endpoint(platform: Arc<Platform>, sockets: Mount) -> Outcome<impl Endpoint> {
     let document = openapi()?;
     let mut routes = openapi::routes(Route::new(), &document)?;
     if let Some(mailbox) = mail::dev_mailbox(&platform.config) {
         routes = routes.nest("/dev/mail", mailbox);
     }
-    // the API's own prefix is part of its paths
-    let routes = routes.nest_no_strip("/api/v1", api_service()).nest("/", root_service());
+    // prefixes are part of the API's and of Socket.IO's own paths
+    let routes =
+        routes.nest_no_strip("/socket.io", sockets).nest_no_strip("/api/v1", api_service()).nest("/", root_service());
     Ok(middleware::wrap(routes.data(platform.clone()), platform, &openapi::operations(&document)))
 }
 
@@ -136,14 +138,22 @@ pub async fn listen(
     let acceptor = TcpListener::bind(address).into_acceptor().await?;
     let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
     let grace = Duration::from_secs(platform.config.shutdown_grace_seconds);
-    let endpoint = endpoint(platform.clone())?;
     let keys = platform.read_signing_keys().await;
     keys.map_err(|problem| format!("cannot read the signing keys: {problem:?}; has the database been migrated?"))?;
-    let serving = async move {
+    let (sockets, io) = realtime::mount(platform.clone());
+    let chat = chat::open(&io, &platform);
+    let endpoint = endpoint(platform.clone(), sockets)?;
+    let serving = Box::pin(async move {
         let follower = platform.clone();
         let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
+        let _chat = AbortOnDropHandle::new(tokio::spawn(chat));
+        let stop = async {
+            stop.await;
+            // polls that wait for news would hold the others up
+            io.close().await;
+        };
         poem::Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint, stop, Some(grace)).await
-    };
+    });
     Ok((bound, serving))
 }
 

@@ -151,6 +151,12 @@ impl Config {
         Self::from_env(|name| std::env::var(name).ok())
     }
 
+    /// Whether pages of this origin are ours, or were allowed.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        origin == self.public_url.origin().ascii_serialization()
+            || self.cors_origins.iter().any(|allowed| allowed == origin)
+    }
+
     /// Reads every variable, and reports every mistake. An empty value is an unset one.
     #[allow(clippy::too_many_lines)] // one paragraph for each variable, in the order of `.env.example`
     pub fn from_env(vars: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {

@@ -16,6 +16,7 @@ pub mod locale;
 pub mod mail;
 pub mod outgoing;
 pub mod problem;
+pub mod realtime;
 pub mod storage;
 pub mod telemetry;
 

@@ -66,6 +66,8 @@ causes! {
         BodyTooLarge => (PAYLOAD_TOO_LARGE, "body_too_large"),
         UnsupportedMediaType => (UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
         Invalid => (UNPROCESSABLE_ENTITY, "invalid"),
+        /// Of a socket.
+        UnknownEvent => (NOT_FOUND, "unknown_event"),
         IdempotencyMismatch => (UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
         PreconditionRequired => (PRECONDITION_REQUIRED, "precondition_required"),
         TooManyRequests => (TOO_MANY_REQUESTS, "too_many_requests"),

@@ -13,5 +13,7 @@ causes! {
         /// Messages are changed for fifteen minutes.
         TooLateToChange => (CONFLICT, "too_late_to_change"),
         MessageDeleted => (CONFLICT, "message_deleted"),
+        /// One socket looks at so many conversations.
+        TooManyJoined => (CONFLICT, "too_many_joined"),
     }
 }

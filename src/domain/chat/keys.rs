@@ -60,31 +60,18 @@ pub async fn for_writing(cx: &Context, tx: &mut Tx, of: &mut Conversation) -> Re
 
 impl Reader {
     /// The message as its two people read it. What does not open is left out, and noted.
-    pub fn open(&self, kept: Kept) -> Message {
+    pub fn open(&self, kept: &Kept) -> Message {
         let (content, body) = match (&kept.sealed, self) {
             (None, _) => (Content::Deleted, None),
             (Some(_), Self::Erased) => (Content::Erased, None),
             (Some(sealed), Self::Key(key)) => match key.open(&document(kept.id, kept.version), sealed) {
                 Ok(text) => (Content::Text, Some(text)),
-                Err(error) => unreadable(&kept, error),
+                Err(error) => unreadable(kept, error),
             },
-            (Some(_), Self::Broken(error)) => unreadable(&kept, *error),
-            (Some(_), Self::None) => unreadable(&kept, SealError::UnknownKey),
+            (Some(_), Self::Broken(error)) => unreadable(kept, *error),
+            (Some(_), Self::None) => unreadable(kept, SealError::UnknownKey),
         };
-        let Kept { id, conversation_id, sender_id, client_id, seq, rev, created_at, edited_at, deleted_at, .. } = kept;
-        Message {
-            id,
-            conversation_id,
-            sender_id,
-            client_id,
-            seq,
-            rev,
-            content,
-            body,
-            created_at,
-            edited_at,
-            deleted_at,
-        }
+        kept.with(content, body)
     }
 }
 

@@ -20,8 +20,10 @@ mod error;
 mod keys;
 mod model;
 mod service;
+mod socket;
 mod store;
 
 pub use api::ChatApi;
 pub use error::Error;
 pub use keys::document;
+pub use socket::open;

@@ -35,6 +35,7 @@ pub struct Conversation {
     /// Whose care it is.
     pub employee: UserId,
     pub closes_at: DateTime<Utc>,
+    pub last_seq: i64,
     pub last_rev: i64,
     /// Its key; there is none before the first message.
     pub key: Option<StoredKey>,
@@ -87,6 +88,35 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// The message with what was read of its text.
+    pub fn with(&self, content: Content, body: Option<HealthText>) -> Message {
+        Message {
+            id: self.id,
+            conversation_id: self.conversation_id,
+            sender_id: self.sender_id,
+            client_id: self.client_id,
+            seq: self.seq,
+            rev: self.rev,
+            content,
+            body,
+            created_at: self.created_at,
+            edited_at: self.edited_at,
+            deleted_at: self.deleted_at,
+        }
+    }
+
+    /// What it is after a change: another text, or none.
+    pub fn changed(&self, text: Option<HealthText>, rev: i64, now: DateTime<Utc>) -> Message {
+        let is_deleted = text.is_none();
+        let content = if is_deleted { Content::Deleted } else { Content::Text };
+        Message {
+            rev,
+            edited_at: if is_deleted { self.edited_at } else { Some(now) },
+            deleted_at: is_deleted.then_some(now),
+            ..self.with(content, text)
+        }
+    }
+
     /// Whether `who` can put another text in its place, or none, now. The database looks again.
     pub fn check_change(&self, who: UserId, now: DateTime<Utc>) -> Result<()> {
         if self.sender_id != who {
@@ -141,6 +171,8 @@ pub struct Excerpt {
     pub receipts: Vec<Receipt>,
     /// Everything up to this revision is in what was read, or was asked for before.
     pub rev: i64,
+    /// The last message of all.
+    pub last_seq: i64,
     /// Whether there is more of the kind that was asked for.
     pub has_more: bool,
     pub closes_at: DateTime<Utc>,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::keys::{self, Reader, document};
-use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until};
+use super::model::{Content, Conversation, Excerpt, Message, Overview, Receipt, Which, complete_until};
 use super::store;
 use crate::platform::auth::Permission;
 use crate::platform::crypto::envelope::SubjectKey;
@@ -29,6 +29,13 @@ pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, 
     store::list(&mut tx, cx.caller().role, after, fetch, open_days(cx)).await
 }
 
+/// Refuses a conversation that is not the caller's.
+pub async fn check(cx: &Context, id: ConsultationId) -> Result<()> {
+    let mut tx = cx.read(Permission::Chat).await?;
+    find(cx, &mut tx, id).await?;
+    Ok(())
+}
+
 /// At most `limit` messages, in the order of the conversation or, for what changed, of revisions.
 pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) -> Result<Excerpt> {
     let mut tx = cx.read(Permission::Chat).await?;
@@ -43,8 +50,8 @@ pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) ->
         kept.reverse();
     }
     let reader = keys::reader(cx, &of);
-    let messages = kept.into_iter().map(|kept| reader.open(kept)).collect();
-    Ok(Excerpt { messages, receipts, rev, has_more, closes_at: of.closes_at })
+    let messages = kept.iter().map(|kept| reader.open(kept)).collect();
+    Ok(Excerpt { messages, receipts, rev, last_seq: of.last_seq, has_more, closes_at: of.closes_at })
 }
 
 /// Sends a message; the one that is there, if the caller's client has sent it before.
@@ -80,7 +87,7 @@ pub async fn send(cx: &Context, id: ConsultationId, client_id: Uuid, text: Healt
 async fn repeated(tx: &mut Tx, key: SubjectKey, id: MessageId, text: &HealthText) -> Result<Message> {
     let kept = store::find_message(tx, id).await?.ok_or(Refusal::NotFound)?;
     let is_first = kept.version == 1;
-    let message = Reader::Key(Box::new(key)).open(kept);
+    let message = Reader::Key(Box::new(key)).open(&kept);
     let is_other = message.body.as_ref().is_some_and(|body| body.expose() != text.expose());
     if is_first && is_other { Err(Refusal::IdempotencyMismatch.into()) } else { Ok(message) }
 }
@@ -102,7 +109,7 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
         let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
         let mut of = find(cx, &mut tx, kept.conversation_id).await?;
         if text.is_none() && kept.sender_id == cx.caller().user_id && kept.deleted_at.is_some() {
-            return Ok(Reader::None.open(kept));
+            return Ok(kept.with(Content::Deleted, None));
         }
         kept.check_change(cx.caller().user_id, now)?;
         of.check_open(now)?;
@@ -115,28 +122,11 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
         };
         if let Some(rev) = store::change(&mut tx, &of, &kept, sealed.as_deref(), now, open_days(cx)).await? {
             tx.commit().await?;
-            return Ok(changed(kept, text, rev, now));
+            return Ok(kept.changed(text, rev, now));
         }
         // the person changed it elsewhere at the same moment
     }
     Err(Refusal::Conflict.into())
-}
-
-fn changed(kept: Kept, text: Option<HealthText>, rev: i64, now: DateTime<Utc>) -> Message {
-    let is_deleted = text.is_none();
-    Message {
-        id: kept.id,
-        conversation_id: kept.conversation_id,
-        sender_id: kept.sender_id,
-        client_id: kept.client_id,
-        seq: kept.seq,
-        rev,
-        content: if is_deleted { Content::Deleted } else { Content::Text },
-        body: text,
-        created_at: kept.created_at,
-        edited_at: if is_deleted { kept.edited_at } else { Some(now) },
-        deleted_at: is_deleted.then_some(now),
-    }
 }
 
 /// Notes that the caller has, or has read, everything up to a message; how far they are now.

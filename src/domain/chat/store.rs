@@ -83,6 +83,7 @@ impl FromRow<'_, PgRow> for Conversation {
             company_id: row.try_get("company_id")?,
             employee: row.try_get("user_id")?,
             closes_at: row.try_get("closes_at")?,
+            last_seq: row.try_get("last_seq")?,
             last_rev: row.try_get("last_rev")?,
             key,
         })
@@ -92,7 +93,7 @@ impl FromRow<'_, PgRow> for Conversation {
 /// A conversation of the caller's, with its key.
 pub async fn find(tx: &mut Tx, id: ConsultationId, open_days: i32) -> Result<Option<Conversation>> {
     Ok(sqlx::query_as(
-        "SELECT v.id, v.company_id, v.user_id, v.last_rev,
+        "SELECT v.id, v.company_id, v.user_id, v.last_seq, v.last_rev,
                 app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $2) AS closes_at, k.id AS key_id, k.wrapped
          FROM app.conversations v JOIN app.consultations c ON c.id = v.id
          LEFT JOIN LATERAL app.conversation_key(v.id) k ON true

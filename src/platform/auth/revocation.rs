@@ -7,11 +7,13 @@
 //! its end, and a request costs no round trip meanwhile.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgExecutor;
+use tokio::sync::watch;
 
 use super::tokens::LEEWAY;
 use crate::platform::context::Platform;
@@ -41,6 +43,8 @@ pub struct RevokedSessions {
     read_at: RwLock<Option<Instant>>,
     /// When everything noted before was known, for the next reading to begin there.
     known_until: Mutex<Option<Instant>>,
+    /// Changes with each session that is noted.
+    noted: watch::Sender<()>,
 }
 
 impl RevokedSessions {
@@ -52,11 +56,25 @@ impl RevokedSessions {
     pub fn note(&self, session: SessionId, now: DateTime<Utc>, access_ttl: TimeDelta) {
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         revoked.retain(|_, noted| *noted + access_ttl + LEEWAY * 2 > now);
-        revoked.entry(session).or_insert(now);
+        if let Entry::Vacant(place) = revoked.entry(session) {
+            place.insert(now);
+            drop(revoked);
+            self.noted.send_replace(());
+        }
+    }
+
+    /// Tells when further sessions are noted; for those who keep a connection.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.noted.subscribe()
+    }
+
+    /// Whether the session is known to have ended; asks nobody.
+    pub fn is_known_revoked(&self, session: SessionId) -> bool {
+        self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }
 
     pub async fn is_revoked(&self, session: SessionId, platform: &Platform) -> Result<bool> {
-        if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session) {
+        if self.is_known_revoked(session) {
             return Ok(true);
         }
         if self.is_fresh() {

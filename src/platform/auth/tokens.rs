@@ -99,6 +99,17 @@ impl Tokens {
 
     /// The caller that a token names. Any fault is `401`; only age is told apart.
     pub fn verify_access(&self, token: &str, now: DateTime<Utc>) -> Result<Caller> {
+        Ok(self.verify(token, now)?.caller)
+    }
+
+    /// The same, with the end of the token's time, for whoever keeps a connection.
+    pub fn verify_access_until(&self, token: &str, now: DateTime<Utc>) -> Result<(Caller, DateTime<Utc>)> {
+        let it = self.verify(token, now)?;
+        let until = DateTime::from_timestamp(it.expires, 0).ok_or(Error::Unauthenticated)?;
+        Ok((it.caller, until))
+    }
+
+    fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Verified> {
         let it = if let Some(it) = self.verified.get(token) {
             it
         } else {
@@ -121,7 +132,7 @@ impl Tokens {
         if it.expires <= now - leeway {
             return Err(Error::TokenExpired.into());
         }
-        Ok(it.caller)
+        Ok(it)
     }
 
     fn verify_signature(&self, token: &str, now: DateTime<Utc>) -> Result<Verified> {

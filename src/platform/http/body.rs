@@ -65,8 +65,18 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T> {
             .with_arg("line", error.line().to_string())
             .with_arg("column", error.column().to_string())
     })?;
+    let may_hold_nul = bytes.windows(6).any(|six| six == br"\u0000");
+    check_value(value, may_hold_nul)
+}
+
+/// The same of JSON that came another way.
+pub fn check<T: ParseFromJSON>(value: Value) -> Result<T> {
+    check_value(value, true)
+}
+
+fn check_value<T: ParseFromJSON>(value: Value, may_hold_nul: bool) -> Result<T> {
     let mut faults = FieldErrors::new();
-    if bytes.windows(6).any(|six| six == br"\u0000") {
+    if may_hold_nul {
         refuse_nul(&value, &mut String::new(), &mut faults);
     }
     for error in validator::<T>()?.iter_errors(&value).take(MOST_FAULTS) {

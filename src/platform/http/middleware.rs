@@ -93,7 +93,8 @@ impl<E: Endpoint> Endpoint for Edge<E> {
         let method = method_name(request.method());
         let origin = request.headers().get(header::ORIGIN).filter(|origin| self.origins.contains(origin)).cloned();
         // a compressed answer's length tells about its secrets when a stranger can mix in text of their own
-        let tells_secrets = request.uri().path().starts_with("/api/v1/auth/");
+        let path = request.uri().path();
+        let tells_secrets = path.starts_with("/api/v1/auth/") || path.starts_with("/socket.io");
         let coding = if tells_secrets { None } else { compression::negotiate(request.headers()) };
 
         let answer = match self.answer(request, &info).await {

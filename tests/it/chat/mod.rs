@@ -2,7 +2,8 @@
 
 mod changes;
 mod messages;
-mod secrecy;
+mod privacy;
+mod sockets;
 
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};

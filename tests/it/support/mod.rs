@@ -7,9 +7,11 @@ pub mod cluster;
 pub mod gate;
 pub mod process;
 pub mod smtp;
+pub mod sockets;
 pub mod timing;
 pub mod tools;
 pub mod web;
 
 pub use app::{Company, TestApp};
 pub use client::{Answer, User};
+pub use sockets::Sockets;

@@ -9,7 +9,10 @@ pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools");
-        if !folder.join("node_modules/.package-lock.json").exists() {
+        let package = std::fs::read_to_string(folder.join("package.json")).unwrap();
+        let package: serde_json::Value = serde_json::from_str(&package).unwrap();
+        let mut wanted = package["dependencies"].as_object().unwrap().keys();
+        if !wanted.all(|name| folder.join("node_modules").join(name).exists()) {
             let done = Command::new("npm")
                 .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
                 .current_dir(&folder)

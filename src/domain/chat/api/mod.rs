@@ -7,10 +7,8 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, Tags};
 
-pub use bodies::MessageAnswer;
-use bodies::{
-    ConversationAnswer, EditRequest, MessageResponse, MessagesAnswer, ReadRequest, ReceiptAnswer, SendRequest,
-};
+use bodies::{ConversationAnswer, EditRequest, MessageResponse, ReadRequest, ReceiptAnswer, SendRequest};
+pub use bodies::{MessageAnswer, MessagesAnswer};
 
 use super::model::Which;
 use super::service;

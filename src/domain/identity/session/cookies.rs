@@ -73,9 +73,8 @@ fn is_https(config: &Config) -> bool {
 
 /// A cookie is only believed where the page that sent it is ours (security standard, section 3).
 pub fn check_origin(platform: &Platform, origin: Option<&str>) -> Result<()> {
-    let own = platform.config.public_url.origin().ascii_serialization();
     match origin {
-        Some(origin) if origin == own || platform.config.cors_origins.iter().any(|allowed| allowed == origin) => Ok(()),
+        Some(origin) if platform.config.allows_origin(origin) => Ok(()),
         _ => Err(Refusal::OriginRefused.into()),
     }
 }

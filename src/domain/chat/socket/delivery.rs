@@ -1,0 +1,182 @@
+//! What a socket is sent of a conversation, in the order of revisions.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::types::ToJSON;
+use serde_json::{Value, json};
+
+use crate::domain::chat::api::MessageAnswer;
+use crate::domain::chat::model::{Content, Excerpt, Message, Receipt};
+use crate::platform::ids::{ConsultationId, UserId};
+
+/// Up to where a socket was told of a conversation.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub rev: i64,
+    /// The last message: one after it is new to the client, whatever happened to it since.
+    seq: i64,
+    receipts: BTreeMap<UserId, (i64, i64)>,
+    pub closes_at: DateTime<Utc>,
+    pub is_closed: bool,
+}
+
+/// Something to send, with the revision that it takes the client to.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    pub rev: i64,
+    pub event: &'static str,
+    pub data: Value,
+    /// The message that it brings: its arrival can be acknowledged.
+    pub arrives: Option<i64>,
+}
+
+impl Told {
+    /// From what a client was answered when it joined.
+    pub fn new(excerpt: &Excerpt, now: DateTime<Utc>) -> Self {
+        let receipts = excerpt.receipts.iter().map(|it| (it.reader_id, (it.delivered_seq, it.read_seq))).collect();
+        let closes_at = excerpt.closes_at;
+        Self { rev: excerpt.rev, seq: excerpt.last_seq, receipts, closes_at, is_closed: now >= closes_at }
+    }
+
+    /// What to send of what was read after [`Told::rev`], in its order.
+    pub fn parcels(&self, of: ConsultationId, me: UserId, excerpt: Excerpt) -> Vec<Parcel> {
+        let until = excerpt.rev;
+        let mut parcels: Vec<Parcel> = excerpt
+            .messages
+            .into_iter()
+            .filter(|message| message.rev <= until)
+            .map(|it| self.message(me, it))
+            .collect();
+        // a receipt says two things: what it says is compared, for one of them may have been sent alone
+        for receipt in excerpt.receipts.iter().filter(|it| it.rev <= until) {
+            parcels.extend(self.receipt(of, receipt));
+        }
+        parcels.sort_by_key(|parcel| parcel.rev);
+        parcels
+    }
+
+    fn message(&self, me: UserId, message: Message) -> Parcel {
+        let is_new = message.seq > self.seq;
+        let event = match message.content {
+            _ if is_new => "message:new",
+            Content::Deleted => "message:deleted",
+            _ => "message:edited",
+        };
+        let (rev, seq, is_mine) = (message.rev, message.seq, message.sender_id == me);
+        let data = MessageAnswer::from(message).to_json().unwrap_or_default();
+        Parcel { rev, event, data, arrives: (is_new && !is_mine).then_some(seq) }
+    }
+
+    fn receipt(&self, of: ConsultationId, receipt: &Receipt) -> Vec<Parcel> {
+        let (delivered, read) = self.receipts.get(&receipt.reader_id).copied().unwrap_or_default();
+        let parcel = |event, seq: i64| Parcel {
+            rev: receipt.rev,
+            event,
+            data: json!({"conversationId": of, "readerId": receipt.reader_id, "seq": seq, "rev": receipt.rev}),
+            arrives: None,
+        };
+        let mut parcels = Vec::new();
+        if receipt.delivered_seq > delivered {
+            parcels.push(parcel("message:delivered", receipt.delivered_seq));
+        }
+        if receipt.read_seq > read {
+            parcels.push(parcel("message:read", receipt.read_seq));
+        }
+        parcels
+    }
+
+    /// Notes that a parcel was taken.
+    pub fn sent(&mut self, parcel: &Parcel) {
+        self.rev = self.rev.max(parcel.rev);
+        if let Some(seq) = parcel.data.get("seq").and_then(Value::as_i64) {
+            match parcel.event {
+                "message:delivered" | "message:read" => {
+                    let reader = parcel.data.get("readerId").and_then(|id| serde_json::from_value(id.clone()).ok());
+                    if let Some(reader) = reader {
+                        let known = self.receipts.entry(reader).or_default();
+                        known.0 = known.0.max(seq);
+                        if parcel.event == "message:read" {
+                            known.1 = known.1.max(seq);
+                        }
+                    }
+                }
+                _ => self.seq = self.seq.max(seq),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::platform::crypto::health_text::HealthText;
+    use crate::platform::ids::MessageId;
+
+    const ME: UserId = UserId(Uuid::from_u128(1));
+    const OTHER: UserId = UserId(Uuid::from_u128(2));
+    const TALK: ConsultationId = ConsultationId(Uuid::from_u128(3));
+
+    fn message(seq: i64, rev: i64, sender_id: UserId, content: Content) -> Message {
+        Message {
+            id: MessageId(Uuid::nil()),
+            conversation_id: TALK,
+            sender_id,
+            client_id: Uuid::nil(),
+            seq,
+            rev,
+            content,
+            body: (content == Content::Text).then(|| HealthText::new("hello".into())),
+            created_at: DateTime::UNIX_EPOCH,
+            edited_at: None,
+            deleted_at: None,
+        }
+    }
+
+    fn excerpt(messages: Vec<Message>, receipts: Vec<Receipt>, rev: i64) -> Excerpt {
+        Excerpt { messages, receipts, rev, last_seq: 3, has_more: false, closes_at: DateTime::UNIX_EPOCH }
+    }
+
+    fn told() -> Told {
+        let receipts = vec![Receipt { reader_id: OTHER, delivered_seq: 2, read_seq: 1, rev: 4 }];
+        Told::new(&excerpt(Vec::new(), receipts, 5), DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn changes_are_sent_by_revision_each_as_what_it_is_to_the_client() {
+        let receipts = vec![Receipt { reader_id: OTHER, delivered_seq: 4, read_seq: 3, rev: 8 }];
+        let messages = vec![
+            message(2, 6, ME, Content::Text),
+            message(1, 7, OTHER, Content::Deleted),
+            message(4, 9, OTHER, Content::Text),
+            message(5, 10, OTHER, Content::Deleted),
+        ];
+        let mut told = told();
+        let parcels = told.parcels(TALK, ME, excerpt(messages, receipts, 10));
+        let seen: Vec<_> = parcels.iter().map(|it| (it.rev, it.event, it.arrives)).collect();
+        let expected = [
+            (6, "message:edited", None),
+            (7, "message:deleted", None),
+            (8, "message:delivered", None),
+            (8, "message:read", None),
+            (9, "message:new", Some(4)),
+            // it was taken back before this client ever saw it
+            (10, "message:new", Some(5)),
+        ];
+        assert_eq!(seen, expected);
+        for parcel in &parcels {
+            told.sent(parcel);
+        }
+        assert_eq!((told.rev, told.seq, told.receipts[&OTHER]), (10, 5, (4, 3)));
+    }
+
+    #[test]
+    fn what_lies_beyond_what_was_read_whole_waits() {
+        let receipts = vec![Receipt { reader_id: OTHER, delivered_seq: 4, read_seq: 4, rev: 9 }];
+        let messages = vec![message(4, 6, OTHER, Content::Text), message(5, 8, OTHER, Content::Text)];
+        let parcels = told().parcels(TALK, ME, excerpt(messages, receipts, 7));
+        assert_eq!(parcels.iter().map(|it| it.rev).collect::<Vec<_>>(), [6]);
+    }
+}

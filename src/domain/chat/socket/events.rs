@@ -1,0 +1,325 @@
+//! The events of a socket.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use poem_openapi::Object;
+use poem_openapi::types::ToJSON;
+use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::delivery::{Parcel, Told};
+use super::hub::{Hub, Live, Place};
+use crate::domain::chat::api::{MessageAnswer, MessagesAnswer};
+use crate::domain::chat::error::Error;
+use crate::domain::chat::model::Which;
+use crate::domain::chat::service;
+use crate::platform::crypto::health_text::HealthText;
+use crate::platform::http::body;
+use crate::platform::http::page::DEFAULT_LIMIT;
+use crate::platform::ids::{ConsultationId, MessageId};
+use crate::platform::problem::Error as Refusal;
+use crate::platform::realtime::{Connection, Full, Visitor};
+use crate::platform::{Problem, Result};
+
+/// Conversations that one socket looks at.
+const MOST_JOINED: usize = 50;
+/// Changes that are read at once.
+const READ_AT_ONCE: u32 = 50;
+/// Messages whose arrival is waited for.
+const UNACKNOWLEDGED: usize = 64;
+/// A reader who takes nothing for so long is let go; they come back when they can.
+const STUCK: Duration = Duration::from_secs(30);
+/// That somebody writes is told so often.
+const TYPING_EVERY: Duration = Duration::from_secs(1);
+
+/// `conversation:join`, `conversation:leave`, `typing:start`, `typing:stop`.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct About {
+    conversation_id: ConsultationId,
+}
+
+/// `message:send`.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct SendEvent {
+    conversation_id: ConsultationId,
+    client_id: Uuid,
+    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
+    body: String,
+}
+
+/// `message:edit`.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct EditEvent {
+    id: MessageId,
+    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
+    body: String,
+}
+
+/// `message:delete`.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct DeleteEvent {
+    id: MessageId,
+}
+
+/// `message:read`.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct ReadEvent {
+    conversation_id: ConsultationId,
+    #[oai(validator(minimum(value = "1")))]
+    seq: i64,
+}
+
+/// `sync`.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct SyncEvent {
+    conversation_id: ConsultationId,
+    #[oai(validator(minimum(value = "0")))]
+    after_rev: i64,
+    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+    limit: Option<u32>,
+}
+
+/// Messages that the client says it has.
+type Arrived = Arc<Mutex<HashMap<ConsultationId, i64>>>;
+
+/// One socket in the namespace.
+pub struct Seat {
+    hub: Arc<Hub>,
+    place: Arc<Place>,
+    joined: HashMap<ConsultationId, Told>,
+    arrived: Arrived,
+    unacknowledged: Arc<Semaphore>,
+    stuck_since: Option<Instant>,
+    typed: Option<(ConsultationId, Instant)>,
+}
+
+impl Seat {
+    pub fn new(hub: Arc<Hub>, at: &Connection) -> Self {
+        Self {
+            hub,
+            place: Arc::new(Place::new(at.caller().user_id, at.waker())),
+            joined: HashMap::new(),
+            arrived: Arrived::default(),
+            unacknowledged: Arc::new(Semaphore::new(UNACKNOWLEDGED)),
+            stuck_since: None,
+            typed: None,
+        }
+    }
+
+    /// From now on the socket is told what changes. Once more starts from the present again.
+    async fn join(&mut self, at: &Connection, id: ConsultationId) -> Result<Value> {
+        let is_new = !self.joined.contains_key(&id);
+        if is_new && self.joined.len() >= MOST_JOINED {
+            return Err(Error::TooManyJoined.into());
+        }
+        // whether it is theirs, before anybody hears that they are there
+        service::check(&at.context(), id).await?;
+        if is_new {
+            self.hub.join(id, &self.place);
+        }
+        // after that: what changes meanwhile wakes the socket
+        let read = service::read(&at.context(), id, Which::ChangedAfter(i64::MAX), 1).await;
+        let excerpt = match read {
+            Ok(excerpt) => excerpt,
+            Err(problem) => {
+                if is_new {
+                    self.hub.leave(id, &self.place);
+                }
+                return Err(problem);
+            }
+        };
+        self.joined.insert(id, Told::new(&excerpt, at.platform().clock.now()));
+        Ok(MessagesAnswer::from(excerpt).to_json().unwrap_or_default())
+    }
+
+    fn forget(&mut self, id: ConsultationId) {
+        if self.joined.remove(&id).is_some() {
+            self.hub.leave(id, &self.place);
+        }
+    }
+
+    async fn type_in(&mut self, at: &Connection, id: ConsultationId, is_typing: bool) -> Result<()> {
+        let is_repeated =
+            self.typed.is_some_and(|(typed, since)| is_typing && typed == id && since.elapsed() < TYPING_EVERY);
+        if is_repeated {
+            return Ok(());
+        }
+        service::check(&at.context(), id).await?;
+        self.typed = is_typing.then(|| (id, Instant::now()));
+        self.hub.say_typing(id, at.caller().user_id, is_typing);
+        Ok(())
+    }
+
+    /// Sends what changed in a conversation, as far as there is room.
+    async fn deliver(&mut self, at: &Connection, id: ConsultationId) -> Result<Result<(), Full>> {
+        let now = at.platform().clock.now();
+        loop {
+            let Some(told) = self.joined.get_mut(&id) else { return Ok(Ok(())) };
+            let excerpt = service::read(&at.context(), id, Which::ChangedAfter(told.rev), READ_AT_ONCE).await?;
+            let (rev, has_more, closes_at) = (excerpt.rev, excerpt.has_more, excerpt.closes_at);
+            for parcel in told.parcels(id, at.caller().user_id, excerpt) {
+                if send(at, id, &parcel, &self.arrived, &self.unacknowledged).is_err() {
+                    return Ok(Err(Full));
+                }
+                told.sent(&parcel);
+            }
+            told.rev = told.rev.max(rev);
+            told.closes_at = closes_at;
+            if !has_more {
+                let is_over = now >= closes_at;
+                if is_over && !told.is_closed {
+                    let data = json!({"conversationId": id, "closedAt": closes_at.to_rfc3339()});
+                    if at.emit("conversation:closed", &data).is_err() {
+                        return Ok(Err(Full));
+                    }
+                }
+                told.is_closed = is_over;
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    /// Notes what the client says has arrived.
+    async fn note_arrivals(&self, at: &Connection) -> Result<()> {
+        let arrived = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        for (id, seq) in arrived {
+            service::note_receipt(&at.context(), id, seq, false).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends a parcel; where it brings a message, the client may say that it has it.
+fn send(
+    at: &Connection,
+    id: ConsultationId,
+    parcel: &Parcel,
+    arrived: &Arrived,
+    unacknowledged: &Arc<Semaphore>,
+) -> Result<(), Full> {
+    let Some((seq, permit)) = parcel.arrives.zip(unacknowledged.clone().try_acquire_owned().ok()) else {
+        return at.emit(parcel.event, &parcel.data);
+    };
+    let Some(ack) = at.emit_with_ack(parcel.event, &parcel.data)? else { return Ok(()) };
+    let (arrived, waker) = (arrived.clone(), at.waker());
+    tokio::spawn(async move {
+        if ack.await.is_ok() {
+            let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
+            let latest = arrived.entry(id).or_default();
+            *latest = seq.max(*latest);
+            waker.notify_one();
+        }
+        drop(permit);
+    });
+    Ok(())
+}
+
+fn members(value: Value) -> Map<String, Value> {
+    if let Value::Object(members) = value { members } else { Map::new() }
+}
+
+impl Visitor for Seat {
+    async fn event(&mut self, at: &Connection, name: &str, data: Value) -> Result<Map<String, Value>> {
+        let cx = at.context();
+        let message = |it| json!({"message": MessageAnswer::from(it).to_json()});
+        Ok(members(match name {
+            "conversation:join" => {
+                let About { conversation_id } = body::check(data)?;
+                self.join(at, conversation_id).await?
+            }
+            "conversation:leave" => {
+                let About { conversation_id } = body::check(data)?;
+                self.forget(conversation_id);
+                Value::Null
+            }
+            "message:send" => {
+                let SendEvent { conversation_id, client_id, body } = body::check(data)?;
+                message(service::send(&cx, conversation_id, client_id, HealthText::new(body)).await?)
+            }
+            "message:edit" => {
+                let EditEvent { id, body } = body::check(data)?;
+                message(service::edit(&cx, id, HealthText::new(body)).await?)
+            }
+            "message:delete" => {
+                let DeleteEvent { id } = body::check(data)?;
+                message(service::delete(&cx, id).await?)
+            }
+            "message:read" => {
+                let ReadEvent { conversation_id, seq } = body::check(data)?;
+                let it = service::note_receipt(&cx, conversation_id, seq, true).await?;
+                json!({"deliveredSeq": it.delivered_seq, "readSeq": it.read_seq, "rev": it.rev})
+            }
+            "typing:start" | "typing:stop" => {
+                let About { conversation_id } = body::check(data)?;
+                self.type_in(at, conversation_id, name == "typing:start").await?;
+                Value::Null
+            }
+            "sync" => {
+                let SyncEvent { conversation_id, after_rev, limit } = body::check(data)?;
+                let limit = limit.unwrap_or(DEFAULT_LIMIT);
+                let excerpt = service::read(&cx, conversation_id, Which::ChangedAfter(after_rev), limit).await?;
+                MessagesAnswer::from(excerpt).to_json().unwrap_or_default()
+            }
+            _ => return Err(Refusal::UnknownEvent.into()),
+        }))
+    }
+
+    async fn look(&mut self, at: &Connection) -> Result<()> {
+        while let Some(live) = self.place.take_live() {
+            let (event, data) = match live {
+                Live::Presence { conversation, user, is_online } => {
+                    ("presence", json!({"conversationId": conversation, "userId": user, "online": is_online}))
+                }
+                Live::Typing { conversation, user, is_typing } => {
+                    ("typing", json!({"conversationId": conversation, "userId": user, "typing": is_typing}))
+                }
+            };
+            // what is of the moment is not kept for later
+            let _ = at.emit(event, &data);
+        }
+        let now = at.platform().clock.now();
+        let mut changed = self.place.take_changed();
+        changed
+            .extend(self.joined.iter().filter(|(_, told)| !told.is_closed && now >= told.closes_at).map(|(id, _)| *id));
+        let mut failed: Option<Problem> = None;
+        let mut is_full = false;
+        for id in changed {
+            match self.deliver(at, id).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Full)) => {
+                    is_full = true;
+                    self.place.keep(id);
+                }
+                Err(problem) if problem.code() == "not_found" => self.forget(id),
+                Err(problem) => {
+                    self.place.keep(id);
+                    failed = Some(problem);
+                }
+            }
+        }
+        if !is_full {
+            self.stuck_since = None;
+        } else if self.stuck_since.get_or_insert_with(Instant::now).elapsed() > STUCK {
+            at.end();
+        }
+        self.note_arrivals(at).await?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn leave(&mut self, _at: &Connection) {
+        let joined: Vec<_> = self.joined.keys().copied().collect();
+        for id in joined {
+            self.forget(id);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! One socket: its person, its events, and its end.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use socketioxide::ack::AckStream;
+use socketioxide::extract::SocketRef;
+use socketioxide::socket::Socket;
+use socketioxide::{SendError, SocketError};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::door::Received;
+use crate::platform::auth::Caller;
+use crate::platform::http::error;
+use crate::platform::problem::{Error, Problem, Result};
+use crate::platform::{Context, Platform, RequestInfo};
+
+/// A token that ran out is renewed within this time, or the socket is closed.
+const RENEWED_WITHIN: TimeDelta = TimeDelta::minutes(1);
+/// How often a socket is looked at without a reason.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+
+/// What answers the events of one socket.
+pub trait Visitor: Send + 'static {
+    /// The answer to an event, without `ok`.
+    fn event(
+        &mut self,
+        at: &Connection,
+        name: &str,
+        data: Value,
+    ) -> impl Future<Output = Result<Map<String, Value>>> + Send;
+
+    /// There may be something to send: after [`Connection::waker`] was notified, and every second. An error is noted, and
+    /// tried again with the next reason.
+    fn look(&mut self, at: &Connection) -> impl Future<Output = Result<()>> + Send;
+
+    /// The socket is closed.
+    fn leave(&mut self, at: &Connection) -> impl Future<Output = ()> + Send;
+}
+
+/// The reader has not taken what was sent before. Nothing is lost: it is read again when there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A socket, and who is at its other end.
+pub struct Connection {
+    platform: Arc<Platform>,
+    socket: SocketRef,
+    caller: Caller,
+    expires_at: DateTime<Utc>,
+    info: RequestInfo,
+    waker: Arc<Notify>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renewal {
+    token: SecretString,
+}
+
+impl Connection {
+    pub(super) fn new(
+        platform: Arc<Platform>,
+        socket: SocketRef,
+        caller: Caller,
+        expires_at: DateTime<Utc>,
+        info: RequestInfo,
+    ) -> Self {
+        Self { platform, socket, caller, expires_at, info, waker: Arc::default() }
+    }
+
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub fn platform(&self) -> &Arc<Platform> {
+        &self.platform
+    }
+
+    /// In whose name a use case runs.
+    pub fn context(&self) -> Context {
+        Context::new(self.platform.clone(), self.caller, self.info.clone())
+    }
+
+    /// Notify it to have [`Visitor::look`] called.
+    pub fn waker(&self) -> Arc<Notify> {
+        self.waker.clone()
+    }
+
+    pub fn emit(&self, event: &str, data: &Value) -> Result<(), Full> {
+        taken(&self.socket.emit(event, data))
+    }
+
+    /// The client may say that it has it.
+    pub fn emit_with_ack(&self, event: &str, data: &Value) -> Result<Option<AckStream<Value>>, Full> {
+        match self.socket.emit_with_ack(event, data) {
+            Ok(ack) => Ok(Some(ack)),
+            Err(error) => taken(&Err(error)).map(|()| None),
+        }
+    }
+
+    /// As every request: a token that counts, of a session that goes on.
+    async fn check(&self) -> Result<()> {
+        if self.platform.clock.now() >= self.expires_at {
+            return Err(Error::TokenExpired.into());
+        }
+        if self.platform.sessions.is_revoked(self.caller.session_id, &self.platform).await? {
+            return Err(Error::Unauthenticated.into());
+        }
+        Ok(())
+    }
+
+    /// Takes a newer token of the same person in the same role.
+    async fn renew(&mut self, data: Value) -> Result<Map<String, Value>> {
+        let renewal: Renewal = serde_json::from_value(data).map_err(|_| Error::Unauthenticated)?;
+        let now = self.platform.clock.now();
+        let (caller, expires_at) = self.platform.tokens.verify_access_until(renewal.token.expose_secret(), now)?;
+        let is_same = (caller.user_id, caller.role, caller.company_id)
+            == (self.caller.user_id, self.caller.role, self.caller.company_id);
+        if expires_at <= now {
+            return Err(Error::TokenExpired.into());
+        }
+        if !is_same || self.platform.sessions.is_revoked(caller.session_id, &self.platform).await? {
+            return Err(Error::Unauthenticated.into());
+        }
+        self.caller = caller;
+        self.expires_at = expires_at;
+        let mut answer = Map::new();
+        answer.insert("expiresAt".into(), expires_at.to_rfc3339().into());
+        Ok(answer)
+    }
+
+    async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
+        let Received { name, data, ack } = received;
+        let answered = match data {
+            None => Err(Error::MalformedJson.into()),
+            Some(data) if name == "auth:refresh" => self.renew(data).await,
+            Some(data) => match self.check().await {
+                Ok(()) => visitor.event(self, &name, data).await,
+                Err(refused) => Err(refused),
+            },
+        };
+        let answer = match answered {
+            Ok(mut answer) => {
+                answer.insert("ok".into(), true.into());
+                Value::Object(answer)
+            }
+            Err(problem) => {
+                error::log(&problem, "socket", &self.info.id);
+                refusal_for(&problem, &self.info)
+            }
+        };
+        // where there is no room for it the client asks again, under the same name
+        let _ = ack.send(&answer);
+    }
+
+    /// Closes the socket. Where there is no room to say so, the next look does.
+    pub fn end(&self) {
+        let _ = self.socket.clone().disconnect();
+    }
+}
+
+fn taken(sent: &Result<(), SendError>) -> Result<(), Full> {
+    match sent {
+        Err(SendError::Socket(SocketError::InternalChannelFull)) => Err(Full),
+        // a socket that is closed is looked at no more
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The negative acknowledgement, in the words of a problem.
+fn refusal_for(problem: &Problem, info: &RequestInfo) -> Value {
+    let mut body = problem.to_json(info.locale, &info.id);
+    if let Some(members) = body.as_object_mut() {
+        for name in ["type", "title", "status", "requestId"] {
+            members.shift_remove(name);
+        }
+        members.insert("ok".into(), false.into());
+    }
+    body
+}
+
+/// The same, for whoever is not let through to their connection.
+pub(super) fn refusal(problem: &Problem, socket: &Socket) -> Value {
+    let info = socket.req_parts().extensions.get::<RequestInfo>().cloned().unwrap_or_default();
+    refusal_for(problem, &info)
+}
+
+/// Serves a socket until it is closed.
+pub(super) async fn run<V: Visitor>(
+    mut at: Connection,
+    mut visitor: V,
+    mut inbox: mpsc::Receiver<Received>,
+    gone: CancellationToken,
+) {
+    let mut ended = at.platform.sessions.changes();
+    let mut looks = tokio::time::interval(LOOKED_AT_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let waker = at.waker();
+    let mut is_over = false;
+    loop {
+        let mut woken = pin!(waker.notified());
+        let must_look = tokio::select! {
+            biased;
+            () = gone.cancelled() => break,
+            _ = ended.changed() => false,
+            received = inbox.recv() => {
+                let Some(received) = received else { break };
+                if !is_over {
+                    at.answer(&mut visitor, received).await;
+                }
+                false
+            }
+            () = &mut woken => true,
+            _ = looks.tick() => true,
+        };
+        let now = at.platform.clock.now();
+        is_over = is_over
+            || at.platform.sessions.is_known_revoked(at.caller.session_id)
+            || now >= at.expires_at + RENEWED_WITHIN;
+        if is_over {
+            at.end();
+            continue;
+        }
+        // nobody is shown anything on a token that ran out
+        if must_look
+            && now < at.expires_at
+            && let Err(problem) = visitor.look(&at).await
+        {
+            error::log(&problem, "socket", &at.info.id);
+        }
+    }
+    visitor.leave(&at).await;
+}

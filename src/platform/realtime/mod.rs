@@ -1,0 +1,35 @@
+//! Sockets: Socket.IO on the port of HTTP, for what happens while people look.
+//!
+//! ```text
+//! client ──→ mount (Origin, polling or WebSocket) ──→ door (token, permission) ──→ connection: one task a socket
+//!                                                                                    │ events, one after the other
+//! commit ──NOTIFY, ids only──→ news ──→ the module's seats wake ──→ reads under row security, sends ◄┘
+//! ```
+//!
+//! **Who.** A namespace lets in whoever shows an access token in `auth`, never in the address, and holds its permission.
+//! The session is looked at again at every event, and its end closes the socket, on every node: a connection hears of it
+//! from [`crate::platform::auth::revocation`]. A token that runs out is renewed by `auth:refresh` within a minute.
+//!
+//! **What.** Each event is a use case of the module, with the caller's own [`crate::platform::Context`], answered by an
+//! acknowledgement: `{ok: true, …}` or `{ok: false, code, detail}`. The events of a socket run in their order, one at a time.
+//!
+//! **How much.** Twenty events a second and 64 KB each, then refusals, then the end. What a slow reader has not taken waits
+//! in the database, not here: a socket is told what changed by reading it, when there is room.
+//!
+//! **Other nodes.** Functions of the database notify what changed, with its id, when it is committed. Each node hears it and
+//! wakes the sockets that look at it; they read it as themselves. Texts never pass outside of the database's rows, and a
+//! notification that somebody forged shows nobody anything.
+
+mod connection;
+mod door;
+mod mount;
+mod news;
+mod pace;
+
+pub use connection::{Connection, Full, Visitor};
+pub use door::open;
+pub use mount::{Mount, mount};
+pub use news::{News, follow, tell};
+
+/// A Socket.IO server without adapter: nodes hear of each other through the database.
+pub type Io = socketioxide::SocketIo;

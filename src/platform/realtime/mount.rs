@@ -1,0 +1,146 @@
+//! The endpoint: requests of Engine.IO, by polling and by WebSocket, on the port of HTTP.
+//!
+//! poem takes hyper's upgrade out of a request, so the 101 is answered here, and the stream handed over afterwards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::combinators::BoxBody;
+use poem::http::{self, HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, Request, Response};
+use socketioxide::service::SocketIoService;
+use socketioxide::{SocketIo, SocketIoBuilder};
+use tower_service::Service;
+
+use super::Io;
+use crate::platform::problem::{Error, Problem, Result};
+use crate::platform::{Platform, RequestInfo};
+
+/// Of one packet of polling; larger ones, and larger frames, end the connection.
+const LARGEST_PAYLOAD: usize = 256 << 10;
+/// Whoever has not entered a namespace by then is let go.
+const ENTERS_WITHIN: Duration = Duration::from_secs(20);
+/// Whoever does not say within this time that a message arrived, does not.
+const ACKNOWLEDGES_WITHIN: Duration = Duration::from_secs(10);
+/// What RFC 6455 (1.3) has a server add to the key of a handshake.
+const HANDSHAKE: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+type Inner = SocketIoService<engineioxide::service::NotFoundService>;
+
+/// Where sockets come in.
+pub struct Mount {
+    inner: Inner,
+    platform: Arc<Platform>,
+}
+
+/// The endpoint for `/socket.io`, and the server behind it, to open namespaces on and to close.
+pub fn mount(platform: Arc<Platform>) -> (Mount, Io) {
+    let builder: SocketIoBuilder = SocketIo::builder();
+    let (inner, io) = builder
+        .max_payload(LARGEST_PAYLOAD as u64)
+        .ws_max_message_size(LARGEST_PAYLOAD)
+        .ws_max_frame_size(LARGEST_PAYLOAD)
+        .connect_timeout(ENTERS_WITHIN)
+        .ack_timeout(ACKNOWLEDGES_WITHIN)
+        .build_svc();
+    (Mount { inner, platform }, io)
+}
+
+impl Endpoint for Mount {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        // browsers say where a page comes from; other programs have no page
+        let origin = request.headers().get(header::ORIGIN);
+        if origin.is_some_and(|it| !it.to_str().is_ok_and(|it| self.platform.config.allows_origin(it))) {
+            return Err(Problem::from(Error::OriginRefused).into());
+        }
+        if is_upgrade(&request) {
+            return Ok(self.upgrade(&request)?);
+        }
+        let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
+        let plain = plain(&request, body)?;
+        let answer = match self.inner.clone().call(plain).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let (parts, body) = answer.into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(never) => match never {},
+        };
+        let mut response = Response::builder().status(parts.status).body(body);
+        *response.headers_mut() = parts.headers;
+        Ok(response)
+    }
+}
+
+fn is_upgrade(request: &Request) -> bool {
+    let upgrade = request.header(header::UPGRADE).unwrap_or_default();
+    request.method() == Method::GET && upgrade.eq_ignore_ascii_case("websocket")
+}
+
+/// The same request as any service of HTTP understands it, with what is known of its sender.
+fn plain<B>(request: &Request, body: B) -> Result<http::Request<B>> {
+    let mut plain = http::Request::builder()
+        .method(request.method().clone())
+        .uri(request.original_uri().clone())
+        .version(request.version())
+        .body(body)
+        .map_err(Problem::internal)?;
+    *plain.headers_mut() = request.headers().clone();
+    if let Some(info) = request.extensions().get::<RequestInfo>() {
+        plain.extensions_mut().insert(info.clone());
+    }
+    Ok(plain)
+}
+
+impl Mount {
+    /// Answers 101, and hands the stream over when it is free.
+    fn upgrade(&self, request: &Request) -> Result<Response> {
+        let key = request.header(header::SEC_WEBSOCKET_KEY).ok_or(Error::MalformedRequest)?;
+        if request.header(header::SEC_WEBSOCKET_VERSION) != Some("13") {
+            return Err(Error::MalformedRequest.into());
+        }
+        let accept = accept(key);
+        let plain = plain(request, ())?;
+        let stream = request.take_upgrade().map_err(|_| Error::MalformedRequest)?;
+        let mut inner = self.inner.clone();
+        tokio::spawn(async move {
+            if let Ok(stream) = stream.await {
+                // what is no handshake of Engine.IO ends with its stream
+                let _ = Service::<(_, http::Request<()>)>::call(&mut inner, (stream, plain)).await;
+            }
+        });
+        Ok(Response::builder()
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header(header::CONNECTION, "upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_ACCEPT, accept)
+            .finish())
+    }
+}
+
+/// `Sec-WebSocket-Accept` (RFC 6455, 4.2.2).
+fn accept(key: &str) -> HeaderValue {
+    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    context.update(key.as_bytes());
+    context.update(HANDSHAKE);
+    let text = STANDARD.encode(context.finish());
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_is_answered_as_the_standard_says() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}
