@@ -96,7 +96,7 @@ async fn measure(args: &Args, database: &Database, shape: &Shape) -> Outcome<Lin
         Floor::new(database, DbRole::Employee, &script(args, shape, later, answer), &[], shape.connections)?;
     let mut its = async |conn: &mut PgConnection, seconds| -> Outcome<Sample> {
         let (rounds, before) = of_floor(conn, shape).await?;
-        floor.set("round", rounds);
+        floor.set("round", &rounds);
         let mut sample = floor.run(seconds)?;
         let booked = of_floor(conn, shape).await?.1 - before;
         sample.rate = f64::from(i32::try_from(booked)?) / f64::from(seconds);

@@ -32,7 +32,7 @@ impl Floor {
     }
 
     /// Gives a variable of the script another value.
-    pub fn set(&mut self, name: &'static str, value: impl ToString) {
+    pub fn set(&mut self, name: &'static str, value: &impl ToString) {
         self.variables.retain(|(it, _)| *it != name);
         self.variables.push((name, value.to_string()));
     }

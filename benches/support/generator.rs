@@ -195,12 +195,11 @@ async fn connection(load: &Load, number: u32, end: Instant) -> Outcome<Done> {
     let mut kept = kept.iter().cycle();
     for round in load.bookings.as_ref().map_or(0, |it| it.round).. {
         let made;
-        let request = match kept.next() {
-            Some(request) => request,
-            None => {
-                made = load.request(number, round);
-                &made
-            }
+        let request = if let Some(request) = kept.next() {
+            request
+        } else {
+            made = load.request(number, round);
+            &made
         };
         let begun = Instant::now();
         if begun >= end {

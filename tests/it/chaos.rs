@@ -190,38 +190,38 @@ async fn of_200_who_want_50_slots_50_get_one_however_often_the_server_is_killed(
     let begun = Instant::now();
     let (address, base) = watch::channel(Some(server.base.clone()));
     let (count, booked) = watch::channel(0);
-    let seen = Mutex::new(Seen::default());
+    let answers = Mutex::new(Seen::default());
     let clients = join_all((0..it.employees.len()).map(|n| {
         let dice = StdRng::seed_from_u64(seed.wrapping_mul(1000) + n as u64);
-        client(&it, n, dice, base.clone(), &seen, &count)
+        client(&it, n, dice, base.clone(), &answers, &count)
     }));
     let killer = kill(&it, server, kills, StdRng::seed_from_u64(seed), &address, booked);
     let patience = Duration::from_secs(60 + 10 * kills as u64);
     let ((server, ready), _) =
         tokio::time::timeout(patience, async { tokio::join!(killer, clients) }).await.expect("it ends");
     let took = begun.elapsed();
-    let seen = seen.into_inner().unwrap();
+    let answers = answers.into_inner().unwrap();
     println!(
         "{} booked by {CLIENTS} people in {took:.1?}, {} refused ({} of them shown other slots), {} repeated; {kills} times killed, ready \
          again after {} ms ({})",
-        seen.booked.len(),
-        seen.refused,
-        seen.shown_others,
-        seen.repeated,
+        answers.booked.len(),
+        answers.refused,
+        answers.shown_others,
+        answers.repeated,
         ready.iter().map(|it| it.as_millis().to_string()).collect::<Vec<_>>().join(", "),
         if cfg!(debug_assertions) { "a debug build" } else { "a release build" },
     );
 
-    assert!(seen.repeated > 0, "the program was never killed while somebody waited for its answer");
-    assert!(seen.shown_others > 0, "nobody was shown another slot");
-    assert_eq!(seen.booked.len(), SLOTS, "nobody gave up while there was a slot");
-    check(&it, &seen).await;
+    assert!(answers.repeated > 0, "the program was never killed while somebody waited for its answer");
+    assert!(answers.shown_others > 0, "nobody was shown another slot");
+    assert_eq!(answers.booked.len(), SLOTS, "nobody gave up while there was a slot");
+    check(&it, &answers).await;
     // a repetition gets the same answer, whichever program gave the first; also two at once
-    let again = seen.booked.iter().flat_map(|it| [it, it]);
+    let again = answers.booked.iter().flat_map(|it| [it, it]);
     for (answer, it) in join_all(again.map(async |it| (book(&it.wish, &server.base).await.unwrap(), it))).await {
         assert_eq!(answer.expect(201).json, it.answer);
     }
-    check(&it, &seen).await;
+    check(&it, &answers).await;
     let limit = if std::env::var_os("HUNTZEN_KILLS").is_some() { READY_WITHIN } else { READY_AMONG_OTHERS };
     assert!(ready.iter().all(|took| *took < limit), "not ready again within {limit:?}: {ready:?}");
     let audited = it.site.run(&["audit", "verify"]);

@@ -408,6 +408,7 @@ pub struct Person {
 
 /// What a calendar and a mail tell of a consultation.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each a fact of its own, read from the row
 pub struct Appointment {
     pub id: ConsultationId,
     pub status: Status,

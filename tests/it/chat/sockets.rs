@@ -65,6 +65,8 @@ async fn what_one_does_the_other_sees_at_once_by_socket_and_by_http_alike() {
     let (sockets, about) = both(&talk).await;
     let sent = sockets.done("alice", "message:send", with(&about, words("Good morning"))).await["message"].clone();
     assert_eq!(sockets.take("dr", "message:new").await, sent);
+    // her other devices learn of it as well
+    assert_eq!(sockets.take("alice", "message:new").await, sent);
     // his client said that it has it
     let delivered = sockets.take("alice", "message:delivered").await;
     assert_eq!((&delivered["readerId"], &delivered["seq"]), (&json!(talk.dr.id), &json!(1)));
@@ -256,7 +258,7 @@ async fn each_event_is_authorised_again_and_what_is_none_of_theirs_is_refused() 
     sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
     let refused = sockets.ask("dr", "message:edit", json!({"id": sent, "body": "His"})).await;
     assert_eq!(refused["code"], "not_your_message");
-    assert_eq!(refused["detail"], "Only whoever wrote a message can edit or delete it.");
+    assert_eq!(refused["detail"], "Seule la personne qui a écrit un message peut le modifier ou le supprimer.");
     assert_eq!(talk.app.count("SELECT last_rev FROM app.conversations").await, 1);
 }
 

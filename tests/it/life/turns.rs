@@ -61,7 +61,7 @@ async fn a_request_that_is_moved_before_it_lapses_waits_anew() {
     let target = starts(&asked) + minutes(60);
     let (path_to, body) = (path(&asked, "/reschedule"), json!({"startsAt": target}));
     let moving = alice.post(&path_to, body);
-    let (moved, ()) = in_turn(&app, &asked, moving, || one_minute(&app, 1), keep_time(&app)).await;
+    let (moved, ()) = Box::pin(in_turn(&app, &asked, moving, || one_minute(&app, 1), keep_time(&app))).await;
     let moved = moved.expect(200);
     assert_eq!((moved.str("/status").as_str(), starts(&moved)), ("pending", target));
     assert!(instant(&moved.str("/expiresAt")) > app.clock.now());
@@ -81,7 +81,7 @@ async fn a_request_that_lapses_before_it_is_moved_stays_where_it_was_and_its_tim
     let moving = alice.post(&path_to, body);
     // whoever moves it does so on a node whose clock is behind
     one_minute(&app, 1);
-    let ((), moved) = in_turn(&app, &asked, keep_time(&app), || one_minute(&app, -1), moving).await;
+    let ((), moved) = Box::pin(in_turn(&app, &asked, keep_time(&app), || one_minute(&app, -1), moving)).await;
     moved.refused(409, "illegal_transition");
     let after = alice.get(&path(&asked, "")).await.expect(200);
     assert_eq!((after.str("/status").as_str(), starts(&after)), ("cancelled", starts(&asked)));
@@ -99,7 +99,7 @@ async fn a_request_that_is_confirmed_before_it_lapses_does_not_lapse() {
     let asked = request(&app, &mut alice, &mut dr).await;
     let confirm = path(&asked, "/confirm");
     let confirming = dr.post(&confirm, json!({}));
-    let (confirmed, ()) = in_turn(&app, &asked, confirming, || one_minute(&app, 1), keep_time(&app)).await;
+    let (confirmed, ()) = Box::pin(in_turn(&app, &asked, confirming, || one_minute(&app, 1), keep_time(&app))).await;
     assert_eq!(confirmed.expect(200).json["status"], "confirmed");
     keep_time(&app).await;
     assert_eq!(alice.get(&path(&asked, "")).await.json["status"], "confirmed");
@@ -115,7 +115,7 @@ async fn a_request_that_lapses_before_it_is_confirmed_is_not_confirmed() {
     let confirm = path(&asked, "/confirm");
     let confirming = dr.post(&confirm, json!({}));
     one_minute(&app, 1);
-    let ((), confirmed) = in_turn(&app, &asked, keep_time(&app), || one_minute(&app, -1), confirming).await;
+    let ((), confirmed) = Box::pin(in_turn(&app, &asked, keep_time(&app), || one_minute(&app, -1), confirming)).await;
     confirmed.refused(409, "illegal_transition");
     assert_eq!(alice.get(&path(&asked, "")).await.json["cancelledBy"], "auto");
     assert_eq!(events(&alice, &asked).await, ["BOOKED employee", "EXPIRED auto"]);
@@ -139,7 +139,7 @@ async fn a_session_that_the_practitioner_ends_first_ends_when_they_say() {
     let (app, _, mut alice, mut dr) = scene().await;
     let booked = overdue(&app, &mut alice, &mut dr).await;
     let end = path(&booked, "/end");
-    let (ended, ()) = in_turn(&app, &booked, dr.post(&end, json!({})), || (), keep_time(&app)).await;
+    let (ended, ()) = Box::pin(in_turn(&app, &booked, dr.post(&end, json!({})), || (), keep_time(&app))).await;
     // so late, it ended when it was planned to
     let took = ended.expect(200).json["actualMinutes"].as_i64();
     assert_eq!(took, Some(30));
@@ -155,7 +155,7 @@ async fn a_session_that_the_clock_ends_first_ended_as_planned() {
     let (app, _, mut alice, mut dr) = scene().await;
     let booked = overdue(&app, &mut alice, &mut dr).await;
     let end = path(&booked, "/end");
-    let ((), ended) = in_turn(&app, &booked, keep_time(&app), || (), dr.post(&end, json!({}))).await;
+    let ((), ended) = Box::pin(in_turn(&app, &booked, keep_time(&app), || (), dr.post(&end, json!({})))).await;
     ended.refused(409, "illegal_transition");
     let after = dr.get(&path(&booked, "")).await.expect(200);
     assert_eq!(after.json["status"], "completed");

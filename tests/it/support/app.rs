@@ -191,7 +191,7 @@ impl TestApp {
 
     /// Runs every job that is due by the application's clock, and what they enqueue. Panics where one died.
     pub async fn settle(&self) {
-        let dead = self.settle_with_dead().await;
+        let dead = Box::pin(self.settle_with_dead()).await;
         assert!(dead.is_empty(), "jobs died: {dead:?}");
     }
 

@@ -50,6 +50,7 @@ impl Example for WaitlistRequest {
 /// A time that is kept for the one who is asked, and for nobody else.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
+#[allow(clippy::struct_field_names)] // the names of the API
 pub struct WaitlistOfferAnswer {
     starts_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
