@@ -62,7 +62,7 @@ impl TestApp {
 
     /// With settings of its own: names of variables and their values.
     pub async fn start_with(settings: impl Fn(&str) -> Option<String>) -> Self {
-        Self::start_on(cluster::fresh_database().await, settings).await
+        Box::pin(Self::start_on(cluster::fresh_database().await, settings)).await
     }
 
     /// On a database of [`cluster::fresh_database`].
