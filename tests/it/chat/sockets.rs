@@ -80,7 +80,9 @@ async fn what_one_does_the_other_sees_at_once_by_socket_and_by_http_alike() {
     let id = second.str("/id");
     let edit = talk.dr.request(Method::PATCH, &format!("/messages/{id}")).json(&json!({"body": "Hello, Alice"}));
     let edited = Answer::of(edit).await.expect(200);
-    assert_eq!(sockets.take("alice", "message:edited").await, edited.json);
+    for name in ["alice", "dr"] {
+        assert_eq!(sockets.take(name, "message:edited").await, edited.json);
+    }
     let gone = sockets.done("dr", "message:delete", json!({"id": id})).await;
     assert_eq!(sockets.take("alice", "message:deleted").await, gone["message"]);
     let edited = sockets.done("alice", "message:edit", json!({"id": sent["id"], "body": "Good evening"})).await;
