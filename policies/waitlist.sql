@@ -168,11 +168,15 @@ BEGIN
     ELSIF NEW.cancelled_at >= OLD.starts_at THEN
         RETURN NULL;
     ELSIF OLD.status = 'pending' AND NEW.cancelled_by <> 'employee' THEN
-        -- nothing came of it: whose it was is back in their old place
-        UPDATE app.waitlist_entries e SET status = 'waiting', ended_at = NULL, consultation_id = NULL
-            WHERE e.consultation_id = NEW.id AND e.status = 'booked'
-              AND NOT EXISTS (SELECT FROM app.waitlist_entries w WHERE w.user_id = e.user_id
-                                AND w.practitioner_id = e.practitioner_id AND w.status = 'waiting');
+        -- nothing came of it: whose it was is back in their old place, also if they joined ten other lists meanwhile
+        BEGIN
+            UPDATE app.waitlist_entries e SET status = 'waiting', ended_at = NULL, consultation_id = NULL
+                WHERE e.consultation_id = NEW.id AND e.status = 'booked'
+                  AND NOT EXISTS (SELECT FROM app.waitlist_entries w WHERE w.user_id = e.user_id
+                                    AND w.practitioner_id = e.practitioner_id AND w.status = 'waiting');
+        EXCEPTION WHEN unique_violation THEN
+            NULL; -- they joined again at this very moment
+        END;
     END IF;
     PERFORM app.keep_for_waiting(OLD.practitioner_id, freed, OLD.user_id);
     RETURN NULL;

@@ -1,13 +1,13 @@
 -- Whom kept time is offered to, and how it is taken: functions of the kernel, because whoever passes time on sees the
 -- people of no company, and whoever takes it no hold.
 
--- Kept time that nobody is asked about, of one practitioner or of all.
-CREATE OR REPLACE FUNCTION app.idle_holds(practitioner uuid, most int)
+-- Kept time that nobody is asked about, of one practitioner or of all, after one of them.
+CREATE OR REPLACE FUNCTION app.idle_holds(practitioner uuid, after uuid, most int)
 RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT h.id FROM app.waitlist_holds h
-    WHERE h.status = 'held' AND (practitioner IS NULL OR h.practitioner_id = practitioner)
+    WHERE h.status = 'held' AND (practitioner IS NULL OR h.practitioner_id = practitioner) AND (after IS NULL OR h.id > after)
       AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = h.id AND o.status = 'open')
-    ORDER BY h.practitioner_id, h.busy_from LIMIT most
+    ORDER BY h.id LIMIT most
 $$;
 
 -- The same of one, with the practitioner's time locked until the transaction ends. No row: it is over, or offered.
@@ -24,9 +24,11 @@ BEGIN
 END
 $$;
 
--- Who comes first of those who wait, were not offered it before, want one of these sessions and could book it; and which
--- of the sessions, by its number. A company's booking rules hold as for a booking.
-CREATE OR REPLACE FUNCTION app.next_in_line(hold uuid, at timestamptz, starts timestamptz[], ends timestamptz[])
+-- Who comes first of those who wait, want one of these sessions, did not pass on it before and could book it; and which
+-- of the sessions, by its number. Whoever is being asked about another time of the practitioner's, or about one elsewhere
+-- at that hour, is asked about this one when they have answered: `asked` looks for them alone. A company's booking rules
+-- hold as for a booking.
+CREATE OR REPLACE FUNCTION app.next_in_line(hold uuid, at timestamptz, starts timestamptz[], ends timestamptz[], asked boolean)
 RETURNS TABLE (entry_id uuid, company_id uuid, nth bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT e.id, e.company_id, choice.nth
@@ -39,14 +41,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
         WHERE (e.duration_minutes IS NULL OR s.ends_at - s.starts_at = make_interval(mins => e.duration_minutes))
           AND (e.weekdays IS NULL OR extract(isodow FROM s.starts_at AT TIME ZONE u.time_zone)::smallint = ANY (e.weekdays))
           AND (e.until IS NULL OR s.starts_at <= e.until)
-          AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
-                            AND tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))
+          AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status IN ('declined', 'lapsed')
+                            AND o.starts_at = s.starts_at AND o.ends_at = s.ends_at)
+          AND EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
+                        AND (o.entry_id = e.id
+                             OR tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))) = asked
           AND app.could_book(e.company_id, e.user_id, e.practitioner_id, s.starts_at, s.ends_at, at)
         ORDER BY s.nth LIMIT 1
     ) AS choice
     WHERE h.id = hold AND e.user_id IS DISTINCT FROM h.had_by AND (e.modes IS NULL OR e.modes && p.modes)
-      AND NOT EXISTS (SELECT FROM app.waitlist_offers o
-                      WHERE o.entry_id = e.id AND (o.hold_id = h.id OR o.status = 'open'))
+      AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.hold_id = h.id)
     ORDER BY e.place LIMIT 1
 $$;
 
@@ -151,8 +155,8 @@ BEGIN
 END
 $$;
 
--- Who waits no more: their own term is over, or they left the company, or it is archived. And what is over for a month
--- is forgotten.
+-- Who waits no more: their own term is over, or they left the company, or it is archived, or the practitioner has left.
+-- And what is over for a month is forgotten.
 CREATE OR REPLACE FUNCTION app.tidy_waitlist(at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
@@ -162,7 +166,8 @@ BEGIN
         WHERE w.status = 'waiting' AND u.id = w.user_id AND c.id = w.company_id
           AND (c.status = 'archived' OR NOT EXISTS (
                   SELECT FROM app.employees e
-                  WHERE e.company_id = w.company_id AND e.id = u.employee_id AND e.status = 'active'));
+                  WHERE e.company_id = w.company_id AND e.id = u.employee_id AND e.status = 'active')
+               OR EXISTS (SELECT FROM app.practitioners p WHERE p.id = w.practitioner_id AND p.status = 'inactive'));
     DELETE FROM app.waitlist_offers o WHERE o.ended_at < at - interval '30 days';
     DELETE FROM app.waitlist_holds h WHERE h.ended_at < at - interval '30 days'
         AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = h.id);
@@ -176,8 +181,8 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.idle_holds(uuid, int)', 'app.lock_idle_hold(uuid)',
-        'app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[])',
+        'app.idle_holds(uuid, uuid, int)', 'app.lock_idle_hold(uuid)',
+        'app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], boolean)',
         'app.offer_hold(uuid, uuid, uuid, timestamptz, timestamptz, timestamptz, tstzrange, timestamptz)',
         'app.release_hold(uuid, timestamptz)', 'app.open_offers(timestamptz, int)',
         'app.end_offer(uuid, timestamptz, boolean)', 'app.take_held_time(uuid, tstzrange, timestamptz)',
@@ -188,8 +193,8 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION app.take_held_time(uuid, tstzrange, timestamptz) TO huntzen_employee;
-GRANT EXECUTE ON FUNCTION app.idle_holds(uuid, int), app.lock_idle_hold(uuid),
-    app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[]),
+GRANT EXECUTE ON FUNCTION app.idle_holds(uuid, uuid, int), app.lock_idle_hold(uuid),
+    app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], boolean),
     app.offer_hold(uuid, uuid, uuid, timestamptz, timestamptz, timestamptz, tstzrange, timestamptz),
     app.release_hold(uuid, timestamptz), app.open_offers(timestamptz, int), app.end_offer(uuid, timestamptz, boolean),
     app.tidy_waitlist(timestamptz) TO huntzen_worker;

@@ -242,3 +242,81 @@ async fn where_nobody_waits_what_is_given_back_is_free_at_once() {
     app.settle().await;
     assert_eq!(app.count("SELECT count(*) FROM app.waitlist_holds").await, 0);
 }
+
+#[tokio::test]
+async fn a_second_time_is_kept_while_the_only_one_who_waits_is_asked_about_a_first() {
+    let (app, _, alice, dr, booked, [bob, stranger]) = waiting_room().await;
+    let open = free(&alice, &dr, in_days(&app, 6)).await;
+    let other = alice.post("/consultations", wish(&dr, &open[4])).await.expect(201);
+    app.settle().await;
+    join(&bob, &dr).await;
+    cancel(&alice, &booked).await;
+    app.settle().await;
+    cancel(&alice, &other).await;
+    keep(&app).await;
+    assert_eq!(offered(&bob, &dr).await, Some(start(&booked)));
+    for at in [start(&booked), start(&other)] {
+        assert!(!is_free(&stranger, &dr, at).await);
+        stranger.post("/consultations", wish(&dr, &at.to_rfc3339())).await.refused(409, "slot_taken");
+    }
+    // who does not want the first is asked about the second
+    let decline = format!("{}/offer", list(&dr));
+    bob.delete(&decline).await.expect(204);
+    app.settle().await;
+    assert_eq!(offered(&bob, &dr).await, Some(start(&other)));
+    assert!(is_free(&stranger, &dr, start(&booked)).await);
+    assert!(!is_free(&stranger, &dr, start(&other)).await);
+    bob.delete(&decline).await.expect(204);
+    app.settle().await;
+    assert!(is_free(&stranger, &dr, start(&other)).await);
+    assert_eq!(statuses(&app, "waitlist_holds").await, ["released", "released"]);
+}
+
+#[tokio::test]
+async fn who_takes_the_first_leaves_the_second_to_everybody_and_the_next_in_line_is_asked_before() {
+    let (app, _, alice, dr, booked, [bob, carol, stranger]) = waiting_room().await;
+    let open = free(&alice, &dr, in_days(&app, 6)).await;
+    let mut hers = Vec::new();
+    for slot in [&open[2], &open[6]] {
+        hers.push(alice.post("/consultations", wish(&dr, slot)).await.expect(201));
+    }
+    app.settle().await;
+    join(&bob, &dr).await;
+    join(&carol, &dr).await;
+    for it in [&booked, &hers[0], &hers[1]] {
+        cancel(&alice, it).await;
+        app.settle().await;
+    }
+    assert_eq!(offered(&bob, &dr).await, Some(start(&booked)));
+    assert_eq!(offered(&carol, &dr).await, Some(start(&hers[0])));
+    assert!(!is_free(&stranger, &dr, start(&hers[1])).await);
+    bob.post("/consultations", wish(&dr, &start(&booked).to_rfc3339())).await.expect(201);
+    keep(&app).await;
+    assert!(!is_free(&stranger, &dr, start(&hers[1])).await, "Carol may want it");
+    carol.post("/consultations", wish(&dr, &start(&hers[0]).to_rfc3339())).await.expect(201);
+    keep(&app).await;
+    assert!(is_free(&stranger, &dr, start(&hers[1])).await);
+    assert_nothing_overlaps(&app).await;
+}
+
+#[tokio::test]
+async fn who_declined_a_session_is_not_asked_about_it_when_it_comes_back() {
+    let (app, _, mut alice, mut dr, booked, [mut bob, mut carol]) = waiting_room().await;
+    dr.patch(&format!("/practitioners/{}", dr.id), json!({"confirmsByHand": true})).await.expect(200);
+    join(&bob, &dr).await;
+    join(&carol, &dr).await;
+    let at = start(&booked);
+    cancel(&alice, &booked).await;
+    app.settle().await;
+    bob.delete(&format!("{}/offer", list(&dr))).await.expect(204);
+    app.settle().await;
+    let asked = carol.post("/consultations", wish(&dr, &at.to_rfc3339())).await.expect(201);
+    app.settle().await;
+    let over = instant(&asked.str("/expiresAt"));
+    go_to(&app, over, vec![&mut alice, &mut bob, &mut carol], &mut dr).await;
+    app.enqueue(&huntzen::domain::consultations::KeepTime {}).await;
+    app.settle().await;
+    assert_eq!(offered(&bob, &dr).await, None);
+    keep(&app).await;
+    assert!(is_free(&alice, &dr, at).await);
+}

@@ -88,7 +88,7 @@ async fn of_taking_declining_leaving_and_lapsing_at_once_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_cancellations_at_once_make_one_offer_to_one_who_waits_and_free_the_other() {
+async fn two_cancellations_at_once_make_one_offer_to_one_who_waits_and_keep_the_other() {
     let (app, alice, dr, people) = patient_scene(4).await;
     let open = free(&alice, &dr, in_days(&app, 3)).await;
     let one = alice.post("/consultations", wish(&dr, &open[0])).await.expect(201);
@@ -99,8 +99,10 @@ async fn two_cancellations_at_once_make_one_offer_to_one_who_waits_and_free_the_
     let kept = offered(&people[1], &dr).await.unwrap();
     let other = if kept == start(&one) { start(&two) } else { start(&one) };
     assert!(kept == start(&one) || kept == start(&two));
-    assert!(is_free(&people[2], &dr, other).await && !is_free(&people[2], &dr, kept).await);
+    assert!(!is_free(&people[2], &dr, other).await && !is_free(&people[2], &dr, kept).await);
     assert_eq!(app.count("SELECT count(*) FROM app.waitlist_offers").await, 1);
+    people[1].post("/consultations", wish(&dr, &kept.to_rfc3339())).await.expect(201);
+    keep(&app).await;
     // who joins while somebody cancels is asked, or finds it free
     let again = people[2].post("/consultations", wish(&dr, &other.to_rfc3339())).await.expect(201);
     app.settle().await;
@@ -205,4 +207,25 @@ async fn jobs_that_run_again_and_on_two_nodes_ask_one_person_once() {
     app.settle().await;
     assert_eq!(offered(&people[2], &dr).await, Some(at));
     assert!(app.mails_to(&people[1].email).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_refused_while_its_person_joins_again_leaves_one_place() {
+    let (app, alice, dr, people) = patient_scene(1).await;
+    dr.patch(&format!("/practitioners/{}", dr.id), json!({"confirmsByHand": true})).await.expect(200);
+    let open = free(&alice, &dr, in_days(&app, 3)).await;
+    let path = list(&dr);
+    for round in 0..8 {
+        join(&people[0], &dr).await;
+        let asked = people[0].post("/consultations", wish(&dr, &open[round])).await.expect(201);
+        let refuse = format!("/consultations/{}/cancel", asked.str("/id"));
+        let (refused, joined) = tokio::join!(dr.post(&refuse, json!({})), people[0].post(&path, json!({})));
+        refused.expect(200);
+        assert!([200, 201].contains(&joined.status.as_u16()), "{}", joined.json);
+        let waiting = "SELECT count(*) FROM app.waitlist_entries WHERE status = 'waiting'";
+        assert_eq!(app.count(waiting).await, 1);
+        app.settle().await;
+        people[0].delete(&path).await.expect(204);
+        keep(&app).await;
+    }
 }

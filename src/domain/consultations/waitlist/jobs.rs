@@ -98,17 +98,22 @@ async fn look_again(cx: &JobContext, it: &Open) -> Result<()> {
 }
 
 async fn pass_all_on(cx: &JobContext, practitioner: Option<PractitionerId>) -> Result<()> {
-    let idle = store::list_idle(&mut cx.begin().await?, practitioner, AT_ONCE).await?;
-    let mut failed = None;
-    for id in idle {
-        if let Err(problem) = pass_on(cx, id).await {
-            failed = Some(problem);
+    let (mut after, mut failed) = (None, None);
+    loop {
+        // time that waits for an answer stays: each is looked at once
+        let idle = store::list_idle(&mut cx.begin().await?, practitioner, after, AT_ONCE).await?;
+        let Some(last) = idle.last() else { return failed.map_or(Ok(()), Err) };
+        after = Some(*last);
+        for id in idle {
+            if let Err(problem) = pass_on(cx, id).await {
+                failed = Some(problem);
+            }
         }
     }
-    failed.map_or(Ok(()), Err)
 }
 
-/// Offers a kept time to the first who wants it and could book it; where there is none, everybody can have it.
+/// Offers a kept time to the first who wants it and could book it. It stays kept while somebody who would be next is
+/// being asked about another one; where there is nobody, everybody can have it.
 async fn pass_on(cx: &JobContext, hold_id: HoldId) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let (now, mut tx) = (cx.now(), cx.begin().await?);
@@ -119,11 +124,14 @@ async fn pass_on(cx: &JobContext, hold_id: HoldId) -> Result<()> {
             return tx.commit().await;
         };
         let choices = model::choices(&offer, freed);
-        let next = store::find_next(&mut tx, hold_id, now, &choices).await?;
+        let next = store::find_next(&mut tx, hold_id, now, &choices, false).await?;
         let chosen = next.and_then(|next| Some((next, *choices.get(usize::try_from(next.nth - 1).ok()?)?)));
         let Some((next, slot)) = chosen else {
-            store::release(&mut tx, hold_id, now).await?;
-            return tx.commit().await;
+            if store::find_next(&mut tx, hold_id, now, &choices, true).await?.is_none() {
+                store::release(&mut tx, hold_id, now).await?;
+                tx.commit().await?;
+            }
+            return Ok(());
         };
         tx.enter_company(next.company_id).await?;
         let new = NewOffer {

@@ -1,7 +1,7 @@
 //! The waiting list: whoever finds no time of a practitioner waits for what others give back.
 //!
 //! ```text
-//! entry   waiting ──→ booked | left | lapsed (its own term) | ended (left the company)
+//! entry   waiting ──→ booked | left | lapsed (its own term) | ended (they left the company, or the practitioner left)
 //!            └───←── booked: a request that nobody confirmed gives the place back
 //! time    held ──→ taken | released
 //! offer   open ──→ taken | declined | lapsed | withdrawn
@@ -12,12 +12,13 @@
 //! sees to both. Then it is offered to one after the other, in the order of joining: to the first who could book it and
 //! wants it, for two hours, or until the practitioner's notice runs out. Whoever is asked books it like any other time;
 //! their hold gives way in the same transaction. Whoever declines, or lets it lapse, keeps their place and is not asked
-//! about that time again. When nobody is left, everybody can have it.
+//! about that session again. Nobody is asked about two times of a practitioner at once: the next in line is asked about
+//! the second, and where there is none, it is kept until the answer. When nobody is left, everybody can have it.
 //!
 //! A kept time stays kept until it is passed on: an offer whose time is over can be taken until the schedule has seen
 //! that, and nobody comes in between. What is offered can be taken: by the same rules as a booking, looked at again
 //! every minute. A session that the person books elsewhere and that uses up their last one, or lies at that time,
-//! withdraws the offer in its own transaction.
+//! withdraws the offer in its own transaction; the schedule passes it on within a minute.
 //!
 //! Only time that somebody had is passed on. Hours that a practitioner opens, and what their other calendars give
 //! free, are new to everybody at once.

@@ -158,9 +158,19 @@ fn range(span: Span) -> PgRange<DateTime<Utc>> {
     PgRange::from(span.from..span.until)
 }
 
-/// Kept times that nobody is asked about, of one practitioner or of all.
-pub async fn list_idle(tx: &mut Tx, practitioner: Option<PractitionerId>, most: i32) -> Result<Vec<HoldId>> {
-    Ok(sqlx::query_scalar("SELECT app.idle_holds($1, $2)").bind(practitioner).bind(most).fetch_all(tx.conn()).await?)
+/// Kept times that nobody is asked about, of one practitioner or of all, after one of them.
+pub async fn list_idle(
+    tx: &mut Tx,
+    practitioner: Option<PractitionerId>,
+    after: Option<HoldId>,
+    most: i32,
+) -> Result<Vec<HoldId>> {
+    Ok(sqlx::query_scalar("SELECT app.idle_holds($1, $2, $3)")
+        .bind(practitioner)
+        .bind(after)
+        .bind(most)
+        .fetch_all(tx.conn())
+        .await?)
 }
 
 /// A kept time that nobody is asked about.
@@ -198,13 +208,21 @@ pub struct Next {
     pub nth: i64,
 }
 
-pub async fn find_next(tx: &mut Tx, id: HoldId, now: DateTime<Utc>, slots: &[Slot]) -> Result<Option<Next>> {
+/// Of those who are asked about nothing that stands in the way, or (`asked`) of the others.
+pub async fn find_next(
+    tx: &mut Tx,
+    id: HoldId,
+    now: DateTime<Utc>,
+    slots: &[Slot],
+    asked: bool,
+) -> Result<Option<Next>> {
     let (starts, ends): (Vec<_>, Vec<_>) = slots.iter().map(|slot| (slot.starts_at, slot.ends_at)).unzip();
-    Ok(sqlx::query_as("SELECT entry_id, company_id, nth FROM app.next_in_line($1, $2, $3, $4)")
+    Ok(sqlx::query_as("SELECT entry_id, company_id, nth FROM app.next_in_line($1, $2, $3, $4, $5)")
         .bind(id)
         .bind(now)
         .bind(starts)
         .bind(ends)
+        .bind(asked)
         .fetch_optional(tx.conn())
         .await?)
 }
