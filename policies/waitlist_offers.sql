@@ -42,7 +42,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
           AND (e.weekdays IS NULL OR extract(isodow FROM s.starts_at AT TIME ZONE u.time_zone)::smallint = ANY (e.weekdays))
           AND (e.until IS NULL OR s.starts_at <= e.until)
           AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status IN ('declined', 'lapsed')
-                            AND o.starts_at = s.starts_at AND o.ends_at = s.ends_at)
+                            AND tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))
           AND EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
                         AND (o.entry_id = e.id
                              OR tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))) = asked

@@ -12,7 +12,7 @@
 //! sees to both. Then it is offered to one after the other, in the order of joining: to the first who could book it and
 //! wants it, for two hours, or until the practitioner's notice runs out. Whoever is asked books it like any other time;
 //! their hold gives way in the same transaction. Whoever declines, or lets it lapse, keeps their place and is not asked
-//! about that session again. Nobody is asked about two times of a practitioner at once: the next in line is asked about
+//! about that time again. Nobody is asked about two times of a practitioner at once: the next in line is asked about
 //! the second, and where there is none, it is kept until the answer. When nobody is left, everybody can have it.
 //!
 //! A kept time stays kept until it is passed on: an offer whose time is over can be taken until the schedule has seen

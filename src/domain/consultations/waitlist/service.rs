@@ -46,21 +46,23 @@ pub async fn join(
         return Err(Error::QuotaExhausted.into());
     }
     consultations::lock_person(&mut tx, cx.caller().user_id).await?;
-    let waiting = store::list_own(&mut tx, Some(practitioner)).await?.pop();
-    let is_new = waiting.is_none();
-    match waiting {
-        None => {
-            let id = cx.new_id();
-            store::insert(&mut tx, id, practitioner, wishes, now).await?;
+    let mut waiting = store::list_own(&mut tx, Some(practitioner)).await?.pop();
+    let mut is_new = false;
+    if waiting.is_none() {
+        let id = cx.new_id();
+        is_new = store::insert(&mut tx, id, practitioner, wishes, now).await?;
+        if is_new {
             tx.audit_done("waitlist.joined", "waitlist_entry", id.0).await?;
+        } else {
+            // a request of theirs was refused at this moment, which gave their place back
+            waiting = store::list_own(&mut tx, Some(practitioner)).await?.pop();
         }
-        Some(it) if it.wishes == *wishes => {}
-        Some(it) => {
-            if !store::save_wishes(&mut tx, it.id, wishes).await? {
-                return Err(Refusal::Conflict.into());
-            }
-            tx.audit_done("waitlist.wishes_changed", "waitlist_entry", it.id.0).await?;
+    }
+    if let Some(it) = waiting.filter(|it| it.wishes != *wishes) {
+        if !store::save_wishes(&mut tx, it.id, wishes).await? {
+            return Err(Refusal::Conflict.into());
         }
+        tx.audit_done("waitlist.wishes_changed", "waitlist_entry", it.id.0).await?;
     }
     let entry = store::list_own(&mut tx, Some(practitioner)).await?.pop();
     let entry = entry.ok_or_else(|| Problem::internal("a place is not to be seen by whose it is"))?;

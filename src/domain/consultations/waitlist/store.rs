@@ -57,17 +57,19 @@ pub async fn list_own(tx: &mut Tx, practitioner: Option<PractitionerId>) -> Resu
     .await?)
 }
 
+/// `false`: the caller waits already, since this moment.
 pub async fn insert(
     tx: &mut Tx,
     id: WaitlistEntryId,
     practitioner: PractitionerId,
     wishes: &Wishes,
     now: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query(
+) -> Result<bool> {
+    let done = sqlx::query(
         "INSERT INTO app.waitlist_entries (id, company_id, user_id, practitioner_id, modes, duration_minutes, weekdays,
                                            until, joined_at)
-         VALUES ($1, app.company_id(), app.user_id(), $2, $3, $4, $5, $6, $7)",
+         VALUES ($1, app.company_id(), app.user_id(), $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (user_id, practitioner_id) WHERE status = 'waiting' DO NOTHING",
     )
     .bind(id)
     .bind(practitioner)
@@ -85,7 +87,7 @@ pub async fn insert(
         Some("waitlist_entries_network") => Refusal::NotFound.into(),
         _ => Problem::from(error),
     })?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// `false` where the caller does not wait any more.
