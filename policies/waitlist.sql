@@ -215,7 +215,7 @@ CREATE TRIGGER consultations_apart_when_moved BEFORE UPDATE OF busy_from, busy_u
     EXECUTE FUNCTION app.lock_practitioner_time();
 DROP TRIGGER IF EXISTS waitlist_holds_lock_time ON app.waitlist_holds;
 CREATE TRIGGER waitlist_holds_lock_time BEFORE UPDATE OF busy_from, busy_until ON app.waitlist_holds
-    FOR EACH ROW WHEN (NEW.busy_from <> OLD.busy_from OR NEW.busy_until <> OLD.busy_until)
+    FOR EACH ROW WHEN (NEW.busy_from < OLD.busy_from OR NEW.busy_until > OLD.busy_until)
     EXECUTE FUNCTION app.lock_practitioner_time();
 
 -- Refuses a session in kept time. A booking ends the wait for its practitioner; what else was offered to the person and

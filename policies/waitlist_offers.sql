@@ -1,13 +1,15 @@
 -- Whom kept time is offered to, and how it is taken: functions of the kernel, because whoever passes time on sees the
 -- people of no company, and whoever takes it no hold.
 
--- Kept time that nobody is asked about, of one practitioner or of all, after one of them.
-CREATE OR REPLACE FUNCTION app.idle_holds(practitioner uuid, after uuid, most int)
-RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT h.id FROM app.waitlist_holds h
-    WHERE h.status = 'held' AND (practitioner IS NULL OR h.practitioner_id = practitioner) AND (after IS NULL OR h.id > after)
+-- Kept time that nobody is asked about, of one practitioner or of all, the soonest first, after one of them.
+CREATE OR REPLACE FUNCTION app.idle_holds(practitioner uuid, after_from timestamptz, after uuid, most int)
+RETURNS TABLE (id uuid, busy_from timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT h.id, h.busy_from FROM app.waitlist_holds h
+    WHERE h.status = 'held' AND (practitioner IS NULL OR h.practitioner_id = practitioner)
+      AND (after IS NULL OR (h.busy_from, h.id) > (after_from, after))
       AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = h.id AND o.status = 'open')
-    ORDER BY h.id LIMIT most
+    ORDER BY h.busy_from, h.id LIMIT most
 $$;
 
 -- The same of one, with the practitioner's time locked until the transaction ends. No row: it is over, or offered.
@@ -24,24 +26,27 @@ BEGIN
 END
 $$;
 
--- Who comes first of those who wait, want one of these sessions, did not pass on it before and could book it; and which
--- of the sessions, by its number. Whoever is being asked about another time of the practitioner's, or about one elsewhere
--- at that hour, is asked about this one when they have answered: `asked` looks for them alone. A company's booking rules
--- hold as for a booking.
+-- Who comes first of those who wait, want one of these sessions, did not decline that time before and could book it; and
+-- which of the sessions, by its number. Whoever is being asked about another time of the practitioner's, or about one
+-- elsewhere at that hour, is asked about this one when they have answered: `asked` looks for them alone, and keeps one
+-- time, the soonest, for each, so that giving back many does not close a practitioner to everybody else. A company's
+-- booking rules hold as for a booking; the sessions that are left are those of one contract year or of two that follow
+-- each other, so who has none for the first and for the last session has none.
 CREATE OR REPLACE FUNCTION app.next_in_line(hold uuid, at timestamptz, starts timestamptz[], ends timestamptz[], asked boolean)
 RETURNS TABLE (entry_id uuid, company_id uuid, nth bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT e.id, e.company_id, choice.nth
     FROM app.waitlist_holds h
+    CROSS JOIN (SELECT min(s) AS first, max(s) AS last FROM unnest(starts) AS s) AS span
     JOIN app.waitlist_entries e ON e.practitioner_id = h.practitioner_id AND e.status = 'waiting'
     JOIN app.practitioners p ON p.id = h.practitioner_id
-    JOIN app.users u ON u.id = e.user_id
+    JOIN app.users u ON u.id = e.user_id AND u.status = 'active'
     CROSS JOIN LATERAL (
         SELECT s.nth FROM unnest(starts, ends) WITH ORDINALITY AS s (starts_at, ends_at, nth)
         WHERE (e.duration_minutes IS NULL OR s.ends_at - s.starts_at = make_interval(mins => e.duration_minutes))
           AND (e.weekdays IS NULL OR extract(isodow FROM s.starts_at AT TIME ZONE u.time_zone)::smallint = ANY (e.weekdays))
           AND (e.until IS NULL OR s.starts_at <= e.until)
-          AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status IN ('declined', 'lapsed')
+          AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status = 'declined'
                             AND tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))
           AND EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
                         AND (o.entry_id = e.id
@@ -51,6 +56,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     ) AS choice
     WHERE h.id = hold AND e.user_id IS DISTINCT FROM h.had_by AND (e.modes IS NULL OR e.modes && p.modes)
       AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.hold_id = h.id)
+      AND (app.has_session_left(e.company_id, e.user_id, span.first)
+           OR app.has_session_left(e.company_id, e.user_id, span.last))
+      AND (NOT asked OR (
+              SELECT count(*) FROM app.waitlist_holds i
+              WHERE i.practitioner_id = h.practitioner_id AND i.status = 'held'
+                AND (i.busy_from, i.id) < (h.busy_from, h.id)
+                AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = i.id AND o.status = 'open')
+          ) < (
+              SELECT count(*) FROM app.waitlist_entries w JOIN app.waitlist_offers o ON o.user_id = w.user_id AND o.status = 'open'
+              WHERE w.practitioner_id = h.practitioner_id AND w.status = 'waiting'
+          ))
     ORDER BY e.place LIMIT 1
 $$;
 
@@ -130,6 +146,20 @@ BEGIN
 END
 $$;
 
+-- What was kept beside a freed time for the sake of an offer is free again when the offer ends.
+CREATE OR REPLACE FUNCTION app.narrow_hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = app, pg_temp AS $$
+BEGIN
+    UPDATE app.waitlist_holds h SET busy_from = h.freed_from, busy_until = h.freed_until
+        WHERE h.id = NEW.hold_id AND h.status = 'held' AND (h.busy_from < h.freed_from OR h.busy_until > h.freed_until);
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER IF EXISTS waitlist_offers_over ON app.waitlist_offers;
+CREATE TRIGGER waitlist_offers_over AFTER UPDATE OF status ON app.waitlist_offers
+    FOR EACH ROW WHEN (OLD.status = 'open' AND NEW.status IN ('declined', 'lapsed', 'withdrawn'))
+    EXECUTE FUNCTION app.narrow_hold();
+
 -- The calling employee books, or moves a session to, a time: what is kept of it for them is kept no more, and what they
 -- leave of it goes to the next. The transaction holds the practitioner's lock.
 CREATE OR REPLACE FUNCTION app.take_held_time(practitioner uuid, busy tstzrange, at timestamptz)
@@ -155,12 +185,18 @@ BEGIN
 END
 $$;
 
--- Who waits no more: their own term is over, or they left the company, or it is archived, or the practitioner has left.
+-- Who waits no more: their own term is over, or they let three offers in a row lapse, or they left the company, or it is archived, or the practitioner has left.
 -- And what is over for a month is forgotten.
 CREATE OR REPLACE FUNCTION app.tidy_waitlist(at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
-    UPDATE app.waitlist_entries w SET status = 'lapsed', ended_at = at WHERE w.status = 'waiting' AND w.until <= at;
+    UPDATE app.waitlist_entries w SET status = 'lapsed', ended_at = at
+        WHERE w.status = 'waiting'
+          AND (w.until <= at
+               OR (SELECT count(*) FILTER (WHERE last.status = 'lapsed')
+                   FROM (SELECT o.status FROM app.waitlist_offers o
+                         WHERE o.entry_id = w.id AND o.status IN ('taken', 'declined', 'lapsed')
+                         ORDER BY o.offered_at DESC LIMIT 3) AS last) = 3);
     UPDATE app.waitlist_entries w SET status = 'ended', ended_at = at
         FROM app.users u, app.companies c
         WHERE w.status = 'waiting' AND u.id = w.user_id AND c.id = w.company_id
@@ -181,10 +217,10 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.idle_holds(uuid, uuid, int)', 'app.lock_idle_hold(uuid)',
+        'app.idle_holds(uuid, timestamptz, uuid, int)', 'app.lock_idle_hold(uuid)',
         'app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], boolean)',
         'app.offer_hold(uuid, uuid, uuid, timestamptz, timestamptz, timestamptz, tstzrange, timestamptz)',
-        'app.release_hold(uuid, timestamptz)', 'app.open_offers(timestamptz, int)',
+        'app.narrow_hold()', 'app.release_hold(uuid, timestamptz)', 'app.open_offers(timestamptz, int)',
         'app.end_offer(uuid, timestamptz, boolean)', 'app.take_held_time(uuid, tstzrange, timestamptz)',
         'app.tidy_waitlist(timestamptz)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
@@ -193,7 +229,7 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION app.take_held_time(uuid, tstzrange, timestamptz) TO huntzen_employee;
-GRANT EXECUTE ON FUNCTION app.idle_holds(uuid, uuid, int), app.lock_idle_hold(uuid),
+GRANT EXECUTE ON FUNCTION app.idle_holds(uuid, timestamptz, uuid, int), app.lock_idle_hold(uuid),
     app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], boolean),
     app.offer_hold(uuid, uuid, uuid, timestamptz, timestamptz, timestamptz, tstzrange, timestamptz),
     app.release_hold(uuid, timestamptz), app.open_offers(timestamptz, int), app.end_offer(uuid, timestamptz, boolean),

@@ -320,3 +320,76 @@ async fn who_declined_a_session_is_not_asked_about_it_when_it_comes_back() {
     keep(&app).await;
     assert!(is_free(&alice, &dr, at).await);
 }
+
+#[tokio::test]
+async fn however_much_is_given_back_one_time_is_kept_beside_the_one_that_is_offered() {
+    let (app, company, alice, dr, _, [bob, stranger]) = waiting_room().await;
+    sqlx::query("UPDATE app.companies SET sessions_per_employee = 100 WHERE id = $1")
+        .bind(company.id)
+        .execute(app.db())
+        .await
+        .unwrap();
+    join(&bob, &dr).await;
+    let open = free(&alice, &dr, in_days(&app, 6)).await;
+    // the soonest last: what is kept does not depend on the order
+    for slot in [&open[10], &open[8], &open[6], &open[4], &open[2]] {
+        let booked = alice.post("/consultations", wish(&dr, slot)).await.expect(201);
+        cancel(&alice, &booked).await;
+        app.settle().await;
+    }
+    keep(&app).await;
+    assert_eq!(offered(&bob, &dr).await, Some(instant(&open[10])));
+    let mut kept = Vec::new();
+    for slot in [&open[2], &open[4], &open[6], &open[8]] {
+        if !is_free(&stranger, &dr, instant(slot)).await {
+            kept.push(slot.clone());
+        }
+    }
+    assert_eq!(kept, [open[2].clone()]);
+}
+
+#[tokio::test]
+async fn whoever_lets_three_offers_in_a_row_lapse_waits_no_more() {
+    let (app, _, mut alice, mut dr, _, [mut bob]) = waiting_room().await;
+    join(&bob, &dr).await;
+    let open = free(&alice, &dr, in_days(&app, 6)).await;
+    for (nth, slot) in [&open[2], &open[4], &open[6]].into_iter().enumerate() {
+        let booked = alice.post("/consultations", wish(&dr, slot)).await.expect(201);
+        cancel(&alice, &booked).await;
+        app.settle().await;
+        assert_eq!(offered(&bob, &dr).await, Some(instant(slot)), "{nth}");
+        let over = instant(offer(&bob, &dr).await.unwrap()["expiresAt"].as_str().unwrap());
+        go_to(&app, over, vec![&mut alice, &mut bob], &mut dr).await;
+        keep(&app).await;
+    }
+    keep(&app).await;
+    bob.get(&list(&dr)).await.refused(404, "not_found");
+    assert_eq!(statuses(&app, "waitlist_entries").await, ["lapsed"]);
+}
+
+#[tokio::test]
+async fn what_was_kept_beside_a_freed_time_is_free_when_the_offer_ends() {
+    let (app, company, alice, dr, _, [bob, carol]) = waiting_room().await;
+    let day = in_days(&app, 6);
+    let open = free(&alice, &dr, day).await;
+    let hers = alice.post("/consultations", wish(&dr, &open[2])).await.expect(201);
+    let first = alice.post("/consultations", wish(&dr, &open[8])).await.expect(201);
+    app.settle().await;
+    let stranger = app.employee(&company).await;
+    // Carol is asked about another time, Bob about an hour of which one half was given back
+    join(&carol, &dr).await;
+    cancel(&alice, &first).await;
+    app.settle().await;
+    bob.post(&list(&dr), json!({"durationMinutes": 60})).await.expect(201);
+    cancel(&alice, &hers).await;
+    app.settle().await;
+    let kept = offer(&bob, &dr).await.unwrap();
+    let (from, until) = (instant(kept["startsAt"].as_str().unwrap()), instant(kept["endsAt"].as_str().unwrap()));
+    assert_eq!(until - from, TimeDelta::hours(1));
+    let beside = if from == instant(&open[2]) { &open[3] } else { &open[1] };
+    assert!(!is_free(&stranger, &dr, instant(beside)).await);
+    bob.delete(&format!("{}/offer", list(&dr))).await.expect(204);
+    app.settle().await;
+    assert!(is_free(&stranger, &dr, instant(beside)).await);
+    assert!(!is_free(&stranger, &dr, instant(&open[2])).await, "Carol may want it");
+}

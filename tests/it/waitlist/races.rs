@@ -229,3 +229,17 @@ async fn a_request_refused_while_its_person_joins_again_leaves_one_place() {
         keep(&app).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_and_leaves_at_once_gets_an_answer_to_both() {
+    let (app, _, dr, people) = patient_scene(1).await;
+    let path = list(&dr);
+    for _ in 0..12 {
+        join(&people[0], &dr).await;
+        let (joined, left) = tokio::join!(people[0].post(&path, json!({})), people[0].delete(&path));
+        assert!([200, 201, 409].contains(&joined.status.as_u16()), "{}", joined.json);
+        left.expect(204);
+        people[0].delete(&path).await;
+    }
+    app.settle().await;
+}

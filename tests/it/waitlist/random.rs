@@ -95,8 +95,16 @@ async fn on_random_days_nothing_overlaps_and_nobody_is_passed_over() {
         assert_eq!(passed, 0, "seed {seed}, round {round}");
         let idle = "SELECT count(*) FROM app.waitlist_holds h WHERE h.status = 'held'
                     AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = h.id AND o.status = 'open')
-                    AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.status = 'open')";
+                    AND NOT EXISTS (SELECT FROM app.waitlist_entries w
+                                    JOIN app.waitlist_offers o ON o.entry_id = w.id AND o.status = 'open'
+                                    WHERE w.practitioner_id = h.practitioner_id AND w.status = 'waiting'
+                                      AND w.user_id IS DISTINCT FROM h.had_by
+                                      AND NOT EXISTS (SELECT FROM app.waitlist_offers d
+                                                      WHERE d.entry_id = w.id AND d.hold_id = h.id))";
         assert_eq!(app.count(idle).await, 0, "what nobody is left for is everybody's");
+        let kept = "SELECT greatest(0, count(*) FILTER (WHERE o.id IS NULL) - count(o.id)) FROM app.waitlist_holds h
+                    LEFT JOIN app.waitlist_offers o ON o.hold_id = h.id AND o.status = 'open' WHERE h.status = 'held'";
+        assert_eq!(app.count(kept).await, 0, "one for each who is asked");
         let ends = "SELECT count(*) FROM app.waitlist_holds h
                     WHERE (h.status = 'taken') <> EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = h.id AND o.status = 'taken')";
         assert_eq!(app.count(ends).await, 0);

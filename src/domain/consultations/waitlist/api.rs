@@ -176,9 +176,10 @@ impl WaitlistApi {
     /// Wait for a practitioner’s time
     ///
     /// What others give back is kept and offered to those who wait, one after the other in the order of joining: each
-    /// has two hours, or until the practitioner’s notice runs out, to book it with `POST /consultations`. Until then nobody
-    /// else can. Who is asked gets a mail. Only times that one could book are offered. Who waits already keeps their place,
-    /// with these wishes (200). On ten lists at most: `409 too_many_waitlists`. Refused as a booking is:
+    /// has two hours, or a quarter of what is left until the practitioner’s notice, to book it with `POST /consultations`.
+    /// Until then nobody else can. Who is asked gets a mail. Only times that one could book are offered. Who declines a time
+    /// keeps their place and is not asked about it again; after three offers in a row without an answer one leaves the
+    /// line. Who waits already keeps their place, with these wishes (200). On ten lists at most: `409 too_many_waitlists`. Refused as a booking is:
     /// `409 quota_exhausted`, `403 company_suspended`, `contract_ended` or `not_covered`; a practitioner who takes no
     /// bookings of the company is not found. A booking with the practitioner ends the wait.
     #[oai(path = "/practitioners/:id/waitlist", method = "post", operation_id = "joinWaitlist")]

@@ -104,7 +104,7 @@ async fn pass_all_on(cx: &JobContext, practitioner: Option<PractitionerId>) -> R
         let idle = store::list_idle(&mut cx.begin().await?, practitioner, after, AT_ONCE).await?;
         let Some(last) = idle.last() else { return failed.map_or(Ok(()), Err) };
         after = Some(*last);
-        for id in idle {
+        for (id, _) in idle {
             if let Err(problem) = pass_on(cx, id).await {
                 failed = Some(problem);
             }
@@ -112,8 +112,8 @@ async fn pass_all_on(cx: &JobContext, practitioner: Option<PractitionerId>) -> R
     }
 }
 
-/// Offers a kept time to the first who wants it and could book it. It stays kept while somebody who would be next is
-/// being asked about another one; where there is nobody, everybody can have it.
+/// Offers a kept time to the first who wants it and could book it. One for each who is being asked about another stays
+/// kept; where there is nobody, everybody can have it.
 async fn pass_on(cx: &JobContext, hold_id: HoldId) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let (now, mut tx) = (cx.now(), cx.begin().await?);

@@ -10,10 +10,14 @@
 //! A session that is cancelled, moved or lapses frees time. Where anybody waits for the practitioner, the very
 //! transaction that frees it keeps it (`app.keep_freed_time`): nobody else sees it as free or books it, the database
 //! sees to both. Then it is offered to one after the other, in the order of joining: to the first who could book it and
-//! wants it, for two hours, or until the practitioner's notice runs out. Whoever is asked books it like any other time;
-//! their hold gives way in the same transaction. Whoever declines, or lets it lapse, keeps their place and is not asked
-//! about that time again. Nobody is asked about two times of a practitioner at once: the next in line is asked about
-//! the second, and where there is none, it is kept until the answer. When nobody is left, everybody can have it.
+//! wants it, for two hours, or for a quarter of what is left until the practitioner's notice. Whoever is asked books it
+//! like any other time; their hold gives way in the same transaction. Whoever declines keeps their place and is not asked
+//! about that time again; whoever lets it lapse is not asked again before it is freed anew, and after three times in a
+//! row waits no more.
+//!
+//! Nobody is asked about two times of a practitioner at once. The next in line is asked about the second; where there is
+//! none, one for each who is being asked is kept until the answer, so that giving back many times closes nobody's
+//! calendar. When nobody is left, everybody can have it.
 //!
 //! A kept time stays kept until it is passed on: an offer whose time is over can be taken until the schedule has seen
 //! that, and nobody comes in between. What is offered can be taken: by the same rules as a booking, looked at again

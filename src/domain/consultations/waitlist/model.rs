@@ -8,8 +8,10 @@ use crate::domain::practitioners::{BookingTerms, Mode};
 use crate::platform::ids::{PractitionerId, WaitlistEntryId};
 use crate::platform::problem::{FieldErrors, Result};
 
-/// A time is kept for one person this long …
+/// A time is kept for one person this long, or for this part of what is left until it cannot be booked any more: so
+/// that others are asked as well, where somebody does not answer …
 const KEPT: TimeDelta = TimeDelta::hours(2);
+const PART: i32 = 4;
 /// … and is not offered to anybody who would have less than this.
 const LEAST: TimeDelta = TimeDelta::minutes(15);
 /// The longest that somebody can say they wait.
@@ -67,7 +69,8 @@ pub struct Offered {
 
 /// Until when a session is kept for somebody who is asked now: it must still be bookable then.
 pub fn expires_at(now: DateTime<Utc>, starts_at: DateTime<Utc>, min_notice: TimeDelta) -> DateTime<Utc> {
-    (now + KEPT).min(starts_at - min_notice)
+    let last = starts_at - min_notice;
+    (now + KEPT.min((last - now) / PART).max(LEAST)).min(last)
 }
 
 /// The sessions that are possible now because of what became free, the most like the former one first.
@@ -161,6 +164,8 @@ mod tests {
         assert!(choices(&offer("05T11:00"), freed).is_empty());
         let hour = TimeDelta::hours(1);
         assert_eq!(expires_at(at("05T09:45"), at("05T11:00"), hour), at("05T10:00"));
+        assert_eq!(expires_at(at("05T09:30"), at("05T11:00"), hour), at("05T09:45"));
+        assert_eq!(expires_at(at("05T06:00"), at("05T11:00"), hour), at("05T07:00"));
         assert_eq!(expires_at(at("04T09:45"), at("05T11:00"), hour), at("04T11:45"));
     }
 

@@ -65,7 +65,7 @@ pub async fn join(
         tx.audit_done("waitlist.wishes_changed", "waitlist_entry", it.id.0).await?;
     }
     let entry = store::list_own(&mut tx, Some(practitioner)).await?.pop();
-    let entry = entry.ok_or_else(|| Problem::internal("a place is not to be seen by whose it is"))?;
+    let entry = entry.ok_or(Refusal::Conflict)?; // they left at this moment, elsewhere
     let joined = Joined { entry, is_new };
     tx.remember(key, &joined).await?;
     tx.commit().await?;

@@ -160,15 +160,17 @@ fn range(span: Span) -> PgRange<DateTime<Utc>> {
     PgRange::from(span.from..span.until)
 }
 
-/// Kept times that nobody is asked about, of one practitioner or of all, after one of them.
+/// Kept times that nobody is asked about, of one practitioner or of all, the soonest first, after one of them.
 pub async fn list_idle(
     tx: &mut Tx,
     practitioner: Option<PractitionerId>,
-    after: Option<HoldId>,
+    after: Option<(HoldId, DateTime<Utc>)>,
     most: i32,
-) -> Result<Vec<HoldId>> {
-    Ok(sqlx::query_scalar("SELECT app.idle_holds($1, $2, $3)")
+) -> Result<Vec<(HoldId, DateTime<Utc>)>> {
+    let (after, after_from) = after.unzip();
+    Ok(sqlx::query_as("SELECT id, busy_from FROM app.idle_holds($1, $2, $3, $4)")
         .bind(practitioner)
+        .bind(after_from)
         .bind(after)
         .bind(most)
         .fetch_all(tx.conn())
