@@ -134,37 +134,36 @@ BEGIN
 END
 $$;
 
--- Notes that the caller has, or has read, everything up to a message. Never goes back, and never beyond the last message.
--- NULL: there was nothing to note.
+-- Notes that the caller has, or has read, everything up to a message: how far they are now, and whether that is news. Never
+-- goes back, and never beyond the last message. No row: the conversation is not theirs.
 CREATE OR REPLACE FUNCTION app.note_receipt(conversation uuid, up_to bigint, is_read boolean, at timestamptz)
-RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+RETURNS TABLE (delivered bigint, read bigint, revision bigint, is_news boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    it        app.conversations;
-    before    app.message_receipts;
-    delivered bigint;
-    seen      bigint;
-    new_rev   bigint;
+    it     app.conversations;
+    before app.message_receipts;
 BEGIN
     SELECT * INTO it FROM app.lock_conversation(conversation);
     IF NOT FOUND THEN
-        RETURN NULL;
+        RETURN;
     END IF;
     SELECT * INTO before FROM app.message_receipts r
         WHERE r.company_id = it.company_id AND r.conversation_id = it.id AND r.reader_id = app.user_id();
-    seen := greatest(coalesce(before.read_seq, 0), CASE WHEN is_read THEN least(up_to, it.last_seq) ELSE 0 END);
-    delivered := greatest(coalesce(before.delivered_seq, 0), least(up_to, it.last_seq), seen);
-    IF (delivered, seen) IS NOT DISTINCT FROM (coalesce(before.delivered_seq, 0), coalesce(before.read_seq, 0)) THEN
-        RETURN NULL;
+    read := greatest(coalesce(before.read_seq, 0), CASE WHEN is_read THEN least(up_to, it.last_seq) ELSE 0 END);
+    delivered := greatest(coalesce(before.delivered_seq, 0), least(up_to, it.last_seq), read);
+    revision := coalesce(before.rev, 0);
+    is_news := (delivered, read) IS DISTINCT FROM (coalesce(before.delivered_seq, 0), coalesce(before.read_seq, 0));
+    IF is_news THEN
+        UPDATE app.conversations v SET last_rev = v.last_rev + 1 WHERE v.id = it.id RETURNING v.last_rev INTO revision;
+        INSERT INTO app.message_receipts AS r (company_id, conversation_id, user_id, practitioner_id, reader_id,
+                                               delivered_seq, read_seq, rev, updated_at)
+            VALUES (it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), delivered, read, revision, at)
+            ON CONFLICT (company_id, conversation_id, reader_id) DO UPDATE
+            SET delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, rev = excluded.rev,
+                updated_at = excluded.updated_at;
+        PERFORM pg_notify('chat_changed', it.id::text);
     END IF;
-    UPDATE app.conversations v SET last_rev = v.last_rev + 1 WHERE v.id = it.id RETURNING v.last_rev INTO new_rev;
-    INSERT INTO app.message_receipts AS r (company_id, conversation_id, user_id, practitioner_id, reader_id, delivered_seq,
-                                           read_seq, rev, updated_at)
-        VALUES (it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), delivered, seen, new_rev, at)
-        ON CONFLICT (company_id, conversation_id, reader_id) DO UPDATE
-        SET delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, rev = excluded.rev,
-            updated_at = excluded.updated_at;
-    PERFORM pg_notify('chat_changed', it.id::text);
-    RETURN new_rev;
+    RETURN NEXT;
 END
 $$;
 

@@ -116,10 +116,17 @@ pub fn openapi() -> Outcome<Value> {
     Ok(openapi::document(&[api_service().spec(), root_service().spec()])?)
 }
 
+/// The `AsyncAPI` document of the sockets.
+pub fn asyncapi() -> Outcome<Value> {
+    Ok(realtime::document(&[chat::namespace()])?)
+}
+
 /// Every route, with the layers around them.
 pub fn endpoint(platform: Arc<Platform>, sockets: Mount) -> Outcome<impl Endpoint> {
     let document = openapi()?;
-    let mut routes = openapi::routes(Route::new(), &document)?;
+    let live = serde_json::to_vec(&asyncapi()?)?;
+    let mut routes =
+        openapi::routes(Route::new(), &document)?.at("/asyncapi.json", openapi::asset("application/json", live));
     if let Some(mailbox) = mail::dev_mailbox(&platform.config) {
         routes = routes.nest("/dev/mail", mailbox);
     }

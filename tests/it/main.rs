@@ -3,6 +3,7 @@
 
 mod account;
 mod administration;
+mod asyncapi;
 mod audit;
 mod booking_races;
 mod calendar_files;

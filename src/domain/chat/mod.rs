@@ -26,4 +26,4 @@ mod store;
 pub use api::ChatApi;
 pub use error::Error;
 pub use keys::document;
-pub use socket::open;
+pub use socket::{namespace, open};

@@ -148,7 +148,7 @@ pub struct Message {
 }
 
 /// How far one of the two has the conversation.
-#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug)]
 pub struct Receipt {
     pub reader_id: UserId,
     pub delivered_seq: i64,

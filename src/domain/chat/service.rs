@@ -38,11 +38,8 @@ pub async fn check(cx: &Context, id: ConsultationId) -> Result<()> {
 
 /// At most `limit` messages, in the order of the conversation or, for what changed, of revisions.
 pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) -> Result<Excerpt> {
-    let mut tx = cx.read(Permission::Chat).await?;
-    // first of all: what is read after it is at least as new
-    let of = find(cx, &mut tx, id).await?;
-    let receipts = store::list_receipts(&mut tx, &of).await?;
-    let mut kept = store::list_messages(&mut tx, &of, which, i64::from(limit) + 1).await?;
+    let found = store::read(cx, id, which, i64::from(limit) + 1, open_days(cx)).await?;
+    let (of, receipts, mut kept) = found.ok_or(Refusal::NotFound)?;
     let has_more = kept.len() > limit as usize;
     kept.truncate(limit as usize);
     let rev = complete_until(which, of.last_rev, has_more, kept.last().map(|message| message.rev));
@@ -132,13 +129,10 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
 /// Notes that the caller has, or has read, everything up to a message; how far they are now.
 pub async fn note_receipt(cx: &Context, id: ConsultationId, up_to: i64, is_read: bool) -> Result<Receipt> {
     let mut tx = cx.begin(Permission::Chat).await?;
-    let of = find(cx, &mut tx, id).await?;
-    let me = cx.caller().user_id;
-    let is_news = store::note_receipt(&mut tx, &of, up_to, is_read, cx.now()).await?.is_some();
-    let receipts = store::list_receipts(&mut tx, &of).await?;
+    let noted = store::note_receipt(&mut tx, id, up_to, is_read, cx.now()).await?;
+    let (delivered_seq, read_seq, rev, is_news) = noted.ok_or(Refusal::NotFound)?;
     if is_news {
         tx.commit().await?;
     }
-    let nothing = Receipt { reader_id: me, delivered_seq: 0, read_seq: 0, rev: 0 };
-    Ok(receipts.into_iter().find(|receipt| receipt.reader_id == me).unwrap_or(nothing))
+    Ok(Receipt { reader_id: cx.caller().user_id, delivered_seq, read_seq, rev })
 }

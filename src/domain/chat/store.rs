@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::model::{Conversation, Kept, Overview, Receipt, StoredKey, Which};
-use crate::platform::auth::Role;
-use crate::platform::db::broken_constraint;
+use crate::platform::auth::{Permission, Role};
+use crate::platform::db::{Arg, Instant, Once, broken_constraint};
 use crate::platform::ids::{ConsultationId, MessageId};
-use crate::platform::{Problem, Result, Tx};
+use crate::platform::{Context, Problem, Result, Tx};
 
 impl FromRow<'_, PgRow> for Overview {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -145,42 +145,112 @@ impl FromRow<'_, PgRow> for Kept {
     }
 }
 
-macro_rules! messages {
-    ($which:literal) => {
+macro_rules! excerpt {
+    ($which:literal, $order:literal) => {
         concat!(
-            "SELECT id, conversation_id, sender_id, client_id, seq, rev, version, sealed, created_at, edited_at, deleted_at
-             FROM app.messages ",
-            $which
+            "SELECT v.id, v.company_id, v.user_id, v.last_seq, v.last_rev,
+                    app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $4::int) AS closes_at, k.id AS key_id, k.wrapped,
+                    r.readers, r.delivered, r.read, r.revs,
+                    m.id AS message_id, m.sender_id, m.client_id, m.seq, m.rev, m.version, m.sealed, m.created_at, m.edited_at,
+                    m.deleted_at
+             FROM app.conversations v JOIN app.consultations c ON c.id = v.id
+             LEFT JOIN LATERAL app.conversation_key(v.id) k ON true
+             CROSS JOIN LATERAL (
+                 SELECT array_agg(reader_id ORDER BY reader_id) AS readers, array_agg(delivered_seq ORDER BY reader_id) AS delivered,
+                        array_agg(read_seq ORDER BY reader_id) AS read, array_agg(rev ORDER BY reader_id) AS revs
+                 FROM app.message_receipts WHERE company_id = v.company_id AND conversation_id = v.id) r
+             LEFT JOIN LATERAL (
+                 SELECT * FROM app.messages WHERE company_id = v.company_id AND conversation_id = v.id AND ",
+            $which, " ORDER BY ", $order, " LIMIT $3::bigint) m ON true
+             WHERE v.id = $1::uuid ORDER BY ", $order
         )
     };
 }
 
-/// In the order in which they were asked for: the latest first, or by revision.
-pub async fn list_messages(tx: &mut Tx, of: &Conversation, which: Which, fetch: i64) -> Result<Vec<Kept>> {
-    let (statement, bound) = match which {
-        Which::Before(seq) => {
-            (messages!("WHERE company_id = $1 AND conversation_id = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4"), seq)
-        }
+/// What [`read`] finds: each row says all of the conversation, and one message where there is any.
+struct Line {
+    conversation: Conversation,
+    receipts: Vec<Receipt>,
+    message: Option<Kept>,
+}
+
+impl FromRow<'_, PgRow> for Line {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let instant = |name: &str| row.try_get::<Instant, _>(name).map(|it| it.0);
+        let optional = |name: &str| row.try_get::<Option<Instant>, _>(name).map(|it| it.map(|it| it.0));
+        let key = match row.try_get::<Option<Uuid>, _>("key_id")? {
+            Some(id) => Some(StoredKey { id, wrapped: row.try_get("wrapped")? }),
+            None => None,
+        };
+        let conversation = Conversation {
+            id: row.try_get("id")?,
+            company_id: row.try_get("company_id")?,
+            employee: row.try_get("user_id")?,
+            closes_at: instant("closes_at")?,
+            last_seq: row.try_get("last_seq")?,
+            last_rev: row.try_get("last_rev")?,
+            key,
+        };
+        let readers: Vec<Uuid> = row.try_get::<Option<_>, _>("readers")?.unwrap_or_default();
+        let numbers = |name: &str| row.try_get::<Option<Vec<i64>>, _>(name).map(Option::unwrap_or_default);
+        let (delivered, read, revs) = (numbers("delivered")?, numbers("read")?, numbers("revs")?);
+        let receipts = readers.into_iter().zip(delivered).zip(read).zip(revs);
+        let receipts = receipts
+            .map(|(((reader_id, delivered_seq), read_seq), rev)| Receipt {
+                reader_id: reader_id.into(),
+                delivered_seq,
+                read_seq,
+                rev,
+            })
+            .collect();
+        let message = match row.try_get::<Option<MessageId>, _>("message_id")? {
+            Some(id) => Some(Kept {
+                id,
+                conversation_id: conversation.id,
+                sender_id: row.try_get("sender_id")?,
+                client_id: row.try_get("client_id")?,
+                seq: row.try_get("seq")?,
+                rev: row.try_get("rev")?,
+                version: row.try_get("version")?,
+                sealed: row.try_get("sealed")?,
+                created_at: instant("created_at")?,
+                edited_at: optional("edited_at")?,
+                deleted_at: optional("deleted_at")?,
+            }),
+            None => None,
+        };
+        Ok(Self { conversation, receipts, message })
+    }
+}
+
+/// A conversation of the caller's with its receipts, and messages in the order in which they were asked for: the latest
+/// first, or by revision. One statement in one round trip, and one moment: every change in a conversation asks for this.
+pub async fn read(
+    cx: &Context,
+    id: ConsultationId,
+    which: Which,
+    fetch: i64,
+    open_days: i32,
+) -> Result<Option<(Conversation, Vec<Receipt>, Vec<Kept>)>> {
+    let (once, bound) = match which {
+        Which::Before(seq) => (Once { name: "chat_before", statement: excerpt!("seq < $2::bigint", "seq DESC") }, seq),
         Which::ChangedAfter(rev) => {
-            (messages!("WHERE company_id = $1 AND conversation_id = $2 AND rev > $3 ORDER BY rev LIMIT $4"), rev)
+            (Once { name: "chat_changes", statement: excerpt!("rev > $2::bigint", "rev") }, rev)
         }
     };
-    Ok(sqlx::query_as(statement).bind(of.company_id).bind(of.id).bind(bound).bind(fetch).fetch_all(tx.conn()).await?)
+    let args = [Arg::Id(Some(id.0)), Arg::Count(bound), Arg::Count(fetch), Arg::Count(open_days.into())];
+    let mut lines: Vec<Line> = cx.read_once(Permission::Chat, &once, &args).await?;
+    let messages = lines.iter_mut().filter_map(|line| line.message.take()).collect();
+    Ok(lines.into_iter().next().map(|line| (line.conversation, line.receipts, messages)))
 }
 
 pub async fn find_message(tx: &mut Tx, id: MessageId) -> Result<Option<Kept>> {
-    Ok(sqlx::query_as(messages!("WHERE id = $1")).bind(id).fetch_optional(tx.conn()).await?)
-}
-
-/// Two at most.
-pub async fn list_receipts(tx: &mut Tx, of: &Conversation) -> Result<Vec<Receipt>> {
     Ok(sqlx::query_as(
-        "SELECT reader_id, delivered_seq, read_seq, rev FROM app.message_receipts
-         WHERE company_id = $1 AND conversation_id = $2 ORDER BY reader_id",
+        "SELECT id, conversation_id, sender_id, client_id, seq, rev, version, sealed, created_at, edited_at, deleted_at
+         FROM app.messages WHERE id = $1",
     )
-    .bind(of.company_id)
-    .bind(of.id)
-    .fetch_all(tx.conn())
+    .bind(id)
+    .fetch_optional(tx.conn())
     .await?)
 }
 
@@ -247,19 +317,20 @@ fn refused(error: sqlx::Error, of: &Conversation) -> Problem {
     }
 }
 
-/// Notes that the caller has, or has read, everything up to a message; the revision, where that was news.
+/// Notes that the caller has, or has read, everything up to a message: how far they are now, and whether that is news.
+/// `None`: the conversation is not theirs.
 pub async fn note_receipt(
     tx: &mut Tx,
-    of: &Conversation,
+    id: ConsultationId,
     up_to: i64,
     is_read: bool,
     now: DateTime<Utc>,
-) -> Result<Option<i64>> {
-    Ok(sqlx::query_scalar("SELECT app.note_receipt($1, $2, $3, $4)")
-        .bind(of.id)
+) -> Result<Option<(i64, i64, i64, bool)>> {
+    Ok(sqlx::query_as("SELECT delivered, read, revision, is_news FROM app.note_receipt($1, $2, $3, $4)")
+        .bind(id)
         .bind(up_to)
         .bind(is_read)
         .bind(now)
-        .fetch_one(tx.conn())
+        .fetch_optional(tx.conn())
         .await?)
 }

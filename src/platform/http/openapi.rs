@@ -197,7 +197,8 @@ const DESCRIPTION: &str = "Online care that companies offer their employees: pra
     `cursor` and answer `items` and `nextCursor`. A POST that creates takes an `Idempotency-Key`, kept for 24 \
     hours. `x-permission` and `x-roles` tell who may call an operation.";
 
-fn asset(kind: &'static str, body: Vec<u8>) -> poem::RouteMethod {
+/// A page that is the same for everybody.
+pub fn asset(kind: &'static str, body: Vec<u8>) -> poem::RouteMethod {
     let body = Bytes::from(body);
     get(poem::endpoint::make_sync(move |_| {
         Response::builder()
@@ -395,10 +396,14 @@ fn header_name(name: &str) -> String {
 
 /// Says of every schema that a request uses that it takes no other properties.
 fn close_request_schemas(paths: &Map<String, Value>, schemas: &mut Map<String, Value>) {
+    let operations = paths.values().filter_map(Value::as_object).flat_map(Map::values);
+    close(&operations.map(|operation| operation.get("requestBody").cloned().unwrap_or_default()).collect(), schemas);
+}
+
+/// Closes the schemas that `inputs` refer to, and those to which they do.
+pub fn close(inputs: &Value, schemas: &mut Map<String, Value>) {
     let mut waiting: Vec<String> = Vec::new();
-    for operation in paths.values().filter_map(Value::as_object).flat_map(Map::values) {
-        references(operation.get("requestBody").unwrap_or(&Value::Null), &mut waiting);
-    }
+    references(inputs, &mut waiting);
     let mut closed = BTreeSet::new();
     while let Some(name) = waiting.pop() {
         if closed.insert(name.clone())

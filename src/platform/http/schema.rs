@@ -47,14 +47,7 @@ pub fn close(value: &mut Value) {
 /// that is the same as leaving it out.
 pub fn to_json_schema(value: &mut Value) {
     visit(value, &|schema| {
-        for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
-            if schema.get(flag).and_then(Value::as_bool).is_some() {
-                schema.remove(flag);
-                if let Some(bound) = schema.remove(limit) {
-                    schema.insert(flag.into(), bound);
-                }
-            }
-        }
+        exclusive_bounds(schema);
         if schema.get("type").and_then(Value::as_str) == Some("object") {
             let required = schema.get("required").cloned().unwrap_or_default();
             let is_required = |name: &str| required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
@@ -73,6 +66,33 @@ pub fn to_json_schema(value: &mut Value) {
             }
         }
     });
+}
+
+/// Turns a schema of OpenAPI 3.0 into JSON Schema of draft 7, for readers rather than for checks.
+pub fn to_draft_07(value: &mut Value) {
+    visit(value, &|schema| {
+        exclusive_bounds(schema);
+        if let Some(example) = schema.remove("example") {
+            schema.insert("examples".into(), json!([example]));
+        }
+        schema.remove("discriminator");
+        if schema.remove("nullable") == Some(true.into())
+            && let Some(kind) = schema.remove("type")
+        {
+            schema.insert("type".into(), json!([kind, "null"]));
+        }
+    });
+}
+
+fn exclusive_bounds(schema: &mut Map<String, Value>) {
+    for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        if schema.get(flag).and_then(Value::as_bool).is_some() {
+            schema.remove(flag);
+            if let Some(bound) = schema.remove(limit) {
+                schema.insert(flag.into(), bound);
+            }
+        }
+    }
 }
 
 /// `if … else` rather than `anyOf`, so that faults are reported where they are.

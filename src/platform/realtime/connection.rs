@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::types::ToJSON;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use socketioxide::ack::AckStream;
 use socketioxide::extract::SocketRef;
@@ -17,8 +17,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::door::Received;
+use super::namespace::{Namespace, Renewal, Renewed};
 use crate::platform::auth::Caller;
-use crate::platform::http::error;
+use crate::platform::http::{body, error};
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Context, Platform, RequestInfo};
 
@@ -29,6 +30,11 @@ const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// What answers the events of one socket.
 pub trait Visitor: Send + 'static {
+    /// What it answers and tells, for the document; an event that is not in it is refused.
+    fn namespace() -> Option<Namespace> {
+        None
+    }
+
     /// The answer to an event, without `ok`.
     fn event(
         &mut self,
@@ -57,12 +63,7 @@ pub struct Connection {
     expires_at: DateTime<Utc>,
     info: RequestInfo,
     waker: Arc<Notify>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Renewal {
-    token: SecretString,
+    namespace: Option<Arc<Namespace>>,
 }
 
 impl Connection {
@@ -72,8 +73,9 @@ impl Connection {
         caller: Caller,
         expires_at: DateTime<Utc>,
         info: RequestInfo,
+        namespace: Option<Arc<Namespace>>,
     ) -> Self {
-        Self { platform, socket, caller, expires_at, info, waker: Arc::default() }
+        Self { platform, socket, caller, expires_at, info, waker: Arc::default(), namespace }
     }
 
     pub fn caller(&self) -> &Caller {
@@ -95,15 +97,21 @@ impl Connection {
     }
 
     pub fn emit(&self, event: &str, data: &Value) -> Result<(), Full> {
+        debug_assert!(self.tells(event), "{event} is not in the document");
         taken(&self.socket.emit(event, data))
     }
 
     /// The client may say that it has it.
     pub fn emit_with_ack(&self, event: &str, data: &Value) -> Result<Option<AckStream<Value>>, Full> {
+        debug_assert!(self.tells(event), "{event} is not in the document");
         match self.socket.emit_with_ack(event, data) {
             Ok(ack) => Ok(Some(ack)),
             Err(error) => taken(&Err(error)).map(|()| None),
         }
+    }
+
+    fn tells(&self, event: &str) -> bool {
+        self.namespace.as_ref().is_none_or(|it| it.has_told(event))
     }
 
     /// As every request: a token that counts, of a session that goes on.
@@ -119,9 +127,10 @@ impl Connection {
 
     /// Takes a newer token of the same person in the same role.
     async fn renew(&mut self, data: Value) -> Result<Map<String, Value>> {
-        let renewal: Renewal = serde_json::from_value(data).map_err(|_| Error::Unauthenticated)?;
+        let Renewal { token } = body::check(data)?;
+        let token = SecretString::from(token);
         let now = self.platform.clock.now();
-        let (caller, expires_at) = self.platform.tokens.verify_access_until(renewal.token.expose_secret(), now)?;
+        let (caller, expires_at) = self.platform.tokens.verify_access_until(token.expose_secret(), now)?;
         let is_same = (caller.user_id, caller.role, caller.company_id)
             == (self.caller.user_id, self.caller.role, self.caller.company_id);
         if expires_at <= now {
@@ -132,9 +141,7 @@ impl Connection {
         }
         self.caller = caller;
         self.expires_at = expires_at;
-        let mut answer = Map::new();
-        answer.insert("expiresAt".into(), expires_at.to_rfc3339().into());
-        Ok(answer)
+        Ok(answer(&Renewed { expires_at }))
     }
 
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
@@ -142,6 +149,7 @@ impl Connection {
         let answered = match data {
             None => Err(Error::MalformedJson.into()),
             Some(data) if name == "auth:refresh" => self.renew(data).await,
+            Some(_) if self.namespace.as_ref().is_some_and(|it| !it.has(&name)) => Err(Error::UnknownEvent.into()),
             Some(data) => match self.check().await {
                 Ok(()) => visitor.event(self, &name, data).await,
                 Err(refused) => Err(refused),
@@ -164,6 +172,14 @@ impl Connection {
     /// Closes the socket. Where there is no room to say so, the next look does.
     pub fn end(&self) {
         let _ = self.socket.clone().disconnect();
+    }
+}
+
+/// The members of a positive answer.
+pub fn answer(it: &impl ToJSON) -> Map<String, Value> {
+    match it.to_json() {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
     }
 }
 

@@ -56,6 +56,8 @@ pub fn open<V: Visitor>(
 ) {
     let platform = platform.clone();
     let at_door = platform.clone();
+    let namespace = V::namespace().map(Arc::new);
+    debug_assert!(namespace.as_ref().is_none_or(|it| (it.path, it.permission) == (path, permission)));
     let check = move |socket: SocketRef, TryData(auth): TryData<Handshake>| {
         let platform = at_door.clone();
         async move {
@@ -68,7 +70,7 @@ pub fn open<V: Visitor>(
         }
     };
     let enter = move |socket: SocketRef| {
-        let (platform, welcome) = (platform.clone(), welcome.clone());
+        let (platform, welcome, namespace) = (platform.clone(), welcome.clone(), namespace.clone());
         async move {
             let Some(admitted) = socket.extensions.get::<Arc<Admitted>>() else { return };
             let inbox = admitted.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -84,7 +86,7 @@ pub fn open<V: Visitor>(
             }
             let info = socket.req_parts().extensions.get::<RequestInfo>().cloned().unwrap_or_default();
             let (caller, expires_at) = (admitted.caller, admitted.expires_at);
-            let connection = Connection::new(platform, socket, caller, expires_at, info);
+            let connection = Connection::new(platform, socket, caller, expires_at, info, namespace);
             let visitor = welcome(&connection);
             run(connection, visitor, inbox, gone).await;
         }

@@ -13,6 +13,9 @@
 //! **What.** Each event is a use case of the module, with the caller's own [`crate::platform::Context`], answered by an
 //! acknowledgement: `{ok: true, …}` or `{ok: false, code, detail}`. The events of a socket run in their order, one at a time.
 //!
+//! **Said once.** A module tells its events and the types that read and write them ([`Namespace`], [`Visitor::namespace`]);
+//! what is not in it is refused, and `/asyncapi.json` is made of it.
+//!
 //! **How much.** Twenty events a second and 64 KB each, then refusals, then the end. What a slow reader has not taken waits
 //! in the database, not here: a socket is told what changed by reading it, when there is room.
 //!
@@ -20,15 +23,19 @@
 //! wakes the sockets that look at it; they read it as themselves. Texts never pass outside of the database's rows, and a
 //! notification that somebody forged shows nobody anything.
 
+mod asyncapi;
 mod connection;
 mod door;
 mod mount;
+mod namespace;
 mod news;
 mod pace;
 
-pub use connection::{Connection, Full, Visitor};
+pub use asyncapi::document;
+pub use connection::{Connection, Full, Visitor, answer};
 pub use door::open;
 pub use mount::{Mount, mount};
+pub use namespace::{Namespace, Nothing};
 pub use news::{News, follow, tell};
 
 /// A Socket.IO server without adapter: nodes hear of each other through the database.

@@ -120,7 +120,7 @@ SELECT app.change_message(md5('message of ' || fixture_id('alice') || ' about ' 
 -- refused: employee writes past the functions
 INSERT INTO app.messages SELECT * FROM app.messages;
 -- refused: employee says what a colleague has read
-SELECT FROM (SELECT app.note_receipt(fixture_id('bob with martin'), 1, true, '2026-09-07 09:05Z')) it (rev) WHERE rev IS NOT NULL;
+SELECT FROM app.note_receipt(fixture_id('bob with martin'), 1, true, '2026-09-07 09:05Z');
 -- refused: employee locks a conversation
 SELECT FROM app.lock_conversation(fixture_id('alice with martin'));
 -- refused: practitioner reads a colleague's conversation

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use poem_openapi::types::ToJSON;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::payloads::ReceiptNews;
 use crate::domain::chat::api::MessageAnswer;
 use crate::domain::chat::model::{Content, Excerpt, Message, Receipt};
 use crate::platform::ids::{ConsultationId, UserId};
@@ -73,7 +74,9 @@ impl Told {
         let parcel = |event, seq: i64| Parcel {
             rev: receipt.rev,
             event,
-            data: json!({"conversationId": of, "readerId": receipt.reader_id, "seq": seq, "rev": receipt.rev}),
+            data: ReceiptNews { conversation_id: of, reader_id: receipt.reader_id, seq, rev: receipt.rev }
+                .to_json()
+                .unwrap_or_default(),
             arrives: None,
         };
         let mut parcels = Vec::new();

@@ -4,25 +4,27 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::delivery::{Parcel, Told};
 use super::hub::{Hub, Live, Place};
-use crate::domain::chat::api::{MessageAnswer, MessagesAnswer};
+use super::payloads::{
+    About, Closed, DeleteEvent, EditEvent, NotedAnswer, PresenceNews, ReadEvent, SendEvent, SentAnswer, SyncEvent,
+    TypingNews, namespace,
+};
+use crate::domain::chat::api::MessagesAnswer;
 use crate::domain::chat::error::Error;
 use crate::domain::chat::model::Which;
 use crate::domain::chat::service;
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::body;
 use crate::platform::http::page::DEFAULT_LIMIT;
-use crate::platform::ids::{ConsultationId, MessageId};
+use crate::platform::ids::ConsultationId;
 use crate::platform::problem::Error as Refusal;
-use crate::platform::realtime::{Connection, Full, Visitor};
+use crate::platform::realtime::{Connection, Full, Namespace, Visitor, answer};
 use crate::platform::{Problem, Result};
 
 /// Conversations that one socket looks at.
@@ -35,59 +37,6 @@ const UNACKNOWLEDGED: usize = 64;
 const STUCK: Duration = Duration::from_secs(30);
 /// That somebody writes is told so often.
 const TYPING_EVERY: Duration = Duration::from_secs(1);
-
-/// `conversation:join`, `conversation:leave`, `typing:start`, `typing:stop`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct About {
-    conversation_id: ConsultationId,
-}
-
-/// `message:send`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct SendEvent {
-    conversation_id: ConsultationId,
-    client_id: Uuid,
-    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
-    body: String,
-}
-
-/// `message:edit`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct EditEvent {
-    id: MessageId,
-    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
-    body: String,
-}
-
-/// `message:delete`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct DeleteEvent {
-    id: MessageId,
-}
-
-/// `message:read`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct ReadEvent {
-    conversation_id: ConsultationId,
-    #[oai(validator(minimum(value = "1")))]
-    seq: i64,
-}
-
-/// `sync`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct SyncEvent {
-    conversation_id: ConsultationId,
-    #[oai(validator(minimum(value = "0")))]
-    after_rev: i64,
-    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
-    limit: Option<u32>,
-}
 
 /// Messages that the client says it has.
 type Arrived = Arc<Mutex<HashMap<ConsultationId, i64>>>;
@@ -117,7 +66,7 @@ impl Seat {
     }
 
     /// From now on the socket is told what changes. Once more starts from the present again.
-    async fn join(&mut self, at: &Connection, id: ConsultationId) -> Result<Value> {
+    async fn join(&mut self, at: &Connection, id: ConsultationId) -> Result<MessagesAnswer> {
         let is_new = !self.joined.contains_key(&id);
         if is_new && self.joined.len() >= MOST_JOINED {
             return Err(Error::TooManyJoined.into());
@@ -139,7 +88,7 @@ impl Seat {
             }
         };
         self.joined.insert(id, Told::new(&excerpt, at.platform().clock.now()));
-        Ok(MessagesAnswer::from(excerpt).to_json().unwrap_or_default())
+        Ok(excerpt.into())
     }
 
     fn forget(&mut self, id: ConsultationId) {
@@ -178,8 +127,8 @@ impl Seat {
             if !has_more {
                 let is_over = now >= closes_at;
                 if is_over && !told.is_closed {
-                    let data = json!({"conversationId": id, "closedAt": closes_at.to_rfc3339()});
-                    if at.emit("conversation:closed", &data).is_err() {
+                    let data = Closed { conversation_id: id, closed_at: closes_at };
+                    if at.emit("conversation:closed", &data.to_json().unwrap_or_default()).is_err() {
                         return Ok(Err(Full));
                     }
                 }
@@ -224,68 +173,70 @@ fn send(
     Ok(())
 }
 
-fn members(value: Value) -> Map<String, Value> {
-    if let Value::Object(members) = value { members } else { Map::new() }
-}
-
 impl Visitor for Seat {
+    fn namespace() -> Option<Namespace> {
+        Some(namespace())
+    }
+
     async fn event(&mut self, at: &Connection, name: &str, data: Value) -> Result<Map<String, Value>> {
         let cx = at.context();
-        let message = |it| json!({"message": MessageAnswer::from(it).to_json()});
-        Ok(members(match name {
+        Ok(match name {
             "conversation:join" => {
                 let About { conversation_id } = body::check(data)?;
-                self.join(at, conversation_id).await?
+                answer(&self.join(at, conversation_id).await?)
             }
             "conversation:leave" => {
                 let About { conversation_id } = body::check(data)?;
                 self.forget(conversation_id);
-                Value::Null
+                Map::new()
             }
             "message:send" => {
                 let SendEvent { conversation_id, client_id, body } = body::check(data)?;
-                message(service::send(&cx, conversation_id, client_id, HealthText::new(body)).await?)
+                let sent = service::send(&cx, conversation_id, client_id, HealthText::new(body)).await?;
+                answer(&SentAnswer { message: sent.into() })
             }
             "message:edit" => {
                 let EditEvent { id, body } = body::check(data)?;
-                message(service::edit(&cx, id, HealthText::new(body)).await?)
+                answer(&SentAnswer { message: service::edit(&cx, id, HealthText::new(body)).await?.into() })
             }
             "message:delete" => {
                 let DeleteEvent { id } = body::check(data)?;
-                message(service::delete(&cx, id).await?)
+                answer(&SentAnswer { message: service::delete(&cx, id).await?.into() })
             }
             "message:read" => {
                 let ReadEvent { conversation_id, seq } = body::check(data)?;
                 let it = service::note_receipt(&cx, conversation_id, seq, true).await?;
-                json!({"deliveredSeq": it.delivered_seq, "readSeq": it.read_seq, "rev": it.rev})
+                answer(&NotedAnswer { delivered_seq: it.delivered_seq, read_seq: it.read_seq, rev: it.rev })
             }
             "typing:start" | "typing:stop" => {
                 let About { conversation_id } = body::check(data)?;
                 self.type_in(at, conversation_id, name == "typing:start").await?;
-                Value::Null
+                Map::new()
             }
             "sync" => {
                 let SyncEvent { conversation_id, after_rev, limit } = body::check(data)?;
                 let limit = limit.unwrap_or(DEFAULT_LIMIT);
                 let excerpt = service::read(&cx, conversation_id, Which::ChangedAfter(after_rev), limit).await?;
-                MessagesAnswer::from(excerpt).to_json().unwrap_or_default()
+                answer(&MessagesAnswer::from(excerpt))
             }
             _ => return Err(Refusal::UnknownEvent.into()),
-        }))
+        })
     }
 
     async fn look(&mut self, at: &Connection) -> Result<()> {
         while let Some(live) = self.place.take_live() {
             let (event, data) = match live {
                 Live::Presence { conversation, user, is_online } => {
-                    ("presence", json!({"conversationId": conversation, "userId": user, "online": is_online}))
+                    let it = PresenceNews { conversation_id: conversation, user_id: user, online: is_online };
+                    ("presence", it.to_json())
                 }
                 Live::Typing { conversation, user, is_typing } => {
-                    ("typing", json!({"conversationId": conversation, "userId": user, "typing": is_typing}))
+                    let it = TypingNews { conversation_id: conversation, user_id: user, typing: is_typing };
+                    ("typing", it.to_json())
                 }
             };
             // what is of the moment is not kept for later
-            let _ = at.emit(event, &data);
+            let _ = at.emit(event, &data.unwrap_or_default());
         }
         let now = at.platform().clock.now();
         let mut changed = self.place.take_changed();

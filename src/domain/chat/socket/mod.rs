@@ -11,6 +11,7 @@
 mod delivery;
 mod events;
 mod hub;
+mod payloads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use events::Seat;
 use futures_util::future::BoxFuture;
 use hub::Hub;
+pub use payloads::namespace;
 
 use crate::platform::Platform;
 use crate::platform::auth::Permission;
