@@ -91,16 +91,17 @@ CREATE TABLE app.call_signals (
     user_id         uuid NOT NULL,
     practitioner_id uuid NOT NULL,
     addressee_id    uuid NOT NULL,
-    number          bigint GENERATED ALWAYS AS IDENTITY,
+    -- in the order in which the other one said it
+    number          int NOT NULL,
     kind            text NOT NULL CONSTRAINT call_signals_kind CHECK (kind IN ('offer', 'answer', 'ice')),
     sealed          bytea NOT NULL,
     created_at      timestamptz NOT NULL,
     CONSTRAINT call_signals_call_fkey FOREIGN KEY (company_id, call_id, user_id, practitioner_id)
         REFERENCES app.call_sessions (company_id, id, user_id, practitioner_id),
+    CONSTRAINT call_signals_order UNIQUE (company_id, call_id, addressee_id, number),
     CONSTRAINT call_signals_addressee CHECK (addressee_id IN (user_id, practitioner_id)),
     CONSTRAINT call_signals_size CHECK (length(sealed) <= CASE kind WHEN 'ice' THEN 5120 ELSE 33792 END)
 );
-CREATE INDEX call_signals_waiting ON app.call_signals (call_id, addressee_id, number);
 CREATE INDEX call_signals_old ON app.call_signals (created_at);
 CREATE TRIGGER call_signals_fixed BEFORE UPDATE ON app.call_signals FOR EACH ROW EXECUTE FUNCTION app.refuse_change();
 

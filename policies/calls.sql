@@ -68,7 +68,7 @@ BEGIN
             VALUES (NEW.company_id, NEW.consultation_id, 'CALL_ENDED', NEW.ended_at, coalesce(NEW.ended_by, 'auto'));
         END IF;
         UPDATE app.call_parties p SET is_live = false WHERE p.company_id = NEW.company_id AND p.call_id = NEW.id;
-        DELETE FROM app.call_signals s WHERE s.call_id = NEW.id;
+        DELETE FROM app.call_signals s WHERE s.company_id = NEW.company_id AND s.call_id = NEW.id;
     END IF;
     PERFORM pg_notify('call_changed', NEW.consultation_id::text);
     RETURN NULL;
@@ -151,7 +151,8 @@ BEGIN
               AND (p.seat <> its_seat OR p.lost_at IS NOT NULL);
         IF FOUND THEN
             IF NOT still_has_it THEN
-                DELETE FROM app.call_signals s WHERE s.call_id = live AND s.addressee_id = app.user_id();
+                DELETE FROM app.call_signals s
+                    WHERE s.company_id = room.company_id AND s.call_id = live AND s.addressee_id = app.user_id();
             END IF;
             PERFORM pg_notify('call_changed', wanted::text);
         END IF;
@@ -201,7 +202,8 @@ BEGIN
         UPDATE app.call_parties p
             SET device = its_device, seat = its_seat, seen_at = at, lost_at = NULL, returns = p.returns + 1, resumes = false
             WHERE p.company_id = live.company_id AND p.call_id = live.id AND p.side = room.side;
-        DELETE FROM app.call_signals s WHERE s.call_id = live.id AND s.addressee_id = app.user_id();
+        DELETE FROM app.call_signals s
+            WHERE s.company_id = live.company_id AND s.call_id = live.id AND s.addressee_id = app.user_id();
         PERFORM pg_notify('call_changed', wanted::text);
         RETURN 'moved';
     END IF;
@@ -337,13 +339,16 @@ BEGIN
     addressee := CASE mine.side WHEN 'employee' THEN mine.practitioner_id ELSE mine.user_id END;
     -- what waits for somebody who is away, and what is said in one call at all
     IF mine.signals >= 2000
-       OR 100 <= (SELECT count(*) FROM app.call_signals s WHERE s.call_id = mine.call_id AND s.addressee_id = addressee) THEN
+       OR 100 <= (SELECT count(*) FROM app.call_signals s
+                  WHERE s.company_id = mine.company_id AND s.call_id = mine.call_id AND s.addressee_id = addressee) THEN
         RETURN 'too_many';
     END IF;
     UPDATE app.call_parties p SET signals = p.signals + 1
         WHERE p.company_id = mine.company_id AND p.call_id = mine.call_id AND p.side = mine.side;
-    INSERT INTO app.call_signals (id, company_id, call_id, user_id, practitioner_id, addressee_id, kind, sealed, created_at)
-        VALUES (signal, mine.company_id, mine.call_id, mine.user_id, mine.practitioner_id, addressee, its_kind, contents, at);
+    INSERT INTO app.call_signals (id, company_id, call_id, user_id, practitioner_id, addressee_id, number, kind, sealed,
+                                  created_at)
+        VALUES (signal, mine.company_id, mine.call_id, mine.user_id, mine.practitioner_id, addressee, mine.signals + 1, its_kind,
+                contents, at);
     PERFORM pg_notify('call_changed', wanted::text);
     RETURN 'sent';
 END

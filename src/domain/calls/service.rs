@@ -80,7 +80,7 @@ pub async fn read(
     let calls = store::list(&mut tx, company, id, (since > 0).then_some(since)).await?;
     let waiting = match calls.last() {
         Some(call) if call.has(seat) => {
-            store::list_signals(&mut tx, call.id, cx.caller().user_id, TAKEN_AT_ONCE).await?
+            store::list_signals(&mut tx, company, call.id, cx.caller().user_id, TAKEN_AT_ONCE).await?
         }
         _ => Vec::new(),
     };

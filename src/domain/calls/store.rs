@@ -211,10 +211,18 @@ pub struct Waiting {
 }
 
 /// In the order in which it was said.
-pub async fn list_signals(tx: &mut Tx, call: CallId, of: UserId, most: i64) -> Result<Vec<Waiting>> {
+pub async fn list_signals(
+    tx: &mut Tx,
+    company: CompanyId,
+    call: CallId,
+    of: UserId,
+    most: i64,
+) -> Result<Vec<Waiting>> {
     Ok(sqlx::query_as(
-        "SELECT id, kind, sealed FROM app.call_signals WHERE call_id = $1 AND addressee_id = $2 ORDER BY number LIMIT $3",
+        "SELECT id, kind, sealed FROM app.call_signals
+         WHERE company_id = $1 AND call_id = $2 AND addressee_id = $3 ORDER BY number LIMIT $4",
     )
+    .bind(company)
     .bind(call)
     .bind(of)
     .bind(most)

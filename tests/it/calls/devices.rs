@@ -214,9 +214,9 @@ async fn what_waits_for_somebody_who_is_away_is_bounded() {
     let call: Uuid = sqlx::query_scalar("SELECT id FROM app.call_sessions").fetch_one(line.app.db()).await.unwrap();
     // as if it had been said, within the pace of a socket
     sqlx::query(
-        "INSERT INTO app.call_signals (id, company_id, call_id, user_id, practitioner_id, addressee_id, kind, sealed, created_at)
-         SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, practitioner_id, 'ice', '\\x00', rang_at
-         FROM app.call_sessions, generate_series(1, 99) WHERE id = $1",
+        "INSERT INTO app.call_signals (id, company_id, call_id, user_id, practitioner_id, addressee_id, number, kind, sealed, created_at)
+         SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, practitioner_id, 100 + n, 'ice', '\\x00', rang_at
+         FROM app.call_sessions, generate_series(1, 99) n WHERE id = $1",
     )
     .bind(call)
     .execute(line.app.db())

@@ -1,5 +1,6 @@
 //! Calls: two people find each other, on whichever nodes they are.
 
+mod browser;
 mod devices;
 mod endings;
 mod refusals;

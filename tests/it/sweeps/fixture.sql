@@ -141,9 +141,9 @@ FROM consultations c;
 INSERT INTO call_parties (company_id, call_id, user_id, practitioner_id, side, person_id, is_live, device, seat, seen_at)
 SELECT c.company_id, c.id, c.user_id, c.practitioner_id, who.side, who.id, false, id('device ' || who.id), id('seat ' || who.id), c.rang_at
 FROM call_sessions c, LATERAL (VALUES ('employee', c.user_id), ('practitioner', c.practitioner_id)) AS who (side, id);
-INSERT INTO call_signals (id, company_id, call_id, user_id, practitioner_id, addressee_id, kind, sealed, created_at)
+INSERT INTO call_signals (id, company_id, call_id, user_id, practitioner_id, addressee_id, number, kind, sealed, created_at)
 SELECT id('signal to ' || p.person_id || ' in ' || p.call_id), p.company_id, p.call_id, p.user_id, p.practitioner_id, p.person_id,
-       'ice', '\x00', p.seen_at
+       1, 'ice', '\x00', p.seen_at
 FROM call_parties p;
 
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
@@ -214,7 +214,7 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.call_sessions', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
     ('app.call_parties', 'me IN (t.user_id, t.practitioner_id)', 't.company_id', $$jsonb_build_object('is_live', true)$$, NULL),
-    ('app.call_signals', 't.addressee_id = me', 't.company_id', DEFAULT, NULL),
+    ('app.call_signals', 't.addressee_id = me', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
     ('app.encryption_keys', 't.person_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'subject_id', gen_random_uuid())$$, NULL),
     -- acme offers martin alone
