@@ -251,3 +251,124 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OF: ConsultationId = ConsultationId(Uuid::nil());
+    const HERE: Uuid = Uuid::from_u128(1);
+    const OTHER: Uuid = Uuid::from_u128(2);
+
+    fn call(status: Status, is_caller: bool, seat: Option<Uuid>) -> Call {
+        let at = DateTime::UNIX_EPOCH;
+        Call {
+            id: CallId(Uuid::from_u128(9)),
+            number: 1,
+            status,
+            is_caller,
+            rings_until: at + RINGS_FOR,
+            closes_at: at + TimeDelta::hours(1),
+            accepted_at: (status == Status::Connected).then_some(at),
+            reason: None,
+            is_ended_by_me: false,
+            seat,
+            is_muted: false,
+            other: Other { id: UserId(Uuid::nil()), is_muted: false, lost_at: None, returns: 0, resumes: false },
+        }
+    }
+
+    fn ended(reason: Reason, is_caller: bool) -> Call {
+        Call { reason: Some(reason), ..call(Status::Ended, is_caller, Some(HERE)) }
+    }
+
+    /// What a socket that was shown `before` is told of `now`.
+    fn told(before: Option<&Call>, now: &Call) -> Vec<(&'static str, Value)> {
+        let told = before.map(|it| Told::of(it, HERE)).unwrap_or_default();
+        let what = |mut data: Value| {
+            let members = data.as_object_mut().unwrap();
+            members.retain(|name, _| !["consultationId", "callId"].contains(&name.as_str()));
+            data
+        };
+        told.news(OF, now, HERE).into_iter().map(|it| (it.event, what(it.data))).collect()
+    }
+
+    #[test]
+    fn whoever_is_rung_hears_it_once_and_whoever_rings_does_not() {
+        let rings = call(Status::Ringing, false, None);
+        assert_eq!(told(None, &rings), [("call:ringing", json!({"ringsUntil": "1970-01-01T00:00:45.000Z"}))]);
+        assert_eq!(told(Some(&rings), &rings), []);
+        let rang = call(Status::Ringing, true, Some(HERE));
+        assert_eq!(told(Some(&rang), &rang), []);
+        assert_eq!(told(None, &call(Status::Ringing, true, Some(OTHER))), [], "one's own other device rings");
+    }
+
+    #[test]
+    fn accepting_is_told_to_whoever_rang_and_to_the_devices_that_were_slower() {
+        let rang = call(Status::Ringing, true, Some(HERE));
+        let started = json!({"startedAt": "1970-01-01T00:00:00.000Z"});
+        assert_eq!(told(Some(&rang), &call(Status::Connected, true, Some(HERE))), [("call:accepted", started)]);
+        let rings = call(Status::Ringing, false, None);
+        let elsewhere = json!({"reason": "answered_elsewhere", "byMe": true});
+        assert_eq!(told(Some(&rings), &call(Status::Connected, false, Some(OTHER))), [("call:ended", elsewhere)]);
+        assert_eq!(told(None, &call(Status::Connected, false, Some(OTHER))), [], "who was never rung");
+        // another connection took its place
+        let taken = json!({"reason": "elsewhere", "byMe": true});
+        let here = call(Status::Connected, true, Some(HERE));
+        assert_eq!(told(Some(&here), &call(Status::Connected, true, Some(OTHER))), [("call:ended", taken.clone())]);
+        assert_eq!(told(Some(&rang), &call(Status::Ringing, true, Some(OTHER))), [("call:ended", taken)]);
+    }
+
+    #[test]
+    fn what_becomes_of_the_other_one_is_told_as_it_is_now() {
+        let before = call(Status::Connected, true, Some(HERE));
+        let with = |change: fn(&mut Other)| {
+            let mut call = before.clone();
+            change(&mut call.other);
+            call
+        };
+        let until = json!({"until": "1970-01-01T00:00:30.000Z"});
+        let lost = with(|it| it.lost_at = Some(DateTime::UNIX_EPOCH));
+        assert_eq!(told(Some(&before), &lost), [("call:peer-lost", until.clone())]);
+        assert_eq!(told(Some(&lost), &lost), []);
+        let back = with(|it| (it.returns, it.resumes) = (1, true));
+        assert_eq!(told(Some(&lost), &back), [("call:peer-back", json!({"resumes": true}))]);
+        assert_eq!(told(Some(&before), &back), [("call:peer-back", json!({"resumes": true}))], "between two looks");
+        let again = with(|it| (it.returns, it.lost_at) = (1, Some(DateTime::UNIX_EPOCH)));
+        assert_eq!(told(Some(&lost), &again), [("call:peer-lost", until)]);
+        let muted = with(|it| it.is_muted = true);
+        assert_eq!(told(Some(&before), &muted), [("call:peer-muted", json!({"muted": true}))]);
+        assert_eq!(told(Some(&muted), &before), [("call:peer-muted", json!({"muted": false}))]);
+    }
+
+    #[test]
+    fn an_end_is_told_to_whoever_had_a_part_in_it() {
+        let rang = call(Status::Ringing, true, Some(HERE));
+        let rings = call(Status::Ringing, false, None);
+        let end = |reason: &str| ("call:ended", json!({"reason": reason, "byMe": false}));
+        assert_eq!(told(Some(&rang), &ended(Reason::Declined, true)), [("call:declined", json!({}))]);
+        assert_eq!(told(Some(&rings), &ended(Reason::Declined, false)), [end("declined")]);
+        assert_eq!(told(Some(&rang), &ended(Reason::Missed, true)), [end("missed")]);
+        let here = call(Status::Connected, true, Some(HERE));
+        for (reason, word) in [(Reason::HungUp, "hung_up"), (Reason::Lost, "lost"), (Reason::Abandoned, "lost")] {
+            assert_eq!(told(Some(&here), &ended(reason, true)), [end(word)]);
+        }
+        assert_eq!(told(None, &ended(Reason::HungUp, true)), []);
+        let over = ended(Reason::HungUp, true);
+        assert_eq!(told(Some(&over), &over), []);
+        // of a new call everything is news
+        let next = Call { number: 2, ..call(Status::Ringing, false, None) };
+        assert_eq!(told(Some(&over), &next).len(), 1);
+    }
+
+    #[test]
+    fn the_clock_is_a_reason_to_look_where_it_changes_something() {
+        let now = DateTime::UNIX_EPOCH;
+        let due = |call: &Call| call.due(HERE, now).map(|at| (at - now).num_seconds());
+        assert_eq!(due(&call(Status::Ringing, false, None)), Some(45));
+        assert_eq!(due(&call(Status::Ringing, true, Some(HERE))), Some(10));
+        assert_eq!(due(&call(Status::Connected, true, Some(HERE))), Some(10));
+        assert_eq!(due(&call(Status::Connected, true, Some(OTHER))), None);
+        assert_eq!(due(&ended(Reason::Lost, true)), None);
+    }
+}
