@@ -59,7 +59,8 @@ async function enter(page, { url, token, consultationId }) {
     };
     /** How loud the other one is, as the decoder and as WebAudio have it, and by which way they come. */
     globalThis.heard = async () => {
-      await until(() => call.connection?.connectionState === "connected", "no connection");
+      const { earlier } = globalThis;
+      await until(() => call.connection !== earlier && call.connection?.connectionState === "connected", "no connection");
       const seen = { level: 0, loudest: 0, way: null };
       const audio = new AudioContext();
       const meter = audio.createAnalyser();
@@ -129,11 +130,14 @@ try {
   await pages[1].evaluate(() => call.mute(false));
   await pages[0].evaluate(() => until(() => !call.peer.muted, "nor that he is not"));
 
-  // one page is loaded anew: it is the same device
+  // one page is loaded anew: it is the same device, and the other one waits for another connection
+  const willChange = (n) => pages[n].evaluate(() => { globalThis.earlier = call.connection; });
+  await willChange(0);
   seen.reloaded = await enter(pages[1], at(1));
   seen.heardAfterReload = await Promise.all(pages.map((page) => page.evaluate(() => heard())));
   note("and after one of them was loaded anew");
   // and the one who rang, on the other node
+  await willChange(1);
   seen.reloadedCaller = await enter(pages[0], { ...at(0), url: asked.nodes[1] });
   seen.heardAfterBoth = await Promise.all(pages.map((page) => page.evaluate(() => heard())));
   note("and the other one, on the other node");
