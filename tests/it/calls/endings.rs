@@ -63,7 +63,7 @@ async fn whoever_does_not_come_back_within_half_a_minute_is_lost() {
     assert_eq!(line.endings().await, ["lost"]);
     // he left when he was last there, she when the call ended
     let facts = line.events().await;
-    assert_eq!(facts[3..], ["CALL_STARTED employee", "LEFT practitioner", "LEFT employee", "CALL_ENDED auto"]);
+    assert_eq!(facts[3..], ["CALL_STARTED employee", "LEFT practitioner", "CALL_ENDED auto", "LEFT employee"]);
     // he finds that it is over
     let back = line.enter("dr again", &line.dr).await;
     assert_eq!(back["call"], json!(null));

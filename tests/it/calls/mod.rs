@@ -131,11 +131,14 @@ impl Line {
         sqlx::query_scalar(sql).fetch_all(self.app.db()).await.unwrap()
     }
 
-    /// The facts about the session, with who they are about.
+    /// The facts about the session, with who they are about, in the order of their time; those of one moment by name.
     async fn events(&self) -> Vec<String> {
         let path = format!("/consultations/{}/events", self.booked.str("/id"));
         let answer = self.dr.get(&path).await.expect(200);
-        let text = |it: &Value| format!("{} {}", it["kind"].as_str().unwrap(), it["actorRole"].as_str().unwrap());
-        answer.json["items"].as_array().unwrap().iter().map(text).collect()
+        let word = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
+        let fact = |it: &Value| (instant(&word(it, "at")), format!("{} {}", word(it, "kind"), word(it, "actorRole")));
+        let mut facts: Vec<_> = answer.json["items"].as_array().unwrap().iter().map(fact).collect();
+        facts.sort();
+        facts.into_iter().map(|(_, fact)| fact).collect()
     }
 }

@@ -34,8 +34,14 @@ async fn nobody_else_enters_the_rooms_or_does_anything_in_them() {
         }
         assert_eq!(line.untaken(name).await, [""; 0]);
     }
-    for user in [&line.company.hr, &line.company.admin, &line.app.platform_admin().await] {
-        let args = json!({"url": line.app.base, "namespace": "/audio-call", "token": user.token, "transports": ["websocket"]});
+    let company = Some(line.company.id);
+    for (user, role, company) in [
+        (&line.company.hr, Role::Hr, company),
+        (&line.company.admin, Role::CompanyAdmin, company),
+        (&line.app.platform_admin().await, Role::PlatformAdmin, None),
+    ] {
+        let token = line.app.session(user.id, role, company).await;
+        let args = json!({"url": line.app.base, "namespace": "/audio-call", "token": token, "transports": ["websocket"]});
         assert_eq!(line.sockets.run("connect", "x", args).await, json!({"error": "forbidden"}));
     }
     // the two go on

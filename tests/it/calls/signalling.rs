@@ -52,8 +52,13 @@ async fn two_people_on_two_nodes_ring_accept_signal_and_hang_up() {
     assert_eq!(line.endings().await, ["hung_up"]);
     let facts = line.events().await;
     let expected = [
-        "BOOKED employee", "JOINED employee", "JOINED practitioner", "CALL_STARTED employee", "LEFT employee",
-        "LEFT practitioner", "CALL_ENDED employee",
+        "BOOKED employee",
+        "JOINED employee",
+        "JOINED practitioner",
+        "CALL_STARTED employee",
+        "CALL_ENDED employee",
+        "LEFT employee",
+        "LEFT practitioner",
     ];
     assert_eq!(facts, expected);
     assert_eq!(line.app.count("SELECT count(*) FROM app.call_signals").await, 0);

@@ -118,6 +118,18 @@ async fn by_prosodys_rules_the_practitioner_moderates_one_room_until_it_closes()
     app.settle().await;
 }
 
+#[test]
+fn the_guide_names_the_settings_that_there_are() {
+    let names = |file: &str| {
+        let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let name = regex::Regex::new(r"\b(?:JITSI|TURN)_[A-Z]+(?:_[A-Z]+)*\b").unwrap();
+        name.find_iter(&text).map(|it| it.as_str().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let known = names(".env.example");
+    assert_eq!(known.len(), 5, "{known:?}");
+    assert_eq!(names("docs/video.md"), known);
+}
+
 #[tokio::test]
 async fn a_call_opens_with_ice_servers_and_a_conversation_with_its_id() {
     let app = TestApp::start_with(video).await;

@@ -67,6 +67,7 @@ pub fn icalendar(file: &[u8]) -> serde_json::Value {
 }
 
 /// A program of the system, such as those that `tools/install browser` brings.
+#[allow(clippy::disallowed_methods)] // where the system looks for programs
 pub fn program(name: &str) -> PathBuf {
     let find = || {
         let on_path = std::env::var_os("PATH").into_iter();
