@@ -93,7 +93,7 @@ async fn of_two_who_ring_the_same_person_at_once_one_gets_through() {
     let line = line().await;
     let start = instant(&line.booked.str("/startsAt"));
     let mut ids = vec![line.booked.json["id"].clone()];
-    line.enter("0", &line.alice).await;
+    let mut people = vec![line.alice.clone()];
     for n in 1..6_i32 {
         let user = line.app.employee(&line.company).await;
         let id = Uuid::from_u128(100 + u128::try_from(n).unwrap());
@@ -112,18 +112,13 @@ async fn of_two_who_ring_the_same_person_at_once_one_gets_through() {
         .await
         .unwrap();
         ids.push(json!(id));
-        line.connect(&n.to_string(), &user).await;
+        people.push(user);
     }
     line.app.clock.advance(TimeDelta::minutes(21));
-    for (n, id) in ids.iter().enumerate() {
-        // tokens of a quarter of an hour
-        let name = n.to_string();
-        let sql = "SELECT user_id, company_id FROM app.consultations WHERE id = $1";
-        let id = Uuid::parse_str(id.as_str().unwrap()).unwrap();
-        let (user, company) = sqlx::query_as(sql).bind(id).fetch_one(line.app.db()).await.unwrap();
-        let fresh = line.app.session(user, Role::Employee, Some(company)).await;
-        line.sockets.done(&name, "auth:refresh", json!({"token": fresh})).await;
-        line.sockets.done(&name, "call:join", json!({"consultationId": id})).await;
+    for (n, (user, id)) in people.iter().zip(&ids).enumerate() {
+        let fresh = line.app.session(user.id, Role::Employee, user.company_id).await;
+        line.connect(&n.to_string(), &user.with_token(fresh)).await;
+        line.sockets.done(&n.to_string(), "call:join", json!({"consultationId": id})).await;
     }
     let ask = |n: usize| {
         let (line, id) = (&line, ids[n].clone());

@@ -93,6 +93,22 @@ async fn a_session_that_ends_or_is_cancelled_ends_its_call() {
 }
 
 #[tokio::test]
+async fn whoever_claims_more_than_the_call_lasted_is_looked_at() {
+    let line = line().await;
+    line.talk().await;
+    let path = |rest: &str| format!("/consultations/{}{rest}", line.booked.str("/id"));
+    line.dr.post(&path("/start"), json!({})).await.expect(200);
+    line.app.clock.advance(TimeDelta::minutes(4));
+    line.tell("alice", "call:hangup").await;
+    line.take("dr", "call:ended").await;
+    line.app.clock.advance(TimeDelta::minutes(20));
+    let dr = line.dr.with_token(line.app.session(line.dr.id, Role::Practitioner, None).await);
+    let ended = dr.post(&path("/end"), json!({})).await.expect(200);
+    assert_eq!((&ended.json["timesDiffer"], &ended.json["seenMinutes"]), (&json!(true), &json!(5)), "{}", ended.json);
+    line.app.settle().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_session_has_no_call() {
     let mut line = line().await;
     let before = instant(&line.booked.str("/startsAt")) - TimeDelta::minutes(5);

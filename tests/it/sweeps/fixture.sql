@@ -138,6 +138,9 @@ INSERT INTO call_sessions (id, company_id, consultation_id, user_id, practitione
 SELECT id('call about ' || c.id), c.company_id, c.id, c.user_id, c.practitioner_id, 1, 'employee', c.starts_at,
        c.starts_at + interval '45 seconds', c.ends_at + interval '30 minutes'
 FROM consultations c;
+ALTER TABLE call_sessions DISABLE TRIGGER call_sessions_step;
+UPDATE call_sessions SET status = 'ended', end_reason = 'missed', ended_at = rings_until;
+ALTER TABLE call_sessions ENABLE TRIGGER call_sessions_step;
 INSERT INTO call_parties (company_id, call_id, user_id, practitioner_id, side, person_id, is_live, device, seat, seen_at)
 SELECT c.company_id, c.id, c.user_id, c.practitioner_id, who.side, who.id, false, id('device ' || who.id), id('seat ' || who.id), c.rang_at
 FROM call_sessions c, LATERAL (VALUES ('employee', c.user_id), ('practitioner', c.practitioner_id)) AS who (side, id);
