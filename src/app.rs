@@ -17,7 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, calls, chat, companies, consultations, content, employees, identity, notifications, practitioners, usage,
+    audit_trail, calls, chat, companies, consultations, content, employees, identity, notifications, practitioners,
+    usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};

@@ -80,7 +80,10 @@ async fn two_pages_hear_each_other_through_a_relay_also_after_they_are_loaded_an
     for when in ["heard", "heardAfterReload", "heardAfterBoth", "heardAfterBreak"] {
         for n in 0..2 {
             let heard = &seen[when][n];
-            assert!(heard["level"].as_f64().unwrap() > 0.0 && heard["loudest"].as_f64().unwrap() > 0.0, "{when}: {seen}");
+            assert!(
+                heard["level"].as_f64().unwrap() > 0.0 && heard["loudest"].as_f64().unwrap() > 0.0,
+                "{when}: {seen}"
+            );
             assert_eq!(heard["way"], "relay relay", "{when}");
         }
     }

@@ -222,7 +222,10 @@ async fn what_waits_for_somebody_who_is_away_is_bounded() {
     assert_eq!(line.sockets.ask("alice", "signal:ice", one.clone()).await["code"], "too_many_signals");
     // and so is what is said in one call at all
     sqlx::query("DELETE FROM app.call_signals").execute(line.app.db()).await.unwrap();
-    sqlx::query("UPDATE app.call_parties SET signals = 1999 WHERE side = 'employee'").execute(line.app.db()).await.unwrap();
+    sqlx::query("UPDATE app.call_parties SET signals = 1999 WHERE side = 'employee'")
+        .execute(line.app.db())
+        .await
+        .unwrap();
     line.sockets.done("alice", "signal:ice", one.clone()).await;
     assert_eq!(line.sockets.ask("alice", "signal:ice", one).await["code"], "too_many_signals");
     line.tell("alice", "call:hangup").await;

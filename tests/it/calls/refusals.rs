@@ -3,7 +3,14 @@
 use super::*;
 
 const EVENTS: [&str; 9] = [
-    "call:join", "call:ring", "call:accept", "call:decline", "call:mute", "call:hangup", "signal:offer", "signal:answer",
+    "call:join",
+    "call:ring",
+    "call:accept",
+    "call:decline",
+    "call:mute",
+    "call:hangup",
+    "signal:offer",
+    "signal:answer",
     "signal:ice",
 ];
 
@@ -23,8 +30,11 @@ async fn nobody_else_enters_the_rooms_or_does_anything_in_them() {
     line.talk().await;
     let other = line.app.practitioner().await;
     let globex = line.app.company("Globex").await;
-    let strangers =
-        [("bob", line.app.employee(&line.company).await), ("carol", line.app.employee(&globex).await), ("other", other)];
+    let strangers = [
+        ("bob", line.app.employee(&line.company).await),
+        ("carol", line.app.employee(&globex).await),
+        ("other", other),
+    ];
     for (name, user) in &strangers {
         line.connect(name, user).await;
         for event in EVENTS {
@@ -41,7 +51,8 @@ async fn nobody_else_enters_the_rooms_or_does_anything_in_them() {
         (&line.app.platform_admin().await, Role::PlatformAdmin, None),
     ] {
         let token = line.app.session(user.id, role, company).await;
-        let args = json!({"url": line.app.base, "namespace": "/audio-call", "token": token, "transports": ["websocket"]});
+        let args =
+            json!({"url": line.app.base, "namespace": "/audio-call", "token": token, "transports": ["websocket"]});
         assert_eq!(line.sockets.run("connect", "x", args).await, json!({"error": "forbidden"}));
     }
     // the two go on
@@ -128,7 +139,11 @@ async fn payloads_of_any_kind_get_an_answer_and_break_nothing() {
         line.connect(event, &line.alice).await;
         for data in &rubbish {
             let refused = line.sockets.ask(event, event, data.clone()).await;
-            assert_eq!((&refused["ok"], &refused["code"]), (&json!(false), &json!("invalid")), "{event} {data}: {refused}");
+            assert_eq!(
+                (&refused["ok"], &refused["code"]),
+                (&json!(false), &json!("invalid")),
+                "{event} {data}: {refused}"
+            );
             assert!(refused["errors"][0]["code"].is_string() && refused["detail"].is_string());
         }
     }
@@ -139,12 +154,31 @@ async fn payloads_of_any_kind_get_an_answer_and_break_nothing() {
         ("signal:offer", json!({"sdp": format!("v=0\r\n{long}")}), "/sdp", "max_length"),
         ("signal:answer", json!({"sdp": "no description"}), "/sdp", "pattern"),
         ("signal:ice", json!({"candidate": {"candidate": &long[..5_000]}}), "/candidate/candidate", "max_length"),
-        ("signal:ice", json!({"candidate": {"candidate": "", "sdpMLineIndex": 65}}), "/candidate/sdpMLineIndex", "maximum"),
-        ("signal:ice", json!({"candidate": {"candidate": "", "sdpMLineIndex": -1}}), "/candidate/sdpMLineIndex", "minimum"),
-        ("signal:ice", json!({"candidate": {"candidate": "", "foundation": "1"}}), "/candidate/foundation", "unknown_property"),
+        (
+            "signal:ice",
+            json!({"candidate": {"candidate": "", "sdpMLineIndex": 65}}),
+            "/candidate/sdpMLineIndex",
+            "maximum",
+        ),
+        (
+            "signal:ice",
+            json!({"candidate": {"candidate": "", "sdpMLineIndex": -1}}),
+            "/candidate/sdpMLineIndex",
+            "minimum",
+        ),
+        (
+            "signal:ice",
+            json!({"candidate": {"candidate": "", "foundation": "1"}}),
+            "/candidate/foundation",
+            "unknown_property",
+        ),
     ] {
         let refused = line.sockets.ask("alice", event, line.with(more)).await;
-        assert_eq!((&refused["errors"][0]["pointer"], &refused["errors"][0]["code"]), (&json!(pointer), &json!(code)), "{refused}");
+        assert_eq!(
+            (&refused["errors"][0]["pointer"], &refused["errors"][0]["code"]),
+            (&json!(pointer), &json!(code)),
+            "{refused}"
+        );
     }
     let refused = line.sockets.ask("alice", "signal:offer", line.with(json!({"sdp": "v=0\r\n".repeat(20_000)}))).await;
     assert_eq!(refused["code"], "body_too_large");

@@ -99,7 +99,8 @@ async fn two_who_ring_at_once_have_one_call() {
         let (one, two) = tokio::join!(line.tell(&names.0, "call:ring"), line.tell(&names.1, "call:ring"));
         assert_eq!(one["callId"], two["callId"], "round {round}");
         // whoever was second had accepted; the first is told
-        let (first, second) = if one["call"]["status"] == "connected" { (&names.1, &names.0) } else { (&names.0, &names.1) };
+        let (first, second) =
+            if one["call"]["status"] == "connected" { (&names.1, &names.0) } else { (&names.0, &names.1) };
         line.take(first, "call:accepted").await;
         line.done(second, "signal:offer", json!({"sdp": sdp("now")})).await;
         assert_eq!(line.take(first, "signal:offer").await["sdp"], sdp("now"));

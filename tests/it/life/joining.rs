@@ -98,7 +98,11 @@ async fn by_prosodys_rules_the_practitioner_moderates_one_room_until_it_closes()
         let second = TimeDelta::seconds(1);
         for when in [now, now - TimeDelta::seconds(9), closes - second] {
             let entered = decided(&token, &room, when, json!({}));
-            assert_eq!((&entered["entered"], &entered["affiliation"]), (&json!(true), &json!(affiliation)), "{entered}");
+            assert_eq!(
+                (&entered["entered"], &entered["affiliation"]),
+                (&json!(true), &json!(affiliation)),
+                "{entered}"
+            );
         }
         // whoever writes the room's address in capitals enters the same room
         assert_eq!(decided(&token, &room.to_uppercase(), now, json!({}))["entered"], true);
