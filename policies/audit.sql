@@ -15,6 +15,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('availability.replaced', 'practitioner', false, false, true),
         ('calendar.added', 'calendar', false, false, true),
         ('calendar.removed', 'calendar', false, false, true),
+        ('call.ended', 'consultation', false, false, true),
+        ('call.started', 'consultation', false, false, true),
         ('company.activated', 'company', false, true, true),
         ('company.archived', 'company', false, true, true),
         ('company.created', 'company', false, true, true),

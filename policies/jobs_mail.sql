@@ -18,6 +18,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('audit_trail.cut', 'maintenance', '{system}', NULL),
         ('audit_trail.mail_broken_chain', 'mail', '{system}'::text[], NULL),
         ('audit_trail.verify', 'maintenance', '{system}', NULL),
+        ('calls.keep', 'maintenance', '{system}', NULL),
         ('companies.company_archived', 'events', '{platform_admin}', NULL),
         ('consultations.booked', 'events', '{employee}', 'consultation'),
         ('consultations.cancelled', 'events', '{employee,practitioner,system}', 'consultation'),

@@ -17,7 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, chat, companies, consultations, content, employees, identity, notifications, practitioners, usage,
+    audit_trail, calls, chat, companies, consultations, content, employees, identity, notifications, practitioners,
+    usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -70,6 +71,7 @@ pub fn registry() -> Registry {
     consultations::jobs(&mut registry);
     consultations::departure::jobs(&mut registry);
     notifications::jobs(&mut registry);
+    calls::jobs(&mut registry);
     usage::jobs(&mut registry);
     audit_trail::jobs(&mut registry);
     registry
@@ -149,11 +151,13 @@ pub async fn listen(
     keys.map_err(|problem| format!("cannot read the signing keys: {problem:?}; has the database been migrated?"))?;
     let (sockets, io) = realtime::mount(platform.clone());
     let chat = chat::open(&io, &platform);
+    let calls = calls::open(&io, &platform);
     let endpoint = endpoint(platform.clone(), sockets)?;
     let serving = Box::pin(async move {
         let follower = platform.clone();
         let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
         let _chat = AbortOnDropHandle::new(tokio::spawn(chat));
+        let _calls = AbortOnDropHandle::new(tokio::spawn(calls));
         let stop = async {
             stop.await;
             // polls that wait for news would hold the others up

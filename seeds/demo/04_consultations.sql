@@ -130,6 +130,11 @@ INSERT INTO app.consultation_events (id, company_id, consultation_id, kind, at, 
         ('STARTED', d.started_at, 'practitioner', d.status IN ('in_progress', 'completed')),
         -- who was let in; now and then the server has not seen the employee
         ('JOINED', d.started_at - interval '40 seconds', 'practitioner', d.status IN ('in_progress', 'completed', 'no_show')),
+        -- calls are facts as well
+        ('CALL_STARTED', d.started_at + interval '5 seconds', 'practitioner',
+         d.mode = 'audio' AND d.status = 'completed' AND d.fate % 25 <> 7),
+        ('CALL_ENDED', d.ended_at - interval '10 seconds', 'employee',
+         d.mode = 'audio' AND d.status = 'completed' AND d.fate % 25 <> 7),
         ('ENDED', d.ended_at, CASE WHEN d.fate % 20 = 0 THEN 'auto' ELSE 'practitioner' END, d.status = 'completed')
     ) AS it (kind, at, actor_role, happened) ON it.happened
     UNION ALL

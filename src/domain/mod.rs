@@ -1,6 +1,7 @@
 //! The modules, by floor: a module imports only from floors below its own.
 
 pub mod audit_trail;
+pub mod calls;
 pub mod chat;
 pub mod companies;
 pub mod consultations;

@@ -49,6 +49,8 @@ ids! {
     ConsultationId,
     /// A message of a consultation's conversation.
     MessageId,
+    /// A call between the two people of a consultation.
+    CallId,
     /// A person's place in a practitioner's line.
     WaitlistEntryId,
     /// A time that is kept for those who wait.

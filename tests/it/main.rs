@@ -8,6 +8,7 @@ mod audit;
 mod booking_races;
 mod calendar_files;
 mod calendars;
+mod calls;
 mod chaos;
 mod chat;
 mod companies;

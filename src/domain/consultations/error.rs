@@ -44,6 +44,8 @@ causes! {
         NotOpenYet => (FORBIDDEN, "not_open_yet"),
         /// The operator has named no Jitsi deployment.
         VideoNotConfigured => (SERVICE_UNAVAILABLE, "video_not_configured"),
+        /// Calls are for sessions by audio.
+        NotAnAudioSession => (CONFLICT, "not_an_audio_session"),
         /// Nobody waits on more than ten lists.
         TooManyLists => (CONFLICT, "too_many_waitlists"),
         /// Its time is over.

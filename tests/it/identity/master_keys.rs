@@ -153,6 +153,8 @@ const NOT_UNDER_MASTER_KEYS: &[&str] = &[
     "app.invitation_mails.address_hash",
     "app.calendar_feeds.hash",
     "app.known_devices.hash",
+    // gone after two minutes, whichever key it was under
+    "app.call_signals.sealed",
     // under the keys of conversations
     "app.messages.sealed",
     "app.one_time_tokens.hash",

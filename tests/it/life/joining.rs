@@ -73,6 +73,67 @@ async fn a_video_session_opens_with_a_token_that_prosody_takes() {
     app.settle().await;
 }
 
+/// What a Prosody that is set up as docs/video.md says decides, at some time; some of what it knows differs.
+fn decided(token: &str, room: &str, now: DateTime<Utc>, differs: Value) -> Value {
+    let mut input = json!({"token": token, "secret": SECRET, "appId": "huntzen-care", "domain": "meet.care.test",
+                           "room": room, "now": now.timestamp()});
+    for (name, value) in differs.as_object().unwrap() {
+        input[name] = value.clone();
+    }
+    serde_json::from_str(&tools::run("prosody.mjs", &[], input.to_string().as_bytes())).unwrap()
+}
+
+#[tokio::test]
+async fn by_prosodys_rules_the_practitioner_moderates_one_room_until_it_closes() {
+    let app = TestApp::start_with(video).await;
+    let (mut alice, mut dr) = people(&app).await;
+    let booked = book_as(&app, &alice, &dr, "video").await;
+    let start = starts(&booked);
+    go_to(&app, start, &mut alice, &mut dr).await;
+    let closes = start + minutes(60);
+    for (person, affiliation) in [(&alice, "member"), (&dr, "owner")] {
+        let it = person.post(&path(&booked, "/join"), json!({})).await.expect(200);
+        let (room, token) = (it.str("/room"), it.str("/token"));
+        let now = app.clock.now();
+        let second = TimeDelta::seconds(1);
+        for when in [now, now - TimeDelta::seconds(9), closes - second] {
+            let entered = decided(&token, &room, when, json!({}));
+            assert_eq!(
+                (&entered["entered"], &entered["affiliation"]),
+                (&json!(true), &json!(affiliation)),
+                "{entered}"
+            );
+        }
+        // whoever writes the room's address in capitals enters the same room
+        assert_eq!(decided(&token, &room.to_uppercase(), now, json!({}))["entered"], true);
+        for (refused, room, when, differs) in [
+            ("room or domain", "0".repeat(32).as_str(), now, json!({})),
+            ("room or domain", &room, now, json!({"domain": "meet.elsewhere.test"})),
+            ("exp", &room, closes, json!({})),
+            ("nbf", &room, now - TimeDelta::seconds(12), json!({})),
+            ("iss", &room, now, json!({"appId": "another-app"})),
+            ("signature", &room, now, json!({"secret": "another secret"})),
+            ("token required", &room, now, json!({"token": ""})),
+            ("not a token", &room, now, json!({"token": "x.y"})),
+        ] {
+            assert_eq!(decided(&token, room, when, differs), json!({"refused": refused}));
+        }
+    }
+    app.settle().await;
+}
+
+#[test]
+fn the_guide_names_the_settings_that_there_are() {
+    let names = |file: &str| {
+        let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let name = regex::Regex::new(r"\b(?:JITSI|TURN)_[A-Z]+(?:_[A-Z]+)*\b").unwrap();
+        name.find_iter(&text).map(|it| it.as_str().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let known = names(".env.example");
+    assert_eq!(known.len(), 5, "{known:?}");
+    assert_eq!(names("docs/video.md"), known);
+}
+
 #[tokio::test]
 async fn a_call_opens_with_ice_servers_and_a_conversation_with_its_id() {
     let app = TestApp::start_with(video).await;

@@ -66,6 +66,24 @@ pub fn icalendar(file: &[u8]) -> serde_json::Value {
     serde_json::from_str(&said.unwrap_or_else(|complaint| panic!("icalendar: {complaint}"))).unwrap()
 }
 
+/// A program of the system, such as those that `tools/install browser` brings.
+#[allow(clippy::disallowed_methods)] // where the system looks for programs
+pub fn program(name: &str) -> PathBuf {
+    let find = || {
+        let on_path = std::env::var_os("PATH").into_iter();
+        let folders: Vec<_> = on_path.flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).collect();
+        folders.into_iter().map(|folder| folder.join(name)).find(|path| path.exists())
+    };
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    find().unwrap_or_else(|| {
+        INSTALLED.get_or_init(|| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+            Command::new(root.join("tools/install")).arg("browser").status().is_ok_and(|done| done.success())
+        });
+        find().unwrap_or_else(|| panic!("{name} is needed: tools/install browser brings it"))
+    })
+}
+
 /// How long or large a test is made, from the environment; what is no such value is a mistake.
 #[allow(clippy::disallowed_methods)] // the program's own settings come from its configuration
 pub fn setting<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str, default: T) -> T {

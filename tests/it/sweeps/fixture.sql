@@ -133,6 +133,22 @@ INSERT INTO message_receipts (company_id, conversation_id, user_id, practitioner
 SELECT v.company_id, v.id, v.user_id, v.practitioner_id, v.practitioner_id, 1, 1, 3, '2026-09-07 09:00Z' FROM conversations v;
 UPDATE conversations SET last_seq = 2, last_rev = 3, last_at = '2026-09-07 09:00Z';
 
+-- a call of each pair that is over, with its two sides
+INSERT INTO call_sessions (id, company_id, consultation_id, user_id, practitioner_id, number, caller, rang_at, rings_until, closes_at)
+SELECT id('call about ' || c.id), c.company_id, c.id, c.user_id, c.practitioner_id, 1, 'employee', c.starts_at,
+       c.starts_at + interval '45 seconds', c.ends_at + interval '30 minutes'
+FROM consultations c;
+ALTER TABLE call_sessions DISABLE TRIGGER call_sessions_step;
+UPDATE call_sessions SET status = 'ended', end_reason = 'missed', ended_at = rings_until;
+ALTER TABLE call_sessions ENABLE TRIGGER call_sessions_step;
+INSERT INTO call_parties (company_id, call_id, user_id, practitioner_id, side, person_id, is_live, device, seat, seen_at)
+SELECT c.company_id, c.id, c.user_id, c.practitioner_id, who.side, who.id, false, id('device ' || who.id), id('seat ' || who.id), c.rang_at
+FROM call_sessions c, LATERAL (VALUES ('employee', c.user_id), ('practitioner', c.practitioner_id)) AS who (side, id);
+INSERT INTO call_signals (id, company_id, call_id, user_id, practitioner_id, addressee_id, number, kind, sealed, created_at)
+SELECT id('signal to ' || p.person_id || ' in ' || p.call_id), p.company_id, p.call_id, p.user_id, p.practitioner_id, p.person_id,
+       1, 'ice', '\x00', p.seen_at
+FROM call_parties p;
+
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
 INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
 SELECT id('mail to ' || u.id), 'welcome ' || u.id, 'welcome', u.company_id, u.id, 'skipped', 1 FROM users u;
@@ -198,6 +214,10 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'client_id', gen_random_uuid(), 'seq', 10, 'rev', 10)$$, NULL),
     ('app.message_receipts', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
      $$jsonb_build_object('reader_id', me)$$, NULL),
+    ('app.call_sessions', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
+    ('app.call_parties', 'me IN (t.user_id, t.practitioner_id)', 't.company_id', $$jsonb_build_object('is_live', true)$$, NULL),
+    ('app.call_signals', 't.addressee_id = me', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
     ('app.encryption_keys', 't.person_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'subject_id', gen_random_uuid())$$, NULL),
     -- acme offers martin alone

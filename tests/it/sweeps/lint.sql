@@ -218,6 +218,7 @@ WHERE (i.indisunique OR i.indisexclusion)
       'consultation_events_once',       -- led by the consultation's id
       'consultations_practitioner_free', -- a practitioner serves many companies, one session at a time
       'consultations_employee_free',    -- led by the account's id
+      'call_parties_free',              -- as these two: one call at a time
       'waitlist_entries_once',
       'waitlist_offers_person_free',
       'waitlist_offers_once',           -- led by the ids of a hold and of an entry

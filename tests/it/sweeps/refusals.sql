@@ -123,6 +123,28 @@ INSERT INTO app.messages SELECT * FROM app.messages;
 SELECT FROM app.note_receipt(fixture_id('bob with martin'), 1, true, '2026-09-07 09:05Z');
 -- refused: employee locks a conversation
 SELECT FROM app.lock_conversation(fixture_id('alice with martin'));
+-- refused: employee writes a call past the functions
+INSERT INTO app.call_sessions SELECT * FROM app.call_sessions;
+-- refused: employee says that somebody else is in a call
+UPDATE app.call_parties SET is_live = true;
+-- refused: employee reads what a colleague's browser is told
+SELECT FROM app.call_signals WHERE addressee_id = fixture_id('bob');
+-- refused: employee reads what is for the other one
+SELECT FROM app.call_signals WHERE addressee_id = fixture_id('martin');
+-- refused: employee enters a colleague's call
+SELECT FROM app.enter_call(fixture_id('bob with martin'), gen_random_uuid(), gen_random_uuid(), false, '2026-09-07 10:05Z') it (seen)
+WHERE seen IS NOT NULL;
+-- refused: employee ends a call by the clock
+SELECT app.end_call_in_time(gen_random_uuid(), now());
+-- refused: practitioner hangs up for a colleague
+SELECT FROM app.hang_up_call(fixture_id('bob with durand'), gen_random_uuid(), false, '2026-09-07 13:05Z') it (outcome)
+WHERE outcome IS NOT NULL;
+-- refused: hr asks who calls whom
+SELECT FROM app.call_sessions;
+-- refused: platform asks who calls whom
+SELECT FROM app.call_sessions;
+-- refused: worker reads what is signalled
+SELECT FROM app.call_signals;
 -- refused: practitioner reads a colleague's conversation
 SELECT FROM app.messages WHERE conversation_id = fixture_id('bob with durand');
 -- refused: practitioner writes into a colleague's conversation

@@ -13,9 +13,9 @@ use super::error::Error;
 use super::model::Standing;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::{Permission, Role};
-use crate::platform::ids::ConsultationId;
+use crate::platform::ids::{CompanyId, ConsultationId};
 use crate::platform::problem::Error as Refusal;
-use crate::platform::{Context, Result};
+use crate::platform::{Context, Result, Tx};
 
 pub use turn::IceServer;
 
@@ -83,10 +83,32 @@ fn room(cx: &Context, id: ConsultationId, it: &store::Joining, now: DateTime<Utc
             Room::Video { url, token, domain: jitsi.domain.clone(), room, expires_at: closes_at }
         }
         Mode::Audio => {
-            let expires_at = closes_at.min(now + LONGEST_CREDENTIALS);
-            let ice_servers = turn::ice_servers(config.turn.as_ref(), &cx.platform().entropy, expires_at);
+            let (ice_servers, expires_at) = ice_servers(cx, closes_at);
             Room::Audio { namespace: CALLS, room: id.to_string(), ice_servers, expires_at }
         }
         Mode::Chat => Room::Chat { conversation_id: id },
     })
+}
+
+/// What helps a call to connect, and until when: an hour at most, so that a longer call asks again.
+pub fn ice_servers(cx: &Context, closes_at: DateTime<Utc>) -> (Vec<IceServer>, DateTime<Utc>) {
+    let expires_at = closes_at.min(cx.now() + LONGEST_CREDENTIALS);
+    (turn::ice_servers(cx.platform().config.turn.as_ref(), &cx.platform().entropy, expires_at), expires_at)
+}
+
+/// Where a call takes place.
+#[derive(Clone, Copy, Debug)]
+pub struct CallRoom {
+    pub company_id: CompanyId,
+    pub closes_at: DateTime<Utc>,
+}
+
+/// Refuses a session that is not the caller's, not by audio, or not open.
+pub async fn call_room(tx: &mut Tx, id: ConsultationId, now: DateTime<Utc>) -> Result<CallRoom> {
+    let it = store::find(tx, id).await?.ok_or(Refusal::NotFound)?;
+    if it.mode != Mode::Audio {
+        return Err(Error::NotAnAudioSession.into());
+    }
+    it.standing.check_join(now)?;
+    Ok(CallRoom { company_id: it.standing.company_id, closes_at: it.standing.closes_at() })
 }

@@ -1,0 +1,144 @@
+//! Calls: two people find each other, on whichever nodes they are.
+
+mod browser;
+mod devices;
+mod endings;
+mod refusals;
+mod signalling;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use huntzen::platform::auth::Role;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub use crate::consultations::{at, free, in_days, instant, wish};
+use crate::support::{Answer, Company, Sockets, TestApp, User};
+
+/// Two people at the beginning of their session by audio.
+struct Line {
+    app: TestApp,
+    company: Company,
+    alice: User,
+    dr: User,
+    booked: Answer,
+    sockets: Sockets,
+}
+
+async fn line() -> Line {
+    line_with(|_| None).await
+}
+
+async fn line_with(settings: impl Fn(&str) -> Option<String>) -> Line {
+    let app = TestApp::start_with(settings).await;
+    let company = app.company("Acme").await;
+    let (mut alice, mut dr) = (app.employee(&company).await, app.practitioner().await);
+    let booked = book(&app, &alice, &dr, "audio").await;
+    let start = instant(&booked.str("/startsAt"));
+    go_to(&app, start, &mut alice, &mut dr).await;
+    Line { app, company, alice, dr, booked, sockets: Sockets::start() }
+}
+
+async fn book(app: &TestApp, alice: &User, dr: &User, mode: &str) -> Answer {
+    let mut body = wish(dr, &free(alice, dr, in_days(app, 3)).await[0]);
+    body["mode"] = json!(mode);
+    let booked = alice.post("/consultations", body).await.expect(201);
+    app.settle().await;
+    booked
+}
+
+async fn go_to(app: &TestApp, when: DateTime<Utc>, alice: &mut User, dr: &mut User) {
+    at(app, when, [(alice, Role::Employee), (dr, Role::Practitioner)]).await;
+}
+
+fn seconds(count: i64) -> TimeDelta {
+    TimeDelta::seconds(count)
+}
+
+fn sdp(words: &str) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns={words}\r\nt=0 0\r\n")
+}
+
+impl Line {
+    fn about(&self) -> Value {
+        json!({"consultationId": self.booked.json["id"]})
+    }
+
+    fn with(&self, more: Value) -> Value {
+        let mut all = self.about();
+        let Value::Object(more) = more else { panic!("{more} has no members") };
+        for (name, value) in more {
+            all[name] = value;
+        }
+        all
+    }
+
+    async fn connect_to(&self, name: &str, base: &str, user: &User) {
+        let args = json!({"url": base, "namespace": "/audio-call", "token": user.token, "transports": ["websocket"]});
+        assert_eq!(self.sockets.run("connect", name, args).await, json!({"connected": true}), "{name}");
+    }
+
+    async fn connect(&self, name: &str, user: &User) {
+        self.connect_to(name, &self.app.base, user).await;
+    }
+
+    /// A new device of somebody's, in the rooms; what it was answered.
+    async fn enter(&self, name: &str, user: &User) -> Value {
+        self.enter_as(name, user, json!({"deviceId": Uuid::new_v4()})).await
+    }
+
+    async fn enter_as(&self, name: &str, user: &User, more: Value) -> Value {
+        self.connect(name, user).await;
+        self.done(name, "call:join", more).await
+    }
+
+    async fn done(&self, name: &str, event: &str, more: Value) -> Value {
+        self.sockets.done(name, event, self.with(more)).await
+    }
+
+    async fn tell(&self, name: &str, event: &str) -> Value {
+        self.done(name, event, json!({})).await
+    }
+
+    async fn refused(&self, name: &str, event: &str, code: &str) -> Value {
+        let answer = self.sockets.ask(name, event, self.about()).await;
+        assert_eq!((&answer["ok"], &answer["code"]), (&json!(false), &json!(code)), "{name} {event}: {answer}");
+        answer
+    }
+
+    async fn take(&self, name: &str, event: &str) -> Value {
+        self.sockets.take(name, event).await
+    }
+
+    /// What a client got and nobody took; afterwards it has nothing.
+    async fn untaken(&self, name: &str) -> Vec<String> {
+        let events = self.sockets.run("events", name, json!({})).await;
+        events.as_array().unwrap().iter().map(|event| event[0].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Alice rings from `alice`, the doctor accepts on `dr`, both on new devices.
+    async fn talk(&self) {
+        self.enter("alice", &self.alice).await;
+        self.enter("dr", &self.dr).await;
+        self.tell("alice", "call:ring").await;
+        self.take("dr", "call:ringing").await;
+        self.tell("dr", "call:accept").await;
+        self.take("alice", "call:accepted").await;
+    }
+
+    /// How the calls of the session ended, in their order; `-`: not yet.
+    async fn endings(&self) -> Vec<String> {
+        let sql = "SELECT coalesce(end_reason, '-') FROM app.call_sessions ORDER BY number";
+        sqlx::query_scalar(sql).fetch_all(self.app.db()).await.unwrap()
+    }
+
+    /// The facts about the session, with who they are about, in the order of their time; those of one moment by name.
+    async fn events(&self) -> Vec<String> {
+        let path = format!("/consultations/{}/events", self.booked.str("/id"));
+        let answer = self.dr.get(&path).await.expect(200);
+        let word = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
+        let fact = |it: &Value| (instant(&word(it, "at")), format!("{} {}", word(it, "kind"), word(it, "actorRole")));
+        let mut facts: Vec<_> = answer.json["items"].as_array().unwrap().iter().map(fact).collect();
+        facts.sort();
+        facts.into_iter().map(|(_, fact)| fact).collect()
+    }
+}
