@@ -24,6 +24,7 @@ mod idempotency;
 mod identity;
 mod life;
 mod members;
+mod notifications;
 mod openapi;
 mod plans;
 mod practitioners;
