@@ -4,6 +4,7 @@ mod list;
 mod live;
 mod messages;
 mod preferences;
+mod safety;
 mod slots;
 
 use chrono::{DateTime, Utc};
