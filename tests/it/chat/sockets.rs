@@ -416,7 +416,7 @@ async fn what_was_written_while_a_node_heard_nothing_arrives_when_it_hears_again
     assert_eq!(sockets.take("dr", "message:new").await["body"], "Before");
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE datname = current_database() AND application_name = 'huntzen hears'";
-    assert_eq!(talk.app.count(cut).await, 1);
+    assert!(talk.app.count(cut).await >= 1);
     // committed while nobody listens
     for text in ["Meanwhile", "After"] {
         talk.send(&talk.alice, text).await.expect(201);

@@ -157,3 +157,33 @@ async fn only_who_holds_a_token_that_counts_enters_and_the_end_of_a_session_clos
     }
     assert_eq!(sockets.done("dr", "auth:refresh", json!({"token": dr.token})).await["ok"], true);
 }
+
+#[tokio::test]
+async fn what_a_node_could_not_hear_for_a_while_is_told_when_it_hears_again() {
+    let (app, _, alice, dr) = scene().await;
+    let id = book_on(&alice, &dr, in_days(&app, 4)).await.str("/id");
+    app.settle().await;
+    let sockets = Sockets::start();
+    sockets.enter("alice", &app.base, &alice.token).await;
+    sockets.done("alice", "slots:watch", json!({"practitionerId": dr.id})).await;
+    // every connection on which somebody hears, and what happens before there is another one
+    sqlx::raw_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'huntzen hears'",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    alice.post(&format!("/consultations/{id}/cancel"), json!({})).await.expect(200);
+    app.settle().await;
+    loop {
+        // the moments before the break are told again as well
+        let told = sockets.take("alice", "consultation:updated").await;
+        assert_eq!(told["consultationId"], id.as_str());
+        if told["status"] == "cancelled" {
+            break;
+        }
+    }
+    assert_eq!(sockets.take("alice", "notification:new").await["kind"], "consultation_cancelled");
+    assert_eq!(sockets.take("alice", "slots:changed").await["practitionerId"], json!(dr.id));
+}

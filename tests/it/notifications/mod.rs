@@ -1,5 +1,6 @@
 //! Notifications: what people are told in the program, and that each is told of their own alone.
 
+mod costs;
 mod list;
 mod live;
 mod messages;

@@ -7,6 +7,7 @@
 //! a later one, or the next connection, brings.
 
 mod hub;
+mod payloads;
 mod seat;
 
 use std::sync::Arc;

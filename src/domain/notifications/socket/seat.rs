@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::hub::{Hub, Place};
+use super::payloads::{ConsultationNews, SlotsNews, UnreadNews, WatchEvent};
 use crate::domain::consultations::{glance, slots};
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::notifications::error::Error;
@@ -32,13 +32,6 @@ const SLOTS_EVERY: Duration = Duration::from_secs(1);
 const BREAK: TimeDelta = TimeDelta::minutes(1);
 /// A reader who takes nothing for so long is let go; they come back when they can.
 const STUCK: Duration = Duration::from_secs(30);
-
-/// `slots:watch`, `slots:unwatch`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct Watch {
-    practitioner_id: PractitionerId,
-}
 
 pub struct Seat {
     hub: Arc<Hub>,
@@ -68,7 +61,7 @@ impl Seat {
         let cx = at.context();
         let Some(mut told) = self.told else {
             let (end, unread) = service::find_end(&cx).await?;
-            if at.emit("unread:count", &json!({"unreadCount": unread})).is_err() {
+            if tell(at, "unread:count", &UnreadNews { unread_count: unread }).is_err() {
                 return Ok(Err(Full));
             }
             (self.told, self.unread) = (Some(end), Some(unread));
@@ -79,8 +72,7 @@ impl Seat {
             let is_last = news.items.len() < READ_AT_ONCE;
             for it in news.items {
                 let place = it.line.place;
-                let data = NotificationAnswer::from(it).to_json().unwrap_or_default();
-                if at.emit("notification:new", &data).is_err() {
+                if tell(at, "notification:new", &NotificationAnswer::from(it)).is_err() {
                     return Ok(Err(Full));
                 }
                 told = place;
@@ -88,7 +80,7 @@ impl Seat {
             }
             if is_last {
                 if self.unread != Some(news.unread) {
-                    if at.emit("unread:count", &json!({"unreadCount": news.unread})).is_err() {
+                    if tell(at, "unread:count", &UnreadNews { unread_count: news.unread }).is_err() {
                         return Ok(Err(Full));
                     }
                     self.unread = Some(news.unread);
@@ -120,13 +112,9 @@ impl Seat {
                 glance::find(&mut tx, some).await?
             };
             for it in found {
-                let data = json!({
-                    "consultationId": it.id, "status": it.status, "mode": it.mode.as_str(),
-                    "startsAt": it.starts_at.to_rfc3339(), "endsAt": it.ends_at.to_rfc3339(),
-                    "updatedAt": it.updated_at.to_rfc3339(),
-                });
-                if at.emit("consultation:updated", &data).is_err() {
-                    left.push(it.id);
+                let id = it.id;
+                if tell(at, "consultation:updated", &ConsultationNews::from(it)).is_err() {
+                    left.push(id);
                 }
             }
         }
@@ -177,7 +165,7 @@ impl Seat {
             }
         };
         for (n, id) in due.iter().enumerate() {
-            if at.emit("slots:changed", &json!({"practitionerId": id})).is_err() {
+            if tell(at, "slots:changed", &SlotsNews { practitioner_id: *id }).is_err() {
                 self.place.keep(|reasons| reasons.slots.extend(due.iter().skip(n)));
                 return Ok(Err(Full));
             }
@@ -192,15 +180,19 @@ impl Seat {
     }
 }
 
+fn tell(at: &Connection, event: &str, it: &impl ToJSON) -> Result<(), Full> {
+    at.emit(event, &it.to_json().unwrap_or_default())
+}
+
 impl Visitor for Seat {
     async fn event(&mut self, at: &Connection, name: &str, data: Value) -> Result<Map<String, Value>> {
         match name {
             "slots:watch" => {
-                let Watch { practitioner_id } = body::check(data)?;
+                let WatchEvent { practitioner_id } = body::check(data)?;
                 self.watch(at, practitioner_id).await?;
             }
             "slots:unwatch" => {
-                let Watch { practitioner_id } = body::check(data)?;
+                let WatchEvent { practitioner_id } = body::check(data)?;
                 self.unwatch(practitioner_id);
             }
             _ => return Err(Refusal::UnknownEvent.into()),
