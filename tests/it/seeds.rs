@@ -104,7 +104,10 @@ async fn alice_and_dr_martin_of_the_demonstration_find_what_they_were_told() {
         let list = app.anonymous().with_token(token).get("/notifications?limit=100").await.expect(200);
         let items = list.json["items"].as_array().unwrap();
         for kind in kinds {
-            let it = items.iter().find(|it| it["kind"] == *kind).unwrap_or_else(|| panic!("no {kind} for {email}: {items:?}"));
+            let it = items
+                .iter()
+                .find(|it| it["kind"] == *kind)
+                .unwrap_or_else(|| panic!("no {kind} for {email}: {items:?}"));
             assert!(it["text"].as_str().unwrap().contains("202"), "when it is: {it}");
         }
         assert!(items.iter().any(|it| it.get("readAt").is_some()), "{email}");

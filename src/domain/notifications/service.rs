@@ -73,7 +73,8 @@ pub struct Preferences {
 impl Preferences {
     fn of(cx: &Context, refused: &[Refused]) -> Self {
         let items = Preference::all(cx.caller().role, refused);
-        let text: String = items.iter().map(|it| format!("{} {} {}\n", it.kind.as_str(), it.in_app, it.email)).collect();
+        let text: String =
+            items.iter().map(|it| format!("{} {} {}\n", it.kind.as_str(), it.in_app, it.email)).collect();
         Self { items, etag: Etag::of_content(text.as_bytes()) }
     }
 }

@@ -33,7 +33,11 @@ pub async fn list(tx: &mut Tx, before: Option<i64>, unread: bool, fetch: i64) ->
 
 /// What came after a place, the oldest first.
 pub async fn list_after(tx: &mut Tx, place: i64, fetch: i64) -> Result<Vec<Line>> {
-    Ok(sqlx::query_as(lines!("place > $1 ORDER BY place LIMIT $2")).bind(place).bind(fetch).fetch_all(tx.conn()).await?)
+    Ok(sqlx::query_as(lines!("place > $1 ORDER BY place LIMIT $2"))
+        .bind(place)
+        .bind(fetch)
+        .fetch_all(tx.conn())
+        .await?)
 }
 
 /// The last place of the caller's list.
@@ -75,12 +79,10 @@ pub async fn save_read(tx: &mut Tx, id: NotificationId, now: DateTime<Utc>) -> R
 
 /// The same of all that the caller has.
 pub async fn save_all_read(tx: &mut Tx, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query(
-        "UPDATE app.notifications SET read_at = $1 WHERE user_id = (SELECT app.user_id()) AND read_at IS NULL",
-    )
-    .bind(now)
-    .execute(tx.conn())
-    .await?;
+    sqlx::query("UPDATE app.notifications SET read_at = $1 WHERE user_id = (SELECT app.user_id()) AND read_at IS NULL")
+        .bind(now)
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 
@@ -195,18 +197,16 @@ pub async fn wants(tx: &mut Tx, person: UserId, kind: Kind, channel: Channel) ->
 
 /// Removes what is past its time; whether there may be more.
 pub async fn purge(tx: &mut Tx, now: DateTime<Utc>, batch: i32) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT app.purge_notifications($1, $2)")
-        .bind(now)
-        .bind(batch)
-        .fetch_one(tx.conn())
-        .await?)
+    Ok(sqlx::query_scalar("SELECT app.purge_notifications($1, $2)").bind(now).bind(batch).fetch_one(tx.conn()).await?)
 }
 
 /// One after the other, those who change the preferences of one person.
 pub async fn lock_preferences(tx: &mut Tx) -> Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('notification preferences:' || app.user_id()::text, 0))")
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "SELECT pg_advisory_xact_lock(hashtextextended('notification preferences:' || app.user_id()::text, 0))",
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 

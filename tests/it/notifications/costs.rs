@@ -35,11 +35,21 @@ async fn no_list_of_others_is_read_for_one_and_no_conversation_that_is_not_due()
     let mine = "FROM app.notifications WHERE user_id = (SELECT app.user_id())";
     for (role, person, sql, answers) in [
         (DbRole::Worker, None, "SELECT * FROM app.due_unread_conversations(now(), 500)".to_owned(), 10),
-        (DbRole::Worker, None, format!("SELECT app.notify_of_messages(gen_random_uuid(), '{id}', '{}', now())", alice.id), 1),
+        (
+            DbRole::Worker,
+            None,
+            format!("SELECT app.notify_of_messages(gen_random_uuid(), '{id}', '{}', now())", alice.id),
+            1,
+        ),
         (DbRole::Worker, None, "SELECT app.purge_notifications(now(), 5000)".to_owned(), 1),
         (DbRole::Employee, Some(&alice), format!("SELECT id {mine} AND place > 0 ORDER BY place LIMIT 50"), 1),
         (DbRole::Employee, Some(&alice), format!("SELECT place {mine} ORDER BY place DESC LIMIT 1"), 1),
-        (DbRole::Employee, Some(&alice), format!("SELECT count(*) FROM (SELECT {mine} AND read_at IS NULL LIMIT 1000) it"), 1),
+        (
+            DbRole::Employee,
+            Some(&alice),
+            format!("SELECT count(*) FROM (SELECT {mine} AND read_at IS NULL LIMIT 1000) it"),
+            1,
+        ),
     ] {
         let mut conn = app.as_role(role, person.map_or(alice.id, |user| user.id)).await;
         let mut tx = conn.begin().await.unwrap();

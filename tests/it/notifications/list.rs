@@ -54,7 +54,9 @@ async fn the_life_of_a_session_is_told_to_both_once_each_and_to_nobody_else() {
     for other in [&bob, &company.hr, &company.admin, &app.platform_admin().await, &app.practitioner().await] {
         let renewed = match other.id {
             id if id == company.hr.id => other.with_token(app.session(id, Role::Hr, other.company_id).await),
-            id if id == company.admin.id => other.with_token(app.session(id, Role::CompanyAdmin, other.company_id).await),
+            id if id == company.admin.id => {
+                other.with_token(app.session(id, Role::CompanyAdmin, other.company_id).await)
+            }
             _ => other.clone(),
         };
         assert_eq!(kinds(&renewed).await, [] as [Value; 0]);
@@ -155,7 +157,10 @@ async fn words_are_in_the_language_of_the_request_and_the_zone_of_the_reader() {
     let (english, french) = (text("en").await, text("fr").await);
     let clock = start.format("%H:%M (America/Martinique)").to_string();
     assert!(english.starts_with("A session is booked for ") && english.contains(&format!(" at {clock}.")), "{english}");
-    assert!(french.starts_with("Une séance est réservée pour le ") && french.contains(&format!(" à {clock}.")), "{french}");
+    assert!(
+        french.starts_with("Une séance est réservée pour le ") && french.contains(&format!(" à {clock}.")),
+        "{french}"
+    );
 }
 
 #[tokio::test]

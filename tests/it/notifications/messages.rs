@@ -49,7 +49,10 @@ impl Talk {
     async fn told(&self, user: &User) -> (usize, usize) {
         let list = user.get("/notifications?unread=true").await.expect(200);
         let told = list.json["items"].as_array().unwrap();
-        assert!(told.iter().all(|it| it["kind"] == "message_received" && it["objectId"] == self.id.as_str()), "{told:?}");
+        assert!(
+            told.iter().all(|it| it["kind"] == "message_received" && it["objectId"] == self.id.as_str()),
+            "{told:?}"
+        );
         let mails = self.app.mails_to(&user.email);
         (told.len(), mails.iter().filter(|mail| ["New message", "Nouveau message"].contains(&&*mail.subject)).count())
     }

@@ -71,7 +71,10 @@ async fn of_two_tabs_the_second_one_is_told_that_the_first_one_was_there() {
     put(&alice, Some(&first), json!([])).await.refused(412, "stale");
     // the same once more, as it was answered
     put(&alice, Some(changed.header("etag")), changed.json["items"].clone()).await.expect(200);
-    assert_eq!(app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'notification_preferences.changed'").await, 1);
+    assert_eq!(
+        app.count("SELECT count(*) FROM app.audit_logs WHERE action = 'notification_preferences.changed'").await,
+        1
+    );
     // what is left out is on again
     let again = put(&alice, Some(changed.header("etag")), json!([])).await.expect(200);
     assert_eq!(again.header("etag"), first);
@@ -86,7 +89,9 @@ async fn tabs_that_save_at_once_are_told_one_after_the_other() {
     let first = alice.get(PATH).await.header("etag").to_owned();
     let tabs = ["reminder_day", "reminder_hour", "consultation_missed", "consultation_booked"].map(|kind| {
         let (alice, first) = (alice.clone(), first.clone());
-        async move { put(&alice, Some(&first), json!([{"kind": kind, "inApp": false, "email": true}])).await.status.as_u16() }
+        async move {
+            put(&alice, Some(&first), json!([{"kind": kind, "inApp": false, "email": true}])).await.status.as_u16()
+        }
     });
     let mut answers = futures_util::future::join_all(tabs).await;
     answers.sort_unstable();
@@ -111,7 +116,8 @@ async fn service_messages_cannot_be_switched_off() {
         refuse(&alice, kind.as_str(), true, true).await.expect(200);
     }
     let request = alice.request(Method::PUT, PATH).header("if-match", "*").header("accept-language", "fr");
-    let french = Answer::of(request.json(&json!({"items": [{"kind": "session_ended", "inApp": true, "email": false}]}))).await;
+    let french =
+        Answer::of(request.json(&json!({"items": [{"kind": "session_ended", "inApp": true, "email": false}]}))).await;
     assert_eq!(french.refused(422, "service_message").json["title"], "Impossible à désactiver");
     // nor by a statement that somebody smuggles in: the database holds no such wish, and knows the same kinds
     for kind in Kind::ALL {
@@ -178,15 +184,25 @@ async fn each_kind_comes_by_the_channels_that_are_wanted_and_by_no_other() {
     };
     let raise = async |kind: Kind| match kind {
         Kind::ConsultationRequested => {
-            happen(&app, &alice, "status = 'pending', expires_at = starts_at, agreed_at = NULL", &ConsultationRequested { consultation_id }).await;
+            happen(
+                &app,
+                &alice,
+                "status = 'pending', expires_at = starts_at, agreed_at = NULL",
+                &ConsultationRequested { consultation_id },
+            )
+            .await;
         }
         Kind::ConsultationBooked => happen(&app, &alice, CONFIRMED, &ConsultationBooked { consultation_id }).await,
-        Kind::ConsultationConfirmed => happen(&app, &alice, CONFIRMED, &ConsultationConfirmed { consultation_id }).await,
+        Kind::ConsultationConfirmed => {
+            happen(&app, &alice, CONFIRMED, &ConsultationConfirmed { consultation_id }).await
+        }
         Kind::ConsultationRescheduled => {
             let event = ConsultationRescheduled { consultation_id, sequence: 0, moved_from: None };
             happen(&app, &alice, CONFIRMED, &event).await;
         }
-        Kind::ConsultationCancelled => happen(&app, &alice, CANCELLED, &ConsultationCancelled { consultation_id }).await,
+        Kind::ConsultationCancelled => {
+            happen(&app, &alice, CANCELLED, &ConsultationCancelled { consultation_id }).await
+        }
         Kind::ConsultationExpired => happen(&app, &alice, CANCELLED, &ConsultationExpired { consultation_id }).await,
         Kind::ConsultationMissed => {
             let state = "status = 'no_show', missed_by = 'employee', cancelled_at = NULL, cancelled_by = NULL";
@@ -198,7 +214,9 @@ async fn each_kind_comes_by_the_channels_that_are_wanted_and_by_no_other() {
         }
         _ => unreachable!(),
     };
-    let of_sessions = Kind::ALL.into_iter().filter(|kind| kind.as_str().starts_with("consultation_") || kind.as_str().starts_with("reminder_"));
+    let of_sessions = Kind::ALL
+        .into_iter()
+        .filter(|kind| kind.as_str().starts_with("consultation_") || kind.as_str().starts_with("reminder_"));
     for kind in of_sessions {
         let wishes: &[_] = if kind.is_service() { &[(true, true)] } else { &[(false, true), (true, false)] };
         for &(in_app, email) in wishes {

@@ -61,5 +61,8 @@ async fn each_of_these_is_told_once_in_words_of_its_own() {
     assert_eq!(told, expected);
     let mut words = super::all(&alice, "text").await;
     words.dedup();
-    assert!(words.len() >= 4 && words.iter().all(|text| text.as_str().is_some_and(|text| text.ends_with('.'))), "{words:?}");
+    assert!(
+        words.len() >= 4 && words.iter().all(|text| text.as_str().is_some_and(|text| text.ends_with('.'))),
+        "{words:?}"
+    );
 }

@@ -72,7 +72,11 @@ async fn whatever_changes_the_free_times_is_told_those_who_watch_on_whichever_no
     told(&sockets, "bob", &dr).await;
 
     // terms: how long before
-    sqlx::query("UPDATE app.practitioners SET min_notice_minutes = 60 WHERE id = $1").bind(dr.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.practitioners SET min_notice_minutes = 60 WHERE id = $1")
+        .bind(dr.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     told(&sockets, "bob", &dr).await;
 
     // time that is kept for somebody who waits
@@ -101,7 +105,11 @@ async fn whatever_changes_the_free_times_is_told_those_who_watch_on_whichever_no
 async fn only_who_may_list_slots_watches_them_and_employers_never_do() {
     let (app, company, alice, dr) = scene().await;
     let (outside, staff) = (app.practitioner().await, app.platform_admin().await);
-    sqlx::query("UPDATE app.companies SET network = 'restricted' WHERE id = $1").bind(company.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.companies SET network = 'restricted' WHERE id = $1")
+        .bind(company.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     sqlx::query("INSERT INTO app.company_networks (company_id, practitioner_id) VALUES ($1, $2)")
         .bind(company.id)
         .bind(dr.id)

@@ -56,11 +56,13 @@ pub async fn clock(tx: &mut Tx) -> Result<DateTime<Utc>> {
 
 /// Those of the calling employee or practitioner that have changed since, by the database's clock; at most so many.
 pub async fn list_changed_since(tx: &mut Tx, since: DateTime<Utc>, most: i64) -> Result<Vec<ConsultationId>> {
-    Ok(sqlx::query_scalar("SELECT id FROM app.consultations WHERE updated_at >= $1 ORDER BY updated_at DESC, id LIMIT $2")
-        .bind(since)
-        .bind(most)
-        .fetch_all(tx.conn())
-        .await?)
+    Ok(sqlx::query_scalar(
+        "SELECT id FROM app.consultations WHERE updated_at >= $1 ORDER BY updated_at DESC, id LIMIT $2",
+    )
+    .bind(since)
+    .bind(most)
+    .fetch_all(tx.conn())
+    .await?)
 }
 
 /// When those of these offers begin that are the calling employee's, and in which zone they read times.

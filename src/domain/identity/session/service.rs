@@ -5,9 +5,9 @@ use secrecy::SecretString;
 
 use super::super::error::Error;
 use super::super::model;
+use super::super::safety::{self, Touched};
 use super::super::throttle::{Attempt, Purpose, Subject};
 use super::super::two_factor;
-use super::super::safety::{self, Touched};
 use super::jobs::TellOfReuse;
 use super::store::{self, RenewalOutcome};
 use crate::platform::audit::{Entry, Outcome};

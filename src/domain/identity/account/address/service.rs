@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::super::links::{self, Purpose};
 use super::jobs::{MailEmailProof, TellEmailChanged, WarnOfEmailChange};
-use crate::domain::identity::safety::{self, Touched};
 use super::store::{self, NewToken, Wish};
 use crate::domain::identity::error::Error;
+use crate::domain::identity::safety::{self, Touched};
 use crate::platform::audit::Entry;
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::problem::Error as Refusal;
