@@ -54,6 +54,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('member.invited', 'member', false, true, true),
         ('member.read_by_platform', 'member', true, true, true),
         ('member.removed', 'member', false, true, true),
+        ('notification_preferences.changed', 'user', false, false, false),
         ('practitioner.created', 'practitioner', false, false, true),
         ('practitioner.deactivated', 'practitioner', false, false, true),
         ('practitioner.invited', 'practitioner', false, false, true),

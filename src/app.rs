@@ -58,6 +58,7 @@ fn apis() -> impl OpenApi {
         consultations::apis(),
         content::ContentApi,
         chat::ChatApi,
+        notifications::NotificationsApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
     )
@@ -152,12 +153,14 @@ pub async fn listen(
     let (sockets, io) = realtime::mount(platform.clone());
     let chat = chat::open(&io, &platform);
     let calls = calls::open(&io, &platform);
+    let notifications = notifications::open(&io, &platform);
     let endpoint = endpoint(platform.clone(), sockets)?;
     let serving = Box::pin(async move {
         let follower = platform.clone();
         let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
         let _chat = AbortOnDropHandle::new(tokio::spawn(chat));
         let _calls = AbortOnDropHandle::new(tokio::spawn(calls));
+        let _notifications = AbortOnDropHandle::new(tokio::spawn(notifications));
         let stop = async {
             stop.await;
             // polls that wait for news would hold the others up

@@ -45,6 +45,7 @@ const DEMO: &[&str] = &[
     include_str!("../seeds/demo/05_usage.sql"),
     include_str!("../seeds/demo/06_articles.sql"),
     include_str!("../seeds/demo/07_waitlist.sql"),
+    include_str!("../seeds/demo/08_notifications.sql"),
     include_str!("../seeds/demo/09_audit.sql"),
 ];
 const DEMO_EXISTS: &str = "SELECT EXISTS (SELECT FROM app.users WHERE email = 'admin@acme.test')";
@@ -219,6 +220,25 @@ async fn converse(tx: &mut PgConnection, config: &Config, now: DateTime<Utc>) ->
                 .execute(&mut *tx)
                 .await?;
         }
+        // the employee has not read what was answered, and finds that in their list soon after the start
+        sqlx::query(
+            "WITH read AS (
+                 INSERT INTO app.message_receipts (company_id, conversation_id, user_id, practitioner_id, reader_id,
+                                                   delivered_seq, read_seq, rev, updated_at)
+                 SELECT v.company_id, v.id, v.user_id, v.practitioner_id, who.id, who.seq, who.seq, who.rev, $2
+                 FROM app.conversations v, LATERAL (VALUES (v.practitioner_id, 4, 5), (v.user_id, 1, 6)) AS who (id, seq, rev)
+                 WHERE v.id = $1)
+             UPDATE app.conversations SET last_rev = 6 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(now - TimeDelta::minutes(5))
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("UPDATE app.unread_conversations SET since = $2, mailed_at = $2 WHERE conversation_id = $1")
+            .bind(id)
+            .bind(now - TimeDelta::minutes(6))
+            .execute(&mut *tx)
+            .await?;
     }
     Ok(())
 }

@@ -59,6 +59,8 @@ ids! {
     WaitlistOfferId,
     /// A calendar of a practitioner: one that is read, or one that is shown.
     CalendarId,
+    /// A line of somebody's notifications.
+    NotificationId,
     ExportId,
     ArticleId,
 }

@@ -26,6 +26,7 @@ mod idempotency;
 mod identity;
 mod life;
 mod members;
+mod notifications;
 mod openapi;
 mod plans;
 mod practitioners;

@@ -86,6 +86,35 @@ async fn alice_of_the_demonstration_has_something_to_read_from_her_practitioners
 }
 
 #[tokio::test]
+async fn alice_and_dr_martin_of_the_demonstration_find_what_they_were_told() {
+    use huntzen::domain::notifications::messages::TellUnread;
+
+    let app = TestApp::start().await;
+    seed_demo(&app).await;
+    // what the schedule does soon after the start
+    app.enqueue(&TellUnread {}).await;
+    app.settle().await;
+    assert!(app.mails().is_empty());
+    for (email, kinds) in [
+        ("alice@acme.test", &["consultation_booked", "waitlist_offered", "message_received"][..]),
+        ("dr.martin@huntzen.test", &["consultation_booked", "reminder_day"]),
+    ] {
+        let credentials = json!({"email": email, "password": "demo-huntzen-2026"});
+        let token = app.anonymous().post("/auth/login", credentials).await.expect(200).str("/accessToken");
+        let list = app.anonymous().with_token(token).get("/notifications?limit=100").await.expect(200);
+        let items = list.json["items"].as_array().unwrap();
+        for kind in kinds {
+            let it = items
+                .iter()
+                .find(|it| it["kind"] == *kind)
+                .unwrap_or_else(|| panic!("no {kind} for {email}: {items:?}"));
+            assert!(it["text"].as_str().unwrap().contains("202"), "when it is: {it}");
+        }
+        assert!(items.iter().any(|it| it.get("readAt").is_some()), "{email}");
+    }
+}
+
+#[tokio::test]
 async fn the_audit_log_of_the_demonstration_is_whole_and_tells_alice_who_opened_her_data() {
     use huntzen::domain::audit_trail::verify;
 

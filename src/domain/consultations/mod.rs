@@ -45,6 +45,7 @@ pub mod directory;
 pub mod error;
 pub mod events;
 pub mod feed;
+pub mod glance;
 pub mod joining;
 pub mod model;
 pub mod outside;

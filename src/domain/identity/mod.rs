@@ -9,6 +9,7 @@ pub mod administration;
 pub mod error;
 pub mod invitation;
 pub mod model;
+pub mod safety;
 pub mod session;
 pub mod throttle;
 pub mod two_factor;

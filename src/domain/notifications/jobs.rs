@@ -1,9 +1,11 @@
-//! Mails about appointments, neutral in every word: they are read at work.
+//! Mails about appointments, neutral in every word: they are read at work. And what removes old notifications.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::model::{Channel, Kind};
+use super::store;
 use crate::domain::consultations::model::DoneBy;
 use crate::domain::consultations::{self, Appointment, Status};
 use crate::platform::Result;
@@ -17,6 +19,15 @@ use crate::platform::mail::{self, Letter, Recipient};
 pub enum Reader {
     Employee,
     Practitioner,
+}
+
+impl Reader {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Employee => "employee",
+            Self::Practitioner => "practitioner",
+        }
+    }
 }
 
 /// What it tells.
@@ -36,6 +47,23 @@ pub enum AppointmentMail {
     Missed,
     ReminderDay,
     ReminderHour,
+}
+
+impl AppointmentMail {
+    /// The kind under which people choose whether they want it.
+    pub fn notification(self) -> Kind {
+        match self {
+            Self::Requested => Kind::ConsultationRequested,
+            Self::Booked => Kind::ConsultationBooked,
+            Self::Confirmed => Kind::ConsultationConfirmed,
+            Self::Rescheduled => Kind::ConsultationRescheduled,
+            Self::Cancelled => Kind::ConsultationCancelled,
+            Self::Expired => Kind::ConsultationExpired,
+            Self::Missed => Kind::ConsultationMissed,
+            Self::ReminderDay => Kind::ReminderDay,
+            Self::ReminderHour => Kind::ReminderHour,
+        }
+    }
 }
 
 /// Tells one of the two about their appointment.
@@ -71,16 +99,22 @@ impl SendAppointmentMail {
             AppointmentMail::ReminderDay => "reminder_day",
             AppointmentMail::ReminderHour => "reminder_hour",
         };
-        let reader = match self.to {
-            Reader::Employee => "employee",
-            Reader::Practitioner => "practitioner",
-        };
+        let reader = self.to.as_str();
         let nth = match (self.sequence, self.start) {
             (Some(sequence), _) => format!(":{sequence}"),
             (None, Some(start)) => format!(":{}", start.timestamp()),
             (None, None) => String::new(),
         };
         format!("appointment_{kind}:{}:{reader}{nth}", self.consultation_id)
+    }
+
+    /// What tells several notifications of one kind apart, as [`SendAppointmentMail::key`] does.
+    pub fn nth(&self) -> i64 {
+        match (self.sequence, self.start) {
+            (Some(sequence), _) => sequence.into(),
+            (None, Some(start)) => start.timestamp(),
+            (None, None) => 0,
+        }
     }
 
     fn template(&self) -> &'static str {
@@ -137,6 +171,10 @@ pub async fn send_appointment_mail(cx: JobContext, job: SendAppointmentMail) -> 
     mail::deliver(&cx, &job.key(), async |tx| {
         let found = consultations::find_appointment(tx, job.consultation_id, reader).await?;
         let Some(it) = found.filter(|it| job.is_current(it, cx.now())) else { return Ok(None) };
+        // who has changed their mind since it was enqueued gets none
+        if !store::wants(tx, it.reader.user_id, job.kind.notification(), Channel::Email).await? {
+            return Ok(None);
+        }
         let to = mail::mailbox(Some(&it.reader.display_name), &it.reader.email)?;
         let context = json!({
             "name": it.reader.display_name,
@@ -160,4 +198,27 @@ pub async fn send_appointment_mail(cx: JobContext, job: SendAppointmentMail) -> 
         Ok(Some(letter))
     })
     .await
+}
+
+/// Removes notifications that are past their time.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Purge {}
+
+impl Job for Purge {
+    const KIND: &'static str = "notifications.purge";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+/// Rows removed in one transaction.
+const BATCH: i32 = 5_000;
+
+pub async fn purge(cx: JobContext, _: Purge) -> Result<()> {
+    loop {
+        let mut tx = cx.begin().await?;
+        let more = store::purge(&mut tx, cx.now(), BATCH).await?;
+        tx.commit().await?;
+        if !more {
+            return Ok(());
+        }
+    }
 }

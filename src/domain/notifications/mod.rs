@@ -1,15 +1,37 @@
-//! Telling people what happened: today by mail.
+//! Telling people what happened: in the program and by mail.
 //!
-//! The floors below say what happened and know no mail. [`reactions`] hears them through the queue and enqueues one
-//! mail for each reader; [`jobs`] builds each when it is sent, so that what has changed meanwhile is not told.
+//! The floors below say what happened and know neither lists nor mails. [`reactions`] hears them through the queue and, in
+//! one transaction, adds a line to the list of each reader and enqueues one mail for each, as far as the reader wants it;
+//! [`jobs`] builds each mail when it is sent, so that what has changed meanwhile, the reader's mind included, is not told.
+//!
+//! **A line says nothing.** It is a kind and an id. Its [`words`] are made when it is shown, in the reader's language and
+//! zone, from what the reader may see of the thing then. However often an event is heard, it makes one line.
+//!
+//! **Preferences** are a person's for each kind and channel; only what somebody does not want is kept. Messages about
+//! safety, and about sessions that are taken away, are told everybody: the database holds no wish against them.
+//!
+//! **Live** ([`socket`]): triggers notify whose list, or which of whose sessions, has changed, by ids; the sockets of that
+//! person on every node read it as themselves.
 
+mod api;
+mod error;
 pub mod jobs;
+pub mod messages;
+pub mod model;
 pub mod reactions;
+mod service;
+mod socket;
+mod store;
 pub mod waitlist;
+mod words;
+
+pub use api::NotificationsApi;
+pub use error::Error;
+pub use socket::open;
 
 use crate::platform::jobs::Registry;
 
-/// The handlers of this module.
+/// The handlers and schedules of this module.
 pub fn jobs(registry: &mut Registry) {
     registry.on(reactions::on_requested);
     registry.on(reactions::on_booked);
@@ -20,6 +42,12 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(reactions::on_missed);
     registry.on(reactions::on_reminder_due);
     registry.on(reactions::on_waitlist_offered);
+    registry.on(reactions::on_account_touched);
     registry.on(jobs::send_appointment_mail);
     registry.on(waitlist::send_waitlist_mail);
+    registry.on(messages::tell_unread);
+    registry.on(messages::send_message_mail);
+    registry.schedule("notifications.tell_unread", "*/10 * * * * *", || messages::TellUnread {});
+    registry.on(jobs::purge);
+    registry.schedule("notifications.purge", "0 7 4 * * *", || jobs::Purge {});
 }

@@ -1,14 +1,17 @@
-//! What other modules' events make this one do.
+//! What other modules' events make this one do: a line in the list and a mail, decided and written together.
 
 use chrono::{DateTime, Utc};
 
 use super::jobs::{AppointmentMail, Reader, SendAppointmentMail};
+use super::model::Kind;
+use super::store;
 use super::waitlist::SendWaitlistMail;
 use crate::domain::consultations::events::{
     ConsultationBooked, ConsultationCancelled, ConsultationConfirmed, ConsultationExpired, ConsultationMissed,
     ConsultationRequested, ConsultationRescheduled, Reminder, ReminderDue,
 };
 use crate::domain::consultations::waitlist::events::WaitlistOffered;
+use crate::domain::identity::safety::{AccountTouched, Touched};
 use crate::platform::Result;
 use crate::platform::ids::ConsultationId;
 use crate::platform::jobs::JobContext;
@@ -69,7 +72,22 @@ struct Telling {
 pub async fn on_waitlist_offered(cx: JobContext, event: WaitlistOffered) -> Result<()> {
     let mail = SendWaitlistMail { offer_id: event.offer_id };
     let mut tx = cx.begin().await?;
-    tx.enqueue(&mail, Some(&mail.key()), None).await?;
+    if store::notify_of_offer(&mut tx, cx.new_id(), event.offer_id, cx.now()).await? {
+        tx.enqueue(&mail, Some(&mail.key()), None).await?;
+    }
+    tx.commit().await
+}
+
+/// The person finds it in their list as well; the mail about it is the accounts' own affair, and nobody switches it off.
+pub async fn on_account_touched(cx: JobContext, event: AccountTouched) -> Result<()> {
+    let kind = match event.what {
+        Touched::Password => Kind::PasswordChanged,
+        Touched::Email => Kind::EmailChanged,
+        Touched::TwoFactor => Kind::TwoFactorChanged,
+        Touched::Session => Kind::SessionEnded,
+    };
+    let mut tx = cx.begin().await?;
+    store::notify_of_account(&mut tx, cx.new_id(), event.user_id, kind, event.at).await?;
     tx.commit().await
 }
 
@@ -80,9 +98,16 @@ async fn tell_both(
     Telling { sequence, start }: Telling,
 ) -> Result<()> {
     let to = [Reader::Employee, Reader::Practitioner];
-    let mails = to.map(|to| SendAppointmentMail { consultation_id, to, kind, sequence, start });
     let mut tx = cx.begin().await?;
+    // the employee first, always: two reactions that tell the same people do not wait for each other in a circle
+    let mut wanted = Vec::new();
+    for mail in to.map(|to| SendAppointmentMail { consultation_id, to, kind, sequence, start }) {
+        let (id, reader, kind) = (cx.new_id(), mail.to.as_str(), mail.kind.notification());
+        if store::notify_of_consultation(&mut tx, id, consultation_id, reader, kind, mail.nth(), cx.now()).await? {
+            wanted.push(mail);
+        }
+    }
     // one of each, however often the event is heard
-    tx.enqueue_all(mails.iter().map(|mail| (mail, Some(mail.key()))), None).await?;
+    tx.enqueue_all(wanted.iter().map(|mail| (mail, Some(mail.key()))), None).await?;
     tx.commit().await
 }

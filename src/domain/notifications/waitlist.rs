@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::model::{Channel, Kind};
+use super::store;
 use crate::domain::consultations::waitlist;
 use crate::platform::Result;
 use crate::platform::ids::WaitlistOfferId;
@@ -30,6 +32,10 @@ impl SendWaitlistMail {
 pub async fn send_waitlist_mail(cx: JobContext, job: SendWaitlistMail) -> Result<()> {
     mail::deliver(&cx, &job.key(), async |tx| {
         let Some(it) = waitlist::find_notice(tx, job.offer_id, cx.now()).await? else { return Ok(None) };
+        // who has changed their mind since it was enqueued gets none
+        if !store::wants(tx, it.reader.user_id, Kind::WaitlistOffered, Channel::Email).await? {
+            return Ok(None);
+        }
         let to = mail::mailbox(Some(&it.reader.display_name), &it.reader.email)?;
         let public = cx.platform.config.public_url.as_str().trim_end_matches('/');
         let context = json!({

@@ -98,6 +98,8 @@ permissions! {
     TakeCalendarFile: [Employee, Practitioner],
     /// The conversation of one's own consultation.
     Chat: [Employee, Practitioner],
+    /// One's own notifications, and which of them one wants.
+    Notifications: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],

@@ -17,6 +17,7 @@
 //! | `appointment_requested_employee`, `appointment_requested_practitioner` | as booked, and `expires_at` |
 //! | `appointment_moved` | as booked, `pending` (still to be confirmed), `free` (the reader may cancel without cost) |
 //! | `appointment_reminder` | as booked |
+//! | `message_waiting` | `link` |
 //! | `waitlist_offer` | `starts_at`, `minutes`, `expires_at`, `time_zone`, `link` |
 //! | `audit_broken` | `chains`: how many |
 //! | `calendar_failing` | `label`, `since`, `time_zone`, `reason` (words), `link` |
@@ -34,6 +35,7 @@ mod mailer;
 mod templates;
 mod words;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -97,6 +99,12 @@ impl Letter {
     pub fn new(to: Mailbox, recipient: Recipient, locale: Locale, template: &'static str, context: Value) -> Self {
         Self { to, recipient, locale, template, context, calendar: None, reply_to: None }
     }
+}
+
+/// A time in a reader's zone and language, as mails tell it: *Tuesday 24 November 2026 at 14:30 (Europe/Paris)*.
+pub fn moment(at: DateTime<Utc>, time_zone: &str, locale: Locale) -> String {
+    let at = at.to_rfc3339();
+    words::moment(&at, time_zone, locale.as_str()).unwrap_or(at)
 }
 
 /// An address with the name that mail programs show. No name keeps a mail from being sent: what could begin a header of

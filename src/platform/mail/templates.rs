@@ -51,6 +51,7 @@ const FILES: &[(&str, &str)] = embedded![
     "company_archived",
     "two_factor",
     "waitlist_offer",
+    "message_waiting",
 ];
 
 /// A mail's words, filled in.
@@ -161,6 +162,7 @@ mod tests {
                     "link": "https://care.example/practice/calendars",
                 }),
             ),
+            ("message_waiting", json!({ "name": "Rosa", "link": "https://care.example/c" })),
             ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
             (
                 "session_ended",

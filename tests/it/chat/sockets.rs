@@ -158,7 +158,7 @@ async fn nobody_enters_without_a_token_that_counts_or_from_a_page_of_others() {
             assert_eq!(refused, json!({"error": code}), "{n} {transport}");
         }
     }
-    for namespace in ["/", "/notifications", "/admin"] {
+    for namespace in ["/", "/admin"] {
         let args = json!({"url": talk.app.base, "namespace": namespace, "token": talk.alice.token, "transports": ["websocket"]});
         let refused = sockets.run("connect", namespace, args).await;
         assert_eq!(refused, json!({"error": "Invalid namespace"}), "{namespace}");

@@ -131,6 +131,7 @@ SELECT id('message of ' || who.id || ' about ' || v.id), v.company_id, v.id, v.u
 FROM conversations v, LATERAL (VALUES (v.user_id, 1), (v.practitioner_id, 2)) AS who (id, n);
 INSERT INTO message_receipts (company_id, conversation_id, user_id, practitioner_id, reader_id, delivered_seq, read_seq, rev, updated_at)
 SELECT v.company_id, v.id, v.user_id, v.practitioner_id, v.practitioner_id, 1, 1, 3, '2026-09-07 09:00Z' FROM conversations v;
+-- what the practitioner wrote waits for the employee: unread_conversations is filled by triggers
 UPDATE conversations SET last_seq = 2, last_rev = 3, last_at = '2026-09-07 09:00Z';
 
 -- a call of each pair that is over, with its two sides
@@ -148,6 +149,10 @@ INSERT INTO call_signals (id, company_id, call_id, user_id, practitioner_id, add
 SELECT id('signal to ' || p.person_id || ' in ' || p.call_id), p.company_id, p.call_id, p.user_id, p.practitioner_id, p.person_id,
        1, 'ice', '\x00', p.seen_at
 FROM call_parties p;
+-- something that each was told, and that none of them wants by mail
+INSERT INTO notifications (id, user_id, place, kind, object_type, object_id, created_at)
+SELECT id('news for ' || u.id), u.id, 1, 'password_changed', 'account', u.id, '2026-06-01' FROM users u;
+INSERT INTO notification_preferences (user_id, kind, channel) SELECT u.id, 'reminder_hour', 'email' FROM users u;
 
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
 INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
@@ -218,6 +223,7 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
     ('app.call_parties', 'me IN (t.user_id, t.practitioner_id)', 't.company_id', $$jsonb_build_object('is_live', true)$$, NULL),
     ('app.call_signals', 't.addressee_id = me', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
+    ('app.unread_conversations', 't.reader_id = me', 't.company_id', $$jsonb_build_object('reader_id', me)$$, NULL),
     ('app.encryption_keys', 't.person_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'subject_id', gen_random_uuid())$$, NULL),
     -- acme offers martin alone
@@ -257,6 +263,10 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('starts_at', t.starts_at + interval '1 hour', 'ends_at', t.ends_at + interval '1 hour')$$, NULL),
     ('app.calendar_feeds', 't.practitioner_id = me', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'place', 2, 'hash', '\x' || repeat('00', 32))$$, NULL),
+    ('app.notifications', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)',
+     $$jsonb_build_object('id', gen_random_uuid(), 'place', 2, 'occurrence', 1)$$, 'read_at = now()'),
+    ('app.notification_preferences', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)',
+     $$'{"kind": "reminder_day"}'$$, NULL),
     ('app.idempotency_keys', 't.user_id = me', 'NULL::uuid', $$'{"key": "twice"}'$$, NULL),
     ('app.email_log', 't.recipient_user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),

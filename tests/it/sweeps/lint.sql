@@ -401,6 +401,7 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
       ('app', 'companies'), ('app', 'company_settings'), ('app', 'company_networks'), ('app', 'departments'),
       ('app', 'employees'), ('app', 'member_invitations'), ('app', 'users'), ('app', 'user_sessions'), ('app', 'practitioners'),
       ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
+      ('app', 'notification_preferences'),
       ('app', 'articles'), ('app', 'article_translations'));
 
 -- rule: the_platform_never_learns_whose
@@ -409,7 +410,13 @@ WHERE g.role = 'huntzen_platform' AND g.verb = 'SELECT'
   AND ((g.relname = 'consultations' AND (g.col IS NULL OR g.col IN ('user_id', 'department_id')))
        OR (g.relname = 'email_log' AND (g.col IS NULL OR g.col IN ('key', 'recipient_user_id', 'recipient_employee_id')))
        OR g.relname IN ('messages', 'message_receipts', 'clinical_notes', 'clinical_note_versions', 'journal_entries',
-                        'notifications'));
+                        'unread_conversations'))
+UNION ALL
+-- what people were told says what they have: everybody reads their own, the staff as well
+SELECT p.name FROM rule_of p JOIN our_table t ON t.oid = p.relation
+WHERE t.name IN ('app.notifications', 'app.notification_preferences') AND p.polpermissive
+  AND 'huntzen_platform'::regrole = ANY (p.polroles)
+  AND (p.reads IS NULL OR p.reads !~ 'user_id = \( SELECT app\.user_id\(\)' OR p.reads ~ '\mOR\M');
 
 -- Roles
 

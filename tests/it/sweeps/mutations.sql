@@ -240,6 +240,10 @@ GRANT SELECT (id) ON app.consultations TO huntzen_hr;
 GRANT SELECT ON app.consultation_events TO huntzen_company_admin;
 
 -- mutation: the_platform_never_learns_whose
+ALTER POLICY own ON app.notifications USING (user_id = (SELECT app.user_id()) OR read_at IS NULL);
+-- mutation: the_platform_never_learns_whose
+GRANT SELECT (reader_id) ON app.unread_conversations TO huntzen_platform;
+-- mutation: the_platform_never_learns_whose
 GRANT SELECT ON app.consultations TO huntzen_platform;
 -- mutation: the_platform_never_learns_whose
 GRANT SELECT (recipient_user_id) ON app.email_log TO huntzen_platform;

@@ -253,6 +253,15 @@ SELECT app.enqueue('mail', 'identity.invite_user', ARRAY[jsonb_build_object('use
 SELECT app.audit('company.updated', 'company', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL)
 FROM (SELECT set_config('app.user_id', fixture_id('acme admin')::text, true)) AS forged OFFSET 0;
 
+-- refused: company_admin reads what HR was told
+SELECT FROM app.notifications WHERE user_id <> app.user_id();
+-- refused: company_admin refuses a message about safety
+INSERT INTO app.notification_preferences (user_id, kind, channel) VALUES (app.user_id(), 'session_ended', 'email');
+-- refused: company_admin switches something off for somebody else
+INSERT INTO app.notification_preferences (user_id, kind, channel) VALUES (fixture_id('acme hr'), 'reminder_day', 'email');
+-- refused: company_admin makes up a notification
+INSERT INTO app.notifications (id, user_id, place, kind, object_type, object_id, created_at)
+VALUES (app.uuid_v7(), app.user_id(), 9, 'password_changed', 'account', app.user_id(), now());
 -- refused: company_admin makes an account for an employee
 INSERT INTO app.users (id, email, role, display_name, status, company_id)
 VALUES (app.uuid_v7(), 'x@x.test', 'employee', 'X', 'invited', app.company_id());
@@ -302,6 +311,16 @@ UPDATE app.audit_logs SET outcome = 'success';
 SELECT app.audit('company.updated', 'company', NULL, NULL, NULL, fixture_id('acme'), 'success', '{}', NULL, NULL)
 FROM (SELECT set_config('app.user_id', fixture_id('acme admin')::text, true)) AS forged OFFSET 0;
 
+-- refused: worker adds to somebody's list by hand
+INSERT INTO app.notifications (id, user_id, place, kind, object_type, object_id, created_at)
+VALUES (app.uuid_v7(), fixture_id('alice'), 9, 'password_changed', 'account', fixture_id('alice'), now());
+-- refused: worker reads what people were told
+SELECT FROM app.notifications;
+-- refused: worker asks who has not read what
+SELECT FROM app.unread_conversations;
+-- refused: worker tells of another company's session
+SELECT FROM app.notify_of_consultation(app.uuid_v7(), fixture_id('dave with durand'), 'employee', 'consultation_booked', 0, now()) it
+WHERE it;
 -- refused: worker reads another company's sessions
 SELECT FROM app.consultations WHERE company_id = fixture_id('globex');
 -- refused: worker reads a token's hash

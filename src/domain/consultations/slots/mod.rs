@@ -14,7 +14,7 @@ mod why;
 pub use api::SlotsApi;
 pub use offer::{Offer, Slot, Span, days};
 pub use service::{
-    FirstFree, Search, SlotList, SlotQuery, check_current, company_zone, contract, find_coverage, find_first_free,
-    find_offer, find_offers, find_offers_at, list_slots,
+    FirstFree, Search, SlotList, SlotQuery, check_current, check_listable, company_zone, contract, find_coverage,
+    find_first_free, find_listable, find_offer, find_offers, find_offers_at, list_slots,
 };
 pub use why::{Reason, Why};

@@ -227,6 +227,21 @@ pub async fn list_slots(cx: &Context, id: PractitionerId, query: &SlotQuery) -> 
     Ok(SlotList { zone, slots: offer.free(length, from, to) })
 }
 
+/// Refuses whoever cannot list the slots of a practitioner.
+pub async fn check_listable(cx: &Context, id: PractitionerId) -> Result<()> {
+    let mut tx = cx.read(Permission::ReadSlots).await?;
+    let coverage = find_coverage(cx, &mut tx).await?;
+    let found = practitioners::booking_terms(&mut tx, Whose::These(&[id]), coverage.is_some()).await?;
+    if found.is_empty() { Err(Refusal::NotFound.into()) } else { Ok(()) }
+}
+
+/// Those of these practitioners whom the caller can see, and whose slots they could list.
+pub async fn find_listable(cx: &Context, ids: &[PractitionerId]) -> Result<Vec<PractitionerId>> {
+    let mut tx = cx.read(Permission::ReadSlots).await?;
+    let found = practitioners::booking_terms(&mut tx, Whose::These(ids), cx.caller().is(Role::Employee)).await?;
+    Ok(found.into_iter().map(|terms| terms.id).collect())
+}
+
 /// A date in a zone, or an instant (RFC 3339). The last day counts whole.
 fn bound(
     text: Option<&str>,

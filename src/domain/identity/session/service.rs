@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::super::error::Error;
 use super::super::model;
+use super::super::safety::{self, Touched};
 use super::super::throttle::{Attempt, Purpose, Subject};
 use super::super::two_factor;
 use super::jobs::TellOfReuse;
@@ -294,6 +295,7 @@ pub async fn refresh(platform: &Platform, request: &RequestInfo, presented: &str
             }
             note(&mut tx, "session.reuse_detected", Some(user), Some(session), Outcome::Refused).await?;
             tx.enqueue(&TellOfReuse { user_id: user, session_id: session, at: now }, None, None).await?;
+            safety::emit(&mut tx, user, Touched::Session, now).await?;
             tx.commit().await?;
             platform.sessions.note(session, now, platform.tokens.access_ttl);
             Err(Error::RefreshTokenReused.into())

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::domain::identity::safety::{self, Touched};
 use crate::domain::identity::session::store::find_reader;
 use crate::platform::ids::UserId;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
@@ -42,9 +43,10 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(send);
 }
 
-/// Enqueues the mail with the change.
+/// Enqueues the mail, and the news for the floors above, with the change.
 pub async fn tell(tx: &mut Tx, person: UserId, change: Change, at: DateTime<Utc>) -> Result<()> {
-    tx.enqueue(&TellOfTwoFactor { user_id: person, change, at }, None, None).await
+    tx.enqueue(&TellOfTwoFactor { user_id: person, change, at }, None, None).await?;
+    safety::emit(tx, person, Touched::TwoFactor, at).await
 }
 
 async fn send(cx: JobContext, job: TellOfTwoFactor) -> Result<()> {

@@ -52,6 +52,8 @@ FROM (VALUES ('joins', timestamptz '2026-09-07 08:40Z'), ('early', '2026-09-07 0
 INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty, expires_at)
 SELECT id('bob with martin later'), id('acme'), id('bob'), id('martin'), 'video', 'pending', at, at + '1 hour', at, at + '1 hour',
        'psychology', at FROM (VALUES (timestamptz '2026-09-21 10:00Z')) AS it (at);
+INSERT INTO notifications (id, user_id, place, kind, object_type, object_id, created_at)
+SELECT id('news for ' || u.id), u.id, 1, 'password_changed', 'account', u.id, '2026-06-01' FROM users u ON CONFLICT DO NOTHING;
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), u.company_id, u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
@@ -121,6 +123,7 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('endConsultation', 'app.consultations', DEFAULT, $$t.status = 'in_progress'$$, NULL, NULL),
     ('conversations', 'app.conversations', DEFAULT, $$t.id = fixture.id('alice with martin')$$, NULL, NULL),
     ('messages', 'app.messages', DEFAULT, $$t.sender_id = me AND t.conversation_id = fixture.id('alice with martin')$$, NULL, NULL),
+    ('notifications', 'app.notifications', DEFAULT, DEFAULT, NULL, NULL),
     ('clientId', NULL, DEFAULT, DEFAULT, NULL, NULL),
     ('calendars', 'app.external_calendars', DEFAULT, DEFAULT, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),

@@ -25,15 +25,17 @@ Callers: alice (employee of acme), martin (practitioner), acme's HR and admin, s
 /// What a request that is refused, or one that only reads, may write all the same.
 const NOTES: [&str; 4] = ["app.audit_logs", "app.audit_chain", "app.audit_heads", "app.throttles"];
 
-/// What is written to without an entry in the audit log: answers kept for repetitions, the counts of attempts, and what
-/// two people write to each other.
-const UNNOTED: [&str; 6] = [
+/// What is written to without an entry in the audit log: answers kept for repetitions, the counts of attempts, what two
+/// people write to each other, and what somebody has read of what they were told.
+const UNNOTED: [&str; 8] = [
     "app.idempotency_keys",
     "app.throttles",
     "app.conversations",
     "app.messages",
     "app.message_receipts",
     "app.encryption_keys",
+    "app.unread_conversations",
+    "app.notifications",
 ];
 
 /// What leaves no entry: half a log-in, whose end is one, and the renewal of a session, whose beginning is one.

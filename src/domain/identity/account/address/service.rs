@@ -7,6 +7,7 @@ use super::super::links::{self, Purpose};
 use super::jobs::{MailEmailProof, TellEmailChanged, WarnOfEmailChange};
 use super::store::{self, NewToken, Wish};
 use crate::domain::identity::error::Error;
+use crate::domain::identity::safety::{self, Touched};
 use crate::platform::audit::Entry;
 use crate::platform::auth::tokens::hash_opaque;
 use crate::platform::problem::Error as Refusal;
@@ -63,6 +64,7 @@ pub async fn verify(platform: &Platform, request: &RequestInfo, token: &str) -> 
     if let Some(token_id) = verified.notice {
         tx.enqueue(&TellEmailChanged { token_id, changed_at: now }, None, None).await?;
     }
+    safety::emit(&mut tx, owner.user_id, Touched::Email, now).await?;
     tx.audit(Entry::done("user.email_changed", "user", owner.user_id.0).about(owner.user_id)).await?;
     tx.commit().await
 }

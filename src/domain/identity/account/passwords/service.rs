@@ -8,6 +8,7 @@ use super::jobs::TellPasswordChanged;
 use super::{model, store};
 use crate::domain::identity::error::Error;
 use crate::domain::identity::model::normalise_email;
+use crate::domain::identity::safety::{self, Touched};
 use crate::domain::identity::session::service::Device;
 use crate::domain::identity::throttle::{Attempt, Purpose, Subject};
 use crate::platform::audit::Entry;
@@ -52,6 +53,7 @@ pub async fn reset(platform: &Platform, request: &RequestInfo, token: &str, pass
     }
     tx.audit(Entry::done("user.password_reset", "user", owner.user_id.0).about(owner.user_id)).await?;
     tx.enqueue(&TellPasswordChanged { user_id: owner.user_id, changed_at: now }, None, None).await?;
+    safety::emit(&mut tx, owner.user_id, Touched::Password, now).await?;
     tx.commit().await?;
     platform.sessions.refresh(platform).await;
     Ok(())
@@ -81,6 +83,7 @@ pub async fn change(cx: &Context, present: &SecretString, new: &SecretString, de
     }
     tx.audit(Entry::done("user.password_changed", "user", me.0).about(me)).await?;
     tx.enqueue(&TellPasswordChanged { user_id: me, changed_at: now }, None, None).await?;
+    safety::emit(&mut tx, me, Touched::Password, now).await?;
     tx.commit().await?;
     platform.sessions.refresh(platform).await;
     Ok(())

@@ -1,0 +1,126 @@
+//! Who sits here, and why they are to look.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::platform::ids::{ConsultationId, PractitionerId, UserId};
+
+/// The reasons of one socket to look.
+#[derive(Debug, Default)]
+pub struct Reasons {
+    pub has_list: bool,
+    pub consultations: HashSet<ConsultationId>,
+    /// Whose free times have changed, of those whom the socket watches.
+    pub slots: HashSet<PractitionerId>,
+    /// Some of what was told may not have been heard.
+    pub has_missed: bool,
+}
+
+/// Where one socket hears that there is something.
+pub struct Place {
+    pub user: UserId,
+    waker: Arc<Notify>,
+    reasons: Mutex<Reasons>,
+}
+
+impl Place {
+    pub fn new(user: UserId, waker: Arc<Notify>) -> Self {
+        Self { user, waker, reasons: Mutex::default() }
+    }
+
+    pub fn take(&self) -> Reasons {
+        std::mem::take(&mut lock(&self.reasons))
+    }
+
+    /// Notes a reason for the next look.
+    pub fn keep(&self, note: impl FnOnce(&mut Reasons)) {
+        note(&mut lock(&self.reasons));
+    }
+
+    fn wake(&self, note: impl FnOnce(&mut Reasons)) {
+        self.keep(note);
+        self.waker.notify_one();
+    }
+}
+
+/// The sockets of this node, by what they are told of.
+#[derive(Default)]
+pub struct Hub {
+    people: Mutex<HashMap<UserId, Vec<Arc<Place>>>>,
+    watched: Mutex<HashMap<PractitionerId, Vec<Arc<Place>>>>,
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remove<K: Eq + Hash>(from: &mut HashMap<K, Vec<Arc<Place>>>, key: &K, place: &Arc<Place>) {
+    if let Some(places) = from.get_mut(key) {
+        places.retain(|other| !Arc::ptr_eq(other, place));
+        if places.is_empty() {
+            from.remove(key);
+        }
+    }
+}
+
+impl Hub {
+    pub fn enter(&self, place: &Arc<Place>) {
+        lock(&self.people).entry(place.user).or_default().push(place.clone());
+    }
+
+    pub fn leave(&self, place: &Arc<Place>) {
+        remove(&mut lock(&self.people), &place.user, place);
+    }
+
+    /// The socket is told of a practitioner's free times from now on.
+    pub fn watch(&self, practitioner: PractitionerId, place: &Arc<Place>) {
+        lock(&self.watched).entry(practitioner).or_default().push(place.clone());
+    }
+
+    pub fn unwatch(&self, practitioner: PractitionerId, place: &Arc<Place>) {
+        remove(&mut lock(&self.watched), &practitioner, place);
+    }
+
+    /// Somebody's list has changed.
+    pub fn list_changed(&self, about: &str) {
+        let Ok(user) = about.parse::<Uuid>() else { return };
+        for place in lock(&self.people).get(&UserId(user)).into_iter().flatten() {
+            place.wake(|reasons| reasons.has_list = true);
+        }
+    }
+
+    /// A session of somebody's has changed.
+    pub fn consultation_changed(&self, about: &str) {
+        let Some((user, id)) = about.split_once(' ') else { return };
+        let (Ok(user), Ok(id)) = (user.parse::<Uuid>(), id.parse::<Uuid>()) else { return };
+        for place in lock(&self.people).get(&UserId(user)).into_iter().flatten() {
+            place.wake(|reasons| {
+                reasons.consultations.insert(ConsultationId(id));
+            });
+        }
+    }
+
+    /// A practitioner's free times have changed.
+    pub fn slots_changed(&self, about: &str) {
+        let Ok(id) = about.parse::<Uuid>() else { return };
+        for place in lock(&self.watched).get(&PractitionerId(id)).into_iter().flatten() {
+            place.wake(|reasons| {
+                reasons.slots.insert(PractitionerId(id));
+            });
+        }
+    }
+
+    /// Everything may have changed.
+    pub fn missed(&self) {
+        for place in lock(&self.people).values().flatten() {
+            place.wake(|reasons| {
+                reasons.has_list = true;
+                reasons.has_missed = true;
+            });
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Notifications, live: the namespace `/notifications`.
+//!
+//! A socket is told what is added to its person's list, how many are unread whenever that changes, and which of their
+//! sessions have changed, whoever changed it on whichever node; and that the free times of practitioners have changed whom
+//! it watches (`slots:watch`). The database's triggers notify ids ([`hub`]); the socket's task reads what there is to tell as its
+//! own person, under row security ([`seat`]). So a slow reader holds nothing in memory, and a lost notification delays what
+//! a later one, or the next connection, brings.
+
+mod hub;
+mod payloads;
+mod seat;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use hub::Hub;
+use seat::Seat;
+
+use crate::platform::Platform;
+use crate::platform::auth::Permission;
+use crate::platform::realtime::{self, Io, News};
+
+/// What triggers notify: the id of the person whose list has changed.
+const LISTS: &str = "notifications_changed";
+/// Of one of the two people of a session that has changed, and the session's.
+const CONSULTATIONS: &str = "consultation_changed";
+/// Of a practitioner whose free times have changed.
+const SLOTS: &str = "slots_changed";
+
+/// Opens the namespace. The future hears the database, for as long as it is run.
+pub fn open(io: &Io, platform: &Arc<Platform>) -> BoxFuture<'static, ()> {
+    let hub = Arc::new(Hub::default());
+    let seats = hub.clone();
+    realtime::open(io, "/notifications", Permission::Notifications, platform, move |at| Seat::new(seats.clone(), at));
+    let platform = platform.clone();
+    Box::pin(async move {
+        realtime::follow(&platform, &[LISTS, CONSULTATIONS, SLOTS], |news| match news {
+            News::Told { channel: LISTS, about } => hub.list_changed(about),
+            News::Told { channel: CONSULTATIONS, about } => hub.consultation_changed(about),
+            News::Told { about, .. } => hub.slots_changed(about),
+            News::Missed => hub.missed(),
+        })
+        .await;
+    })
+}

@@ -1,0 +1,269 @@
+//! One socket in the namespace: what it was told, and what it is told next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::types::ToJSON;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::hub::{Hub, Place};
+use super::payloads::{ConsultationNews, SlotsNews, UnreadNews, WatchEvent};
+use crate::domain::consultations::{glance, slots};
+use crate::domain::notifications::api::NotificationAnswer;
+use crate::domain::notifications::error::Error;
+use crate::domain::notifications::service;
+use crate::platform::Result;
+use crate::platform::auth::{Permission, Role};
+use crate::platform::http::body;
+use crate::platform::ids::{ConsultationId, PractitionerId};
+use crate::platform::problem::Error as Refusal;
+use crate::platform::realtime::{Connection, Full, Visitor};
+
+/// Notifications, and sessions, that are read at once.
+const READ_AT_ONCE: usize = 50;
+/// Practitioners whose free times one socket watches.
+const MOST_WATCHED: usize = 20;
+/// That a practitioner's free times have changed is told so often.
+const SLOTS_EVERY: Duration = Duration::from_secs(1);
+/// What was told in the last moments before a break may not have been heard either.
+const BREAK: TimeDelta = TimeDelta::minutes(1);
+/// A reader who takes nothing for so long is let go; they come back when they can.
+const STUCK: Duration = Duration::from_secs(30);
+
+pub struct Seat {
+    hub: Arc<Hub>,
+    place: Arc<Place>,
+    /// Whose free times it watches, and when it was last told.
+    watched: HashMap<PractitionerId, Option<Instant>>,
+    /// The last notification that it was told, or that was there when it came. Nothing yet: it has just come.
+    told: Option<i64>,
+    /// How many are unread, as it was told.
+    unread: Option<i64>,
+    /// By the database's clock: since when what changes of its person's sessions is told.
+    heard_until: Option<DateTime<Utc>>,
+    stuck_since: Option<Instant>,
+}
+
+impl Seat {
+    pub fn new(hub: Arc<Hub>, at: &Connection) -> Self {
+        let place = Arc::new(Place::new(at.caller().user_id, at.waker()));
+        // before anything is read: what changes meanwhile wakes it
+        hub.enter(&place);
+        place.keep(|reasons| reasons.has_list = true);
+        Self { hub, place, watched: HashMap::new(), told: None, unread: None, heard_until: None, stuck_since: None }
+    }
+
+    /// Tells what is new, and how many are unread if that has changed.
+    async fn tell_list(&mut self, at: &Connection) -> Result<Result<(), Full>> {
+        let cx = at.context();
+        let Some(mut told) = self.told else {
+            let (end, unread) = service::find_end(&cx).await?;
+            if tell(at, "unread:count", &UnreadNews { unread_count: unread }).is_err() {
+                return Ok(Err(Full));
+            }
+            (self.told, self.unread) = (Some(end), Some(unread));
+            return Ok(Ok(()));
+        };
+        loop {
+            let news = service::list_after(&cx, told, READ_AT_ONCE as i64).await?;
+            let is_last = news.items.len() < READ_AT_ONCE;
+            for it in news.items {
+                let place = it.line.place;
+                if tell(at, "notification:new", &NotificationAnswer::from(it)).is_err() {
+                    return Ok(Err(Full));
+                }
+                told = place;
+                self.told = Some(place);
+            }
+            if is_last {
+                if self.unread != Some(news.unread) {
+                    if tell(at, "unread:count", &UnreadNews { unread_count: news.unread }).is_err() {
+                        return Ok(Err(Full));
+                    }
+                    self.unread = Some(news.unread);
+                }
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    /// The caller's sessions that have changed since what the database told was last heard without a gap.
+    async fn list_missed(&mut self, at: &Connection) -> Result<Vec<ConsultationId>> {
+        let mut tx = at.context().read(Permission::Notifications).await?;
+        let now = glance::clock(&mut tx).await?;
+        let missed = match self.heard_until {
+            Some(since) => glance::list_changed_since(&mut tx, since - BREAK, READ_AT_ONCE as i64).await?,
+            None => Vec::new(),
+        };
+        self.heard_until = Some(now);
+        Ok(missed)
+    }
+
+    /// Tells how sessions of the caller's stand now; those that there was no room for.
+    async fn tell_consultations(&self, at: &Connection, ids: &[ConsultationId]) -> Result<Vec<ConsultationId>> {
+        let cx = at.context();
+        let mut left = Vec::new();
+        for some in ids.chunks(READ_AT_ONCE) {
+            let found = {
+                let mut tx = cx.read(Permission::Notifications).await?;
+                glance::find(&mut tx, some).await?
+            };
+            for it in found {
+                let id = it.id;
+                if tell(at, "consultation:updated", &ConsultationNews::from(it)).is_err() {
+                    left.push(id);
+                }
+            }
+        }
+        Ok(left)
+    }
+}
+
+impl Seat {
+    /// From now on the socket is told that a practitioner's free times change: as far as the caller could list them.
+    async fn watch(&mut self, at: &Connection, id: PractitionerId) -> Result<()> {
+        if self.watched.contains_key(&id) {
+            return Ok(());
+        }
+        slots::check_listable(&at.context(), id).await?;
+        if self.watched.len() >= MOST_WATCHED {
+            return Err(Error::TooManyWatched.into());
+        }
+        self.watched.insert(id, None);
+        self.hub.watch(id, &self.place);
+        Ok(())
+    }
+
+    fn unwatch(&mut self, id: PractitionerId) {
+        if self.watched.remove(&id).is_some() {
+            self.hub.unwatch(id, &self.place);
+        }
+    }
+
+    /// Tells whose free times have changed, each once a second at most; whether there was room for all.
+    async fn tell_slots(&mut self, at: &Connection, changed: Vec<PractitionerId>) -> Result<Result<(), Full>> {
+        let is_due = |id: &PractitionerId| match self.watched.get(id) {
+            Some(Some(told)) => told.elapsed() >= SLOTS_EVERY,
+            Some(None) => true,
+            None => false,
+        };
+        let (due, early): (Vec<_>, Vec<_>) =
+            changed.into_iter().filter(|id| self.watched.contains_key(id)).partition(is_due);
+        // the next look is a second away at most
+        self.place.keep(|reasons| reasons.slots.extend(early));
+        if due.is_empty() {
+            return Ok(Ok(()));
+        }
+        let seen = match slots::find_listable(&at.context(), &due).await {
+            Ok(seen) => seen,
+            Err(problem) => {
+                self.place.keep(|reasons| reasons.slots.extend(due));
+                return Err(problem);
+            }
+        };
+        for (n, id) in due.iter().enumerate() {
+            if tell(at, "slots:changed", &SlotsNews { practitioner_id: *id }).is_err() {
+                self.place.keep(|reasons| reasons.slots.extend(due.iter().skip(n)));
+                return Ok(Err(Full));
+            }
+            if seen.contains(id) {
+                self.watched.insert(*id, Some(Instant::now()));
+            } else {
+                // there is nothing to list any more: that was the last word
+                self.unwatch(*id);
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn tell(at: &Connection, event: &str, it: &impl ToJSON) -> Result<(), Full> {
+    at.emit(event, &it.to_json().unwrap_or_default())
+}
+
+impl Visitor for Seat {
+    async fn event(&mut self, at: &Connection, name: &str, data: Value) -> Result<Map<String, Value>> {
+        match name {
+            "slots:watch" => {
+                let WatchEvent { practitioner_id } = body::check(data)?;
+                self.watch(at, practitioner_id).await?;
+            }
+            "slots:unwatch" => {
+                let WatchEvent { practitioner_id } = body::check(data)?;
+                self.unwatch(practitioner_id);
+            }
+            _ => return Err(Refusal::UnknownEvent.into()),
+        }
+        Ok(Map::new())
+    }
+
+    async fn look(&mut self, at: &Connection) -> Result<()> {
+        let mut reasons = self.place.take();
+        let mut is_full = false;
+        let mut failed = None;
+        let has_sessions = matches!(at.caller().role, Role::Employee | Role::Practitioner);
+        if reasons.has_missed {
+            reasons.slots.extend(self.watched.keys());
+        }
+        if has_sessions && (reasons.has_missed || self.heard_until.is_none()) {
+            match self.list_missed(at).await {
+                Ok(missed) => reasons.consultations.extend(missed),
+                Err(problem) => {
+                    self.place.keep(|reasons| reasons.has_missed = true);
+                    failed = Some(problem);
+                }
+            }
+        }
+        if reasons.has_list {
+            match self.tell_list(at).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Full)) => {
+                    is_full = true;
+                    self.place.keep(|reasons| reasons.has_list = true);
+                }
+                Err(problem) => {
+                    self.place.keep(|reasons| reasons.has_list = true);
+                    failed = Some(problem);
+                }
+            }
+        }
+        if has_sessions && !reasons.consultations.is_empty() {
+            let ids: Vec<_> = reasons.consultations.into_iter().collect();
+            match self.tell_consultations(at, &ids).await {
+                Ok(left) if left.is_empty() => {}
+                Ok(left) => {
+                    is_full = true;
+                    self.place.keep(|reasons| reasons.consultations.extend(left));
+                }
+                Err(problem) => {
+                    self.place.keep(|reasons| reasons.consultations.extend(ids));
+                    failed = Some(problem);
+                }
+            }
+        }
+        if !reasons.slots.is_empty() {
+            match self.tell_slots(at, reasons.slots.into_iter().collect()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Full)) => is_full = true,
+                Err(problem) => failed = Some(problem),
+            }
+        }
+        if !is_full {
+            self.stuck_since = None;
+        } else if self.stuck_since.get_or_insert_with(Instant::now).elapsed() > STUCK {
+            at.end();
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn leave(&mut self, _at: &Connection) {
+        let watched: Vec<_> = self.watched.keys().copied().collect();
+        for id in watched {
+            self.unwatch(id);
+        }
+        self.hub.leave(&self.place);
+    }
+}

@@ -1,0 +1,189 @@
+//! The namespace `/notifications`, with the official client, on two nodes.
+
+use super::*;
+
+#[tokio::test]
+async fn a_booking_is_told_at_once_to_both_on_whichever_node_they_are() {
+    let (app, _, alice, dr) = scene().await;
+    let node = app.second_node().await;
+    let sockets = Sockets::start();
+    assert_eq!(sockets.enter("alice", &app.base, &alice.token).await, 0);
+    assert_eq!(sockets.enter("alice elsewhere", &node.base, &alice.token).await, 0);
+    assert_eq!(sockets.enter("dr", &node.base, &dr.token).await, 0);
+    let booked = book_on(&alice, &dr, in_days(&app, 4)).await;
+    app.settle().await;
+    for (name, user) in [("alice", &alice), ("alice elsewhere", &alice), ("dr", &dr)] {
+        let told = sockets.take(name, "notification:new").await;
+        assert_eq!(told, user.get("/notifications").await.expect(200).json["items"][0], "{name}");
+        assert_eq!(sockets.take(name, "unread:count").await, json!({"unreadCount": 1}), "{name}");
+        let updated = sockets.take(name, "consultation:updated").await;
+        assert_eq!(updated["consultationId"], booked.json["id"], "{name}");
+        assert_eq!((&updated["status"], &updated["mode"]), (&json!("confirmed"), &json!("video")), "{name}");
+        assert_eq!((&updated["startsAt"], &updated["endsAt"]), (&booked.json["startsAt"], &booked.json["endsAt"]));
+    }
+    // read on one device, the other one knows
+    let id = all(&alice, "id").await.remove(0);
+    alice.post(&format!("/notifications/{}/read", id.as_str().unwrap()), json!({})).await.expect(200);
+    for name in ["alice", "alice elsewhere"] {
+        assert_eq!(sockets.take(name, "unread:count").await, json!({"unreadCount": 0}), "{name}");
+    }
+    // his are his own
+    let heard = sockets.run("events", "dr", json!({})).await;
+    assert_eq!(heard, json!([]), "{heard}");
+}
+
+#[tokio::test]
+async fn whoever_comes_back_after_a_break_knows_how_many_are_unread_and_nothing_is_told_twice() {
+    let (app, _, alice, dr) = scene().await;
+    let sockets = Sockets::start();
+    assert_eq!(sockets.enter("alice", &app.base, &alice.token).await, 0);
+    sockets.run("cut", "alice", json!({})).await;
+    assert_eq!(sockets.take("alice", "unread:count").await["unreadCount"], 0);
+    book_on(&alice, &dr, in_days(&app, 4)).await;
+    app.settle().await;
+    assert_eq!(sockets.take("alice", "unread:count").await["unreadCount"], 1);
+    sockets.run("cut", "alice", json!({})).await;
+    assert_eq!(sockets.take("alice", "unread:count").await["unreadCount"], 1);
+    book_on(&alice, &dr, in_days(&app, 5)).await;
+    app.settle().await;
+    assert_eq!(sockets.take("alice", "unread:count").await["unreadCount"], 2);
+    let heard = sockets.run("count", "alice", json!({"event": "notification:new", "least": 2})).await;
+    let ids: std::collections::HashSet<_> = heard.as_array().unwrap().iter().map(|it| it["id"].to_string()).collect();
+    assert_eq!((heard.as_array().unwrap().len(), ids.len()), (2, 2), "{heard}");
+}
+
+#[tokio::test]
+async fn every_change_of_a_session_reaches_both_people_and_nobody_else() {
+    let (app, company, mut alice, mut dr) = scene().await;
+    let node = app.second_node().await;
+    let booked = book_on(&alice, &dr, in_days(&app, 4)).await;
+    let id = booked.str("/id");
+    app.settle().await;
+    let start = instant(&booked.str("/startsAt"));
+    go_to(&app, start, &mut alice, &mut dr).await;
+    let (bob, other) = (app.employee(&company).await, app.practitioner().await);
+    let hr = company.hr.with_token(app.session(company.hr.id, Role::Hr, company.hr.company_id).await);
+    let sockets = Sockets::start();
+    for (name, base, user) in [
+        ("alice", &app.base, &alice),
+        ("dr", &node.base, &dr),
+        ("bob", &node.base, &bob),
+        ("other", &app.base, &other),
+        ("hr", &app.base, &hr),
+    ] {
+        sockets.enter(name, base, &user.token).await;
+    }
+    for (step, status) in [("start", "in_progress"), ("end", "completed")] {
+        dr.post(&format!("/consultations/{id}/{step}"), json!({})).await.expect(200);
+        for name in ["alice", "dr"] {
+            // what one transaction changed twice may be told twice
+            loop {
+                let told = sockets.take(name, "consultation:updated").await;
+                assert_eq!(told["consultationId"], id.as_str());
+                if told["status"] == status {
+                    break;
+                }
+            }
+        }
+    }
+    app.settle().await;
+    for name in ["bob", "other", "hr"] {
+        let heard = sockets.run("events", name, json!({})).await;
+        assert_eq!(heard, json!([]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_notification_that_somebody_forged_shows_nobody_anything() {
+    let (app, company, alice, dr) = scene().await;
+    let bob = app.employee(&company).await;
+    let id = book_on(&alice, &dr, in_days(&app, 4)).await.str("/id");
+    app.settle().await;
+    let sockets = Sockets::start();
+    for (name, user) in [("bob", &bob), ("hr", &company.hr)] {
+        assert_eq!(sockets.enter(name, &app.base, &user.token).await, 0);
+        let forged = [
+            ("consultation_changed", format!("{} {id}", user.id)),
+            ("notifications_changed", user.id.to_string()),
+            ("notifications_changed", alice.id.to_string()),
+            ("notifications_changed", "nobody".to_owned()),
+            ("consultation_changed", "nothing at all".to_owned()),
+            ("slots_changed", "'; DROP TABLE".to_owned()),
+            ("slots_changed", dr.id.to_string()),
+        ];
+        for (channel, about) in forged {
+            sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(about).execute(app.db()).await.unwrap();
+        }
+        // a change of their own, after all that
+        sqlx::query(
+            "INSERT INTO app.notifications (id, user_id, place, kind, object_type, object_id, created_at)
+             VALUES (gen_random_uuid(), $1, 1, 'password_changed', 'account', $1, now())",
+        )
+        .bind(user.id)
+        .execute(app.db())
+        .await
+        .unwrap();
+        assert_eq!(sockets.take(name, "unread:count").await["unreadCount"], 1);
+        let heard = sockets.run("events", name, json!({})).await;
+        assert_eq!(heard.as_array().unwrap().len(), 1, "{heard}");
+        assert_eq!(heard[0][0], "notification:new");
+    }
+}
+
+#[tokio::test]
+async fn only_who_holds_a_token_that_counts_enters_and_the_end_of_a_session_closes_it() {
+    let (app, company, alice, dr) = scene().await;
+    let node = app.second_node().await;
+    let sockets = Sockets::start();
+    for (name, token) in [("nobody", ""), ("nonsense", "x.y.z")] {
+        let args = json!({"url": app.base, "namespace": "/notifications", "token": token, "transports": ["websocket"]});
+        assert_eq!(sockets.run("connect", name, args).await, json!({"error": "unauthenticated"}));
+    }
+    // all roles have one of their own
+    let staff = app.platform_admin().await;
+    for (name, user) in [("dr", &dr), ("hr", &company.hr), ("admin", &company.admin), ("staff", &staff)] {
+        assert_eq!(sockets.enter(name, &app.base, &user.token).await, 0, "{name}");
+    }
+    let other = app.session(alice.id, Role::Employee, alice.company_id).await;
+    sockets.enter("alice", &node.base, &other).await;
+    alice.with_token(other).post("/auth/logout", json!({})).await.expect(204);
+    assert_eq!(sockets.ended("alice").await["reason"], "io server disconnect");
+    // events that nobody knows, and payloads that are none
+    for data in [json!(null), json!({}), json!([1]), json!("x"), json!({"practitionerId": 7})] {
+        let answer = sockets.ask("dr", "slots:watch", data.clone()).await;
+        assert_eq!(answer["ok"], false, "{data}: {answer}");
+        let answer = sockets.ask("dr", "no:such", data).await;
+        assert_eq!((&answer["ok"], &answer["code"]), (&json!(false), &json!("unknown_event")));
+    }
+    assert_eq!(sockets.done("dr", "auth:refresh", json!({"token": dr.token})).await["ok"], true);
+}
+
+#[tokio::test]
+async fn what_a_node_could_not_hear_for_a_while_is_told_when_it_hears_again() {
+    let (app, _, alice, dr) = scene().await;
+    let id = book_on(&alice, &dr, in_days(&app, 4)).await.str("/id");
+    app.settle().await;
+    let sockets = Sockets::start();
+    sockets.enter("alice", &app.base, &alice.token).await;
+    sockets.done("alice", "slots:watch", json!({"practitionerId": dr.id})).await;
+    // every connection on which somebody hears, and what happens before there is another one
+    sqlx::raw_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'huntzen hears'",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    alice.post(&format!("/consultations/{id}/cancel"), json!({})).await.expect(200);
+    app.settle().await;
+    loop {
+        // the moments before the break are told again as well
+        let told = sockets.take("alice", "consultation:updated").await;
+        assert_eq!(told["consultationId"], id.as_str());
+        if told["status"] == "cancelled" {
+            break;
+        }
+    }
+    assert_eq!(sockets.take("alice", "notification:new").await["kind"], "consultation_cancelled");
+    assert_eq!(sockets.take("alice", "slots:changed").await["practitionerId"], json!(dr.id));
+}
