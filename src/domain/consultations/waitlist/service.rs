@@ -14,7 +14,7 @@ use crate::platform::auth::Permission;
 use crate::platform::http::IdempotencyKey;
 use crate::platform::ids::PractitionerId;
 use crate::platform::problem::Error as Refusal;
-use crate::platform::{Context, Problem, Result, Tx};
+use crate::platform::{Context, Result, Tx};
 
 /// A place in the line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
