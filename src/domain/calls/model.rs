@@ -216,7 +216,6 @@ impl Told {
             Status::Ringing if !call.is_caller && before.phase == Phase::Nothing => {
                 vec![news("call:ringing", json!({"ringsUntil": written(call.rings_until)}))]
             }
-            Status::Ringing => Vec::new(),
             Status::Connected if call.has(seat) => {
                 let mut all = Vec::new();
                 let mut before = before;
@@ -247,7 +246,7 @@ impl Told {
                 let reason = call.reason.map_or("closed", Reason::word);
                 vec![news("call:ended", json!({"reason": reason, "byMe": call.is_ended_by_me}))]
             }
-            Status::Connected | Status::Ended => Vec::new(),
+            Status::Ringing | Status::Connected | Status::Ended => Vec::new(),
         }
     }
 }

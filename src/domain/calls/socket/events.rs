@@ -61,6 +61,7 @@ struct DescriptionEvent {
 /// What `RTCIceCandidate.toJSON` gives.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_field_names)] // as browsers have it
 struct Candidate {
     #[oai(validator(max_length = 4096))]
     candidate: String,
@@ -154,12 +155,14 @@ impl Visit {
         let servers: Vec<_> = ice_servers
             .into_iter()
             .map(|it| {
-                let mut server = json!({"urls": it.urls});
-                if let (Some(username), Some(credential)) = (it.username, it.credential) {
-                    server["username"] = username.into();
-                    server["credential"] = credential.into();
+                let mut server = Map::new();
+                server.insert("urls".into(), it.urls.into());
+                for (name, value) in [("username", it.username), ("credential", it.credential)] {
+                    if let Some(value) = value {
+                        server.insert(name.into(), value.into());
+                    }
                 }
-                server
+                Value::Object(server)
             })
             .collect();
         Ok(json!({
