@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::hub::{Hub, Place};
-use super::payloads::{ConsultationNews, SlotsNews, UnreadNews, WatchEvent};
+use super::payloads::{ConsultationNews, SlotsNews, UnreadNews, WatchEvent, namespace};
 use crate::domain::consultations::{glance, slots};
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::notifications::error::Error;
@@ -21,7 +21,7 @@ use crate::platform::auth::{Permission, Role};
 use crate::platform::http::body;
 use crate::platform::ids::{ConsultationId, PractitionerId};
 use crate::platform::problem::Error as Refusal;
-use crate::platform::realtime::{Connection, Full, Visitor};
+use crate::platform::realtime::{Connection, Full, Namespace, Visitor};
 
 /// Notifications, and sessions, that are read at once.
 const READ_AT_ONCE: u32 = 50;
@@ -188,6 +188,10 @@ fn tell(at: &Connection, event: &str, it: &impl ToJSON) -> Result<(), Full> {
 }
 
 impl Visitor for Seat {
+    fn namespace() -> Option<Namespace> {
+        Some(namespace())
+    }
+
     async fn event(&mut self, at: &Connection, name: &str, data: Value) -> Result<Map<String, Value>> {
         match name {
             "slots:watch" => {
