@@ -107,6 +107,33 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     FROM app.users u WHERE u.id = person
 $$;
 
+-- Whoever asked for a file finds in their list what became of it, and a practitioner that one of their calendars fails, with
+-- the change itself: the mails about these are their modules' own.
+CREATE OR REPLACE FUNCTION app.notify_of_export() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM app.add_notification(app.uuid_v7(), NEW.requested_by, 'export_' || NEW.status, 'export', NEW.id, 0,
+                                 coalesce(NEW.finished_at, clock_timestamp()));
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION app.notify_of_calendar() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM app.add_notification(app.uuid_v7(), NEW.practitioner_id, 'calendar_failing', 'calendar', NEW.id,
+                                 (extract(epoch FROM NEW.told_at) * 1000000)::bigint, NEW.told_at);
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER IF EXISTS exports_told ON app.exports;
+CREATE TRIGGER exports_told AFTER UPDATE OF status ON app.exports
+    FOR EACH ROW WHEN (NEW.status IN ('ready', 'failed') AND NEW.status <> OLD.status)
+    EXECUTE FUNCTION app.notify_of_export();
+DROP TRIGGER IF EXISTS external_calendars_told ON app.external_calendars;
+CREATE TRIGGER external_calendars_told AFTER UPDATE OF told_at ON app.external_calendars
+    FOR EACH ROW WHEN (NEW.told_at IS NOT NULL AND NEW.told_at IS DISTINCT FROM OLD.told_at)
+    EXECUTE FUNCTION app.notify_of_calendar();
+
 -- Removes what is past its time: half a year after it was read, a year after it was told. Whether there may be more.
 CREATE OR REPLACE FUNCTION app.purge_notifications(at timestamptz, batch int)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -143,7 +170,7 @@ BEGIN
         'app.notify_of_consultation(uuid, uuid, text, text, bigint, timestamptz)',
         'app.notify_of_offer(uuid, uuid, timestamptz)', 'app.notify_of_account(uuid, uuid, text, timestamptz)',
         'app.purge_notifications(timestamptz, int)',
-        'app.tell_notifications_changed()']::regprocedure[] LOOP
+        'app.notify_of_export()', 'app.notify_of_calendar()', 'app.tell_notifications_changed()']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
     END LOOP;

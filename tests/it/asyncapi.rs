@@ -11,7 +11,7 @@ use crate::consultations::{book_on, in_days, scene};
 use crate::support::{Answer, Sockets, tools};
 
 /// What the interface promises of each namespace.
-const PROMISED: [(&str, &[&str], &[&str]); 1] = [(
+const PROMISED: [(&str, &[&str], &[&str]); 2] = [(
     "/chat",
     &[
         "conversation:join",
@@ -35,6 +35,10 @@ const PROMISED: [(&str, &[&str], &[&str]); 1] = [(
         "presence",
         "conversation:closed",
     ],
+), (
+    "/notifications",
+    &["slots:watch", "slots:unwatch", "auth:refresh"],
+    &["notification:new", "unread:count", "consultation:updated", "slots:changed"],
 )];
 
 fn document() -> Value {
@@ -105,9 +109,13 @@ struct Reader(Value);
 
 impl Reader {
     fn check(&self, message: &str, payload: &Value) {
+        self.check_in("chat", message, payload);
+    }
+
+    fn check_in(&self, channel: &str, message: &str, payload: &Value) {
         let mut root = self.0.clone();
         let id = message.replace(':', ".");
-        root["$ref"] = json!(format!("#/channels/chat/messages/{id}/payload"));
+        root["$ref"] = json!(format!("#/channels/{channel}/messages/{id}/payload"));
         let schema = jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&root).unwrap();
         let faults: Vec<_> = schema.iter_errors(payload).map(|it| it.to_string()).collect();
         assert!(faults.is_empty(), "{message}: {faults:?} in {payload}");
@@ -165,4 +173,30 @@ async fn what_goes_over_a_socket_fits_the_document() {
     Answer::of(alice.request(Method::POST, &path).json(&json!({}))).await.expect(200);
     reader.check("conversation:closed", &sockets.take("alice", "conversation:closed").await);
     app.settle().await;
+}
+
+#[tokio::test]
+async fn what_goes_over_a_socket_of_notifications_fits_the_document() {
+    let (app, _, alice, dr) = scene().await;
+    let reader = Reader(document());
+    let sockets = Sockets::start();
+    let args = json!({"url": app.base, "namespace": "/notifications", "token": alice.token, "transports": ["websocket"]});
+    assert_eq!(sockets.run("connect", "alice", args).await, json!({"connected": true}));
+    let about = json!({"practitionerId": dr.id});
+    for (event, data) in
+        [("slots:watch", about.clone()), ("slots:unwatch", about.clone()), ("slots:watch", about), ("slots:watch", json!({}))]
+    {
+        let is_good = data.get("practitionerId").is_some();
+        let answer = sockets.ask("alice", event, data.clone()).await;
+        assert_eq!(answer["ok"], is_good, "{event} {data}");
+        if is_good {
+            reader.check_in("notifications", event, &data);
+        }
+        reader.check_in("notifications", &format!("{event}.answer"), &answer);
+    }
+    book_on(&alice, &dr, in_days(&app, 3)).await;
+    app.settle().await;
+    for event in ["unread:count", "notification:new", "consultation:updated", "slots:changed"] {
+        reader.check_in("notifications", event, &sockets.take("alice", event).await);
+    }
 }

@@ -27,7 +27,7 @@ mod words;
 
 pub use api::NotificationsApi;
 pub use error::Error;
-pub use socket::open;
+pub use socket::{namespace, open};
 
 use crate::platform::jobs::Registry;
 

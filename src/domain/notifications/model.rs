@@ -31,6 +31,11 @@ pub enum Kind {
     WaitlistOffered,
     /// The other one wrote, and it was not read at once.
     MessageReceived,
+    /// A file that was asked for.
+    ExportReady,
+    ExportFailed,
+    /// A calendar that is kept elsewhere cannot be read.
+    CalendarFailing,
     PasswordChanged,
     EmailChanged,
     TwoFactorChanged,
@@ -48,6 +53,8 @@ pub enum ObjectType {
     WaitlistOffer,
     /// Its id is the consultation's.
     Conversation,
+    Export,
+    Calendar,
     /// One's own.
     Account,
 }
@@ -105,7 +112,7 @@ impl Preference {
 }
 
 impl Kind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::ConsultationRequested,
         Self::ConsultationBooked,
         Self::ConsultationConfirmed,
@@ -117,6 +124,9 @@ impl Kind {
         Self::ReminderHour,
         Self::WaitlistOffered,
         Self::MessageReceived,
+        Self::ExportReady,
+        Self::ExportFailed,
+        Self::CalendarFailing,
         Self::PasswordChanged,
         Self::EmailChanged,
         Self::TwoFactorChanged,
@@ -137,6 +147,9 @@ impl Kind {
             Self::ReminderHour => "reminder_hour",
             Self::WaitlistOffered => "waitlist_offered",
             Self::MessageReceived => "message_received",
+            Self::ExportReady => "export_ready",
+            Self::ExportFailed => "export_failed",
+            Self::CalendarFailing => "calendar_failing",
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
             Self::TwoFactorChanged => "two_factor_changed",
@@ -163,6 +176,8 @@ impl Kind {
         match self {
             Self::PasswordChanged | Self::EmailChanged | Self::TwoFactorChanged | Self::SessionEnded => true,
             Self::WaitlistOffered => role == Role::Employee,
+            Self::ExportReady | Self::ExportFailed => matches!(role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin),
+            Self::CalendarFailing => role == Role::Practitioner,
             _ => matches!(role, Role::Employee | Role::Practitioner),
         }
     }
@@ -206,10 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn employers_and_staff_are_told_of_their_own_account_alone() {
+    fn employers_and_staff_are_told_of_their_own_account_and_files_alone() {
         for role in [Role::Hr, Role::CompanyAdmin, Role::PlatformAdmin] {
             for kind in Kind::ALL.into_iter().filter(|kind| kind.concerns(role)) {
-                assert!(kind.is_service(), "{kind:?}");
+                assert!(!kind.as_str().starts_with("consultation") && !kind.as_str().starts_with("reminder"), "{kind:?}");
+                assert!(![Kind::MessageReceived, Kind::WaitlistOffered].contains(&kind), "{kind:?}");
             }
         }
     }

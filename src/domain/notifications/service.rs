@@ -1,6 +1,7 @@
 //! What people do with their notifications.
 
 use std::collections::HashSet;
+use std::fmt::Write;
 
 use super::error::Error;
 use super::model::{Notification, Preference, Refused};
@@ -73,8 +74,10 @@ pub struct Preferences {
 impl Preferences {
     fn of(cx: &Context, refused: &[Refused]) -> Self {
         let items = Preference::all(cx.caller().role, refused);
-        let text: String =
-            items.iter().map(|it| format!("{} {} {}\n", it.kind.as_str(), it.in_app, it.email)).collect();
+        let mut text = String::new();
+        for it in &items {
+            let _ = writeln!(text, "{} {} {}", it.kind.as_str(), it.in_app, it.email);
+        }
         Self { items, etag: Etag::of_content(text.as_bytes()) }
     }
 }

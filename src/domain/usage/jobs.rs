@@ -156,6 +156,9 @@ async fn mail_export_failed(cx: JobContext, job: MailExportFailed) -> Result<()>
 async fn tell(cx: &JobContext, id: ExportId, status: ExportStatus, template: &'static str) -> Result<()> {
     mail::deliver(cx, &format!("usage.{template}:{id}"), async |tx| {
         let Some(reader) = store::find_requester(tx, id, status).await? else { return Ok(None) };
+        if !store::wants_mail(tx, reader.id, template).await? {
+            return Ok(None);
+        }
         let context = json!({
             "name": reader.display_name,
             "link": format!("{}/exports/{id}", cx.platform.config.public_url.as_str().trim_end_matches('/')),

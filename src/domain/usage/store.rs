@@ -192,3 +192,12 @@ pub async fn forget_files(tx: &mut Tx, ids: &[Uuid]) -> Result<()> {
     sqlx::query("SELECT app.forget_exports($1)").bind(ids).execute(tx.conn()).await?;
     Ok(())
 }
+
+/// Whether somebody wants to be told of a kind by mail, as they say now.
+pub async fn wants_mail(tx: &mut Tx, person: UserId, kind: &'static str) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT app.wants_notice($1, $2, 'email')")
+        .bind(person)
+        .bind(kind)
+        .fetch_one(tx.conn())
+        .await?)
+}

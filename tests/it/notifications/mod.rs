@@ -1,10 +1,12 @@
 //! Notifications: what people are told in the program, and that each is told of their own alone.
 
 mod costs;
+mod files;
 mod list;
 mod live;
 mod messages;
 mod preferences;
+mod privacy;
 mod safety;
 mod slots;
 

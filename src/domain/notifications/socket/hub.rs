@@ -20,6 +20,15 @@ pub struct Reasons {
     pub has_missed: bool,
 }
 
+impl Reasons {
+    pub fn add(&mut self, others: Self) {
+        self.has_list |= others.has_list;
+        self.has_missed |= others.has_missed;
+        self.consultations.extend(others.consultations);
+        self.slots.extend(others.slots);
+    }
+}
+
 /// Where one socket hears that there is something.
 pub struct Place {
     pub user: UserId,

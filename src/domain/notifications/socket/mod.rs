@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hub::Hub;
+pub use payloads::namespace;
 use seat::Seat;
 
 use crate::platform::Platform;

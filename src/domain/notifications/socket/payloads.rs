@@ -1,12 +1,15 @@
-//! What goes over a socket of notifications.
+//! What goes over a socket of notifications, and what the document says of it.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 
 use crate::domain::consultations::Status;
 use crate::domain::consultations::glance::Glance;
+use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::practitioners::Mode;
+use crate::platform::auth::Permission;
 use crate::platform::ids::{ConsultationId, PractitionerId};
+use crate::platform::realtime::{Namespace, Nothing};
 
 /// `slots:watch`, `slots:unwatch`.
 #[derive(Object)]
@@ -48,4 +51,25 @@ impl From<Glance> for ConsultationNews {
         let Glance { id, status, mode, starts_at, ends_at, updated_at, time_zone: _ } = it;
         Self { consultation_id: id, status, mode, starts_at, ends_at, updated_at }
     }
+}
+
+/// The events of `/notifications`.
+pub fn namespace() -> Namespace {
+    let about = "What somebody is told, and what changes under their eyes. There is nothing to join: each is told their own.";
+    Namespace::new("/notifications", Permission::Notifications, about)
+        .takes::<WatchEvent, Nothing>(
+            "slots:watch",
+            "Is told that a practitioner's free times change, from now on: as far as the caller could list them.",
+        )
+        .takes::<WatchEvent, Nothing>("slots:unwatch", "Is told no more of a practitioner's free times.")
+        .tells::<NotificationAnswer>("notification:new", "Something was added to one's list; in its order.")
+        .tells::<UnreadNews>(
+            "unread:count",
+            "How many are not read: after connecting, and whenever that has changed, on whichever device.",
+        )
+        .tells::<ConsultationNews>("consultation:updated", "A session of one's own was booked or has changed.")
+        .tells::<SlotsNews>(
+            "slots:changed",
+            "The free times of a practitioner whom the socket watches may have changed; once a second at most.",
+        )
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::hub::{Hub, Place};
-use super::payloads::{ConsultationNews, SlotsNews, UnreadNews, WatchEvent};
+use super::payloads::{ConsultationNews, SlotsNews, UnreadNews, WatchEvent, namespace};
 use crate::domain::consultations::{glance, slots};
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::notifications::error::Error;
@@ -20,16 +21,18 @@ use crate::platform::auth::{Permission, Role};
 use crate::platform::http::body;
 use crate::platform::ids::{ConsultationId, PractitionerId};
 use crate::platform::problem::Error as Refusal;
-use crate::platform::realtime::{Connection, Full, Visitor};
+use crate::platform::realtime::{Connection, Full, Namespace, Visitor};
 
 /// Notifications, and sessions, that are read at once.
-const READ_AT_ONCE: usize = 50;
+const READ_AT_ONCE: u32 = 50;
 /// Practitioners whose free times one socket watches.
 const MOST_WATCHED: usize = 20;
 /// That a practitioner's free times have changed is told so often.
 const SLOTS_EVERY: Duration = Duration::from_secs(1);
 /// What was told in the last moments before a break may not have been heard either.
 const BREAK: TimeDelta = TimeDelta::minutes(1);
+/// Sockets of this node that look for what they may have missed, at one moment.
+static CATCHING_UP: Semaphore = Semaphore::const_new(8);
 /// A reader who takes nothing for so long is let go; they come back when they can.
 const STUCK: Duration = Duration::from_secs(30);
 
@@ -68,8 +71,8 @@ impl Seat {
             return Ok(Ok(()));
         };
         loop {
-            let news = service::list_after(&cx, told, READ_AT_ONCE as i64).await?;
-            let is_last = news.items.len() < READ_AT_ONCE;
+            let news = service::list_after(&cx, told, i64::from(READ_AT_ONCE)).await?;
+            let is_last = news.items.len() < READ_AT_ONCE as usize;
             for it in news.items {
                 let place = it.line.place;
                 if tell(at, "notification:new", &NotificationAnswer::from(it)).is_err() {
@@ -95,7 +98,7 @@ impl Seat {
         let mut tx = at.context().read(Permission::Notifications).await?;
         let now = glance::clock(&mut tx).await?;
         let missed = match self.heard_until {
-            Some(since) => glance::list_changed_since(&mut tx, since - BREAK, READ_AT_ONCE as i64).await?,
+            Some(since) => glance::list_changed_since(&mut tx, since - BREAK, READ_AT_ONCE.into()).await?,
             None => Vec::new(),
         };
         self.heard_until = Some(now);
@@ -106,7 +109,7 @@ impl Seat {
     async fn tell_consultations(&self, at: &Connection, ids: &[ConsultationId]) -> Result<Vec<ConsultationId>> {
         let cx = at.context();
         let mut left = Vec::new();
-        for some in ids.chunks(READ_AT_ONCE) {
+        for some in ids.chunks(READ_AT_ONCE as usize) {
             let found = {
                 let mut tx = cx.read(Permission::Notifications).await?;
                 glance::find(&mut tx, some).await?
@@ -185,6 +188,10 @@ fn tell(at: &Connection, event: &str, it: &impl ToJSON) -> Result<(), Full> {
 }
 
 impl Visitor for Seat {
+    fn namespace() -> Option<Namespace> {
+        Some(namespace())
+    }
+
     async fn event(&mut self, at: &Connection, name: &str, data: Value) -> Result<Map<String, Value>> {
         match name {
             "slots:watch" => {
@@ -202,6 +209,16 @@ impl Visitor for Seat {
 
     async fn look(&mut self, at: &Connection) -> Result<()> {
         let mut reasons = self.place.take();
+        // after a break every socket looks at once: a few at a time, the others a moment later
+        let _turn = if reasons.has_missed {
+            let Ok(turn) = CATCHING_UP.try_acquire() else {
+                self.place.keep(|kept| kept.add(reasons));
+                return Ok(());
+            };
+            Some(turn)
+        } else {
+            None
+        };
         let mut is_full = false;
         let mut failed = None;
         let has_sessions = matches!(at.caller().role, Role::Employee | Role::Practitioner);

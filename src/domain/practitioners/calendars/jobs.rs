@@ -156,6 +156,9 @@ fn is_ours(uid: &str, sessions: &HashSet<Uuid>) -> bool {
 async fn tell_calendar_fails(cx: JobContext, job: TellCalendarFails) -> Result<()> {
     mail::deliver(&cx, &format!("calendar_failing:{}", cx.job_id), async |tx| {
         let Some(it) = store::find_owner_of_failing(tx, job.calendar_id).await? else { return Ok(None) };
+        if !store::wants_mail(tx, UserId(it.user_id)).await? {
+            return Ok(None);
+        }
         let reason = format!("calendar_failure.{}", it.failure_code);
         let base = cx.platform.config.public_url.as_str().trim_end_matches('/');
         Ok(Some(Letter::new(

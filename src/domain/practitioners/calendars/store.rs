@@ -9,7 +9,7 @@ use super::model::{Calendar, External, Failed, Health, Kind};
 use crate::domain::practitioners::error::Error;
 use crate::platform::db::broken_constraint;
 use crate::platform::ical::Busy;
-use crate::platform::ids::{CalendarId, PractitionerId};
+use crate::platform::ids::{CalendarId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::outgoing::Validators;
 use crate::platform::{Problem, Result, Tx};
@@ -345,4 +345,12 @@ pub async fn find_owner_of_failing(tx: &mut Tx, id: CalendarId) -> Result<Option
     .bind(id)
     .fetch_optional(tx.conn())
     .await?)
+}
+
+/// Whether a practitioner wants to be told by mail that a calendar fails, as they say now.
+pub async fn wants_mail(tx: &mut Tx, person: UserId) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT app.wants_notice($1, 'calendar_failing', 'email')")
+        .bind(person)
+        .fetch_one(tx.conn())
+        .await?)
 }
