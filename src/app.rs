@@ -17,7 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, chat, companies, consultations, content, employees, identity, notifications, practitioners, usage,
+    audit_trail, chat, clinical_notes, companies, consultations, content, employees, identity, journal, notifications,
+    practitioners, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -57,6 +58,8 @@ fn apis() -> impl OpenApi {
         consultations::apis(),
         content::ContentApi,
         chat::ChatApi,
+        clinical_notes::NotesApi,
+        journal::JournalApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
     )

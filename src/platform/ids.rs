@@ -49,6 +49,9 @@ ids! {
     ConsultationId,
     /// A message of a consultation's conversation.
     MessageId,
+    /// What a practitioner wrote about a session.
+    NoteId,
+    JournalEntryId,
     /// A person's place in a practitioner's line.
     WaitlistEntryId,
     /// A time that is kept for those who wait.

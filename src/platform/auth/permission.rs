@@ -98,6 +98,10 @@ permissions! {
     TakeCalendarFile: [Employee, Practitioner],
     /// The conversation of one's own consultation.
     Chat: [Employee, Practitioner],
+    /// One's own notes about one's own sessions.
+    KeepNotes: [Practitioner],
+    /// One's own journal.
+    KeepJournal: [Employee],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
