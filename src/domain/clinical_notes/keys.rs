@@ -13,13 +13,7 @@ pub fn subject(note: NoteId, author: UserId, company: CompanyId) -> Subject {
 
 /// Where a version of a note is kept.
 pub fn document(note: NoteId, version: i32) -> Document {
-    Document {
-        domain: "clinical_notes",
-        table: "clinical_note_versions",
-        column: "sealed",
-        row: note.0,
-        version,
-    }
+    Document { domain: "clinical_notes", table: "clinical_note_versions", column: "sealed", row: note.0, version }
 }
 
 /// The key of a new note.

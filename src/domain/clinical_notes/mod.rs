@@ -34,4 +34,5 @@ mod store;
 pub use api::NotesApi;
 pub use error::Error;
 pub use keys::{document, subject};
-pub use model::{Format, Text, Words};
+pub use model::{Soap, Text};
+pub use store::{FIND, WRITE};

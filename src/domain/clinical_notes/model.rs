@@ -228,10 +228,7 @@ mod tests {
         for (text, form) in [
             (Text::Free(HealthText::new("a \"quiet\" word".into())), r#"{"free":"a \"quiet\" word"}"#),
             (Text::Addendum(HealthText::new("later".into())), r#"{"addendum":"later"}"#),
-            (
-                soap("rest"),
-                r#"{"soap":{"subjective":"","objective":" ","assessment":"\n","plan":"rest"}}"#,
-            ),
+            (soap("rest"), r#"{"soap":{"subjective":"","objective":" ","assessment":"\n","plan":"rest"}}"#),
         ] {
             let words = text.to_words().unwrap();
             assert_eq!(words.expose(), form);

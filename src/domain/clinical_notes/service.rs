@@ -44,12 +44,7 @@ async fn open(cx: &Context, tx: &mut Tx, found: Found) -> Result<Whole> {
 }
 
 /// Writes a new note about a session.
-pub async fn create(
-    cx: &Context,
-    session: ConsultationId,
-    text: Text,
-    once: Option<&IdempotencyKey>,
-) -> Result<Whole> {
+pub async fn create(cx: &Context, session: ConsultationId, text: Text, once: Option<&IdempotencyKey>) -> Result<Whole> {
     check(&text)?;
     let mut tx = cx.begin(Permission::KeepNotes).await?;
     if let Some(id) = tx.recall::<NoteId>(once).await? {

@@ -86,20 +86,21 @@ impl FromRow<'_, PgRow> for Found {
     }
 }
 
+/// The statement that finds a note, and the one that keeps a new one. Benchmarks send them as well.
+pub const FIND: &str = concat!(
+    note!(", "),
+    version!(),
+    ", k.id AS key_id, k.wrapped
+     FROM app.clinical_notes n
+     JOIN app.clinical_note_versions v
+         ON v.company_id = n.company_id AND v.note_id = n.id AND v.version = n.text_version
+     LEFT JOIN LATERAL app.note_key(n.id) k ON true
+     WHERE n.id = $1"
+);
+pub const WRITE: &str = "SELECT app.write_note($1, $2, $3, $4, $5, $6, $7)";
+
 pub async fn find(tx: &mut Tx, id: NoteId) -> Result<Option<Found>> {
-    Ok(sqlx::query_as(concat!(
-        note!(", "),
-        version!(),
-        ", k.id AS key_id, k.wrapped
-         FROM app.clinical_notes n
-         JOIN app.clinical_note_versions v
-             ON v.company_id = n.company_id AND v.note_id = n.id AND v.version = n.text_version
-         LEFT JOIN LATERAL app.note_key(n.id) k ON true
-         WHERE n.id = $1"
-    ))
-    .bind(id)
-    .fetch_optional(tx.conn())
-    .await?)
+    Ok(sqlx::query_as(FIND).bind(id).fetch_optional(tx.conn()).await?)
 }
 
 /// In the order in which they were added; fifty at most.
@@ -153,7 +154,7 @@ pub async fn insert(
     key: Uuid,
     wrapped: &[u8],
 ) -> Result<bool> {
-    sqlx::query_scalar("SELECT app.write_note($1, $2, $3, $4, $5, $6, $7)")
+    sqlx::query_scalar(WRITE)
         .bind(session)
         .bind(id)
         .bind(first.text.format())

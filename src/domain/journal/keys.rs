@@ -91,7 +91,13 @@ pub async fn for_writing(cx: &Context, tx: &mut Tx) -> Result<SubjectKey> {
 
 impl Reader {
     /// The text in a column; `Ok(None)`: the key was destroyed.
-    pub fn text(&self, column: Column, row: Uuid, version: i32, sealed: &[u8]) -> Result<Option<HealthText>, SealError> {
+    pub fn text(
+        &self,
+        column: Column,
+        row: Uuid,
+        version: i32,
+        sealed: &[u8],
+    ) -> Result<Option<HealthText>, SealError> {
         match self {
             Self::Key(key) => key.open(&document(column, row, version), sealed).map(Some),
             Self::Erased => Ok(None),

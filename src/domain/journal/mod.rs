@@ -27,3 +27,4 @@ pub use api::JournalApi;
 pub use error::Error;
 pub use keys::{Column, document, subject};
 pub use model::{Entry, Facts};
+pub use store::{KEY, LIST};

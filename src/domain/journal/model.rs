@@ -75,9 +75,15 @@ enum SealedBody<T> {
 /// An entry as its person writes it.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    Open { body: HealthText, facts: Facts },
+    Open {
+        body: HealthText,
+        facts: Facts,
+    },
     /// What the browser sealed, and the id of the key that it names.
-    Private { sealed: HealthText, key: Uuid },
+    Private {
+        sealed: HealthText,
+        key: Uuid,
+    },
 }
 
 impl Entry {

@@ -111,9 +111,6 @@ mod tests {
         assert_eq!(of([wrap(65_536, 3, 1), vec![0]].concat()), None);
         assert_eq!(key_of_wrap(Wrap::RecoveryCode, &STANDARD.encode(wrap(65_536, 3, 1))), None);
         let recovery = [vec![1, 2], vec![9; 16], vec![7; 16], vec![0; 60]].concat();
-        assert_eq!(
-            key_of_wrap(Wrap::RecoveryCode, &STANDARD.encode(recovery)),
-            Some(Uuid::from_bytes([7; 16]))
-        );
+        assert_eq!(key_of_wrap(Wrap::RecoveryCode, &STANDARD.encode(recovery)), Some(Uuid::from_bytes([7; 16])));
     }
 }

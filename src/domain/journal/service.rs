@@ -65,12 +65,7 @@ async fn read_again(cx: &Context, tx: &mut Tx, id: JournalEntryId) -> Result<Rea
     Ok(keys::reader(cx, tx).await?.open(&kept))
 }
 
-pub async fn create(
-    cx: &Context,
-    entry: Entry,
-    day: Option<NaiveDate>,
-    once: Option<&IdempotencyKey>,
-) -> Result<Read> {
+pub async fn create(cx: &Context, entry: Entry, day: Option<NaiveDate>, once: Option<&IdempotencyKey>) -> Result<Read> {
     let mut tx = cx.begin(Permission::KeepJournal).await?;
     if let Some(id) = tx.recall::<JournalEntryId>(once).await? {
         return read_again(cx, &mut tx, id).await;
@@ -151,12 +146,7 @@ pub struct Trend {
 }
 
 /// Moods by week or month, out of one statement.
-pub async fn trend(
-    cx: &Context,
-    period: Period,
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
-) -> Result<Trend> {
+pub async fn trend(cx: &Context, period: Period, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Trend> {
     let to = to.unwrap_or_else(|| cx.now().date_naive() + Days::new(1));
     let from = from.unwrap_or_else(|| period.usual_start(to));
     let mut faults = FieldErrors::new();

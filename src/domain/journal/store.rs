@@ -12,23 +12,6 @@ use crate::platform::{Problem, Result, Tx};
 /// More entries than a journal has.
 const ALL: i64 = 5001;
 
-pub async fn find_key(tx: &mut Tx) -> Result<Option<StoredKey>> {
-    let found: Option<(Uuid, Option<Vec<u8>>)> =
-        sqlx::query_as("SELECT id, wrapped FROM app.journal_key()").fetch_optional(tx.conn()).await?;
-    Ok(found.map(|(id, wrapped)| StoredKey { id, wrapped }))
-}
-
-/// Keeps the key of the journal, unless it has one; the one that it has then.
-pub async fn keep_key(tx: &mut Tx, id: Uuid, wrapped: &[u8], now: DateTime<Utc>) -> Result<StoredKey> {
-    sqlx::query("SELECT app.keep_journal_key($1, $2, $3)")
-        .bind(id)
-        .bind(wrapped)
-        .bind(now)
-        .execute(tx.conn())
-        .await?;
-    find_key(tx).await?.ok_or_else(|| Problem::internal("a journal has no key after it was kept"))
-}
-
 macro_rules! entries {
     ($rest:literal) => {
         concat!(
@@ -39,23 +22,39 @@ macro_rules! entries {
     };
 }
 
+/// The statement that finds the key of the caller's journal, and the one that lists its entries. Benchmarks send them as
+/// well.
+pub const KEY: &str = "SELECT id, wrapped FROM app.journal_key()";
+pub const LIST: &str = entries!(
+    "day BETWEEN coalesce($1, '1900-01-01') AND coalesce($2, '2200-01-01')
+       AND (day, id) < (coalesce($3, '2200-01-02'), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+     ORDER BY day DESC, id DESC LIMIT $5"
+);
+
+pub async fn find_key(tx: &mut Tx) -> Result<Option<StoredKey>> {
+    let found: Option<(Uuid, Option<Vec<u8>>)> = sqlx::query_as(KEY).fetch_optional(tx.conn()).await?;
+    Ok(found.map(|(id, wrapped)| StoredKey { id, wrapped }))
+}
+
+/// Keeps the key of the journal, unless it has one; the one that it has then.
+pub async fn keep_key(tx: &mut Tx, id: Uuid, wrapped: &[u8], now: DateTime<Utc>) -> Result<StoredKey> {
+    sqlx::query("SELECT app.keep_journal_key($1, $2, $3)").bind(id).bind(wrapped).bind(now).execute(tx.conn()).await?;
+    find_key(tx).await?.ok_or_else(|| Problem::internal("a journal has no key after it was kept"))
+}
+
 /// Where a page goes on: the last entry of the one before.
 pub type After = Option<(NaiveDate, JournalEntryId)>;
 
 /// The latest day first.
 pub async fn list(tx: &mut Tx, filter: &Filter, after: After, fetch: i64) -> Result<Vec<Kept>> {
-    Ok(sqlx::query_as(entries!(
-        "day BETWEEN coalesce($1, '1900-01-01') AND coalesce($2, '2200-01-01')
-           AND (day, id) < (coalesce($3, '2200-01-02'), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-         ORDER BY day DESC, id DESC LIMIT $5"
-    ))
-    .bind(filter.from)
-    .bind(filter.to)
-    .bind(after.map(|(day, _)| day))
-    .bind(after.map(|(_, id)| id))
-    .bind(fetch)
-    .fetch_all(tx.conn())
-    .await?)
+    Ok(sqlx::query_as(LIST)
+        .bind(filter.from)
+        .bind(filter.to)
+        .bind(after.map(|(day, _)| day))
+        .bind(after.map(|(_, id)| id))
+        .bind(fetch)
+        .fetch_all(tx.conn())
+        .await?)
 }
 
 /// The facts of all entries in question, private ones included, the latest day first.

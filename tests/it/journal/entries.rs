@@ -78,8 +78,7 @@ async fn of_two_changes_at_once_one_wins_and_what_is_deleted_is_gone() {
     let path = format!("/journal/{}", written.str("/id"));
     let etag = written.header("etag");
     let body = |n: i32| json!({"body": format!("writer {n}"), "mood": 3});
-    let answers =
-        join_all((0..5).map(|n| conditional(&diary.alice, Method::PUT, &path, etag, Some(body(n))))).await;
+    let answers = join_all((0..5).map(|n| conditional(&diary.alice, Method::PUT, &path, etag, Some(body(n))))).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(won.len(), 1);
     assert!(lost.iter().all(|answer| answer.status == 412 && answer.json["code"] == "stale"));
@@ -96,7 +95,9 @@ async fn of_two_changes_at_once_one_wins_and_what_is_deleted_is_gone() {
     assert_eq!(diary.app.count("SELECT count(*) FROM app.journal_entries").await, 0);
     // the database takes no change that does not know the version
     diary.note("again", "2026-01-05", 2, &[]).await;
-    for change in ["UPDATE app.journal_entries SET day = '2026-01-01'", "UPDATE app.journal_entries SET version = version + 2"] {
+    for change in
+        ["UPDATE app.journal_entries SET day = '2026-01-01'", "UPDATE app.journal_entries SET version = version + 2"]
+    {
         let error = sqlx::query(change).execute(diary.app.db()).await.unwrap_err();
         assert_eq!(error.as_database_error().unwrap().constraint().unwrap(), "journal_entries_version_order");
     }
@@ -132,7 +133,10 @@ async fn the_trend_tells_moods_by_week_and_by_month() {
     let sum = |items: &[Value]| items.iter().map(|it| it["entries"].as_i64().unwrap()).sum::<i64>();
     assert_eq!(sum(items), 4, "{}", weeks.json);
     let last_week = items.iter().find(|it| it["entries"] == 2).unwrap();
-    assert_eq!((&last_week["average"], &last_week["lowest"], &last_week["highest"]), (&json!(2.5), &json!(1), &json!(4)));
+    assert_eq!(
+        (&last_week["average"], &last_week["lowest"], &last_week["highest"]),
+        (&json!(2.5), &json!(1), &json!(4))
+    );
     assert!(items.is_sorted_by_key(|it| it["from"].as_str().unwrap().to_owned()));
     let all = diary.read(&format!("/trend?period=month&from={}", today - Days::new(500))).await;
     assert_eq!(sum(all.json["items"].as_array().unwrap()), 5);
@@ -143,7 +147,10 @@ async fn the_trend_tells_moods_by_week_and_by_month() {
         ("?from=2000-01-01&to=2020-01-01".to_owned(), "query:from", "journal_span"),
     ] {
         let refused = diary.alice.get(&format!("/journal/trend{query}")).await.refused(422, "invalid");
-        assert_eq!((&refused.json["errors"][0]["pointer"], &refused.json["errors"][0]["code"]), (&json!(pointer), &json!(code)));
+        assert_eq!(
+            (&refused.json["errors"][0]["pointer"], &refused.json["errors"][0]["code"]),
+            (&json!(pointer), &json!(code))
+        );
     }
 }
 
@@ -162,7 +169,11 @@ async fn what_does_not_fit_is_refused_with_its_place() {
         (json!({"body": "x", "mood": "good"}), "/mood", "type"),
         (json!({"body": "x", "mood": 3, "tags": ["ok", " "]}), "/tags/1", "journal_tag"),
         (json!({"body": "x", "mood": 3, "tags": ["x".repeat(41)]}), "/tags/0", "journal_tag"),
-        (json!({"body": "x", "mood": 3, "tags": ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]}), "/tags", "max_items"),
+        (
+            json!({"body": "x", "mood": 3, "tags": ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]}),
+            "/tags",
+            "max_items",
+        ),
         (json!({"body": "x", "mood": 3, "date": "2026-02-30"}), "/date", "format"),
         (json!({"body": "x", "mood": 3, "date": tomorrow.date_naive()}), "/date", "journal_day"),
         (json!({"body": "x", "mood": 3, "date": "1899-12-31"}), "/date", "journal_day"),

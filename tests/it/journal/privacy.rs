@@ -120,7 +120,8 @@ async fn what_was_moved_cut_or_changed_does_not_open_and_the_rest_does() {
         ("another key's id", with(&|bytes| bytes[3] ^= 1)),
         ("cut", with(&|bytes| bytes.truncate(150))),
     ] {
-        replace(&diary.app, &format!("sealed = {value} WHERE user_id = '{}' AND day = '2026-01-02'", diary.alice.id)).await;
+        replace(&diary.app, &format!("sealed = {value} WHERE user_id = '{}' AND day = '2026-01-02'", diary.alice.id))
+            .await;
         let read = diary.read("").await;
         let said: Vec<_> = read.json["items"]
             .as_array()

@@ -28,8 +28,8 @@ fn cipher(key: &[u8]) -> Aes256Gcm {
     Aes256Gcm::new_from_slice(key).unwrap()
 }
 
-fn nonce(bytes: &[u8]) -> Nonce<aes_gcm::aes::cipher::consts::U12> {
-    Nonce::from(<[u8; 12]>::try_from(bytes).unwrap())
+fn nonce(bytes: &[u8]) -> [u8; 12] {
+    bytes.try_into().unwrap()
 }
 
 fn entry_data(owner: Uuid, key_id: Uuid, date: &str) -> Vec<u8> {
@@ -41,14 +41,14 @@ fn seal_entry(key: &[u8], key_id: Uuid, owner: Uuid, date: &str, json: &str, wit
     let mut plain = [&uint32(json.len())[..], json.as_bytes()].concat();
     plain.resize(plain.len().next_multiple_of(256), 0);
     let payload = Payload { msg: &plain, aad: &entry_data(owner, key_id, date) };
-    let sealed = cipher(key).encrypt(&nonce(with), payload).unwrap();
+    let sealed = cipher(key).encrypt(&Nonce::from(nonce(with)), payload).unwrap();
     [&[1][..], key_id.as_bytes(), with, &sealed].concat()
 }
 
 fn open_entry(key: &[u8], key_id: Uuid, owner: Uuid, date: &str, stored: &[u8]) -> Option<Value> {
     assert_eq!((stored[0], &stored[1..17]), (1, &key_id.as_bytes()[..]));
     let payload = Payload { msg: &stored[29..], aad: &entry_data(owner, key_id, date) };
-    let plain = cipher(key).decrypt(&nonce(&stored[17..29]), payload).ok()?;
+    let plain = cipher(key).decrypt(&Nonce::from(nonce(&stored[17..29])), payload).ok()?;
     let length = u32::from_be_bytes(plain[..4].try_into().unwrap()) as usize;
     assert!(plain[4 + length..].iter().all(|byte| *byte == 0));
     serde_json::from_slice(&plain[4..4 + length]).ok()
@@ -56,7 +56,7 @@ fn open_entry(key: &[u8], key_id: Uuid, owner: Uuid, date: &str, stored: &[u8]) 
 
 fn unwrap(header: &[u8], wrapping: &[u8], owner: Uuid, with: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let aad = length_prefixed(&[b"huntzen private journal key", header, owner.as_bytes()]);
-    cipher(wrapping).decrypt(&nonce(with), Payload { msg: sealed, aad: &aad }).ok()
+    cipher(wrapping).decrypt(&Nonce::from(nonce(with)), Payload { msg: sealed, aad: &aad }).ok()
 }
 
 fn by_passphrase(stored: &[u8], owner: Uuid, passphrase: &str) -> Option<(Uuid, Vec<u8>)> {
@@ -131,7 +131,8 @@ fn the_implementation_for_browsers_reads_and_writes_what_the_vectors_say() {
 
 /// The wraps of a key of hers, as the package for browsers makes them, and her recovery code.
 fn made(alice: &User) -> (Value, String) {
-    let made: Value = serde_json::from_str(&tools::private_journal(&["start", &alice.id.to_string(), PASSPHRASE], "")).unwrap();
+    let made: Value =
+        serde_json::from_str(&tools::private_journal(&["start", &alice.id.to_string(), PASSPHRASE], "")).unwrap();
     (made["wraps"].clone(), made["recoveryCode"].as_str().unwrap().to_owned())
 }
 
@@ -264,7 +265,8 @@ async fn a_key_that_entries_need_is_not_exchanged_for_another_one() {
         }
     }
     let words = diary.alice.request(Method::POST, "/journal").header("accept-language", "fr");
-    let words = Answer::of(words.json(&private(day, &sealed_under(Uuid::nil())))).await.refused(409, "journal_key_differs");
+    let words =
+        Answer::of(words.json(&private(day, &sealed_under(Uuid::nil())))).await.refused(409, "journal_key_differs");
     assert_eq!(words.str("/title"), "Une autre clé");
 }
 
@@ -285,14 +287,19 @@ async fn what_is_no_sealed_form_is_refused_with_its_place() {
     ] {
         let refused = diary.write(body.clone()).await.refused(422, "invalid");
         let errors = refused.json["errors"].as_array().unwrap();
-        assert!(errors.iter().any(|it| it["pointer"] == pointer && it["code"] == code), "{code} at {pointer}: {}", refused.json);
+        assert!(
+            errors.iter().any(|it| it["pointer"] == pointer && it["code"] == code),
+            "{code} at {pointer}: {}",
+            refused.json
+        );
     }
     let with = |change: &dyn Fn(&mut Value)| {
         let mut wraps = formed(key, 2);
         change(&mut wraps);
         wraps
     };
-    let easy = [&[1, 1][..], &8_u32.to_be_bytes(), &1_u32.to_be_bytes(), &[1], &[0; 16], key.as_bytes(), &[0; 60]].concat();
+    let easy =
+        [&[1, 1][..], &8_u32.to_be_bytes(), &1_u32.to_be_bytes(), &[1], &[0; 16], key.as_bytes(), &[0; 60]].concat();
     for (wraps, pointer, code) in [
         (with(&|it| it["keyId"] = json!(Uuid::new_v4())), "/byPassphrase", "journal_wrap"),
         (with(&|it| it["byRecoveryCode"] = it["byPassphrase"].clone()), "/byRecoveryCode", "journal_wrap"),
@@ -303,7 +310,11 @@ async fn what_is_no_sealed_form_is_refused_with_its_place() {
     ] {
         let refused = put_keys(&diary.alice, "\"1\"", &wraps).await.refused(422, "invalid");
         let errors = refused.json["errors"].as_array().unwrap();
-        assert!(errors.iter().any(|it| it["pointer"] == pointer && it["code"] == code), "{code} at {pointer}: {}", refused.json);
+        assert!(
+            errors.iter().any(|it| it["pointer"] == pointer && it["code"] == code),
+            "{code} at {pointer}: {}",
+            refused.json
+        );
     }
     let blind = diary.alice.request(Method::PUT, "/journal/keys").json(&formed(key, 3));
     Answer::of(blind).await.refused(428, "precondition_required");

@@ -153,12 +153,15 @@ async fn what_was_moved_cut_or_changed_does_not_open_and_the_rest_does() {
 
     let id = first.str("/id");
     let (others, foreign) = (other.trim_start_matches("/notes/").to_owned(), theirs.str("/id"));
-    let sealed = |note: &str, version: i32| format!("(SELECT sealed FROM app.clinical_note_versions WHERE note_id = '{note}' AND version = {version})");
-    let whole: Vec<u8> = sqlx::query_scalar("SELECT sealed FROM app.clinical_note_versions WHERE note_id = $1::uuid AND version = 2")
-        .bind(&id)
-        .fetch_one(care.app.db())
-        .await
-        .unwrap();
+    let sealed = |note: &str, version: i32| {
+        format!("(SELECT sealed FROM app.clinical_note_versions WHERE note_id = '{note}' AND version = {version})")
+    };
+    let whole: Vec<u8> =
+        sqlx::query_scalar("SELECT sealed FROM app.clinical_note_versions WHERE note_id = $1::uuid AND version = 2")
+            .bind(&id)
+            .fetch_one(care.app.db())
+            .await
+            .unwrap();
     let literal = |bytes: &[u8]| format!("'\\x{}'::bytea", hex::encode(bytes));
     let with = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = whole.clone();
@@ -176,16 +179,28 @@ async fn what_was_moved_cut_or_changed_does_not_open_and_the_rest_does() {
         ("cut", with(&|bytes| bytes.truncate(106))),
         ("longer", with(&|bytes| bytes.push(0))),
     ] {
-        replace(&care.app, &format!("UPDATE app.clinical_note_versions SET sealed = {value} WHERE note_id = '{id}' AND version = 2")).await;
+        replace(
+            &care.app,
+            &format!("UPDATE app.clinical_note_versions SET sealed = {value} WHERE note_id = '{id}' AND version = 2"),
+        )
+        .await;
         let versions = dr.get(&format!("{path}/versions")).await.expect(200);
-        let said: Vec<_> =
-            versions.json["items"].as_array().unwrap().iter().map(|it| (it["content"].clone(), it.get("body").cloned())).collect();
+        let said: Vec<_> = versions.json["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| (it["content"].clone(), it.get("body").cloned()))
+            .collect();
         let text = |text: &str| (json!("text"), Some(json!(text)));
         assert_eq!(said, [text("version three"), (json!("unreadable"), None), text("version one")], "{what}");
         assert_eq!(dr.get(&path).await.expect(200).json["body"], "version three");
     }
     // another kind than the row says
-    replace(&care.app, &format!("UPDATE app.clinical_note_versions SET format = 'soap' WHERE note_id = '{id}' AND version = 3")).await;
+    replace(
+        &care.app,
+        &format!("UPDATE app.clinical_note_versions SET format = 'soap' WHERE note_id = '{id}' AND version = 3"),
+    )
+    .await;
     let read = dr.get(&path).await.expect(200);
     assert_eq!((&read.json["content"], read.json.get("body")), (&json!("unreadable"), None));
     // a key that is another note's, or another master key's
@@ -241,7 +256,8 @@ async fn after_the_erasure_of_the_employee_the_author_still_reads() {
     assert_eq!(destroyed, 0);
     assert_eq!(care.dr.get(&path).await.expect(200).json["addenda"][0]["body"], "Kept.");
     // a key that is gone, at the end of that time, is said to be gone
-    replace(&care.app, "UPDATE app.encryption_keys SET wrapped = NULL, destroyed_at = now() WHERE purpose = 'note'").await;
+    replace(&care.app, "UPDATE app.encryption_keys SET wrapped = NULL, destroyed_at = now() WHERE purpose = 'note'")
+        .await;
     let read = care.dr.get(&path).await.expect(200);
     assert_eq!((&read.json["content"], read.json.get("body")), (&json!("erased"), None));
     care.dr.post(&format!("{path}/addenda"), json!({"body": "More."})).await.refused(410, "note_erased");

@@ -28,10 +28,7 @@ async fn a_practitioner_writes_a_note_and_reads_it_again() {
     assert_eq!(Answer::of(known).await.status, 304);
     // parts that are left out are empty
     let short = care.write(json!({"format": "soap", "body": {"plan": "Rest."}})).await.expect(201);
-    assert_eq!(
-        short.json["body"],
-        json!({"subjective": "", "objective": "", "assessment": "", "plan": "Rest."})
-    );
+    assert_eq!(short.json["body"], json!({"subjective": "", "objective": "", "assessment": "", "plan": "Rest."}));
     let (_, free) = care.free("Une séance calme. 👍🏽").await;
     assert_eq!(free.json["body"], "Une séance calme. 👍🏽");
     let mut listed = Vec::new();
@@ -191,7 +188,10 @@ async fn a_final_note_is_read_only_and_amended_by_addenda() {
     assert_eq!(added.iter().map(|it| it["version"].clone()).collect::<Vec<_>>(), [json!(2), json!(3), json!(4)]);
     assert_eq!(added[0]["body"], "By telephone: better.");
     let versions = care.dr.get(&format!("{path}/versions")).await.expect(200);
-    assert_eq!((&versions.json["items"][3]["kind"], &versions.json["items"][0]["kind"]), (&json!("text"), &json!("addendum")));
+    assert_eq!(
+        (&versions.json["items"][3]["kind"], &versions.json["items"][0]["kind"]),
+        (&json!("text"), &json!("addendum"))
+    );
     // sent again under its key it is there once
     let again = || {
         let request = care.dr.request(Method::POST, &format!("{path}/addenda")).header("idempotency-key", "one");
@@ -201,7 +201,10 @@ async fn a_final_note_is_read_only_and_amended_by_addenda() {
     assert_eq!(again().await.expect(201).json["version"], 5);
     // the database says the same by itself
     for (change, constraint) in [
-        ("UPDATE app.clinical_notes SET status = 'draft', finalized_at = NULL, addenda = 0", "clinical_notes_read_only"),
+        (
+            "UPDATE app.clinical_notes SET status = 'draft', finalized_at = NULL, addenda = 0",
+            "clinical_notes_read_only",
+        ),
         ("UPDATE app.clinical_notes SET text_version = 2", "clinical_notes_read_only"),
         ("UPDATE app.clinical_notes SET version = version + 2", "clinical_notes_version_order"),
         ("UPDATE app.clinical_notes SET practitioner_id = practitioner_id", "clinical_notes_append_only"),

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sqlx::{AssertSqlSafe, ConnectOptions};
+use sqlx::AssertSqlSafe;
 
 use super::TestApp;
 
@@ -13,9 +13,14 @@ impl TestApp {
     /// What `pg_dump` writes of the application's database; where the server's packages have none, every row as text.
     pub async fn dump(&self) -> String {
         let Some(program) = program() else { return self.rows().await };
+        let at = self.options();
+        let host = at.get_socket().map_or_else(|| at.get_host().to_owned(), |socket| socket.display().to_string());
         let done = Command::new(program)
-            .args(["--inserts", "--dbname"])
-            .arg(self.options().to_url_lossy().to_string())
+            .arg("--inserts")
+            .env("PGHOST", host)
+            .env("PGPORT", at.get_port().to_string())
+            .env("PGUSER", at.get_username())
+            .env("PGDATABASE", at.get_database().unwrap_or_default())
             .output()
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -32,8 +37,10 @@ impl TestApp {
         .unwrap();
         let mut dump = String::new();
         for table in tables {
-            let rows: Vec<String> =
-                sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} t"))).fetch_all(self.db()).await.unwrap();
+            let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} t")))
+                .fetch_all(self.db())
+                .await
+                .unwrap();
             dump.extend([table, rows.join("\n")]);
         }
         dump

@@ -7,9 +7,7 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, Tags};
 
-use bodies::{
-    AddendumRequest, CreatedNote, NoteAnswer, NoteRequest, NoteSummary, VersionAnswer, WrittenNote,
-};
+use bodies::{AddendumRequest, CreatedNote, NoteAnswer, NoteRequest, NoteSummary, VersionAnswer, WrittenNote};
 
 use super::service;
 use crate::platform::Result;

@@ -179,13 +179,7 @@ impl Example for TrendAnswer {
     fn example() -> Self {
         let (from, to) = Period::Week.around(example_time().date_naive());
         let step = Step { from, to, entries: 3, average: 3.67, lowest: 3, highest: 5 };
-        Self {
-            period: Period::Week,
-            from: from - Days::new(77),
-            to,
-            items: vec![step.into()],
-            private_entries: 0,
-        }
+        Self { period: Period::Week, from: from - Days::new(77), to, items: vec![step.into()], private_entries: 0 }
     }
 }
 

@@ -7,7 +7,9 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi, Tags};
 
-use bodies::{CreatedEntry, EntryAnswer, EntryRequest, KeysAnswer, KeysRequest, TrendAnswer, WrittenEntry, WrittenKeys};
+use bodies::{
+    CreatedEntry, EntryAnswer, EntryRequest, KeysAnswer, KeysRequest, TrendAnswer, WrittenEntry, WrittenKeys,
+};
 
 use super::model::{Filter, Period};
 use super::service;
