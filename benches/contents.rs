@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use huntzen::domain::{clinical_notes, journal};
 use huntzen::platform::crypto::entropy::Entropy;
-use huntzen::platform::crypto::envelope::SubjectKey;
+use huntzen::platform::crypto::envelope::{OVERHEAD_BYTES, SubjectKey};
 use huntzen::platform::crypto::health_text::HealthText;
 use huntzen::platform::crypto::seal::Keyring;
 use huntzen::platform::db::DbRole;
@@ -32,6 +32,7 @@ const TURN: usize = 50;
 const NOTES_OF_A_SESSION: usize = 20;
 
 /// A session that is over.
+#[derive(Clone, Copy)]
 struct Session {
     id: Uuid,
     company: CompanyId,
@@ -51,7 +52,11 @@ impl Writer {
         let master: [u8; 32] = entropy.bytes();
         let keyring = Keyring::new(&[("k1".to_owned(), STANDARD.encode(master).into())])
             .map_err(|problem| format!("{problem:?}"))?;
-        Ok(Self { keyring, entropy, text: "a quiet word, ".repeat(NOTE_BYTES / 14 + 1).chars().take(NOTE_BYTES).collect() })
+        Ok(Self {
+            keyring,
+            entropy,
+            text: "a quiet word, ".repeat(NOTE_BYTES / 14 + 1).chars().take(NOTE_BYTES).collect(),
+        })
     }
 
     fn new_id(&self) -> Uuid {
@@ -78,9 +83,8 @@ impl Writer {
     /// The same rows of the same lengths, with the text as it is.
     async fn plain(&self, conn: &mut PgConnection, of: &Session) -> Outcome {
         let (note, key_id) = (NoteId(self.new_id()), self.new_id());
-        let filling = vec![0; huntzen::platform::crypto::envelope::OVERHEAD_BYTES];
-        let stored = [self.text.as_bytes(), &filling].concat();
-        store(conn, of, note, key_id, &vec![0; 65], &stored).await?;
+        let stored = [self.text.as_bytes(), &[0; OVERHEAD_BYTES]].concat();
+        store(conn, of, note, key_id, &[0; 65], &stored).await?;
         let row = read(conn, of, note).await?;
         let (_, _, stored): (Uuid, Vec<u8>, Vec<u8>) =
             (row.try_get("key_id")?, row.try_get("wrapped")?, row.try_get("sealed")?);
@@ -94,10 +98,8 @@ fn now() -> DateTime<Utc> {
 }
 
 async fn begin(conn: &mut PgConnection, of: &Session) -> Outcome {
-    let begin = format!(
-        "BEGIN; SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'",
-        of.practitioner, of.company
-    );
+    let begin =
+        format!("BEGIN; SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'", of.practitioner, of.company);
     raw_sql(sqlx::AssertSqlSafe(begin)).execute(conn).await?;
     Ok(())
 }
@@ -146,7 +148,7 @@ pub async fn notes(args: &Args, database: &Database) -> Outcome<Line> {
     let mut sessions = found
         .into_iter()
         .map(|(id, company, practitioner)| Session { id, company, practitioner })
-        .flat_map(|session| std::iter::repeat_n(session.id, NOTES_OF_A_SESSION).map(move |_| Session { ..session }));
+        .flat_map(|session| std::iter::repeat_n(session, NOTES_OF_A_SESSION));
     let mut conn = database.connect_as(DbRole::Practitioner).await?;
     let writer = Writer::new()?;
     let mut line = Line::new("notes_4k");
@@ -209,7 +211,8 @@ pub async fn entries(args: &Args, database: &Database) -> Outcome<Line> {
         write_journal(&server, &token).await?;
         tokens.push(token);
     }
-    let load = Load { address: server.address, path: PATH.into(), tokens, connections: args.connections, bookings: None };
+    let load =
+        Load { address: server.address, path: PATH.into(), tokens, connections: args.connections, bookings: None };
     let floor = Floor::new(database, DbRole::Employee, &script(people, stride.max(1)), &[], args.connections)?;
     load.run(2)?;
     floor.run(2)?;

@@ -20,10 +20,15 @@ pub struct Care {
 }
 
 pub async fn care() -> Care {
-    let (app, company, mut alice, mut dr) = scene().await;
+    let (app, mut company, mut alice, mut dr) = scene().await;
     let booked = book_on(&alice, &dr, in_days(&app, 1)).await;
     app.settle().await;
-    let people = [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner)];
+    let people = [
+        (&mut alice, Role::Employee),
+        (&mut dr, Role::Practitioner),
+        (&mut company.hr, Role::Hr),
+        (&mut company.admin, Role::CompanyAdmin),
+    ];
     at(&app, instant(&booked.str("/startsAt")), people).await;
     let session = booked.str("/id");
     dr.post(&format!("/consultations/{session}/start"), json!({})).await.expect(200);

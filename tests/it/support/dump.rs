@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use super::TestApp;
 
@@ -15,14 +15,10 @@ impl TestApp {
         let Some(program) = program() else { return self.rows().await };
         let at = self.options();
         let host = at.get_socket().map_or_else(|| at.get_host().to_owned(), |socket| socket.display().to_string());
-        let done = Command::new(program)
-            .arg("--inserts")
-            .env("PGHOST", host)
-            .env("PGPORT", at.get_port().to_string())
-            .env("PGUSER", at.get_username())
-            .env("PGDATABASE", at.get_database().unwrap_or_default())
-            .output()
-            .unwrap();
+        // sqlx says more than libpq knows
+        let mut url = at.to_url_lossy();
+        url.query_pairs_mut().clear().append_pair("host", &host);
+        let done = Command::new(program).args(["--inserts", "--dbname", url.as_str()]).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
