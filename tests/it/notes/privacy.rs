@@ -1,6 +1,13 @@
 //! Who reads what, and what is kept of it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use huntzen::app;
+use huntzen::platform::crypto::entropy::Entropy;
+use huntzen::platform::crypto::rewrap::rewrap;
+use huntzen::platform::crypto::seal::Keyring;
 use huntzen::platform::db::DbRole;
+use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::*;
@@ -261,5 +268,26 @@ async fn after_the_erasure_of_the_employee_the_author_still_reads() {
     let read = care.dr.get(&path).await.expect(200);
     assert_eq!((&read.json["content"], read.json.get("body")), (&json!("erased"), None));
     care.dr.post(&format!("{path}/addenda"), json!({"body": "More."})).await.refused(410, "note_erased");
+    care.app.settle().await;
+}
+
+#[tokio::test]
+async fn notes_and_journals_stay_readable_when_a_master_key_is_replaced() {
+    let care = care().await;
+    let (path, _) = care.free(MARKER).await;
+    care.alice.post("/journal", json!({"body": MARKER, "mood": 2})).await.expect(201);
+    let new: (String, SecretString) = ("new".to_owned(), STANDARD.encode([2; 32]).into());
+    let mut keys = vec![new.clone()];
+    keys.extend(care.app.platform.config.master_keys.iter().cloned());
+    let ring = Keyring::new(&keys).unwrap();
+    let done = rewrap(care.app.options(), &ring, &Entropy::system(), &app::sealed()).await.unwrap();
+    for column in ["encryption_keys.note", "encryption_keys.journal"] {
+        let it = done.iter().find(|it| it.column == column).unwrap();
+        assert_eq!((it.moved, it.left), (1, 0), "{column}");
+    }
+    let alone = care.app.node_with(|config| config.master_keys = vec![new]).await;
+    assert_eq!(care.dr.at(&alone.base).get(&path).await.expect(200).json["body"], MARKER);
+    let journal = care.alice.at(&alone.base).get("/journal").await.expect(200);
+    assert_eq!(journal.json["items"][0]["body"], MARKER);
     care.app.settle().await;
 }
