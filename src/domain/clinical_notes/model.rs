@@ -133,7 +133,6 @@ impl Text {
 /// A session of the caller's.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct Session {
-    pub id: ConsultationId,
     pub company_id: CompanyId,
     pub practitioner_id: UserId,
 }

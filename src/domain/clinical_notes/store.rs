@@ -41,7 +41,7 @@ macro_rules! version {
 
 /// A session of the caller's.
 pub async fn find_session(tx: &mut Tx, id: ConsultationId) -> Result<Option<Session>> {
-    Ok(sqlx::query_as("SELECT id, company_id, practitioner_id FROM app.consultations WHERE id = $1")
+    Ok(sqlx::query_as("SELECT company_id, practitioner_id FROM app.consultations WHERE id = $1")
         .bind(id)
         .fetch_optional(tx.conn())
         .await?)

@@ -71,15 +71,14 @@ fn unwrap(cx: &Context, key: Option<StoredKey>) -> Result<Reader> {
 
 /// The key to write with. It is made with the first entry.
 pub async fn for_writing(cx: &Context, tx: &mut Tx) -> Result<SubjectKey> {
-    let found = match store::find_key(tx).await? {
-        Some(key) => key,
-        None => {
-            let platform = cx.platform();
-            let key = SubjectKey::new(cx.new_id(), own(cx)?, &platform.entropy);
-            let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
-            // of two who write first at the same moment, one has made it
-            store::keep_key(tx, key.id(), &wrapped, cx.now()).await?
-        }
+    let found = if let Some(key) = store::find_key(tx).await? {
+        key
+    } else {
+        let platform = cx.platform();
+        let key = SubjectKey::new(cx.new_id(), own(cx)?, &platform.entropy);
+        let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
+        // of two who write first at the same moment, one has made it
+        store::keep_key(tx, key.id(), &wrapped, cx.now()).await?
     };
     match unwrap(cx, Some(found))? {
         Reader::Key(key) => Ok(*key),

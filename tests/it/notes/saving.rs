@@ -182,7 +182,8 @@ async fn a_final_note_is_read_only_and_amended_by_addenda() {
     assert_eq!((&one.json["version"], &one.json["body"]), (&json!(2), &json!("The session.")));
     // at the same moment from two devices: both are there
     let (two, three) = tokio::join!(add("From one"), add("From the other"));
-    (two.expect(201), three.expect(201));
+    two.expect(201);
+    three.expect(201);
     let read = care.dr.get(&path).await.expect(200);
     let added = read.json["addenda"].as_array().unwrap();
     assert_eq!(added.iter().map(|it| it["version"].clone()).collect::<Vec<_>>(), [json!(2), json!(3), json!(4)]);
