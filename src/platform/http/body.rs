@@ -162,7 +162,8 @@ fn explain(error: &ValidationError<'_>, faults: &mut FieldErrors) {
         | ValidationErrorKind::OneOfMultipleValid { context } => {
             // the variant that comes nearest tells best what is wrong: of the right type first
             let is_other_type = |fault: &ValidationError<'_>| {
-                matches!(fault.kind(), ValidationErrorKind::Type { .. }) && fault.instance_path() == error.instance_path()
+                matches!(fault.kind(), ValidationErrorKind::Type { .. })
+                    && fault.instance_path() == error.instance_path()
             };
             let nearest = |branch: &&Vec<ValidationError<'_>>| (branch.iter().any(is_other_type), branch.len());
             match context.iter().filter(|branch| !branch.is_empty()).min_by_key(nearest) {

@@ -60,6 +60,9 @@ UPDATE exports SET params = '{"from": "2026-01", "to": "2026-06", "by": null, "d
 -- keys that open: the first message and the first entry make one; those of notes are made by the test
 TRUNCATE encryption_keys;
 -- one note of each practitioner is final, and people who came later have journals as well
+INSERT INTO journal_keys (company_id, user_id, key_id, by_passphrase, by_recovery_code, created_at, updated_at)
+SELECT u.company_id, u.id, '01938f2e-7a10-7c3e-9b1d-2f4a6c8e0a71', decode(repeat('00', 120), 'hex'), decode(repeat('00', 120), 'hex'),
+       '2026-09-01', '2026-09-01' FROM users u WHERE u.role = 'employee' ON CONFLICT DO NOTHING;
 UPDATE clinical_notes n SET status = 'finalized', finalized_at = '2026-09-07 09:01Z'
 WHERE n.consultation_id IN (id('alice with martin'), id('alice with durand'));
 INSERT INTO journal_entries (id, company_id, user_id, day, sealed, facts, created_at, updated_at)
