@@ -12,6 +12,7 @@ mod support {
     pub mod server;
 }
 mod book;
+mod contents;
 mod first_free;
 mod list_own;
 mod login_storm;
@@ -45,6 +46,12 @@ enum Workload {
     Book,
     /// 200 clients book 50 slots, and the next 50, and so on
     BookContended,
+    /// A practitioner writes notes of 4 KB and reads them back
+    #[value(name = "notes_4k")]
+    Notes4k,
+    /// An employee reads the latest 20 entries of their journal
+    #[value(name = "journal_20")]
+    Journal20,
 }
 
 /// Measures the program against what bounds it.
@@ -106,13 +113,20 @@ async fn run(args: Args) -> Outcome {
         lines.push(first_free::measure(&args, &database, &server).await?);
         server.stop()?;
     }
-    if wanted(Workload::Book) || wanted(Workload::BookContended) {
+    let writing = [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20];
+    if writing.into_iter().any(wanted) {
         let copy = database.copy(&args.server).await?;
         if wanted(Workload::Book) {
             lines.push(book::uncontended(&args, &copy).await?);
         }
         if wanted(Workload::BookContended) {
             lines.push(book::contended(&args, &copy).await?);
+        }
+        if wanted(Workload::Notes4k) {
+            lines.push(contents::notes(&args, &copy).await?);
+        }
+        if wanted(Workload::Journal20) {
+            lines.push(contents::entries(&args, &copy).await?);
         }
         copy.discard().await?;
     }

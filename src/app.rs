@@ -17,8 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, calls, chat, companies, consultations, content, employees, identity, notifications, practitioners,
-    usage,
+    audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, identity, journal,
+    notifications, practitioners, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -59,6 +59,8 @@ fn apis() -> impl OpenApi {
         content::ContentApi,
         chat::ChatApi,
         notifications::NotificationsApi,
+        clinical_notes::NotesApi,
+        journal::JournalApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
     )

@@ -10,7 +10,9 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::domain::chat;
+use crate::domain::clinical_notes::{self, Soap, Text};
 use crate::domain::identity::model::TERMS_VERSION;
+use crate::domain::journal::{self, Column, Entry, Facts};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
@@ -18,7 +20,7 @@ use crate::platform::crypto::envelope::{KeyPurpose, Subject, SubjectKey};
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::crypto::passwords::{Cost, Passwords};
 use crate::platform::crypto::seal::Keyring;
-use crate::platform::ids::{self, CompanyId, MessageId, UserId};
+use crate::platform::ids::{self, CompanyId, ConsultationId, JournalEntryId, MessageId, NoteId, UserId};
 use crate::platform::problem::Problem;
 
 /// The accounts of the demonstration that are made to log in with, and what each is.
@@ -68,7 +70,7 @@ pub enum SeedError {
     Database(#[from] sqlx::Error),
     #[error("the password of the demonstration cannot be hashed: {0:?}")]
     Password(Problem),
-    #[error("the conversations of the demonstration cannot be sealed: {0:?}")]
+    #[error("the contents of the demonstration cannot be sealed: {0:?}")]
     Sealing(Problem),
 }
 
@@ -135,6 +137,8 @@ async fn run(
         sqlx::raw_sql(*file).execute(&mut *tx).await?;
     }
     converse(&mut tx, config, now).await?;
+    write_notes(&mut tx, config, now).await?;
+    write_journal(&mut tx, config, now).await?;
     // HR reads about the history at once, not from the next hour on
     sqlx::query("SELECT stats.refresh($1)").bind(now).execute(&mut *tx).await?;
     tx.commit().await?;
@@ -239,6 +243,174 @@ async fn converse(tx: &mut PgConnection, config: &Config, now: DateTime<Utc>) ->
             .bind(now - TimeDelta::minutes(6))
             .execute(&mut *tx)
             .await?;
+    }
+    Ok(())
+}
+
+/// Who of the demonstration writes notes.
+const AUTHOR: &str = "dr.martin@huntzen.test";
+
+/// Notes about the latest sessions of a practitioner: a final one with an addendum, and a draft that was saved twice.
+async fn write_notes(tx: &mut PgConnection, config: &Config, now: DateTime<Utc>) -> Result<(), SeedError> {
+    let text = |words: &str| HealthText::new(words.to_owned());
+    let soap = |plan: &str| {
+        Text::Soap(Soap {
+            subjective: text("S’endort tard, se réveille vers quatre heures depuis le changement d’équipe."),
+            objective: text("Fatiguée, orientée, débit de parole normal."),
+            assessment: text("Difficulté d’adaptation, sans signe de dépression."),
+            plan: text(plan),
+        })
+    };
+    let written = [
+        vec![
+            soap("Agenda du sommeil ; prochaine séance dans deux semaines."),
+            Text::Addendum(text("Par téléphone : dort mieux.")),
+        ],
+        vec![
+            Text::Free(text("Première séance.")),
+            Text::Free(text("Première séance. Demande : apprendre à dire non au travail.")),
+        ],
+    ];
+    let keyring = Keyring::new(&config.master_keys).map_err(SeedError::Sealing)?;
+    let sealing = |error| SeedError::Sealing(Problem::from(error));
+    // the same data each time
+    let entropy = Entropy::seeded(3);
+    let sessions: Vec<(ConsultationId, CompanyId, UserId, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT c.id, c.company_id, c.practitioner_id, c.ended_at FROM app.consultations c
+         JOIN app.users u ON u.id = c.practitioner_id
+         WHERE u.email = $1 AND c.status = 'completed' AND c.ended_at < $2 ORDER BY c.ended_at DESC, c.id LIMIT 2",
+    )
+    .bind(AUTHOR)
+    .bind(now - TimeDelta::hours(1))
+    .fetch_all(&mut *tx)
+    .await?;
+    for ((session, company, author, ended), texts) in sessions.into_iter().zip(written) {
+        let id = NoteId(ids::uuid_v7(ended, entropy.bytes()));
+        let key = SubjectKey::new(
+            ids::uuid_v7(ended, entropy.bytes()),
+            clinical_notes::subject(id, author, company),
+            &entropy,
+        );
+        sqlx::query(
+            "INSERT INTO app.clinical_notes (id, company_id, consultation_id, practitioner_id, profession, format, created_at,
+                                             written_at)
+             SELECT $1, c.company_id, c.id, c.practitioner_id, c.specialty, $3, $4, $4 FROM app.consultations c WHERE c.id = $2",
+        )
+        .bind(id)
+        .bind(session)
+        .bind(texts.first().and_then(Text::format))
+        .bind(ended)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, keeper_id, wrapped, created_at)
+             VALUES ($1, $2, 'note', $3, $4, $5, $6)",
+        )
+        .bind(key.id())
+        .bind(company)
+        .bind(id)
+        .bind(author)
+        .bind(key.wrap(&keyring, &entropy).map_err(sealing)?)
+        .bind(ended)
+        .execute(&mut *tx)
+        .await?;
+        for (version, text) in (1..).zip(&texts) {
+            let at = ended + TimeDelta::minutes(20 * i64::from(version - 1));
+            if version > 1 {
+                // an addendum makes it final, another text takes the place of the one before
+                let change = match text.format() {
+                    None => {
+                        "UPDATE app.clinical_notes SET version = $2, written_at = $3, status = 'finalized', finalized_at = $3,
+                                                       addenda = addenda + 1 WHERE id = $1"
+                    }
+                    Some(_) => "UPDATE app.clinical_notes SET version = $2, text_version = $2, written_at = $3 WHERE id = $1",
+                };
+                sqlx::query(change).bind(id).bind(version).bind(at).execute(&mut *tx).await?;
+            }
+            let words = text.to_words().map_err(SeedError::Sealing)?;
+            sqlx::query(
+                "INSERT INTO app.clinical_note_versions (company_id, note_id, practitioner_id, version, kind, format, sealed,
+                                                         created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(company)
+            .bind(id)
+            .bind(author)
+            .bind(version)
+            .bind(text.kind())
+            .bind(text.format())
+            .bind(key.seal(&clinical_notes::document(id, version), &words, &entropy).map_err(sealing)?)
+            .bind(at)
+            .execute(&mut *tx)
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Who of the demonstration keeps a journal.
+const DIARIST: &str = "alice@acme.test";
+/// How many days ago, in which mood, with which tags, and what.
+const DAYS: [(i64, i16, &[&str], &str); 14] = [
+    (80, 2, &["sleep", "work"], "Awake at four again. The new team meets before I am really there."),
+    (74, 1, &["sleep"], "Three nights of almost nothing."),
+    (70, 2, &["work"], "Said yes to a third project. Why?"),
+    (63, 2, &["sleep"], "Wrote the hours down, as agreed. It is less than I thought."),
+    (56, 3, &["sleep", "walk"], "Walked home. Slept until six."),
+    (49, 3, &[], "An ordinary day, and glad of it."),
+    (42, 2, &["work"], "Deadline. Shorter nights again."),
+    (35, 3, &["walk"], "Walked at noon, twice this week."),
+    (28, 4, &["work"], "Said no for the first time. Nothing happened."),
+    (21, 4, &["sleep"], "Five nights of seven hours."),
+    (14, 3, &["family"], "My sister called. A long evening."),
+    (9, 4, &["walk", "family"], "Sunday in the forest with the children."),
+    (5, 4, &["work"], "The third project went to somebody else."),
+    (1, 5, &["sleep"], "Woke up before the alarm, and rested."),
+];
+
+/// A journal with moods over some weeks.
+async fn write_journal(tx: &mut PgConnection, config: &Config, now: DateTime<Utc>) -> Result<(), SeedError> {
+    let person: Option<(UserId, CompanyId)> = sqlx::query_as("SELECT id, company_id FROM app.users WHERE email = $1")
+        .bind(DIARIST)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some((person, company)) = person else { return Ok(()) };
+    let keyring = Keyring::new(&config.master_keys).map_err(SeedError::Sealing)?;
+    let sealing = |error| SeedError::Sealing(Problem::from(error));
+    let entropy = Entropy::seeded(4);
+    let key = SubjectKey::new(ids::uuid_v7(now, entropy.bytes()), journal::subject(person, company), &entropy);
+    sqlx::query(
+        "INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+         VALUES ($1, $2, 'journal', $3, $3, $4, $5)",
+    )
+    .bind(key.id())
+    .bind(company)
+    .bind(person)
+    .bind(key.wrap(&keyring, &entropy).map_err(sealing)?)
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    for (days, mood, tags, words) in DAYS {
+        let at = now - TimeDelta::days(days);
+        let id = JournalEntryId(ids::uuid_v7(at, entropy.bytes()));
+        let facts = Facts::new(mood, tags.iter().map(|tag| (*tag).to_owned()).collect());
+        let facts_words = facts.to_words().map_err(SeedError::Sealing)?;
+        let entry = Entry::Open { body: HealthText::new(words.to_owned()), facts };
+        let body_words = entry.body_words().map_err(SeedError::Sealing)?;
+        let seal = |column, words| key.seal(&journal::document(column, id.0, 1), words, &entropy).map_err(sealing);
+        sqlx::query(
+            "INSERT INTO app.journal_entries (id, company_id, user_id, day, sealed, facts, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+        )
+        .bind(id)
+        .bind(company)
+        .bind(person)
+        .bind(at.date_naive())
+        .bind(seal(Column::Words, &body_words)?)
+        .bind(seal(Column::Facts, &facts_words)?)
+        .bind(at)
+        .execute(&mut *tx)
+        .await?;
     }
     Ok(())
 }

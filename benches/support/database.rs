@@ -99,6 +99,13 @@ impl Database {
         Ok(self.options.connect().await?)
     }
 
+    /// As one of the runtime roles.
+    pub async fn connect_as(&self, role: DbRole) -> Outcome<PgConnection> {
+        let password = derive::database_password(&self.roles_secret, role.name());
+        let options = self.options.clone().username(role.name()).password(password.expose_secret());
+        Ok(options.connect().await?)
+    }
+
     /// A copy for a workload that writes, on the same server; nothing else may be connected to this one meanwhile.
     pub async fn copy(&self, server: &Path) -> Outcome<Self> {
         let name = self.options.get_database().unwrap_or_default();

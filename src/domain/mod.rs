@@ -3,11 +3,13 @@
 pub mod audit_trail;
 pub mod calls;
 pub mod chat;
+pub mod clinical_notes;
 pub mod companies;
 pub mod consultations;
 pub mod content;
 pub mod employees;
 pub mod identity;
+pub mod journal;
 pub mod notifications;
 pub mod practitioners;
 pub mod usage;

@@ -51,6 +51,9 @@ ids! {
     MessageId,
     /// A call between the two people of a consultation.
     CallId,
+    /// What a practitioner wrote about a session.
+    NoteId,
+    JournalEntryId,
     /// A person's place in a practitioner's line.
     WaitlistEntryId,
     /// A time that is kept for those who wait.

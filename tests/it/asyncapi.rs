@@ -11,35 +11,38 @@ use crate::consultations::{book_on, in_days, scene};
 use crate::support::{Answer, Sockets, tools};
 
 /// What the interface promises of each namespace.
-const PROMISED: [(&str, &[&str], &[&str]); 2] = [(
-    "/chat",
-    &[
-        "conversation:join",
-        "conversation:leave",
-        "message:send",
-        "message:edit",
-        "message:delete",
-        "message:read",
-        "typing:start",
-        "typing:stop",
-        "sync",
-        "auth:refresh",
-    ],
-    &[
-        "message:new",
-        "message:edited",
-        "message:deleted",
-        "message:delivered",
-        "message:read",
-        "typing",
-        "presence",
-        "conversation:closed",
-    ],
-), (
-    "/notifications",
-    &["slots:watch", "slots:unwatch", "auth:refresh"],
-    &["notification:new", "unread:count", "consultation:updated", "slots:changed"],
-)];
+const PROMISED: [(&str, &[&str], &[&str]); 2] = [
+    (
+        "/chat",
+        &[
+            "conversation:join",
+            "conversation:leave",
+            "message:send",
+            "message:edit",
+            "message:delete",
+            "message:read",
+            "typing:start",
+            "typing:stop",
+            "sync",
+            "auth:refresh",
+        ],
+        &[
+            "message:new",
+            "message:edited",
+            "message:deleted",
+            "message:delivered",
+            "message:read",
+            "typing",
+            "presence",
+            "conversation:closed",
+        ],
+    ),
+    (
+        "/notifications",
+        &["slots:watch", "slots:unwatch", "auth:refresh"],
+        &["notification:new", "unread:count", "consultation:updated", "slots:changed"],
+    ),
+];
 
 fn document() -> Value {
     huntzen::app::asyncapi().unwrap()
@@ -180,12 +183,16 @@ async fn what_goes_over_a_socket_of_notifications_fits_the_document() {
     let (app, _, alice, dr) = scene().await;
     let reader = Reader(document());
     let sockets = Sockets::start();
-    let args = json!({"url": app.base, "namespace": "/notifications", "token": alice.token, "transports": ["websocket"]});
+    let args =
+        json!({"url": app.base, "namespace": "/notifications", "token": alice.token, "transports": ["websocket"]});
     assert_eq!(sockets.run("connect", "alice", args).await, json!({"connected": true}));
     let about = json!({"practitionerId": dr.id});
-    for (event, data) in
-        [("slots:watch", about.clone()), ("slots:unwatch", about.clone()), ("slots:watch", about), ("slots:watch", json!({}))]
-    {
+    for (event, data) in [
+        ("slots:watch", about.clone()),
+        ("slots:unwatch", about.clone()),
+        ("slots:watch", about),
+        ("slots:watch", json!({})),
+    ] {
         let is_good = data.get("practitionerId").is_some();
         let answer = sockets.ask("alice", event, data.clone()).await;
         assert_eq!(answer["ok"], is_good, "{event} {data}");

@@ -115,6 +115,32 @@ async fn alice_and_dr_martin_of_the_demonstration_find_what_they_were_told() {
 }
 
 #[tokio::test]
+async fn dr_martin_of_the_demonstration_has_notes_and_alice_a_journal() {
+    let app = TestApp::start().await;
+    seed_demo(&app).await;
+    let log_in = async |email: &str| {
+        let credentials = json!({"email": email, "password": "demo-huntzen-2026"});
+        let token = app.anonymous().post("/auth/login", credentials).await.expect(200).str("/accessToken");
+        app.anonymous().with_token(token)
+    };
+    let (alice, martin) = (log_in("alice@acme.test").await, log_in("dr.martin@huntzen.test").await);
+    let entries = alice.get("/journal?limit=100").await.expect(200);
+    assert_eq!(entries.json["items"].as_array().unwrap().len(), 14);
+    assert_eq!(alice.get("/journal?tag=family").await.expect(200).json["items"].as_array().unwrap().len(), 2);
+    assert!(alice.get("/journal/trend").await.expect(200).json["items"].as_array().unwrap().len() > 8);
+    let ids: Vec<uuid::Uuid> =
+        sqlx::query_scalar("SELECT id FROM app.clinical_notes ORDER BY status").fetch_all(app.db()).await.unwrap();
+    let [draft, done] = ids[..] else { panic!("{ids:?}") };
+    let (draft, done) = (format!("/notes/{draft}"), format!("/notes/{done}"));
+    let read = martin.get(&done).await.expect(200);
+    assert_eq!((&read.json["status"], &read.json["format"]), (&json!("finalized"), &json!("soap")));
+    assert_eq!(read.str("/addenda/0/body"), "Par téléphone : dort mieux.");
+    let versions = martin.get(&format!("{draft}/versions")).await.expect(200);
+    assert_eq!(versions.json["items"].as_array().unwrap().len(), 2);
+    assert_eq!(versions.str("/items/1/body"), "Première séance.");
+}
+
+#[tokio::test]
 async fn the_audit_log_of_the_demonstration_is_whole_and_tells_alice_who_opened_her_data() {
     use huntzen::domain::audit_trail::verify;
 

@@ -176,7 +176,9 @@ impl Kind {
         match self {
             Self::PasswordChanged | Self::EmailChanged | Self::TwoFactorChanged | Self::SessionEnded => true,
             Self::WaitlistOffered => role == Role::Employee,
-            Self::ExportReady | Self::ExportFailed => matches!(role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin),
+            Self::ExportReady | Self::ExportFailed => {
+                matches!(role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin)
+            }
             Self::CalendarFailing => role == Role::Practitioner,
             _ => matches!(role, Role::Employee | Role::Practitioner),
         }
@@ -224,7 +226,10 @@ mod tests {
     fn employers_and_staff_are_told_of_their_own_account_and_files_alone() {
         for role in [Role::Hr, Role::CompanyAdmin, Role::PlatformAdmin] {
             for kind in Kind::ALL.into_iter().filter(|kind| kind.concerns(role)) {
-                assert!(!kind.as_str().starts_with("consultation") && !kind.as_str().starts_with("reminder"), "{kind:?}");
+                assert!(
+                    !kind.as_str().starts_with("consultation") && !kind.as_str().starts_with("reminder"),
+                    "{kind:?}"
+                );
                 assert!(![Kind::MessageReceived, Kind::WaitlistOffered].contains(&kind), "{kind:?}");
             }
         }

@@ -100,6 +100,10 @@ permissions! {
     Chat: [Employee, Practitioner],
     /// One's own notifications, and which of them one wants.
     Notifications: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    /// One's own notes about one's own sessions.
+    KeepNotes: [Practitioner],
+    /// One's own journal.
+    KeepJournal: [Employee],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],

@@ -43,9 +43,15 @@ pub struct KeyPurpose(Sealed);
 impl KeyPurpose {
     pub const CHAT: Self =
         Self(Sealed { purpose: Purpose::new("keys.chat"), table: "encryption_keys", column: "chat" });
+    /// A note of a practitioner's. Its person is the author, whom no erasure of the employee concerns.
+    pub const NOTE: Self =
+        Self(Sealed { purpose: Purpose::new("keys.note"), table: "encryption_keys", column: "note" });
+    /// The journal of a person.
+    pub const JOURNAL: Self =
+        Self(Sealed { purpose: Purpose::new("keys.journal"), table: "encryption_keys", column: "journal" });
 
     /// The wrapped keys of each purpose, which move when a master key is replaced.
-    pub const SEALED: [Sealed; 1] = [Self::CHAT.0];
+    pub const SEALED: [Sealed; 3] = [Self::CHAT.0, Self::NOTE.0, Self::JOURNAL.0];
 
     fn name(self) -> &'static str {
         self.0.column

@@ -160,8 +160,13 @@ fn explain(error: &ValidationError<'_>, faults: &mut FieldErrors) {
         ValidationErrorKind::AnyOf { context }
         | ValidationErrorKind::OneOfNotValid { context }
         | ValidationErrorKind::OneOfMultipleValid { context } => {
-            // the variant that comes nearest tells best what is wrong
-            match context.iter().filter(|branch| !branch.is_empty()).min_by_key(|branch| branch.len()) {
+            // the variant that comes nearest tells best what is wrong: of the right type first
+            let is_other_type = |fault: &ValidationError<'_>| {
+                matches!(fault.kind(), ValidationErrorKind::Type { .. })
+                    && fault.instance_path() == error.instance_path()
+            };
+            let nearest = |branch: &&Vec<ValidationError<'_>>| (branch.iter().any(is_other_type), branch.len());
+            match context.iter().filter(|branch| !branch.is_empty()).min_by_key(nearest) {
                 Some(branch) => branch.iter().for_each(|error| explain(error, faults)),
                 None => faults.add(at, "invalid"),
             }

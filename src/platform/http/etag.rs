@@ -13,6 +13,11 @@ impl Etag {
         Self(format!("\"{:x}\"", updated_at.timestamp_micros()))
     }
 
+    /// Of what counts its versions.
+    pub fn of_version(version: i32) -> Self {
+        Self(format!("\"{version}\""))
+    }
+
     /// Of one of several forms that a resource has, such as a language.
     pub fn of_variant(updated_at: DateTime<Utc>, variant: &str) -> Self {
         Self(format!("\"{:x}-{variant}\"", updated_at.timestamp_micros()))

@@ -100,6 +100,8 @@ async fn secrets_move_to_the_newest_master_key_and_the_older_one_can_go() {
             said("consultation_reasons.booking", 0, 0),
             said("consultation_reasons.cancelling", 0, 0),
             said("encryption_keys.chat", 0, 0),
+            said("encryption_keys.note", 0, 0),
+            said("encryption_keys.journal", 0, 0),
         ]
     );
     put(&whole).await;
@@ -152,6 +154,13 @@ const NOT_UNDER_MASTER_KEYS: &[&str] = &[
     "app.idempotency_keys.fingerprint",
     "app.invitation_mails.address_hash",
     "app.calendar_feeds.hash",
+    // under the keys of notes and journals
+    "app.clinical_note_versions.sealed",
+    "app.journal_entries.facts",
+    "app.journal_entries.sealed",
+    // under keys that their person alone has
+    "app.journal_keys.by_passphrase",
+    "app.journal_keys.by_recovery_code",
     "app.known_devices.hash",
     // gone after two minutes, whichever key it was under
     "app.call_signals.sealed",

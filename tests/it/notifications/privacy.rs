@@ -12,7 +12,11 @@ const MARKER: &str = "heliotrope insomnia 2256";
 #[tokio::test]
 async fn ids_and_nothing_else_pass_between_nodes_and_into_rows_and_jobs() {
     let (app, _, alice, dr) = scene().await;
-    sqlx::query("UPDATE app.users SET display_name = 'Quillon Abernathy' WHERE id = $1").bind(alice.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.users SET display_name = 'Quillon Abernathy' WHERE id = $1")
+        .bind(alice.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     let mut heard = PgListener::connect_with(app.db()).await.unwrap();
     let channels = ["notifications_changed", "consultation_changed", "slots_changed"];
     heard.listen_all(channels).await.unwrap();
@@ -31,7 +35,8 @@ async fn ids_and_nothing_else_pass_between_nodes_and_into_rows_and_jobs() {
     app.settle().await;
 
     sqlx::query("SELECT pg_notify('slots_changed', 'the end')").execute(app.db()).await.unwrap();
-    let ids = Regex::new("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}( [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$").unwrap();
+    let ids =
+        Regex::new("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}( [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$").unwrap();
     let mut seen = std::collections::BTreeSet::new();
     loop {
         let told = heard.recv().await.unwrap();

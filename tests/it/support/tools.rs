@@ -53,6 +53,19 @@ pub fn python() -> PathBuf {
     program
 }
 
+/// Runs `test/vectors.mjs` of web/private-journal, built once, when missing, with `input`; what it printed.
+pub fn private_journal(args: &[&str], input: &str) -> String {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let package = BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let done = Command::new(root.join("tools/install")).arg("journal").status().expect("bash is needed");
+        assert!(done.success(), "tools/install journal failed");
+        root.join("web/private-journal")
+    });
+    let said = pipe(Command::new("node").arg(package.join("test/vectors.mjs")).args(args), input.as_bytes());
+    said.unwrap_or_else(|complaint| panic!("vectors.mjs: {complaint}"))
+}
+
 /// What the `icalendar` package of Python, installed once when missing, understands of a calendar file.
 pub fn icalendar(file: &[u8]) -> serde_json::Value {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();

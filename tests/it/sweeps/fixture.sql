@@ -153,6 +153,30 @@ FROM call_parties p;
 INSERT INTO notifications (id, user_id, place, kind, object_type, object_id, created_at)
 SELECT id('news for ' || u.id), u.id, 1, 'password_changed', 'account', u.id, '2026-06-01' FROM users u;
 INSERT INTO notification_preferences (user_id, kind, channel) SELECT u.id, 'reminder_hour', 'email' FROM users u;
+-- a note about each session, and its key
+INSERT INTO clinical_notes (id, company_id, consultation_id, practitioner_id, profession, format, created_at, written_at)
+SELECT id('note of ' || c.id), c.company_id, c.id, c.practitioner_id, c.specialty, 'free', '2026-09-07 09:00Z', '2026-09-07 09:00Z'
+FROM consultations c;
+INSERT INTO encryption_keys (id, company_id, purpose, subject_id, keeper_id, wrapped, created_at)
+SELECT id('note key of ' || n.id), n.company_id, 'note', n.id, n.practitioner_id, decode(repeat('00', 100), 'hex'), '2026-09-01'
+FROM clinical_notes n;
+INSERT INTO clinical_note_versions (company_id, note_id, practitioner_id, version, kind, format, sealed, created_at)
+SELECT n.company_id, n.id, n.practitioner_id, 1, 'text', 'free', decode(repeat('00', 120), 'hex'), '2026-09-07 09:00Z'
+FROM clinical_notes n;
+
+-- everybody's journal: two entries, one of them private, and the keys
+INSERT INTO journal_keys (company_id, user_id, key_id, by_passphrase, by_recovery_code, created_at, updated_at)
+SELECT u.company_id, u.id, '01938f2e-7a10-7c3e-9b1d-2f4a6c8e0a71', decode(repeat('00', 120), 'hex'), decode(repeat('00', 120), 'hex'),
+       '2026-09-01', '2026-09-01' FROM users u WHERE u.role = 'employee';
+INSERT INTO journal_entries (id, company_id, user_id, day, sealed, facts, created_at, updated_at)
+SELECT id('entry of ' || u.id), u.company_id, u.id, '2026-09-01', decode(repeat('00', 120), 'hex'), decode(repeat('00', 120), 'hex'),
+       '2026-09-01', '2026-09-01' FROM users u WHERE u.role = 'employee';
+INSERT INTO journal_entries (id, company_id, user_id, day, sealed, private_key_id, created_at, updated_at)
+SELECT id('private entry of ' || k.user_id), k.company_id, k.user_id, '2026-09-02', decode(repeat('00', 120), 'hex'), k.key_id,
+       '2026-09-02', '2026-09-02' FROM journal_keys k;
+INSERT INTO encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+SELECT id('journal key of ' || k.user_id), k.company_id, 'journal', k.user_id, k.user_id, decode(repeat('00', 100), 'hex'), '2026-09-01'
+FROM journal_keys k;
 
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
 INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
@@ -224,6 +248,11 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.call_parties', 'me IN (t.user_id, t.practitioner_id)', 't.company_id', $$jsonb_build_object('is_live', true)$$, NULL),
     ('app.call_signals', 't.addressee_id = me', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
     ('app.unread_conversations', 't.reader_id = me', 't.company_id', $$jsonb_build_object('reader_id', me)$$, NULL),
+    ('app.clinical_notes', 't.practitioner_id = me', 't.company_id', DEFAULT, NULL),
+    ('app.clinical_note_versions', 't.practitioner_id = me', 't.company_id', $$'{"version": 2}'$$, NULL),
+    ('app.retention_rules', 'false', 'NULL::uuid', $$'{"record": "another"}'$$, NULL),
+    ('app.journal_entries', 't.user_id = me', 't.company_id', DEFAULT, 'version = t.version + 1'),
+    ('app.journal_keys', 't.user_id = me', 't.company_id', $$'{}'$$, 'version = t.version + 1'),
     ('app.encryption_keys', 't.person_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'subject_id', gen_random_uuid())$$, NULL),
     -- acme offers martin alone

@@ -123,7 +123,9 @@ SELECT format('%s lacks a trigger %s', wanted.relation, wanted.event)
 FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'TRUNCATE', 32),
              ('app.audit_chain', 'UPDATE', 16), ('app.audit_chain', 'DELETE', 8), ('app.audit_chain', 'TRUNCATE', 32),
              ('app.consultation_events', 'UPDATE', 16), ('app.consultation_events', 'DELETE', 8),
-             ('app.consultation_events', 'TRUNCATE', 32)) AS wanted (relation, event, bit)
+             ('app.consultation_events', 'TRUNCATE', 32),
+             ('app.clinical_note_versions', 'UPDATE', 16), ('app.clinical_note_versions', 'DELETE', 8),
+             ('app.clinical_note_versions', 'TRUNCATE', 32)) AS wanted (relation, event, bit)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = wanted.relation::regclass AND f.proname = 'refuse_change' AND g.tgenabled = 'O'
                     AND g.tgtype & wanted.bit > 0 AND g.tgtype & 2 > 0 AND g.tgqual IS NULL
@@ -136,7 +138,7 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                     AND g.tgenabled = 'O' AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
 UNION ALL
 SELECT format('%s may %s %s', g.role, g.verb, g.relname) FROM given g
-WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events')
+WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events', 'clinical_note_versions')
   AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE')
   AND (g.relname, g.verb, g.role::text) <> ('audit_logs', 'DELETE', 'huntzen_kernel')
 UNION ALL

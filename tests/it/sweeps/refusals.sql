@@ -330,3 +330,33 @@ SELECT FROM app.email_log WHERE company_id = fixture_id('globex');
 
 -- refused: auth reads a table
 SELECT count(*) FROM app.users;
+-- refused: practitioner changes what they noted
+UPDATE app.clinical_note_versions SET sealed = decode(repeat('00', 120), 'hex');
+-- refused: practitioner makes a final note a draft
+UPDATE app.clinical_notes SET status = 'draft';
+-- refused: practitioner removes a note
+DELETE FROM app.clinical_notes;
+-- refused: practitioner writes a version past the one that is known
+INSERT INTO app.clinical_note_versions (company_id, note_id, practitioner_id, version, kind, format, sealed, created_at)
+SELECT n.company_id, n.id, n.practitioner_id, 2, 'text', 'free', decode(repeat('00', 120), 'hex'), now() FROM app.clinical_notes n;
+-- refused: practitioner keeps notes for a shorter time
+UPDATE app.retention_rules SET years = 1;
+-- refused: employee reads what was noted about them
+SELECT id FROM app.clinical_notes;
+-- refused: employee writes in a colleague's journal
+INSERT INTO app.journal_entries (id, company_id, user_id, day, sealed, facts, created_at, updated_at)
+VALUES (app.uuid_v7(), app.company_id(), fixture_id('bob'), '2026-09-01', decode(repeat('00', 120), 'hex'),
+        decode(repeat('00', 120), 'hex'), now(), now());
+-- refused: employee changes an entry whose version they do not know
+UPDATE app.journal_entries SET day = '2026-09-03';
+-- refused: employee gives an entry to a colleague
+UPDATE app.journal_entries SET user_id = fixture_id('bob'), version = version + 1;
+-- refused: employee exchanges the key that an entry needs
+UPDATE app.journal_keys SET key_id = app.uuid_v7(), version = version + 1;
+-- refused: employee seals an entry under no key
+INSERT INTO app.journal_entries (id, company_id, user_id, day, sealed, private_key_id, created_at, updated_at)
+VALUES (app.uuid_v7(), app.company_id(), app.user_id(), '2026-09-01', decode(repeat('00', 120), 'hex'), app.uuid_v7(), now(), now());
+-- refused: platform reads a journal
+SELECT id FROM app.journal_entries;
+-- refused: hr reads a journal
+SELECT id FROM app.journal_entries;

@@ -55,7 +55,8 @@ impl From<Glance> for ConsultationNews {
 
 /// The events of `/notifications`.
 pub fn namespace() -> Namespace {
-    let about = "What somebody is told, and what changes under their eyes. There is nothing to join: each is told their own.";
+    let about =
+        "What somebody is told, and what changes under their eyes. There is nothing to join: each is told their own.";
     Namespace::new("/notifications", Permission::Notifications, about)
         .takes::<WatchEvent, Nothing>(
             "slots:watch",

@@ -59,8 +59,17 @@ SELECT id('file for ' || u.id), u.company_id, u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
 UPDATE exports SET params = '{"from": "2026-01", "to": "2026-06", "by": null, "delimiter": "semicolon", "bom": true, "locale": "fr"}';
 
--- keys that open: the first message makes one
+-- keys that open: the first message and the first entry make one; those of notes are made by the test
 TRUNCATE encryption_keys;
+-- one note of each practitioner is final, and people who came later have journals as well
+INSERT INTO journal_keys (company_id, user_id, key_id, by_passphrase, by_recovery_code, created_at, updated_at)
+SELECT u.company_id, u.id, '01938f2e-7a10-7c3e-9b1d-2f4a6c8e0a71', decode(repeat('00', 120), 'hex'), decode(repeat('00', 120), 'hex'),
+       '2026-09-01', '2026-09-01' FROM users u WHERE u.role = 'employee' ON CONFLICT DO NOTHING;
+UPDATE clinical_notes n SET status = 'finalized', finalized_at = '2026-09-07 09:01Z'
+WHERE n.consultation_id IN (id('alice with martin'), id('alice with durand'));
+INSERT INTO journal_entries (id, company_id, user_id, day, sealed, facts, created_at, updated_at)
+SELECT id('entry of ' || u.id), u.company_id, u.id, '2026-09-01', decode(repeat('00', 120), 'hex'), decode(repeat('00', 120), 'hex'),
+       '2026-09-01', '2026-09-01' FROM users u WHERE u.role = 'employee' ON CONFLICT DO NOTHING;
 
 -- files that are there: the test writes them
 UPDATE exports SET status = 'ready', file_key = 'exports/' || replace(exports.id::text, '-', '') || '.csv', row_count = 1,
@@ -125,6 +134,13 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('messages', 'app.messages', DEFAULT, $$t.sender_id = me AND t.conversation_id = fixture.id('alice with martin')$$, NULL, NULL),
     ('notifications', 'app.notifications', DEFAULT, DEFAULT, NULL, NULL),
     ('clientId', NULL, DEFAULT, DEFAULT, NULL, NULL),
+    -- one that has begun
+    ('createNote', 'app.consultations', DEFAULT, $$t.status IN ('in_progress', 'completed')$$, NULL, NULL),
+    ('notes', 'app.clinical_notes', DEFAULT, $$t.status = 'draft'$$, NULL, NULL),
+    ('addAddendum', 'app.clinical_notes', DEFAULT, $$t.status = 'finalized'$$, NULL, NULL),
+    ('journal', 'app.journal_entries', DEFAULT, $$t.private_key_id IS NULL$$, NULL, NULL),
+    -- the one that the wraps of the example name
+    ('keyId', 'app.journal_keys', $$t.user_id = me$$, DEFAULT, NULL, NULL),
     ('calendars', 'app.external_calendars', DEFAULT, DEFAULT, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
@@ -142,6 +158,7 @@ INSERT INTO fixture.ids (name, relation, key, prefer, own) VALUES
 -- that of somebody who has no sessions: whoever has the address reads the rest, which is what it is for
 UPDATE fixture.ids SET condition = $$t.practitioner_id = fixture.id('petit')$$ WHERE name = 'getCalendarFeed';
 INSERT INTO fixture.ids (name, relation, key) VALUES ('getArticle', 'app.articles', $$'article-' || t.status$$);
+UPDATE fixture.ids SET key = 't.key_id' WHERE name = 'keyId';
 
 -- What people know and hold, named `operation.property`: passwords, codes of their app (made when they are sent), tokens.
 INSERT INTO fixture.ids (name, relation, key, prefer, made_up) VALUES

@@ -15,7 +15,8 @@ const SHORTEST: usize = 5;
 const SHARED: [&str; 4] = ["app.companies", "app.company_settings", "app.company_networks", "app.departments"];
 
 /// What no employer learns of their people: accounts and care.
-const CARE: [&str; 3] = ["app.consultations", "app.consultation_events", "app.user_sessions"];
+const CARE: [&str; 5] =
+    ["app.consultations", "app.consultation_events", "app.user_sessions", "app.clinical_notes", "app.journal_entries"];
 
 struct Line {
     table: String,

@@ -25,10 +25,11 @@ Callers: alice (employee of acme), martin (practitioner), acme's HR and admin, s
 /// What a request that is refused, or one that only reads, may write all the same.
 const NOTES: [&str; 4] = ["app.audit_logs", "app.audit_chain", "app.audit_heads", "app.throttles"];
 
-/// What is written to without an entry in the audit log: answers kept for repetitions, the counts of attempts, what two
-/// people write to each other, and what somebody has read of what they were told.
-const UNNOTED: [&str; 8] = [
+/// What is written to without an entry in the audit log: answers kept for repetitions, the counts of attempts, what
+/// people write for themselves, what two people write to each other, and what somebody has read of what they were told.
+const UNNOTED: [&str; 9] = [
     "app.idempotency_keys",
+    "app.journal_entries",
     "app.throttles",
     "app.conversations",
     "app.messages",

@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use huntzen::domain::clinical_notes;
 use huntzen::platform::auth::Role;
+use huntzen::platform::crypto::envelope::SubjectKey;
+use huntzen::platform::crypto::health_text::HealthText;
 use huntzen::platform::crypto::seal::{Place, Purpose};
-use huntzen::platform::ids::{CompanyId, UserId};
+use huntzen::platform::ids::{CompanyId, NoteId, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 use totp_rs::{Builder, Totp};
 use uuid::Uuid;
@@ -161,6 +164,7 @@ impl World {
         world.give_passwords().await;
         world.give_second_factors().await;
         world.write_files().await;
+        world.write_notes().await;
         world.sign_in(|_| true).await;
         world
     }
@@ -229,6 +233,41 @@ impl World {
             file.write(b"\"month\"\r\n\"2026-06\"\r\n");
             file.finish().await.unwrap();
         }
+    }
+
+    /// The notes of the fixture, so that they open.
+    async fn write_notes(&mut self) {
+        let notes: Vec<(NoteId, UserId, CompanyId)> =
+            sqlx::query_as("SELECT id, practitioner_id, company_id FROM app.clinical_notes")
+                .fetch_all(&mut self.superuser)
+                .await
+                .unwrap();
+        let (keyring, entropy) = (&self.app.platform.keyring, &self.app.platform.entropy);
+        // texts are append-only
+        raw_sql("SET session_replication_role = replica").execute(&mut self.superuser).await.unwrap();
+        for (note, author, company) in notes {
+            let key = SubjectKey::new(Uuid::new_v4(), clinical_notes::subject(note, author, company), entropy);
+            let words = HealthText::new(r#"{"free":"As agreed."}"#.to_owned());
+            sqlx::query(
+                "INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, keeper_id, wrapped, created_at)
+                 VALUES ($1, $2, 'note', $3, $4, $5, now())",
+            )
+            .bind(key.id())
+            .bind(company)
+            .bind(note)
+            .bind(author)
+            .bind(key.wrap(keyring, entropy).unwrap())
+            .execute(&mut self.superuser)
+            .await
+            .unwrap();
+            sqlx::query("UPDATE app.clinical_note_versions SET sealed = $2 WHERE note_id = $1")
+                .bind(note)
+                .bind(key.seal(&clinical_notes::document(note, 1), &words, entropy).unwrap())
+                .execute(&mut self.superuser)
+                .await
+                .unwrap();
+        }
+        raw_sql("RESET session_replication_role").execute(&mut self.superuser).await.unwrap();
     }
 
     /// A text of fixture.ids as it is sent: `code of …` is what somebody's app shows at this moment.

@@ -1,0 +1,15 @@
+//! Why an entry is refused.
+
+use crate::causes;
+
+causes! {
+    pub enum Error {
+        /// A journal has so many entries.
+        JournalFull => (CONFLICT, "journal_full"),
+        /// Its key was destroyed, by an erasure.
+        JournalErased => (GONE, "journal_erased"),
+        /// There are no keys for private entries yet, or others than the entry names; or entries name the ones that
+        /// were to be exchanged.
+        JournalKeyDiffers => (CONFLICT, "journal_key_differs"),
+    }
+}

@@ -1,0 +1,116 @@
+//! The forms that a browser seals private entries in, as far as the server can look at them: docs/private-journal.md.
+//!
+//! An entry is `version (1), id of the key (16), nonce (12), ciphertext, tag (16)`; what it holds is filled up to a
+//! multiple of 256 bytes. A wrap is `version (1), kind (1), parameters of Argon2id (9, by passphrase only), salt (16), id of
+//! the key (16), nonce (12), wrapped key and tag (48)`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use uuid::Uuid;
+
+const VERSION: u8 = 1;
+const BY_PASSPHRASE: u8 = 1;
+const BY_RECOVERY_CODE: u8 = 2;
+const STEP: usize = 256;
+/// Bytes of an entry beside what it holds.
+const AROUND: usize = 1 + 16 + 12 + 16;
+/// As long as an entry that is not private can be.
+const LONGEST: usize = AROUND + 320 * STEP;
+/// Argon2id: KiB of memory and passes. Less is too easy to try, more hangs a telephone.
+const MEMORY: std::ops::RangeInclusive<u32> = 65_536..=1_048_576;
+const PASSES: std::ops::RangeInclusive<u32> = 3..=16;
+const LANES: std::ops::RangeInclusive<u8> = 1..=4;
+
+/// The id of the key that an entry is sealed under, if it has the form of one.
+pub fn key_of_entry(text: &str) -> Option<Uuid> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let is_filled = bytes.len() >= AROUND + STEP && (bytes.len() - AROUND).is_multiple_of(STEP);
+    let (version, rest) = bytes.split_first()?;
+    if *version != VERSION || !is_filled || bytes.len() > LONGEST {
+        return None;
+    }
+    rest.first_chunk::<16>().map(|id| Uuid::from_bytes(*id))
+}
+
+/// What a key is wrapped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrap {
+    Passphrase,
+    RecoveryCode,
+}
+
+/// The id of the key in a wrap, if it has the form of one.
+pub fn key_of_wrap(wrap: Wrap, text: &str) -> Option<Uuid> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let ([version, kind], rest) = bytes.split_first_chunk::<2>()?;
+    let (expected, rest) = match wrap {
+        Wrap::Passphrase => {
+            let (memory, after) = rest.split_first_chunk::<4>()?;
+            let (passes, after) = after.split_first_chunk::<4>()?;
+            let ([lanes], after) = after.split_first_chunk::<1>()?;
+            let is_hard = MEMORY.contains(&u32::from_be_bytes(*memory))
+                && PASSES.contains(&u32::from_be_bytes(*passes))
+                && LANES.contains(lanes);
+            is_hard.then_some((BY_PASSPHRASE, after))?
+        }
+        Wrap::RecoveryCode => (BY_RECOVERY_CODE, rest),
+    };
+    if (*version, *kind) != (VERSION, expected) || rest.len() != 16 + 16 + 12 + 48 {
+        return None;
+    }
+    let (_salt, rest) = rest.split_first_chunk::<16>()?;
+    rest.first_chunk::<16>().map(|id| Uuid::from_bytes(*id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(version: u8, length: usize) -> String {
+        let mut bytes = vec![7; length];
+        bytes[0] = version;
+        STANDARD.encode(bytes)
+    }
+
+    fn wrap(memory: u32, passes: u32, lanes: u8) -> Vec<u8> {
+        let mut bytes = vec![1, 1];
+        bytes.extend(memory.to_be_bytes());
+        bytes.extend(passes.to_be_bytes());
+        bytes.push(lanes);
+        bytes.extend([9; 16]);
+        bytes.extend([7; 16]);
+        bytes.extend([0; 60]);
+        bytes
+    }
+
+    #[test]
+    fn an_entry_has_its_version_and_a_filled_length() {
+        let id = Some(Uuid::from_bytes([7; 16]));
+        assert_eq!(key_of_entry(&entry(1, AROUND + STEP)), id);
+        assert_eq!(key_of_entry(&entry(1, LONGEST)), id);
+        for bad in [
+            entry(2, AROUND + STEP),
+            entry(1, AROUND),
+            entry(1, AROUND + STEP + 1),
+            entry(1, LONGEST + STEP),
+            entry(1, 1),
+            String::new(),
+            "not base64!".to_owned(),
+        ] {
+            assert_eq!(key_of_entry(&bad), None, "{bad:.20}");
+        }
+    }
+
+    #[test]
+    fn a_wrap_by_passphrase_is_hard_enough_and_names_its_key() {
+        let of = |bytes: Vec<u8>| key_of_wrap(Wrap::Passphrase, &STANDARD.encode(bytes));
+        assert_eq!(of(wrap(65_536, 3, 1)), Some(Uuid::from_bytes([7; 16])));
+        for easy in [wrap(65_535, 3, 1), wrap(65_536, 2, 1), wrap(65_536, 3, 0), wrap(u32::MAX, 3, 1)] {
+            assert_eq!(of(easy), None);
+        }
+        assert_eq!(of([wrap(65_536, 3, 1), vec![0]].concat()), None);
+        assert_eq!(key_of_wrap(Wrap::RecoveryCode, &STANDARD.encode(wrap(65_536, 3, 1))), None);
+        let recovery = [vec![1, 2], vec![9; 16], vec![7; 16], vec![0; 60]].concat();
+        assert_eq!(key_of_wrap(Wrap::RecoveryCode, &STANDARD.encode(recovery)), Some(Uuid::from_bytes([7; 16])));
+    }
+}
