@@ -92,15 +92,15 @@ pub async fn replace_preferences(cx: &Context, wanted: &[Preference], if_match: 
     let mut faults = FieldErrors::new();
     let mut named = HashSet::new();
     for (n, it) in wanted.iter().enumerate() {
-        faults.check(it.kind.concerns(cx.caller().role), &format!("/items/{n}/kind"), "kind_of_others");
-        faults.check(named.insert(it.kind), &format!("/items/{n}/kind"), "named_twice");
+        faults.check(it.kind.concerns(cx.caller().role), format!("/items/{n}/kind"), "kind_of_others");
+        faults.check(named.insert(it.kind), format!("/items/{n}/kind"), "named_twice");
     }
     faults.finish()?;
     // the database refuses it as well; here it is told where
     let mut locked = FieldErrors::new();
     for (n, it) in wanted.iter().enumerate().filter(|(_, it)| it.kind.is_service()) {
-        locked.check(it.in_app, &format!("/items/{n}/inApp"), "service_message");
-        locked.check(it.email, &format!("/items/{n}/email"), "service_message");
+        locked.check(it.in_app, format!("/items/{n}/inApp"), "service_message");
+        locked.check(it.email, format!("/items/{n}/email"), "service_message");
     }
     let locked = locked.into_vec();
     if !locked.is_empty() {

@@ -74,7 +74,7 @@ async fn a_video_session_opens_with_a_token_that_prosody_takes() {
 }
 
 /// What a Prosody that is set up as docs/video.md says decides, at some time; some of what it knows differs.
-fn decided(token: &str, room: &str, now: DateTime<Utc>, differs: Value) -> Value {
+fn decided(token: &str, room: &str, now: DateTime<Utc>, differs: &Value) -> Value {
     let mut input = json!({"token": token, "secret": SECRET, "appId": "huntzen-care", "domain": "meet.care.test",
                            "room": room, "now": now.timestamp()});
     for (name, value) in differs.as_object().unwrap() {
@@ -97,7 +97,7 @@ async fn by_prosodys_rules_the_practitioner_moderates_one_room_until_it_closes()
         let now = app.clock.now();
         let second = TimeDelta::seconds(1);
         for when in [now, now - TimeDelta::seconds(9), closes - second] {
-            let entered = decided(&token, &room, when, json!({}));
+            let entered = decided(&token, &room, when, &json!({}));
             assert_eq!(
                 (&entered["entered"], &entered["affiliation"]),
                 (&json!(true), &json!(affiliation)),
@@ -105,7 +105,7 @@ async fn by_prosodys_rules_the_practitioner_moderates_one_room_until_it_closes()
             );
         }
         // whoever writes the room's address in capitals enters the same room
-        assert_eq!(decided(&token, &room.to_uppercase(), now, json!({}))["entered"], true);
+        assert_eq!(decided(&token, &room.to_uppercase(), now, &json!({}))["entered"], true);
         for (refused, room, when, differs) in [
             ("room or domain", "0".repeat(32).as_str(), now, json!({})),
             ("room or domain", &room, now, json!({"domain": "meet.elsewhere.test"})),
@@ -116,7 +116,7 @@ async fn by_prosodys_rules_the_practitioner_moderates_one_room_until_it_closes()
             ("token required", &room, now, json!({"token": ""})),
             ("not a token", &room, now, json!({"token": "x.y"})),
         ] {
-            assert_eq!(decided(&token, room, when, differs), json!({"refused": refused}));
+            assert_eq!(decided(&token, room, when, &differs), json!({"refused": refused}));
         }
     }
     app.settle().await;

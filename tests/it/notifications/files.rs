@@ -40,7 +40,7 @@ async fn whoever_asked_for_a_file_is_told_what_became_of_it() {
     let sockets = Sockets::start();
     sockets.enter("hr", &app.base, &company.hr.token).await;
     for wants_mail in [true, false] {
-        let export_id = Uuid::now_v7();
+        let export_id = Uuid::new_v4();
         if !wants_mail {
             refuse_mails(&company.hr, "export_ready").await;
         }
@@ -79,7 +79,7 @@ async fn whoever_asked_for_a_file_is_told_what_became_of_it() {
 #[tokio::test]
 async fn a_practitioner_is_told_that_a_calendar_fails() {
     let (app, _, _, dr) = scene().await;
-    let calendar_id = Uuid::now_v7();
+    let calendar_id = Uuid::new_v4();
     sqlx::query(
         "INSERT INTO app.external_calendars (id, practitioner_id, place, label, url, host, next_read_at, failures, failing_since,
                                              failed_at, failure_code)

@@ -194,14 +194,14 @@ async fn each_kind_comes_by_the_channels_that_are_wanted_and_by_no_other() {
         }
         Kind::ConsultationBooked => happen(&app, &alice, CONFIRMED, &ConsultationBooked { consultation_id }).await,
         Kind::ConsultationConfirmed => {
-            happen(&app, &alice, CONFIRMED, &ConsultationConfirmed { consultation_id }).await
+            happen(&app, &alice, CONFIRMED, &ConsultationConfirmed { consultation_id }).await;
         }
         Kind::ConsultationRescheduled => {
             let event = ConsultationRescheduled { consultation_id, sequence: 0, moved_from: None };
             happen(&app, &alice, CONFIRMED, &event).await;
         }
         Kind::ConsultationCancelled => {
-            happen(&app, &alice, CANCELLED, &ConsultationCancelled { consultation_id }).await
+            happen(&app, &alice, CANCELLED, &ConsultationCancelled { consultation_id }).await;
         }
         Kind::ConsultationExpired => happen(&app, &alice, CANCELLED, &ConsultationExpired { consultation_id }).await,
         Kind::ConsultationMissed => {

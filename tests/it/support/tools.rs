@@ -82,12 +82,12 @@ pub fn icalendar(file: &[u8]) -> serde_json::Value {
 /// A program of the system, such as those that `tools/install browser` brings.
 #[allow(clippy::disallowed_methods)] // where the system looks for programs
 pub fn program(name: &str) -> PathBuf {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
     let find = || {
         let on_path = std::env::var_os("PATH").into_iter();
         let folders: Vec<_> = on_path.flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).collect();
         folders.into_iter().map(|folder| folder.join(name)).find(|path| path.exists())
     };
-    static INSTALLED: OnceLock<bool> = OnceLock::new();
     find().unwrap_or_else(|| {
         INSTALLED.get_or_init(|| {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));

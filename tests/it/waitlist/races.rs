@@ -215,9 +215,9 @@ async fn a_request_refused_while_its_person_joins_again_leaves_one_place() {
     dr.patch(&format!("/practitioners/{}", dr.id), json!({"confirmsByHand": true})).await.expect(200);
     let open = free(&alice, &dr, in_days(&app, 3)).await;
     let path = list(&dr);
-    for round in 0..8 {
+    for slot in open.iter().take(8) {
         join(&people[0], &dr).await;
-        let asked = people[0].post("/consultations", wish(&dr, &open[round])).await.expect(201);
+        let asked = people[0].post("/consultations", wish(&dr, slot)).await.expect(201);
         let refuse = format!("/consultations/{}/cancel", asked.str("/id"));
         let (refused, joined) = tokio::join!(dr.post(&refuse, json!({})), people[0].post(&path, json!({})));
         refused.expect(200);
