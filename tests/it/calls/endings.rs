@@ -15,7 +15,9 @@ async fn whoever_is_rung_may_decline() {
     line.tell("alice", "call:ring").await;
     line.refused("alice", "call:decline", "not_ringing").await;
     line.refused("alice", "call:accept", "not_ringing").await;
-    line.take("dr", "call:ringing").await;
+    for device in ["dr", "telephone"] {
+        line.take(device, "call:ringing").await;
+    }
     line.tell("dr", "call:decline").await;
     line.take("alice", "call:declined").await;
     assert_eq!(line.take("telephone", "call:ended").await["reason"], "declined");
