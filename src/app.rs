@@ -123,7 +123,7 @@ pub fn openapi() -> Outcome<Value> {
 
 /// The `AsyncAPI` document of the sockets.
 pub fn asyncapi() -> Outcome<Value> {
-    Ok(realtime::document(&[chat::namespace(), notifications::namespace()])?)
+    Ok(realtime::document(&[chat::namespace(), calls::namespace(), notifications::namespace()])?)
 }
 
 /// Every route, with the layers around them.

@@ -11,7 +11,34 @@ use crate::consultations::{book_on, in_days, scene};
 use crate::support::{Answer, Sockets, tools};
 
 /// What the interface promises of each namespace.
-const PROMISED: [(&str, &[&str], &[&str]); 2] = [
+const PROMISED: [(&str, &[&str], &[&str]); 3] = [
+    (
+        "/audio-call",
+        &[
+            "call:join",
+            "call:ring",
+            "call:accept",
+            "call:decline",
+            "signal:offer",
+            "signal:answer",
+            "signal:ice",
+            "call:mute",
+            "call:hangup",
+            "auth:refresh",
+        ],
+        &[
+            "call:ringing",
+            "call:accepted",
+            "call:declined",
+            "signal:offer",
+            "signal:answer",
+            "signal:ice",
+            "call:peer-muted",
+            "call:peer-lost",
+            "call:peer-back",
+            "call:ended",
+        ],
+    ),
     (
         "/chat",
         &[

@@ -34,4 +34,4 @@ mod store;
 
 pub use error::Error;
 pub use jobs::{KeepCalls, jobs};
-pub use socket::open;
+pub use socket::{namespace, open};

@@ -1,10 +1,10 @@
 //! A call as one of its two people sees it, and what a socket of theirs has not been told of it.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde_json::{Value, json};
+use chrono::{DateTime, TimeDelta, Utc};
+use poem_openapi::Enum;
 use uuid::Uuid;
 
-use crate::platform::ids::{CallId, ConsultationId, UserId};
+use crate::platform::ids::{CallId, UserId};
 
 /// A call that nobody accepts is missed.
 pub const RINGS_FOR: TimeDelta = TimeDelta::seconds(45);
@@ -38,17 +38,41 @@ pub enum Reason {
     Closed,
 }
 
-impl Reason {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Declined => "declined",
-            Self::Missed => "missed",
-            Self::Cancelled => "cancelled",
-            Self::HungUp => "hung_up",
-            Self::Lost | Self::Abandoned => "lost",
-            Self::Closed => "closed",
+/// Why a call is over for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "CallEndReason", rename_all = "snake_case")]
+pub enum EndReason {
+    Declined,
+    Missed,
+    Cancelled,
+    HungUp,
+    Lost,
+    Closed,
+    /// Another device of the same person accepted it.
+    AnsweredElsewhere,
+    /// Another connection of the same person took this one's place.
+    Elsewhere,
+}
+
+impl From<Reason> for EndReason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Declined => Self::Declined,
+            Reason::Missed => Self::Missed,
+            Reason::Cancelled => Self::Cancelled,
+            Reason::HungUp => Self::HungUp,
+            Reason::Lost | Reason::Abandoned => Self::Lost,
+            Reason::Closed => Self::Closed,
         }
     }
+}
+
+/// A call that is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "CallStatus", rename_all = "snake_case")]
+pub enum Phase {
+    Ringing,
+    Connected,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -57,16 +81,6 @@ pub enum SignalKind {
     Offer,
     Answer,
     Ice,
-}
-
-impl SignalKind {
-    pub fn event(self) -> &'static str {
-        match self {
-            Self::Offer => "signal:offer",
-            Self::Answer => "signal:answer",
-            Self::Ice => "signal:ice",
-        }
-    }
 }
 
 /// Which device of the caller's it is, and on which connection.
@@ -103,29 +117,14 @@ pub struct Other {
     pub resumes: bool,
 }
 
-fn written(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
 impl Call {
-    /// How it stands, for a client that comes in or has changed it. `None`: it is over.
-    pub fn view(&self, seat: Uuid) -> Option<Value> {
-        let status = match self.status {
-            Status::Ringing => "ringing",
-            Status::Connected => "connected",
-            Status::Ended => return None,
-        };
-        Some(json!({
-            "id": self.id,
-            "status": status,
-            "outgoing": self.is_caller,
-            "here": self.seat == Some(seat),
-            "ringsUntil": written(self.rings_until),
-            "startedAt": self.accepted_at.map(written),
-            "muted": self.is_muted,
-            "peerMuted": self.other.is_muted,
-            "peerLost": self.status == Status::Connected && self.other.lost_at.is_some(),
-        }))
+    /// `None`: it is over.
+    pub fn phase(&self) -> Option<Phase> {
+        match self.status {
+            Status::Ringing => Some(Phase::Ringing),
+            Status::Connected => Some(Phase::Connected),
+            Status::Ended => None,
+        }
     }
 
     /// Whether a connection takes part in it.
@@ -134,8 +133,8 @@ impl Call {
     }
 
     /// When it is to be looked at again, though nothing is told of it.
-    pub fn due(&self, seat: Uuid, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let heard = self.has(seat).then(|| now + HEARD_EVERY);
+    pub fn due(&self, seat: Uuid, heard_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let heard = self.has(seat).then(|| heard_at + HEARD_EVERY);
         let over = match self.status {
             Status::Ringing => Some(self.rings_until.min(self.closes_at)),
             Status::Connected if self.has(seat) => {
@@ -149,7 +148,7 @@ impl Call {
 
 /// What a call is to a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
+enum Part {
     #[default]
     Nothing,
     /// It rang the other one.
@@ -165,89 +164,89 @@ enum Phase {
 pub struct Told {
     /// The last call; 0: none.
     pub number: i32,
-    phase: Phase,
+    part: Part,
     peer_muted: bool,
     peer_lost: bool,
     peer_returns: i32,
 }
 
-/// An event to send.
-#[derive(Clone, Debug)]
-pub struct News {
-    pub event: &'static str,
-    pub data: Value,
+/// What a socket is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    Ringing { until: DateTime<Utc> },
+    Accepted { at: DateTime<Utc> },
+    Declined,
+    Muted(bool),
+    Lost { until: DateTime<Utc> },
+    Back { resumes: bool },
+    Ended { reason: EndReason, by_me: bool },
 }
 
 impl Told {
     /// Whoever was shown this call whole.
     pub fn of(call: &Call, seat: Uuid) -> Self {
-        let phase = match call.status {
-            Status::Ringing if !call.is_caller => Phase::Rings,
-            Status::Ringing if call.has(seat) => Phase::Rang,
-            Status::Ringing => Phase::Nothing,
-            Status::Connected if call.has(seat) => Phase::In,
-            Status::Connected | Status::Ended => Phase::Over,
+        let part = match call.status {
+            Status::Ringing if !call.is_caller => Part::Rings,
+            Status::Ringing if call.has(seat) => Part::Rang,
+            Status::Ringing => Part::Nothing,
+            Status::Connected if call.has(seat) => Part::In,
+            Status::Connected | Status::Ended => Part::Over,
         };
         Self {
             number: call.number,
-            phase,
+            part,
             peer_muted: call.other.is_muted,
             peer_lost: call.other.lost_at.is_some(),
             peer_returns: call.other.returns,
         }
     }
 
-    /// What is to be sent of a call as it is now.
-    pub fn news(&self, of: ConsultationId, call: &Call, seat: Uuid) -> Vec<News> {
+    /// What is new of a call as it is now.
+    pub fn news(&self, call: &Call, seat: Uuid) -> Vec<News> {
         let before = if self.number == call.number { *self } else { Self::default() };
-        let data = |more: Value| {
-            let mut data = json!({"consultationId": of, "callId": call.id});
-            if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
-                data.extend(more);
-            }
-            data
-        };
-        let news = |event, more| News { event, data: data(more) };
-        let takes_part = matches!(before.phase, Phase::Rang | Phase::Rings | Phase::In);
+        let takes_part = matches!(before.part, Part::Rang | Part::Rings | Part::In);
         match call.status {
             Status::Ringing if call.is_caller && takes_part && !call.has(seat) => {
-                vec![news("call:ended", json!({"reason": "elsewhere", "byMe": true}))]
+                vec![News::Ended { reason: EndReason::Elsewhere, by_me: true }]
             }
-            Status::Ringing if !call.is_caller && before.phase == Phase::Nothing => {
-                vec![news("call:ringing", json!({"ringsUntil": written(call.rings_until)}))]
+            Status::Ringing if !call.is_caller && before.part == Part::Nothing => {
+                vec![News::Ringing { until: call.rings_until }]
             }
-            Status::Connected if call.has(seat) => {
-                let mut all = Vec::new();
-                let mut before = before;
-                if before.phase != Phase::In {
-                    all.push(news("call:accepted", json!({"startedAt": call.accepted_at.map(written)})));
-                    before = Self { peer_returns: call.other.returns, ..Self::default() };
-                }
-                if call.other.returns != before.peer_returns && call.other.lost_at.is_none() {
-                    all.push(news("call:peer-back", json!({"resumes": call.other.resumes})));
-                } else if let Some(since) = call.other.lost_at
-                    && (!before.peer_lost || call.other.returns != before.peer_returns)
-                {
-                    all.push(news("call:peer-lost", json!({"until": written(since + AWAY_FOR)})));
-                }
-                if call.other.is_muted != before.peer_muted {
-                    all.push(news("call:peer-muted", json!({"muted": call.other.is_muted})));
-                }
-                all
-            }
+            Status::Connected if call.has(seat) => before.of_the_other(call),
             Status::Connected if takes_part => {
-                let reason = if before.phase == Phase::Rings { "answered_elsewhere" } else { "elsewhere" };
-                vec![news("call:ended", json!({"reason": reason, "byMe": true}))]
+                let was_rung = before.part == Part::Rings;
+                let reason = if was_rung { EndReason::AnsweredElsewhere } else { EndReason::Elsewhere };
+                vec![News::Ended { reason, by_me: true }]
             }
             Status::Ended if takes_part && call.is_caller && call.reason == Some(Reason::Declined) => {
-                vec![news("call:declined", json!({}))]
+                vec![News::Declined]
             }
             Status::Ended if takes_part => {
-                let reason = call.reason.map_or("closed", Reason::word);
-                vec![news("call:ended", json!({"reason": reason, "byMe": call.is_ended_by_me}))]
+                let reason = call.reason.map_or(EndReason::Closed, EndReason::from);
+                vec![News::Ended { reason, by_me: call.is_ended_by_me }]
             }
             Status::Ringing | Status::Connected | Status::Ended => Vec::new(),
         }
+    }
+
+    /// What is new to a connection that is in the call.
+    fn of_the_other(self, call: &Call) -> Vec<News> {
+        let mut all = Vec::new();
+        let mut before = self;
+        if before.part != Part::In {
+            all.push(News::Accepted { at: call.accepted_at.unwrap_or(call.rings_until) });
+            before = Self { peer_returns: call.other.returns, ..Self::default() };
+        }
+        let has_come_back = call.other.returns != before.peer_returns;
+        match call.other.lost_at {
+            None if has_come_back => all.push(News::Back { resumes: call.other.resumes }),
+            Some(since) if has_come_back || !before.peer_lost => all.push(News::Lost { until: since + AWAY_FOR }),
+            _ => {}
+        }
+        if call.other.is_muted != before.peer_muted {
+            all.push(News::Muted(call.other.is_muted));
+        }
+        all
     }
 }
 
@@ -255,20 +254,19 @@ impl Told {
 mod tests {
     use super::*;
 
-    const OF: ConsultationId = ConsultationId(Uuid::nil());
     const HERE: Uuid = Uuid::from_u128(1);
     const OTHER: Uuid = Uuid::from_u128(2);
+    const AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     fn call(status: Status, is_caller: bool, seat: Option<Uuid>) -> Call {
-        let at = DateTime::UNIX_EPOCH;
         Call {
             id: CallId(Uuid::from_u128(9)),
             number: 1,
             status,
             is_caller,
-            rings_until: at + RINGS_FOR,
-            closes_at: at + TimeDelta::hours(1),
-            accepted_at: (status == Status::Connected).then_some(at),
+            rings_until: AT + RINGS_FOR,
+            closes_at: AT + TimeDelta::hours(1),
+            accepted_at: (status == Status::Connected).then_some(AT),
             reason: None,
             is_ended_by_me: false,
             seat,
@@ -277,25 +275,23 @@ mod tests {
         }
     }
 
-    fn ended(reason: Reason, is_caller: bool) -> Call {
+    fn over(reason: Reason, is_caller: bool) -> Call {
         Call { reason: Some(reason), ..call(Status::Ended, is_caller, Some(HERE)) }
     }
 
     /// What a socket that was shown `before` is told of `now`.
-    fn told(before: Option<&Call>, now: &Call) -> Vec<(&'static str, Value)> {
-        let told = before.map(|it| Told::of(it, HERE)).unwrap_or_default();
-        let what = |mut data: Value| {
-            let members = data.as_object_mut().unwrap();
-            members.retain(|name, _| !["consultationId", "callId"].contains(&name.as_str()));
-            data
-        };
-        told.news(OF, now, HERE).into_iter().map(|it| (it.event, what(it.data))).collect()
+    fn told(before: Option<&Call>, now: &Call) -> Vec<News> {
+        before.map(|it| Told::of(it, HERE)).unwrap_or_default().news(now, HERE)
+    }
+
+    fn ended(reason: EndReason, by_me: bool) -> [News; 1] {
+        [News::Ended { reason, by_me }]
     }
 
     #[test]
     fn whoever_is_rung_hears_it_once_and_whoever_rings_does_not() {
         let rings = call(Status::Ringing, false, None);
-        assert_eq!(told(None, &rings), [("call:ringing", json!({"ringsUntil": "1970-01-01T00:00:45.000Z"}))]);
+        assert_eq!(told(None, &rings), [News::Ringing { until: AT + RINGS_FOR }]);
         assert_eq!(told(Some(&rings), &rings), []);
         let rang = call(Status::Ringing, true, Some(HERE));
         assert_eq!(told(Some(&rang), &rang), []);
@@ -305,17 +301,16 @@ mod tests {
     #[test]
     fn accepting_is_told_to_whoever_rang_and_to_the_devices_that_were_slower() {
         let rang = call(Status::Ringing, true, Some(HERE));
-        let started = json!({"startedAt": "1970-01-01T00:00:00.000Z"});
-        assert_eq!(told(Some(&rang), &call(Status::Connected, true, Some(HERE))), [("call:accepted", started)]);
+        assert_eq!(told(Some(&rang), &call(Status::Connected, true, Some(HERE))), [News::Accepted { at: AT }]);
         let rings = call(Status::Ringing, false, None);
-        let elsewhere = json!({"reason": "answered_elsewhere", "byMe": true});
-        assert_eq!(told(Some(&rings), &call(Status::Connected, false, Some(OTHER))), [("call:ended", elsewhere)]);
-        assert_eq!(told(None, &call(Status::Connected, false, Some(OTHER))), [], "who was never rung");
+        let elsewhere = call(Status::Connected, false, Some(OTHER));
+        assert_eq!(told(Some(&rings), &elsewhere), ended(EndReason::AnsweredElsewhere, true));
+        assert_eq!(told(None, &elsewhere), [], "who was never rung");
         // another connection took its place
-        let taken = json!({"reason": "elsewhere", "byMe": true});
+        let taken = ended(EndReason::Elsewhere, true);
         let here = call(Status::Connected, true, Some(HERE));
-        assert_eq!(told(Some(&here), &call(Status::Connected, true, Some(OTHER))), [("call:ended", taken.clone())]);
-        assert_eq!(told(Some(&rang), &call(Status::Ringing, true, Some(OTHER))), [("call:ended", taken)]);
+        assert_eq!(told(Some(&here), &call(Status::Connected, true, Some(OTHER))), taken);
+        assert_eq!(told(Some(&rang), &call(Status::Ringing, true, Some(OTHER))), taken);
     }
 
     #[test]
@@ -326,48 +321,51 @@ mod tests {
             change(&mut call.other);
             call
         };
-        let until = json!({"until": "1970-01-01T00:00:30.000Z"});
-        let lost = with(|it| it.lost_at = Some(DateTime::UNIX_EPOCH));
-        assert_eq!(told(Some(&before), &lost), [("call:peer-lost", until.clone())]);
+        let is_lost = [News::Lost { until: AT + AWAY_FOR }];
+        let is_back = [News::Back { resumes: true }];
+        let lost = with(|it| it.lost_at = Some(AT));
+        assert_eq!(told(Some(&before), &lost), is_lost);
         assert_eq!(told(Some(&lost), &lost), []);
         let back = with(|it| (it.returns, it.resumes) = (1, true));
-        assert_eq!(told(Some(&lost), &back), [("call:peer-back", json!({"resumes": true}))]);
-        assert_eq!(told(Some(&before), &back), [("call:peer-back", json!({"resumes": true}))], "between two looks");
-        let again = with(|it| (it.returns, it.lost_at) = (1, Some(DateTime::UNIX_EPOCH)));
-        assert_eq!(told(Some(&lost), &again), [("call:peer-lost", until)]);
+        assert_eq!(told(Some(&lost), &back), is_back);
+        assert_eq!(told(Some(&before), &back), is_back, "between two looks");
+        assert_eq!(told(Some(&lost), &with(|it| (it.returns, it.lost_at) = (1, Some(AT)))), is_lost);
         let muted = with(|it| it.is_muted = true);
-        assert_eq!(told(Some(&before), &muted), [("call:peer-muted", json!({"muted": true}))]);
-        assert_eq!(told(Some(&muted), &before), [("call:peer-muted", json!({"muted": false}))]);
+        assert_eq!(told(Some(&before), &muted), [News::Muted(true)]);
+        assert_eq!(told(Some(&muted), &before), [News::Muted(false)]);
     }
 
     #[test]
     fn an_end_is_told_to_whoever_had_a_part_in_it() {
         let rang = call(Status::Ringing, true, Some(HERE));
         let rings = call(Status::Ringing, false, None);
-        let end = |reason: &str| ("call:ended", json!({"reason": reason, "byMe": false}));
-        assert_eq!(told(Some(&rang), &ended(Reason::Declined, true)), [("call:declined", json!({}))]);
-        assert_eq!(told(Some(&rings), &ended(Reason::Declined, false)), [end("declined")]);
-        assert_eq!(told(Some(&rang), &ended(Reason::Missed, true)), [end("missed")]);
+        assert_eq!(told(Some(&rang), &over(Reason::Declined, true)), [News::Declined]);
+        assert_eq!(told(Some(&rings), &over(Reason::Declined, false)), ended(EndReason::Declined, false));
+        assert_eq!(told(Some(&rang), &over(Reason::Missed, true)), ended(EndReason::Missed, false));
         let here = call(Status::Connected, true, Some(HERE));
-        for (reason, word) in [(Reason::HungUp, "hung_up"), (Reason::Lost, "lost"), (Reason::Abandoned, "lost")] {
-            assert_eq!(told(Some(&here), &ended(reason, true)), [end(word)]);
+        for (reason, told_as) in [
+            (Reason::HungUp, EndReason::HungUp),
+            (Reason::Lost, EndReason::Lost),
+            (Reason::Abandoned, EndReason::Lost),
+            (Reason::Closed, EndReason::Closed),
+        ] {
+            assert_eq!(told(Some(&here), &over(reason, true)), ended(told_as, false));
         }
-        assert_eq!(told(None, &ended(Reason::HungUp, true)), []);
-        let over = ended(Reason::HungUp, true);
-        assert_eq!(told(Some(&over), &over), []);
+        let before = over(Reason::HungUp, true);
+        assert_eq!(told(None, &before), []);
+        assert_eq!(told(Some(&before), &before), []);
         // of a new call everything is news
         let next = Call { number: 2, ..call(Status::Ringing, false, None) };
-        assert_eq!(told(Some(&over), &next).len(), 1);
+        assert_eq!(told(Some(&before), &next).len(), 1);
     }
 
     #[test]
     fn the_clock_is_a_reason_to_look_where_it_changes_something() {
-        let now = DateTime::UNIX_EPOCH;
-        let due = |call: &Call| call.due(HERE, now).map(|at| (at - now).num_seconds());
+        let due = |call: &Call| call.due(HERE, AT).map(|at| (at - AT).num_seconds());
         assert_eq!(due(&call(Status::Ringing, false, None)), Some(45));
         assert_eq!(due(&call(Status::Ringing, true, Some(HERE))), Some(10));
         assert_eq!(due(&call(Status::Connected, true, Some(HERE))), Some(10));
         assert_eq!(due(&call(Status::Connected, true, Some(OTHER))), None);
-        assert_eq!(due(&ended(Reason::Lost, true)), None);
+        assert_eq!(due(&over(Reason::Lost, true)), None);
     }
 }

@@ -7,6 +7,8 @@ use super::*;
 use crate::support::tools;
 
 const SECRET: &str = "coturn-shared-Zq8Wn3Xc7Vb1Mk5Lp9Rt2";
+/// The one that it takes the place of: the relay has both as long as it changes.
+const OLDER: &str = "older-shared-Zq8Wn3Xc7Vb1Mk5Lp9Rt2";
 
 /// A port of this machine that nobody uses, neither by TCP nor by UDP.
 fn free_port() -> u16 {
@@ -31,7 +33,8 @@ impl Relay {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name).display().to_string();
         let child = Command::new(tools::program("turnserver"))
-            .args(["-n", "--use-auth-secret", "--static-auth-secret", SECRET, "--realm", "care.test"])
+            .args(["-n", "--use-auth-secret", "--realm", "care.test"])
+            .args(["--static-auth-secret", OLDER, "--static-auth-secret", SECRET])
             .args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", &port.to_string()])
             .args(["--allow-loopback-peers", "--no-multicast-peers", "--no-tls", "--no-dtls", "--no-cli"])
             .args(["--log-file", "stdout", "--pidfile", &file("pid"), "--userdb", &file("db")])
@@ -59,7 +62,7 @@ async fn two_pages_hear_each_other_through_a_relay_also_after_they_are_loaded_an
     let _relay = Relay::start(relay_port);
     let settings = move |name: &str| match name {
         "TURN_URLS" => Some(format!("turn:127.0.0.1:{relay_port}")),
-        "TURN_SECRET" => Some(SECRET.to_owned()),
+        "TURN_SECRET" => Some(format!("{SECRET},{OLDER}")),
         "CORS_ORIGINS" => Some(format!("http://127.0.0.1:{own}")),
         _ => None,
     };

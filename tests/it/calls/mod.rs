@@ -6,6 +6,8 @@ mod endings;
 mod refusals;
 mod signalling;
 
+use std::sync::OnceLock;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};
@@ -58,6 +60,18 @@ fn sdp(words: &str) -> String {
     format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns={words}\r\nt=0 0\r\n")
 }
 
+/// Whatever goes over a socket is as the document says.
+fn fits(message: &str, payload: &Value) {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    let mut root = DOCUMENT.get_or_init(|| huntzen::app::asyncapi().unwrap()).clone();
+    let id = message.replace(':', ".");
+    assert!(root["channels"]["audio-call"]["messages"][&id].is_object(), "{id} is not in the document");
+    root["$ref"] = json!(format!("#/channels/audio-call/messages/{id}/payload"));
+    let schema = jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&root).unwrap();
+    let faults: Vec<_> = schema.iter_errors(payload).map(|it| it.to_string()).collect();
+    assert!(faults.is_empty(), "{message}: {faults:?} in {payload}");
+}
+
 impl Line {
     fn about(&self) -> Value {
         json!({"consultationId": self.booked.json["id"]})
@@ -92,7 +106,9 @@ impl Line {
     }
 
     async fn done(&self, name: &str, event: &str, more: Value) -> Value {
-        self.sockets.done(name, event, self.with(more)).await
+        let answer = self.sockets.done(name, event, self.with(more)).await;
+        fits(&format!("{event}:answer"), &answer);
+        answer
     }
 
     async fn tell(&self, name: &str, event: &str) -> Value {
@@ -106,7 +122,9 @@ impl Line {
     }
 
     async fn take(&self, name: &str, event: &str) -> Value {
-        self.sockets.take(name, event).await
+        let told = self.sockets.take(name, event).await;
+        fits(&if event.starts_with("signal:") { format!("{event}:told") } else { event.to_owned() }, &told);
+        told
     }
 
     /// What a client got and nobody took; afterwards it has nothing.

@@ -143,3 +143,36 @@ async fn a_long_call_gets_fresh_servers_and_a_fresh_token() {
     line.tell("alice", "call:hangup").await;
     line.app.settle().await;
 }
+
+#[tokio::test]
+async fn what_happened_while_a_node_heard_nothing_is_told_when_it_hears_again() {
+    let line = line().await;
+    line.talk().await;
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name = 'huntzen hears'";
+    assert!(line.app.count(cut).await >= 1);
+    // committed while nobody listens
+    line.done("dr", "signal:offer", json!({"sdp": sdp("meanwhile")})).await;
+    line.done("dr", "call:mute", json!({"muted": true})).await;
+    assert_eq!(line.take("alice", "signal:offer").await["sdp"], sdp("meanwhile"));
+    assert_eq!(line.take("alice", "call:peer-muted").await["muted"], true);
+    assert!(line.app.count(cut).await >= 1);
+    line.tell("dr", "call:hangup").await;
+    line.take("alice", "call:ended").await;
+    line.app.settle().await;
+}
+
+#[tokio::test]
+async fn a_database_that_closes_its_connections_ends_no_call() {
+    let line = line().await;
+    line.talk().await;
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE datname = current_database() AND usename LIKE 'huntzen%'";
+    line.app.count(cut).await;
+    line.app.clock.advance(seconds(11));
+    line.done("dr", "signal:offer", json!({"sdp": sdp("after all")})).await;
+    assert_eq!(line.take("alice", "signal:offer").await["sdp"], sdp("after all"));
+    line.tell("alice", "call:hangup").await;
+    line.take("dr", "call:ended").await;
+    line.app.settle().await;
+}

@@ -3,89 +3,33 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use poem_openapi::Object;
-use poem_openapi::types::ToJSON;
-use serde_json::{Map, Value, json};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::hub::{Hub, Place};
+use super::payloads::{
+    self, AboutCall, CallAnswer, DescriptionEvent, EnteredAnswer, IceEvent, JoinCallEvent, MuteEvent, SteppedAnswer,
+};
 use crate::domain::calls::error::Error;
-use crate::domain::calls::model::{Call, Here, News, SignalKind, Told};
+use crate::domain::calls::model::{Call, Here, SignalKind, Told};
 use crate::domain::calls::service::{self, Entered};
 use crate::platform::http::body;
 use crate::platform::ids::{CompanyId, ConsultationId};
 use crate::platform::problem::Error as Refusal;
-use crate::platform::realtime::{Connection, Full, Visitor};
+use crate::platform::realtime::{Connection, Full, Namespace, Visitor, answer};
 use crate::platform::{Problem, Result};
 
 /// Consultations whose rooms one socket is in.
 const MOST_ROOMS: usize = 8;
-
-/// `call:join`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct JoinEvent {
-    consultation_id: ConsultationId,
-    /// Kept by the client over reconnections and reloads; made by the server where there is none.
-    device_id: Option<Uuid>,
-    /// The page still has the connection to the other one that it had.
-    #[oai(default)]
-    resumes: bool,
-}
-
-/// `call:ring`, `call:accept`, `call:decline`, `call:hangup`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct About {
-    consultation_id: ConsultationId,
-}
-
-/// `call:mute`.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct MuteEvent {
-    consultation_id: ConsultationId,
-    muted: bool,
-}
-
-/// `signal:offer`, `signal:answer`: a session description (RFC 8866).
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct DescriptionEvent {
-    consultation_id: ConsultationId,
-    #[oai(validator(max_length = 32768, pattern = "^v=0\\r?\\n"))]
-    sdp: String,
-}
-
-/// What `RTCIceCandidate.toJSON` gives.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-#[allow(clippy::struct_field_names)] // as browsers have it
-struct Candidate {
-    #[oai(validator(max_length = 4096))]
-    candidate: String,
-    #[oai(validator(max_length = 64))]
-    sdp_mid: Option<String>,
-    #[oai(rename = "sdpMLineIndex", validator(minimum(value = "0"), maximum(value = "64")))]
-    sdp_m_line_index: Option<u16>,
-    #[oai(validator(max_length = 256))]
-    username_fragment: Option<String>,
-}
-
-/// `signal:ice`; without a candidate: there are no more.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct IceEvent {
-    consultation_id: ConsultationId,
-    candidate: Option<Candidate>,
-}
 
 /// One consultation of a socket.
 struct Room {
     company_id: CompanyId,
     device: Uuid,
     told: Told,
+    /// When it last said that it is there.
+    heard_at: DateTime<Utc>,
     /// When the clock alone is a reason to look.
     due: Option<DateTime<Utc>>,
 }
@@ -97,10 +41,6 @@ pub struct Visit {
     /// The name of this connection.
     seat: Uuid,
     rooms: HashMap<ConsultationId, Room>,
-}
-
-fn members(value: Value) -> Map<String, Value> {
-    if let Value::Object(members) = value { members } else { Map::new() }
 }
 
 impl Visit {
@@ -119,8 +59,8 @@ impl Visit {
     }
 
     /// From now on the socket is told of the calls. Once more renews what expires.
-    async fn join(&mut self, at: &Connection, event: JoinEvent) -> Result<Value> {
-        let JoinEvent { consultation_id: id, device_id, resumes } = event;
+    async fn join(&mut self, at: &Connection, event: JoinCallEvent) -> Result<EnteredAnswer> {
+        let JoinCallEvent { consultation_id: id, device_id, resumes } = event;
         let is_new = !self.rooms.contains_key(&id);
         if is_new && self.rooms.len() >= MOST_ROOMS {
             return Err(Error::TooManyRooms.into());
@@ -146,42 +86,30 @@ impl Visit {
         };
         let Entered { company_id, closes_at, ice_servers, expires_at, call } = entered;
         let told = call.as_ref().map(|call| Told::of(call, self.seat)).unwrap_or_default();
-        let due = call.as_ref().and_then(|call| call.due(self.seat, at.platform().clock.now()));
-        self.rooms.insert(id, Room { company_id, device, told, due });
+        let heard_at = at.platform().clock.now();
+        let due = call.as_ref().and_then(|call| call.due(self.seat, heard_at));
+        self.rooms.insert(id, Room { company_id, device, told, heard_at, due });
         // what waits for it comes after the answer
         self.place.keep(id);
         at.waker().notify_one();
-        let written = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let servers: Vec<_> = ice_servers
-            .into_iter()
-            .map(|it| {
-                let mut server = Map::new();
-                server.insert("urls".into(), it.urls.into());
-                for (name, value) in [("username", it.username), ("credential", it.credential)] {
-                    if let Some(value) = value {
-                        server.insert(name.into(), value.into());
-                    }
-                }
-                Value::Object(server)
-            })
-            .collect();
-        Ok(json!({
-            "deviceId": device,
-            "iceServers": servers,
-            "expiresAt": written(expires_at),
-            "closesAt": written(closes_at),
-            "call": call.and_then(|call| call.view(self.seat)),
-        }))
+        Ok(EnteredAnswer {
+            device_id: device,
+            ice_servers: ice_servers.into_iter().map(Into::into).collect(),
+            expires_at,
+            closes_at,
+            call: call.and_then(|call| CallAnswer::of(&call, self.seat)),
+        })
     }
 
     /// The answer to a step of the caller's own, who is told nothing else of it.
-    fn stepped(&mut self, at: &Connection, id: ConsultationId, call: &Call) -> Result<Value> {
+    fn stepped(&mut self, at: &Connection, id: ConsultationId, call: &Call) -> Result<SteppedAnswer> {
         let seat = self.seat;
         let now = at.platform().clock.now();
         let room = self.room(id)?;
         room.told = Told::of(call, seat);
+        room.heard_at = now;
         room.due = call.due(seat, now);
-        Ok(json!({"callId": call.id, "call": call.view(seat)}))
+        Ok(SteppedAnswer { call_id: call.id, call: CallAnswer::of(call, seat) })
     }
 
     async fn signal(
@@ -189,11 +117,11 @@ impl Visit {
         at: &Connection,
         id: ConsultationId,
         kind: SignalKind,
-        contents: &[u8],
-    ) -> Result<Value> {
+        contents: &str,
+    ) -> Result<Map<String, Value>> {
         let company = self.room(id)?.company_id;
-        service::signal(&at.context(), company, id, self.seat, kind, contents).await?;
-        Ok(Value::Null)
+        service::signal(&at.context(), company, id, self.seat, kind, contents.as_bytes()).await?;
+        Ok(Map::new())
     }
 
     /// Sends what is new of a consultation's calls, as far as there is room.
@@ -202,32 +130,29 @@ impl Visit {
         let Some(room) = self.rooms.get_mut(&id) else { return Ok(Ok(())) };
         if room.due.is_some_and(|due| due <= now) {
             service::keep(&cx, id, seat).await?;
+            room.heard_at = now;
         }
         loop {
             let (calls, waiting) = service::read(&cx, room.company_id, id, seat, room.told.number).await?;
             for call in &calls {
-                for News { event, data } in room.told.news(id, call, seat) {
+                for news in room.told.news(call, seat) {
+                    let (event, data) = payloads::event(id, call.id, news);
                     if at.emit(event, &data).is_err() {
                         return Ok(Err(Full));
                     }
                 }
                 room.told = Told::of(call, seat);
-                room.due = call.due(seat, now);
+                room.due = call.due(seat, room.heard_at);
             }
             let Some(call) = calls.last().filter(|_| !waiting.is_empty()) else { return Ok(Ok(())) };
             let mut taken = Vec::with_capacity(waiting.len());
             let mut is_full = false;
             for signal in &waiting {
-                let data = service::open(&cx, room.company_id, signal).map(|contents| match signal.kind {
-                    SignalKind::Offer | SignalKind::Answer => {
-                        json!({"consultationId": id, "callId": call.id, "sdp": contents})
-                    }
-                    SignalKind::Ice => {
-                        let candidate: Value = serde_json::from_str(&contents).unwrap_or_default();
-                        json!({"consultationId": id, "callId": call.id, "candidate": candidate})
-                    }
+                let contents = service::open(&cx, room.company_id, signal);
+                is_full = contents.is_some_and(|contents| {
+                    let (event, data) = payloads::signal(id, call.id, signal.kind, contents);
+                    at.emit(event, &data).is_err()
                 });
-                is_full = data.is_some_and(|data| at.emit(signal.kind.event(), &data).is_err());
                 if is_full {
                     break;
                 }
@@ -248,44 +173,47 @@ impl Visit {
 }
 
 impl Visitor for Visit {
+    fn namespace() -> Option<Namespace> {
+        Some(payloads::namespace())
+    }
+
     async fn event(&mut self, at: &Connection, name: &str, data: Value) -> Result<Map<String, Value>> {
         let cx = at.context();
-        Ok(members(match name {
-            "call:join" => self.join(at, body::check(data)?).await?,
+        Ok(match name {
+            "call:join" => answer(&self.join(at, body::check(data)?).await?),
             "call:ring" => {
-                let About { consultation_id: id } = body::check(data)?;
+                let AboutCall { consultation_id: id } = body::check(data)?;
                 let call = service::ring(&cx, id, self.here(id)?).await?;
-                self.stepped(at, id, &call)?
+                answer(&self.stepped(at, id, &call)?)
             }
             "call:accept" => {
-                let About { consultation_id: id } = body::check(data)?;
+                let AboutCall { consultation_id: id } = body::check(data)?;
                 let call = service::accept(&cx, id, self.here(id)?).await?;
-                self.stepped(at, id, &call)?
+                answer(&self.stepped(at, id, &call)?)
             }
             "call:decline" | "call:hangup" => {
-                let About { consultation_id: id } = body::check(data)?;
+                let AboutCall { consultation_id: id } = body::check(data)?;
                 let (company, seat) = (self.room(id)?.company_id, self.seat);
                 let call = service::hang_up(&cx, company, id, seat, name == "call:decline").await?;
-                self.stepped(at, id, &call)?
+                answer(&self.stepped(at, id, &call)?)
             }
             "call:mute" => {
                 let MuteEvent { consultation_id: id, muted } = body::check(data)?;
                 self.room(id)?;
                 service::mute(&cx, id, self.seat, muted).await?;
-                Value::Null
+                Map::new()
             }
             "signal:offer" | "signal:answer" => {
                 let DescriptionEvent { consultation_id: id, sdp } = body::check(data)?;
                 let kind = if name == "signal:offer" { SignalKind::Offer } else { SignalKind::Answer };
-                self.signal(at, id, kind, sdp.as_bytes()).await?
+                self.signal(at, id, kind, &sdp).await?
             }
             "signal:ice" => {
                 let IceEvent { consultation_id: id, candidate } = body::check(data)?;
-                let contents = candidate.and_then(|it| it.to_json()).unwrap_or_default().to_string();
-                self.signal(at, id, SignalKind::Ice, contents.as_bytes()).await?
+                self.signal(at, id, SignalKind::Ice, &payloads::kept(candidate)).await?
             }
             _ => return Err(Refusal::UnknownEvent.into()),
-        }))
+        })
     }
 
     async fn look(&mut self, at: &Connection) -> Result<()> {

@@ -2,12 +2,14 @@
 
 mod events;
 mod hub;
+mod payloads;
 
 use std::sync::Arc;
 
 use events::Visit;
 use futures_util::future::BoxFuture;
 use hub::Hub;
+pub use payloads::namespace;
 
 use crate::platform::Platform;
 use crate::platform::auth::Permission;

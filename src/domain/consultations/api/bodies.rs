@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, Object, Union};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::domain::consultations::joining::Room;
+use crate::domain::consultations::joining::{IceServer, Room};
 use crate::domain::consultations::model::{Cancellation, Consultation, DoneBy, Event, EventKind, MissedBy, Status};
 use crate::domain::consultations::reschedule::Move;
 use crate::domain::consultations::service::Booking;
@@ -372,6 +372,12 @@ pub struct IceServerAnswer {
     credential: Option<String>,
 }
 
+impl From<IceServer> for IceServerAnswer {
+    fn from(it: IceServer) -> Self {
+        Self { urls: it.urls, username: it.username, credential: it.credential }
+    }
+}
+
 impl Example for IceServerAnswer {
     fn example() -> Self {
         Self {
@@ -441,7 +447,7 @@ impl From<Room> for JoinAnswer {
                 room,
                 ice_servers: ice_servers
                     .into_iter()
-                    .map(|it| IceServerAnswer { urls: it.urls, username: it.username, credential: it.credential })
+                    .map(IceServerAnswer::from)
                     .collect(),
                 expires_at,
             }),
