@@ -123,9 +123,7 @@ impl Seat {
         }
         Ok(left)
     }
-}
 
-impl Seat {
     /// From now on the socket is told that a practitioner's free times change: as far as the caller could list them.
     async fn watch(&mut self, at: &Connection, id: PractitionerId) -> Result<()> {
         if self.watched.contains_key(&id) {
