@@ -131,10 +131,13 @@ pub async fn save(cx: &Context, id: NoteId, text: Text, if_match: Option<&str>) 
     finish(cx, tx, id).await
 }
 
-/// Makes the text that the caller knows the final one.
+/// Makes the text as it is now the final one; where the caller says which one they know, that one or none.
 pub async fn finalize(cx: &Context, id: NoteId, if_match: Option<&str>) -> Result<Whole> {
     let mut tx = cx.begin(Permission::KeepNotes).await?;
-    let known = find_known(&mut tx, id, if_match).await?;
+    let known = match if_match {
+        Some(version) => find_known(&mut tx, id, Some(version)).await?,
+        None => find(&mut tx, id).await?,
+    };
     known.note.check_draft()?;
     if !store::finalize(&mut tx, &known.note, cx.now()).await? {
         return Err(overtaken(&mut tx, id).await?);

@@ -83,6 +83,15 @@ mod tests {
         bytes
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_looked_at_and_no_more(bytes: Vec<u8>, text: String) {
+            for text in [STANDARD.encode(bytes), text] {
+                let _ = (key_of_entry(&text), key_of_wrap(Wrap::Passphrase, &text), key_of_wrap(Wrap::RecoveryCode, &text));
+            }
+        }
+    }
+
     #[test]
     fn an_entry_has_its_version_and_a_filled_length() {
         let id = Some(Uuid::from_bytes([7; 16]));

@@ -147,7 +147,8 @@ pub struct Trend {
 
 /// Moods by week or month, out of one statement.
 pub async fn trend(cx: &Context, period: Period, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Trend> {
-    let to = to.unwrap_or_else(|| cx.now().date_naive() + Days::new(1));
+    // to the end of the present step, wherever the person is
+    let to = to.unwrap_or_else(|| period.around(cx.now().date_naive() + Days::new(1)).1);
     let from = from.unwrap_or_else(|| period.usual_start(to));
     let mut faults = FieldErrors::new();
     faults.check(from <= to, "query:to", "order");

@@ -105,13 +105,14 @@ impl NotesApi {
 
     /// Finalise a note
     ///
-    /// The text that the client knows is the final one: the note is read only from then on, for everybody and for good.
+    /// The text as it is now is the final one: the note is read only from then on, for good. Say with `If-Match` which text
+    /// was read, and another one is not made final (`412 stale`).
     #[oai(path = "/notes/:id/finalize", method = "post", operation_id = "finalizeNote")]
     async fn finalize(
         &self,
         cx: Authorized<perm::KeepNotes>,
         id: Path<NoteId>,
-        /// The version that the client knows.
+        /// The version that the client has. Where it is given and another, the answer is 412.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<WrittenNote> {
