@@ -13,8 +13,8 @@ mod support {
     pub mod server;
 }
 mod book;
-mod contents;
 mod chat;
+mod contents;
 mod first_free;
 mod list_own;
 mod login_storm;
