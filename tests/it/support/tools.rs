@@ -48,14 +48,6 @@ pub fn redis() -> &'static str {
     "redis-server"
 }
 
-/// `pg_dump` of the newest PostgreSQL that is installed; none comes with the one from npm.
-pub fn pg_dump() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(Result::ok);
-    let mut found: Vec<_> = versions.map(|it| it.path().join("bin/pg_dump")).filter(|it| it.exists()).collect();
-    found.sort();
-    found.pop()
-}
-
 /// A file of `tests/tools`.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name)
