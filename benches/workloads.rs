@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a table for a person
 
 mod support {
+    pub mod chatter;
     pub mod database;
     pub mod floor;
     pub mod generator;
@@ -12,6 +13,7 @@ mod support {
     pub mod server;
 }
 mod book;
+mod chat;
 mod first_free;
 mod list_own;
 mod login_storm;
@@ -23,9 +25,9 @@ use std::process::Command;
 use clap::{Parser, ValueEnum};
 
 use support::database::Database;
-use support::generator;
 use support::measure::Line;
 use support::server::Server;
+use support::{chatter, generator};
 
 pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -45,6 +47,12 @@ enum Workload {
     Book,
     /// 200 clients book 50 slots, and the next 50, and so on
     BookContended,
+    /// 200 pairs write to each other, against Socket.IO on Node.js
+    Chat,
+    /// What 5,000 sockets that do nothing take of memory
+    SocketsIdle,
+    /// 2,000 sockets drop and come back at once
+    ReconnectStorm,
 }
 
 /// Measures the program against what bounds it.
@@ -65,6 +73,12 @@ struct Args {
     /// Connections on either side
     #[arg(long, default_value_t = 32)]
     connections: u32,
+    /// In `chat`, clients say that each message has arrived, which is noted and shown to its sender
+    #[arg(long)]
+    acknowledge: bool,
+    /// In `chat`, `REDIS_URL` of our server
+    #[arg(long)]
+    redis: Option<String>,
     /// The server to measure; by default the one that was built with the benchmark
     #[arg(long, default_value = env!("CARGO_BIN_EXE_huntzen"))]
     server: std::path::PathBuf,
@@ -77,6 +91,9 @@ fn main() -> Outcome {
     // this program is also the load generator, in a process of its own
     if std::env::args().nth(1).as_deref() == Some(generator::COMMAND) {
         return generator::run();
+    }
+    if std::env::args().nth(1).as_deref() == Some(chatter::COMMAND) {
+        return chatter::run();
     }
     let args = Args::parse();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
@@ -116,19 +133,35 @@ async fn run(args: Args) -> Outcome {
         }
         copy.discard().await?;
     }
-    report(&args, &lines);
+    let mut notes = Vec::new();
+    if [Workload::Chat, Workload::SocketsIdle, Workload::ReconnectStorm].into_iter().any(wanted) {
+        let copy = database.copy(&args.server).await?;
+        let scene = chat::Scene::start(&args, &copy).await?;
+        if wanted(Workload::SocketsIdle) {
+            notes.extend(scene.idle()?);
+        }
+        if wanted(Workload::ReconnectStorm) {
+            notes.extend(scene.storm()?);
+        }
+        if wanted(Workload::Chat) {
+            lines.push(scene.talk(&args)?);
+        }
+        scene.stop()?;
+        copy.discard().await?;
+    }
+    report(&args, &lines, &notes);
     database.stop();
     Ok(())
 }
 
-fn report(args: &Args, lines: &[Line]) {
+fn report(args: &Args, lines: &[Line], notes: &[String]) {
     println!();
     println!("{}", Line::HEADINGS);
     for line in lines {
         println!("{line}");
     }
     println!();
-    for note in lines.iter().flat_map(|line| &line.notes) {
+    for note in lines.iter().flat_map(|line| &line.notes).chain(notes) {
         println!("{note}");
     }
     println!("machine   {}", machine());
