@@ -38,7 +38,7 @@ use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
 use crate::platform::outgoing::Outgoing;
-use crate::platform::realtime::{self, Mount};
+use crate::platform::realtime::{self, Mount, Wire};
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
@@ -91,6 +91,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         mailer: Mailer::open(&config)?,
         outgoing: Outgoing::new(&config)?,
         limits: Limits::new(&config),
+        wire: Wire::open(&config, base)?,
         config: Arc::new(config),
         clock,
         entropy,
@@ -151,9 +152,10 @@ pub async fn listen(
     let chat = chat::open(&io, &platform);
     let endpoint = endpoint(platform.clone(), sockets)?;
     let serving = Box::pin(async move {
-        let follower = platform.clone();
+        let (follower, carrier) = (platform.clone(), platform.clone());
         let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
         let _chat = AbortOnDropHandle::new(tokio::spawn(chat));
+        let _wire = AbortOnDropHandle::new(tokio::spawn(async move { realtime::carry(&carrier).await }));
         let stop = async {
             stop.await;
             // polls that wait for news would hold the others up

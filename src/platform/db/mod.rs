@@ -20,6 +20,7 @@ pub use instant::Instant;
 pub use once::{Arg, Once};
 pub use tx::{Actor, Tx};
 
+use once::Mode;
 use pool::Pool;
 
 use crate::platform::auth::Role;
@@ -149,19 +150,32 @@ impl Db {
     }
 
     /// A read of one statement in one round trip. Reached through [`Context::read_once`].
-    pub(in crate::platform) async fn read_once<T>(&self, cx: &Context, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    pub(in crate::platform) async fn read_once<T>(&self, cx: &Context, once: &Once, args: &[Arg<'_>]) -> Result<Vec<T>>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
-        once::run(self.pool(cx.caller().role.into()), &Actor::of(cx), once, args).await
+        Ok(once::run(self.pool(cx.caller().role.into()), &Actor::of(cx), Mode::Reads, once, args).await?)
+    }
+
+    /// A statement that is a transaction of its own. Reached through [`Context::write_once`].
+    pub(in crate::platform) async fn write_once<T>(
+        &self,
+        cx: &Context,
+        once: &Once,
+        args: &[Arg<'_>],
+    ) -> std::result::Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        once::run(self.pool(cx.caller().role.into()), &Actor::of(cx), Mode::Writes, once, args).await
     }
 
     /// As [`Db::anonymous`], of one statement that only reads, in one round trip.
-    pub(in crate::platform) async fn anonymous_once<T>(&self, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    pub(in crate::platform) async fn anonymous_once<T>(&self, once: &Once, args: &[Arg<'_>]) -> Result<Vec<T>>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
-        once::run(self.pool(DbRole::Auth), &Actor::job(None, None), once, args).await
+        Ok(once::run(self.pool(DbRole::Auth), &Actor::job(None, None), Mode::Reads, once, args).await?)
     }
 
     /// A transaction of the owner of the database, for the commands of an operator. What serves never begins one.

@@ -1,9 +1,10 @@
-//! A read of one statement, in one round trip.
+//! One statement, in one round trip.
 //!
 //! Round trips decide what a read costs: BEGIN with its settings, the statement, and the end of the transaction are
 //! three. Here the settings and the statement, prepared beforehand on its connection, travel in one message of the
 //! simple protocol, which PostgreSQL runs as one transaction of its own. The scope is the same as a [`super::Tx`]'s, and so is that it can only read.
-//! What such a message holds is made of UUIDs, times, numbers and words of the program: nothing in it can hold a quote.
+//! What such a message holds is made of UUIDs, times, numbers, words of the program and hexadecimal bytes: nothing in it can
+//! hold a quote. A write is a statement that is the same once and twice, for a connection that breaks is replaced.
 
 use std::fmt::Write;
 
@@ -15,7 +16,6 @@ use uuid::Uuid;
 
 use super::pool::{Connection, Manager, Pool, is_broken, patiently};
 use super::{Actor, setting};
-use crate::platform::problem::Result;
 
 /// A statement that a busy route sends all the time.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +28,24 @@ pub struct Once {
 
 /// A value for a [`Once`]: only what cannot hold a quote.
 #[derive(Clone, Copy, Debug)]
-pub enum Arg {
+pub enum Arg<'a> {
     Id(Option<Uuid>),
     At(Option<DateTime<Utc>>),
     Count(i64),
     /// A word of the program, such as a state.
     Word(Option<&'static str>),
+    Bytes(&'a [u8]),
+    Flag(bool),
 }
 
-impl Arg {
+/// Whether the transaction may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Reads,
+    Writes,
+}
+
+impl Arg<'_> {
     fn write(self, out: &mut String) {
         let _ = match self {
             Self::Id(Some(id)) => write!(out, "'{id}'"),
@@ -48,6 +57,12 @@ impl Arg {
                 write!(out, "'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00"))
             }
             Self::Count(count) => write!(out, "{count}"),
+            Self::Flag(flag) => write!(out, "{flag}"),
+            Self::Bytes(bytes) => {
+                out.push_str("'\\x");
+                out.push_str(&hex::encode(bytes));
+                out.write_str("'")
+            }
             Self::Word(Some(word)) => write!(out, "'{}'", word.replace('\'', "''")),
             Self::Id(None) | Self::At(None) | Self::Word(None) => out.write_str("NULL"),
         };
@@ -55,11 +70,17 @@ impl Arg {
 }
 
 /// The rows that the actor may see.
-pub async fn run<T>(pool: &Pool, actor: &Actor, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+pub async fn run<T>(
+    pool: &Pool,
+    actor: &Actor,
+    mode: Mode,
+    once: &Once,
+    args: &[Arg<'_>],
+) -> Result<Vec<T>, sqlx::Error>
 where
     T: for<'r> FromRow<'r, PgRow>,
 {
-    let message = message(actor, once, args);
+    let message = message(actor, mode, once, args);
     let mut broken = 0;
     let rows = loop {
         let mut conn = Unfinished(Some(pool.get().await?));
@@ -71,13 +92,13 @@ where
             Err(error) => {
                 let try_another = (is_broken(&error) || is_outdated(&error)) && broken <= pool.max_size();
                 if !try_another {
-                    return Err(error.into());
+                    return Err(error);
                 }
                 broken += 1;
             }
         }
     };
-    Ok(rows.iter().map(T::from_row).collect::<sqlx::Result<_>>()?)
+    rows.iter().map(T::from_row).collect()
 }
 
 /// A connection whose answer is not there yet: dropped in that state, by an error or with its request, it is closed,
@@ -110,11 +131,14 @@ fn is_outdated(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["0A000", "26000", "42P05"].contains(&code.as_ref()))
 }
 
-fn message(actor: &Actor, once: &Once, args: &[Arg]) -> String {
+fn message(actor: &Actor, mode: Mode, once: &Once, args: &[Arg<'_>]) -> String {
     let mut message = String::with_capacity(256);
+    if mode == Mode::Reads {
+        message.push_str("SET LOCAL transaction_read_only = on; ");
+    }
     let _ = write!(
         message,
-        "SET LOCAL transaction_read_only = on; SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'; EXECUTE {}(",
+        "SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'; EXECUTE {}(",
         setting(actor.user_id.map(|id| id.0)),
         setting(actor.company_id.map(|id| id.0)),
         once.name

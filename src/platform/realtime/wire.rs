@@ -70,7 +70,11 @@ impl Wire {
             let purpose = format!("channels of {}", base.get_database().unwrap_or_default());
             let name = derive::key(&config.database_roles_secret, &purpose);
             let prefix = URL_SAFE_NO_PAD.encode(name.get(..12).unwrap_or_default());
-            Ok::<_, Problem>(Redis { client, prefix: format!("huntzen:{prefix}:"), publisher: tokio::sync::Mutex::default() })
+            Ok::<_, Problem>(Redis {
+                client,
+                prefix: format!("huntzen:{prefix}:"),
+                publisher: tokio::sync::Mutex::default(),
+            })
         });
         let here = broadcast::Sender::new(UNHEARD);
         Ok(Self { redis: redis.transpose()?, untold: Mutex::default(), waiting: Notify::new(), here })

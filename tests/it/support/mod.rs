@@ -6,6 +6,7 @@ pub mod client;
 pub mod cluster;
 pub mod gate;
 pub mod process;
+pub mod redis;
 pub mod smtp;
 pub mod sockets;
 pub mod timing;
