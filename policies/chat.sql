@@ -77,15 +77,42 @@ CREATE OR REPLACE FUNCTION app.send_message(conversation uuid, message uuid, cli
 RETURNS TABLE (message_id uuid, message_seq bigint, message_rev bigint, is_new boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    it app.conversations;
+    me      uuid := app.user_id();
+    its     uuid := app.company_id();
+    as_role text := app.connected_role();
+    it      app.conversations;
 BEGIN
+    -- all at once where nothing is in the way; of two that send the same at the same moment one breaks a constraint
+    RETURN QUERY
+    WITH open AS (
+        UPDATE app.conversations v SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1, last_at = at
+        FROM app.consultations c
+        WHERE v.id = conversation AND c.id = conversation
+          AND CASE as_role WHEN 'employee' THEN v.user_id = me AND v.company_id = its
+                           WHEN 'practitioner' THEN v.practitioner_id = me ELSE false END
+          AND at < app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, open_days)
+          AND EXISTS (SELECT FROM app.encryption_keys k
+                      WHERE k.id = sealed_with AND k.company_id = v.company_id AND k.purpose = 'chat'
+                        AND k.subject_id = conversation AND k.destroyed_at IS NULL)
+          AND NOT EXISTS (SELECT FROM app.messages m
+                          WHERE m.company_id = v.company_id AND m.conversation_id = conversation AND m.sender_id = me
+                            AND m.client_id = client)
+        RETURNING v.company_id, v.user_id, v.practitioner_id, v.last_seq, v.last_rev)
+    INSERT INTO app.messages AS m (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev,
+                                   sealed, created_at)
+    SELECT message, o.company_id, conversation, o.user_id, o.practitioner_id, me, client, o.last_seq, o.last_rev, contents, at
+    FROM open o
+    RETURNING m.id, m.seq, m.rev, true;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    -- what was in the way
     SELECT * INTO it FROM app.lock_conversation(conversation);
     IF NOT FOUND THEN
         RETURN;
     END IF;
     RETURN QUERY SELECT m.id, m.seq, m.rev, false FROM app.messages m
-        WHERE m.company_id = it.company_id AND m.conversation_id = it.id AND m.sender_id = app.user_id()
-          AND m.client_id = client;
+        WHERE m.company_id = it.company_id AND m.conversation_id = it.id AND m.sender_id = me AND m.client_id = client;
     IF FOUND THEN
         RETURN;
     END IF;
@@ -96,15 +123,7 @@ BEGIN
         RAISE EXCEPTION 'the key of the conversation was destroyed'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'conversations_key';
     END IF;
-    UPDATE app.conversations v SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1, last_at = at
-        WHERE v.id = it.id RETURNING v.last_seq, v.last_rev INTO message_seq, message_rev;
-    INSERT INTO app.messages (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev,
-                              sealed, created_at)
-        VALUES (message, it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), client, message_seq,
-                message_rev, contents, at);
-    message_id := message;
-    is_new := true;
-    RETURN NEXT;
+    RAISE EXCEPTION 'it was in the way a moment ago' USING ERRCODE = 'serialization_failure';
 END
 $$;
 

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::listener::{Acceptor, TcpAcceptor};
 use poem::{Endpoint, EndpointExt, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -42,6 +43,10 @@ use crate::platform::realtime::{self, Mount, Wire};
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
+
+/// Connections that wait to be taken: after a node went, all of its sockets come at once, and whoever finds no room tries
+/// again a second later.
+const BACKLOG: u32 = 4096;
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Failure>;
@@ -143,7 +148,10 @@ pub async fn listen(
     address: SocketAddr,
     stop: impl Future<Output = ()>,
 ) -> Outcome<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
-    let acceptor = TcpListener::bind(address).into_acceptor().await?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let acceptor = TcpAcceptor::from_tokio(socket.listen(BACKLOG)?)?;
     let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
     let grace = Duration::from_secs(platform.config.shutdown_grace_seconds);
     let keys = platform.read_signing_keys().await;

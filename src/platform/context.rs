@@ -148,11 +148,13 @@ impl Context {
         self.platform.db.read_once(self, once, args).await
     }
 
-    /// Writes with one statement that is a transaction of its own, in one round trip; for the busiest events. It may be run
-    /// twice where a connection breaks, so only what is the same once and twice. The error is the statement's.
+    /// Writes with one statement in one round trip, together with those of others that come at the same moment; for the
+    /// busiest events. It may be run twice where a connection breaks, so only what is the same once and twice. `row` is the
+    /// row that it locks. The error is the statement's.
     pub async fn write_once<T>(
         &self,
         permission: Permission,
+        row: Uuid,
         once: &Once,
         args: &[Arg<'_>],
     ) -> Result<std::result::Result<Vec<T>, sqlx::Error>>
@@ -160,7 +162,7 @@ impl Context {
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
         self.allow(permission)?;
-        Ok(self.platform.db.write_once(self, once, args).await)
+        Ok(self.platform.db.write_once(self, row, once, args).await)
     }
 
     fn allow(&self, permission: Permission) -> Result<()> {

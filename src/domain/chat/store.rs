@@ -264,6 +264,7 @@ pub struct Letter<'a> {
     pub client_id: Uuid,
     pub sealed: &'a [u8],
     pub key: Uuid,
+    pub at: DateTime<Utc>,
 }
 
 /// Stores a message in one round trip. `None`: the conversation is not the caller's. The inner error says what the database
@@ -282,11 +283,11 @@ pub async fn send(
         Arg::Id(Some(letter.id.0)),
         Arg::Id(Some(letter.client_id)),
         Arg::Bytes(letter.sealed),
-        Arg::At(Some(cx.now())),
+        Arg::At(Some(letter.at)),
         Arg::Count(open_days.into()),
         Arg::Id(Some(letter.key)),
     ];
-    let sent = cx.write_once(Permission::Chat, &SEND, &args).await?;
+    let sent = cx.write_once(Permission::Chat, letter.conversation.0, &SEND, &args).await?;
     Ok(sent.map(|rows| rows.into_iter().next()))
 }
 
@@ -331,7 +332,7 @@ pub async fn note_receipt(
         statement: "SELECT delivered, read, revision, is_news FROM app.note_receipt($1, $2, $3, $4)",
     };
     let args = [Arg::Id(Some(id.0)), Arg::Count(up_to), Arg::Flag(is_read), Arg::At(Some(cx.now()))];
-    let noted: Vec<_> = cx.write_once(Permission::Chat, &NOTE, &args).await??;
+    let noted: Vec<_> = cx.write_once(Permission::Chat, id.0, &NOTE, &args).await??;
     Ok(noted.into_iter().next())
 }
 

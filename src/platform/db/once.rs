@@ -4,7 +4,7 @@
 //! three. Here the settings and the statement, prepared beforehand on its connection, travel in one message of the
 //! simple protocol, which PostgreSQL runs as one transaction of its own. The scope is the same as a [`super::Tx`]'s, and so is that it can only read.
 //! What such a message holds is made of UUIDs, times, numbers, words of the program and hexadecimal bytes: nothing in it can
-//! hold a quote. A write is a statement that is the same once and twice, for a connection that breaks is replaced.
+//! hold a quote. Writes go the same way, together ([`super::gather`]).
 
 use std::fmt::Write;
 
@@ -70,50 +70,52 @@ impl Arg<'_> {
 }
 
 /// The rows that the actor may see.
-pub async fn run<T>(
-    pool: &Pool,
-    actor: &Actor,
-    mode: Mode,
-    once: &Once,
-    args: &[Arg<'_>],
-) -> Result<Vec<T>, sqlx::Error>
+pub async fn read<T>(pool: &Pool, actor: &Actor, once: &Once, args: &[Arg<'_>]) -> Result<Vec<T>, sqlx::Error>
 where
     T: for<'r> FromRow<'r, PgRow>,
 {
-    let message = message(actor, mode, once, args);
-    let mut broken = 0;
-    let rows = loop {
-        let mut conn = Unfinished(Some(pool.get().await?));
-        match patiently(fetch(conn.get(), once, &message)).await {
-            Ok(rows) => {
-                conn.finish();
-                break rows;
-            }
-            Err(error) => {
-                let try_another = (is_broken(&error) || is_outdated(&error)) && broken <= pool.max_size();
-                if !try_another {
-                    return Err(error);
-                }
-                broken += 1;
-            }
-        }
-    };
+    let rows = alone(pool, once, &message(actor, Mode::Reads, once, args)).await?;
     rows.iter().map(T::from_row).collect()
+}
+
+/// The answer to a message.
+pub async fn alone(pool: &Pool, once: &Once, message: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+    let mut broken = 0;
+    loop {
+        let mut conn = Unfinished::new(pool.get().await?);
+        let answered = patiently(fetch(conn.get(), once, message)).await;
+        conn.finish_after(&answered);
+        match answered {
+            Err(error) if (is_broken(&error) || is_outdated(&error)) && broken <= pool.max_size() => broken += 1,
+            answered => return answered,
+        }
+    }
 }
 
 /// A connection whose answer is not there yet: dropped in that state, by an error or with its request, it is closed,
 /// because the next caller would get what is left of the answer.
-struct Unfinished(Option<Object<Manager>>);
+pub struct Unfinished(Option<Object<Manager>>);
 
 impl Unfinished {
+    pub fn new(conn: Object<Manager>) -> Self {
+        Self(Some(conn))
+    }
+
     #[allow(clippy::expect_used)] // taken only by what consumes it
-    fn get(&mut self) -> &mut Connection {
+    pub fn get(&mut self) -> &mut Connection {
         self.0.as_mut().expect("a connection until it is finished")
     }
 
-    /// Gives the connection back.
-    fn finish(mut self) {
-        drop(self.0.take());
+    /// Gives the connection back where the answer was whole: rows, or a refusal.
+    pub fn finish_after<T>(mut self, answered: &Result<T, sqlx::Error>) {
+        let is_whole = match answered {
+            Ok(_) => true,
+            Err(error @ sqlx::Error::Database(_)) => !is_broken(error) && !is_outdated(error),
+            Err(_) => false,
+        };
+        if is_whole {
+            drop(self.0.take());
+        }
     }
 }
 
@@ -131,7 +133,7 @@ fn is_outdated(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["0A000", "26000", "42P05"].contains(&code.as_ref()))
 }
 
-fn message(actor: &Actor, mode: Mode, once: &Once, args: &[Arg<'_>]) -> String {
+pub fn message(actor: &Actor, mode: Mode, once: &Once, args: &[Arg<'_>]) -> String {
     let mut message = String::with_capacity(256);
     if mode == Mode::Reads {
         message.push_str("SET LOCAL transaction_read_only = on; ");
@@ -153,11 +155,17 @@ fn message(actor: &Actor, mode: Mode, once: &Once, args: &[Arg<'_>]) -> String {
     message
 }
 
-async fn fetch(conn: &mut Connection, once: &Once, message: &str) -> sqlx::Result<Vec<PgRow>> {
+/// Prepares a statement where the connection does not have it yet.
+pub async fn prepare(conn: &mut Connection, once: &Once) -> sqlx::Result<()> {
     if !conn.prepared.contains(once.name) {
         let prepare = format!("PREPARE {} AS {}", once.name, once.statement);
         raw_sql(AssertSqlSafe(prepare)).execute(&mut conn.pg).await?;
         conn.prepared.insert(once.name);
     }
+    Ok(())
+}
+
+async fn fetch(conn: &mut Connection, once: &Once, message: &str) -> sqlx::Result<Vec<PgRow>> {
+    prepare(conn, once).await?;
     raw_sql(AssertSqlSafe(message)).fetch_all(&mut conn.pg).await
 }

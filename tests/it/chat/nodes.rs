@@ -172,10 +172,13 @@ async fn through_everything(redis: Option<Redis>) {
             reached(5).await;
             redis.start_again().await;
         }
-        (one, database)
+        two.kill();
+        let two = site.start().await;
+        his.moves_to(&two.base);
+        (one, two, database)
     };
     let all = async { tokio::join!(talking, breaking).1 };
-    let (one, database) = tokio::time::timeout(Duration::from_mins(4), all).await.expect("they go on");
+    let (one, two, database) = tokio::time::timeout(Duration::from_mins(4), all).await.expect("they go on");
     check_all(&sockets, count / 2 * 2).await;
     one.kill();
     two.kill();
@@ -231,7 +234,8 @@ async fn while_redis_is_away_the_database_tells_the_nodes_and_then_redis_again()
         sockets.done("alice", "message:send", message).await;
         assert_eq!(sockets.take("dr", "message:new").await["body"], text);
     };
-    let ready = async || reqwest::get(format!("{}/health/ready", one.base)).await.unwrap().json::<Value>().await.unwrap();
+    let ready =
+        async || reqwest::get(format!("{}/health/ready", one.base)).await.unwrap().json::<Value>().await.unwrap();
     say("Over Redis").await;
     let told = String::from_utf8(heard.all()).unwrap();
     assert!(told.contains("chat_changed") && told.contains(&talk.booked.str("/id")), "{told}");
@@ -260,6 +264,24 @@ async fn while_redis_is_away_the_database_tells_the_nodes_and_then_redis_again()
     .expect("Redis tells again");
 }
 
+#[tokio::test]
+async fn redis_is_reached_over_tls_where_its_certificate_is_trusted() {
+    let redis = Redis::start_with_tls().await;
+    let secret = &cluster::template().await.config().database_roles_secret;
+    let app = crate::support::TestApp::start().await;
+    let mut site = Site::new(app.options(), Some(secret.expose_secret())).await;
+    site.set("REDIS_URL", Some(redis.tls_url()));
+    for (trusted, state) in [(Some(redis.authority()), "ok"), (None, "failing")] {
+        site.set("SSL_CERT_FILE", trusted);
+        let server = site.start().await;
+        let ready: Value =
+            reqwest::get(format!("{}/health/ready", server.base)).await.unwrap().json().await.unwrap();
+        assert_eq!(ready["redis"], state, "{ready}");
+        server.kill();
+    }
+    site.db.close().await;
+}
+
 /// `HUNTZEN_REVOCATIONS=300` for the long form.
 #[tokio::test]
 async fn a_session_that_ends_closes_its_sockets_on_both_nodes_within_a_second() {
@@ -283,7 +305,13 @@ async fn a_session_that_ends_closes_its_sockets_on_both_nodes_within_a_second() 
     }
     times.sort_unstable();
     let at = |hundredths: usize| times[(times.len() - 1) * hundredths / 100];
-    println!("{} sockets of {rounds} sessions: p50 {:.0?}, p99 {:.0?}, last {:.0?}", times.len(), at(50), at(99), at(100));
+    println!(
+        "{} sockets of {rounds} sessions: p50 {:.0?}, p99 {:.0?}, last {:.0?}",
+        times.len(),
+        at(50),
+        at(99),
+        at(100)
+    );
     assert!(at(99) < Duration::from_secs(1), "p99 {:?}", at(99));
 }
 
@@ -292,8 +320,7 @@ async fn no_word_of_a_message_stands_anywhere_but_in_the_two_peoples_hands() {
     let talk = talk().await;
     let redis = Redis::start().await;
     let cluster = cluster::template().await;
-    let mut site =
-        Site::new(talk.app.options(), Some(cluster.config().database_roles_secret.expose_secret())).await;
+    let mut site = Site::new(talk.app.options(), Some(cluster.config().database_roles_secret.expose_secret())).await;
     site.set("REDIS_URL", Some(redis.url()));
     site.set("LOG_FILTER", Some("debug".into()));
     let (one, two) = (site.start().await, site.start().await);
@@ -350,7 +377,7 @@ async fn no_word_of_a_message_stands_anywhere_but_in_the_two_peoples_hands() {
             .await
             .unwrap();
         let rows = rows.join("\n");
-        control += usize::from(is_in(rows.as_bytes(), "booking"));
+        control += usize::from(is_in(rows.as_bytes(), "Acme"));
         found.extend(is_in(rows.as_bytes(), &canary).then_some(table));
     }
     assert!(tables.len() > 40 && control > 0, "{} tables were looked at", tables.len());

@@ -48,18 +48,54 @@ fn rubbish(id: &str) -> Vec<Message> {
     let deep = format!("42/chat,7[\"sync\",{}{}]", "[".repeat(20_000), "]".repeat(20_000));
     let wide = format!("42/chat,7[\"sync\",{{{}\"a\":1}}]", "\"a\":1,".repeat(5_000));
     let texts = [
-        "", "x", "9", "4", "42", "4299999999999999999999[\"sync\"]", "42/chat", "42/chat,", "42/chat,[", "42/chat,[]",
-        "42/chat,[1]", "42/chat,[null,{}]", "42/chat,{}", "42/chat,7[\"sync\"]", "42/chat,7[\"sync\",1,2,3,4]",
-        "42/chat,7[{\"sync\":1}]", "42/nowhere,7[\"sync\",{}]", "43/chat,1[{}]", "43/chat,99999[\"late\"]", "43/chat,",
-        "44/chat,{}", "451-/chat,7[\"sync\",{\"_placeholder\":true,\"num\":0}]",
-        "4599999999-/chat,7[\"sync\",{\"_placeholder\":true,\"num\":9}]", "46/chat,1[]", "40/chat,{\"token\":1}",
-        "40/chat,", "40/admin,{}", "5", "2probe", "3", "1", "42/chat,7[\"\\u0000\",{}]", "42/chat,7[\"sync\",{\"a\":\"\\ud800\"}]",
-        "42/chat,-1[\"sync\",{}]", "42/chat,7[\"disconnect\",{}]", "42/chat,7[\"connect\",{}]", "42/chat,7[\"error\",{}]",
-        deep.as_str(), wide.as_str(),
+        "",
+        "x",
+        "9",
+        "4",
+        "42",
+        "4299999999999999999999[\"sync\"]",
+        "42/chat",
+        "42/chat,",
+        "42/chat,[",
+        "42/chat,[]",
+        "42/chat,[1]",
+        "42/chat,[null,{}]",
+        "42/chat,{}",
+        "42/chat,7[\"sync\"]",
+        "42/chat,7[\"sync\",1,2,3,4]",
+        "42/chat,7[{\"sync\":1}]",
+        "42/nowhere,7[\"sync\",{}]",
+        "43/chat,1[{}]",
+        "43/chat,99999[\"late\"]",
+        "43/chat,",
+        "44/chat,{}",
+        "451-/chat,7[\"sync\",{\"_placeholder\":true,\"num\":0}]",
+        "4599999999-/chat,7[\"sync\",{\"_placeholder\":true,\"num\":9}]",
+        "46/chat,1[]",
+        "40/chat,{\"token\":1}",
+        "40/chat,",
+        "40/admin,{}",
+        "5",
+        "2probe",
+        "3",
+        "1",
+        "42/chat,7[\"\\u0000\",{}]",
+        "42/chat,7[\"sync\",{\"a\":\"\\ud800\"}]",
+        "42/chat,-1[\"sync\",{}]",
+        "42/chat,7[\"disconnect\",{}]",
+        "42/chat,7[\"connect\",{}]",
+        "42/chat,7[\"error\",{}]",
+        deep.as_str(),
+        wide.as_str(),
     ];
     let forged = format!("42/chat,7[\"message:new\",{{\"conversationId\":\"{id}\",\"body\":\"forged\"}}]");
     let mut all: Vec<_> = texts.into_iter().map(Message::text).collect();
-    all.extend([Message::text(forged), Message::binary(vec![0xff; 1000]), Message::binary(vec![4]), Message::Ping(vec![1].into())]);
+    all.extend([
+        Message::text(forged),
+        Message::binary(vec![0xff; 1000]),
+        Message::binary(vec![4]),
+        Message::Ping(vec![1].into()),
+    ]);
     all
 }
 

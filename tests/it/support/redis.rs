@@ -15,18 +15,49 @@ const PASSWORD: &str = "redis-of-a-test";
 
 pub struct Redis {
     port: u16,
+    /// With TLS, where it has a certificate.
+    tls_port: u16,
     folder: TempDir,
     server: Mutex<Option<Child>>,
 }
 
 impl Redis {
     pub async fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let it = Self { port, folder: tempfile::tempdir().unwrap(), server: Mutex::new(None) };
+        let it = Self::new();
         it.start_again().await;
         it
+    }
+
+    /// With TLS as well, and a certificate of an authority of its own.
+    pub async fn start_with_tls() -> Self {
+        let it = Self::new();
+        for command in [
+            "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
+            "openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=redis",
+            "printf subjectAltName=IP:127.0.0.1 > names",
+            "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
+        ] {
+            let done = Command::new("sh").args(["-c", command]).current_dir(it.folder.path()).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+        it.start_again().await;
+        it
+    }
+
+    fn new() -> Self {
+        let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, tls_port] = free.map(|it| it.local_addr().unwrap().port());
+        Self { port, tls_port, folder: tempfile::tempdir().unwrap(), server: Mutex::new(None) }
+    }
+
+    /// `REDIS_URL` with TLS.
+    pub fn tls_url(&self) -> String {
+        format!("rediss://:{PASSWORD}@127.0.0.1:{}/", self.tls_port)
+    }
+
+    /// The certificate of its authority.
+    pub fn authority(&self) -> String {
+        self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
     }
 
     /// `REDIS_URL`.
@@ -44,8 +75,29 @@ impl Redis {
 
     pub async fn start_again(&self) {
         let port = self.port.to_string();
+        let file = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
+        let tls = [
+            ("--tls-port", self.tls_port.to_string()),
+            ("--tls-cert-file", file("server.pem")),
+            ("--tls-key-file", file("server.key")),
+            ("--tls-ca-cert-file", file("ca.pem")),
+            ("--tls-auth-clients", "no".into()),
+        ];
+        let has_tls = self.folder.path().join("server.pem").exists();
         let server = Command::new(tools::redis())
-            .args(["--port", &port, "--bind", "127.0.0.1", "--requirepass", PASSWORD, "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &port,
+                "--bind",
+                "127.0.0.1",
+                "--requirepass",
+                PASSWORD,
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .args(tls.iter().filter(|_| has_tls).flat_map(|(name, value)| [*name, value.as_str()]))
             .arg("--dir")
             .arg(self.folder.path())
             .stdin(Stdio::null())
