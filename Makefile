@@ -49,7 +49,7 @@ chat: ## Write CHAT messages (10,000) on two nodes over connections that break, 
 	HUNTZEN_CHAT=$(CHAT) HUNTZEN_REVOCATIONS=300 $(CARGO) test --test it chat::nodes -- --nocapture --test-threads=1 $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
-	@tools/install database
+	@tools/install database node
 	$(CARGO) bench $(ARGS)
 
 lint: ## Formatting, clippy; licences, sources and bans of the dependencies

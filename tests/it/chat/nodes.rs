@@ -9,6 +9,7 @@ use chrono_tz::Europe::Paris;
 use huntzen::platform::clock::Clock;
 use huntzen::platform::config::Config;
 use huntzen::platform::db::development::{DevelopmentDatabase, Durability};
+use huntzen::platform::realtime::{self, News};
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use tokio_util::task::AbortOnDropHandle;
@@ -216,6 +217,95 @@ async fn what_nobody_announced_is_found_when_revisions_are_compared() {
     assert_eq!(sockets.take("dr", "message:new").await["seq"], 1);
 }
 
+/// `HUNTZEN_ANNOUNCED=200000` for the long form, which says what an announcement costs either way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_announces_the_other_hears_over_postgresql_and_over_redis() {
+    let count: i64 = tools::setting("HUNTZEN_ANNOUNCED", 4_000);
+    let talk = talk().await;
+    let redis = Redis::start().await;
+    for (name, redis) in [("PostgreSQL", None), ("Redis", Some(&redis))] {
+        let (one, two) = both_nodes(&talk, redis).await;
+        for at_once in [1, 100, 4_000] {
+            let (last, mut heard) = tokio::sync::watch::channel(-1);
+            let hearer = two.platform.clone();
+            let hears = AbortOnDropHandle::new(tokio::spawn(async move {
+                realtime::follow(&hearer, &["chat_changed"], |news| match news {
+                    News::Missed => {
+                        last.send_if_modified(|known| {
+                            let is_first = *known < 0;
+                            *known = 0.max(*known);
+                            is_first
+                        });
+                    }
+                    News::Told { about, .. } => {
+                        last.send_if_modified(|known| {
+                            let (_, rev) = realtime::changed(about).unwrap();
+                            let is_next = rev > *known;
+                            *known = rev.max(*known);
+                            is_next
+                        });
+                    }
+                })
+                .await;
+            }));
+            heard.wait_for(|rev| *rev == 0).await.unwrap();
+            // Redis' own connection may come a moment later
+            tokio::time::timeout(Duration::from_secs(20), async {
+                for rev in 1.. {
+                    one.platform.wire.announce("chat_changed", Uuid::from_u128(1), rev);
+                    let told = tokio::time::timeout(Duration::from_millis(200), heard.wait_for(|known| *known >= rev));
+                    if told.await.is_ok() {
+                        return;
+                    }
+                }
+            })
+            .await
+            .expect("the other hears");
+            let (first, since) = (*heard.borrow() + 1_000_000, Instant::now());
+            let total = if at_once == 1 { count / 20 } else { count };
+            for round in 0..total / at_once {
+                let revisions = (first + round * at_once)..(first + (round + 1) * at_once);
+                let newest = revisions.end - 1;
+                for rev in revisions {
+                    one.platform.wire.announce("chat_changed", Uuid::from_u128(rev.unsigned_abs().into()), rev);
+                }
+                let told = tokio::time::timeout(Duration::from_secs(20), heard.wait_for(|known| *known >= newest));
+                told.await.expect("it is heard").unwrap();
+            }
+            let each = since.elapsed() / u32::try_from(total / at_once).unwrap();
+            println!("{name}: {at_once} at once are heard after {each:.1?}");
+            drop(hears);
+        }
+    }
+}
+
+#[tokio::test]
+async fn comparing_revisions_reads_what_is_looked_at_and_nothing_else() {
+    let app = crate::support::TestApp::start().await;
+    let mut tx = app.db().begin().await.unwrap();
+    // as for a million conversations of which a thousand are looked at
+    sqlx::raw_sql(
+        "UPDATE pg_class SET reltuples = 1000000, relpages = 20000 WHERE oid IN ('app.conversations'::regclass,
+                'app.conversations_pkey'::regclass)",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    let body: String = sqlx::query_scalar(
+        "SELECT prosrc FROM pg_proc WHERE oid = 'auth.conversations_beyond(uuid[], bigint[])'::regprocedure",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    let asked = body
+        .replace("looked_at", "(SELECT array_agg(gen_random_uuid()) FROM generate_series(1, 1000))")
+        .replace("known", "(SELECT array_agg(1::bigint) FROM generate_series(1, 1000))");
+    let plan: Vec<String> =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN {asked}"))).fetch_all(&mut *tx).await.unwrap();
+    let plan = plan.join("\n");
+    assert!(plan.contains("conversations_pkey") && !plan.contains("Seq Scan"), "{plan}");
+}
+
 #[tokio::test]
 async fn while_redis_is_away_the_database_tells_the_nodes_and_then_redis_again() {
     let talk = talk().await;
@@ -274,8 +364,7 @@ async fn redis_is_reached_over_tls_where_its_certificate_is_trusted() {
     for (trusted, state) in [(Some(redis.authority()), "ok"), (None, "failing")] {
         site.set("SSL_CERT_FILE", trusted);
         let server = site.start().await;
-        let ready: Value =
-            reqwest::get(format!("{}/health/ready", server.base)).await.unwrap().json().await.unwrap();
+        let ready: Value = reqwest::get(format!("{}/health/ready", server.base)).await.unwrap().json().await.unwrap();
         assert_eq!(ready["redis"], state, "{ready}");
         server.kill();
     }
