@@ -24,9 +24,9 @@ pub fn document(namespaces: &[Namespace]) -> Result<Value> {
             let name = identifier(event.name);
             let payload = event.payload.schema(&mut registry);
             inputs.push(payload.clone());
-            messages.insert(name.clone(), message(event.name, event.about, payload));
+            messages.insert(name.clone(), message(event.name, event.about, &payload));
             let answer = format!("{name}.answer");
-            messages.insert(answer.clone(), message(&answer, "The acknowledgement.", answers(event, &mut registry)));
+            messages.insert(answer.clone(), message(&answer, "The acknowledgement.", &answers(event, &mut registry)));
             operations.insert(
                 format!("{id}.{name}"),
                 json!({
@@ -43,7 +43,7 @@ pub fn document(namespaces: &[Namespace]) -> Result<Value> {
             let name = identifier(event.name);
             // one name may go both ways
             let message_id = if messages.contains_key(&name) { format!("{name}.told") } else { name };
-            messages.insert(message_id.clone(), message(event.name, event.about, event.payload.schema(&mut registry)));
+            messages.insert(message_id.clone(), message(event.name, event.about, &event.payload.schema(&mut registry)));
             let mut operation = json!({
                 "action": "send", "summary": event.about, "channel": reference(&["channels", &id]),
                 "messages": [reference(&["channels", &id, "messages", &message_id])],
@@ -114,7 +114,7 @@ fn answers(event: &Taken, registry: &mut Registry) -> Value {
     ] })
 }
 
-fn message(name: &str, about: &str, payload: Value) -> Value {
+fn message(name: &str, about: &str, payload: &Value) -> Value {
     json!({ "name": name, "title": name, "summary": about, "contentType": "application/json", "payload": payload })
 }
 
