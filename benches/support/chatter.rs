@@ -116,7 +116,7 @@ impl Clients {
 
 /// The program of the clients.
 pub fn run() -> Outcome {
-    let mut lines = std::io::stdin().lines();
+    let mut lines = BufReader::new(std::io::stdin()).lines();
     let order: Order = serde_json::from_str(&lines.next().ok_or("no order")??)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match order.task {

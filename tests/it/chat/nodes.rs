@@ -472,7 +472,14 @@ async fn no_word_of_a_message_stands_anywhere_but_in_the_two_peoples_hands() {
     assert!(tables.len() > 40 && control > 0, "{} tables were looked at", tables.len());
     assert!(found.is_empty(), "in {found:?}");
     if let Some(pg_dump) = tools::pg_dump() {
-        let url = sqlx::ConnectOptions::to_url_lossy(talk.app.options());
+        let mut url = sqlx::ConnectOptions::to_url_lossy(talk.app.options());
+        // which others than sqlx do not know
+        let known: Vec<_> = url
+            .query_pairs()
+            .filter(|(name, _)| name != "statement-cache-capacity")
+            .map(|it| (it.0.into_owned(), it.1.into_owned()))
+            .collect();
+        url.query_pairs_mut().clear().extend_pairs(known);
         let dump = std::process::Command::new(pg_dump).arg(url.as_str()).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         assert!(is_in(&dump.stdout, id.as_str().unwrap()) && !is_in(&dump.stdout, &canary));
