@@ -30,7 +30,9 @@ const OURS: &str = "12";
 const THEIRS: &str = "18";
 
 /// Tables of the same shape, with the same indexes and keys, without the policies and triggers.
-const TABLES: &str = "CREATE SCHEMA bench;
+const TABLES: &str = "INSERT INTO app.conversations (id, company_id, user_id, practitioner_id, last_at)
+        SELECT id, company_id, user_id, practitioner_id, created_at FROM app.consultations ON CONFLICT DO NOTHING;
+    CREATE SCHEMA bench;
     CREATE TABLE bench.conversations (LIKE app.conversations INCLUDING ALL,
         key bytea NOT NULL, closes_at timestamptz NOT NULL DEFAULT now() + interval '1 year');
     CREATE TABLE bench.messages (LIKE app.messages INCLUDING ALL,
@@ -42,12 +44,12 @@ const TABLES: &str = "CREATE SCHEMA bench;
         FROM app.conversations v;
     GRANT USAGE ON SCHEMA bench TO huntzen_employee;
     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bench TO huntzen_employee;
-    ANALYZE bench.conversations";
+    ANALYZE bench.conversations, app.conversations";
 
 /// Conversations that take messages, of as many people as there are.
 const CONVERSATIONS: &str = "SELECT DISTINCT ON (v.user_id) v.id, v.company_id, v.user_id, v.practitioner_id
     FROM app.conversations v JOIN app.consultations c ON c.id = v.id
-    WHERE c.cancelled_at IS NULL AND greatest(c.ends_at, c.ended_at) > now() - interval '200 days'
+    WHERE c.cancelled_at IS NULL AND greatest(c.ends_at, c.ended_at) > now() - interval '360 days'
     ORDER BY v.user_id, c.ends_at DESC LIMIT $1";
 
 /// Both servers, and the people that talk.
@@ -61,7 +63,11 @@ impl Scene {
     pub async fn start(args: &Args, database: &Database) -> Outcome<Self> {
         let mut conn = database.connect().await?;
         sqlx::raw_sql(TABLES).execute(&mut conn).await?;
-        let settings = [("CHAT_OPEN_DAYS", "365".into()), ("DATABASE_POOL_SIZE", OURS.into())];
+        let settings = [
+            ("CHAT_OPEN_DAYS", "365".into()),
+            ("DATABASE_POOL_SIZE", OURS.into()),
+            ("DATABASE_ACQUIRE_TIMEOUT_MS", "10000".into()),
+        ];
         let settings: Vec<_> = settings.into_iter().chain(args.redis.clone().map(|url| ("REDIS_URL", url))).collect();
         let ours = Server::start_set(&args.server, database, &["serve", "--no-worker"], &settings).await?;
         let node = Node::start(database, &ours.public_key, args.acknowledge)?;
@@ -171,10 +177,19 @@ fn sample(told: &Told) -> Sample {
 /// With an access token each.
 async fn pairs(conn: &mut PgConnection, server: &Server) -> Outcome<Vec<Pair>> {
     let found: Vec<(Uuid, Uuid, Uuid, Uuid)> =
-        sqlx::query_as(CONVERSATIONS).bind(i64::try_from(IDLE / 2)?).fetch_all(conn).await?;
+        sqlx::query_as(CONVERSATIONS).bind(i64::try_from(IDLE / 2)?).fetch_all(&mut *conn).await?;
     if found.len() < PAIRS {
         return Err(format!("only {} people with a conversation that is open: --scale 20 at least", found.len()).into());
     }
+    // whose sessions are looked up where a node is behind with what it knows of them
+    let people: Vec<Uuid> = found.iter().flat_map(|it| [it.2, it.3]).collect();
+    sqlx::query(
+        "INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at)
+         SELECT DISTINCT id, id, now(), now(), now() + interval '1 day' FROM unnest($1::uuid[]) id",
+    )
+    .bind(people)
+    .execute(&mut *conn)
+    .await?;
     let person = |id: Uuid, role, company: Option<Uuid>| -> Outcome<Person> {
         let caller = Caller {
             user_id: UserId(id),
