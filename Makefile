@@ -20,7 +20,7 @@ run: ## Install what is missing, then start the program with its own database an
 	$(CARGO) run -- $(ARGS)
 
 test: ## Install what is missing, then run every test
-	@tools/install database tools browser journal schemathesis slots icalendar
+	@tools/install database redis tools browser journal schemathesis slots icalendar
 	$(CARGO) test $(ARGS)
 
 soak: ## Ask 200,000 times on few connections while requests, transactions and statements fail (SOAK=…)
@@ -44,12 +44,12 @@ slots: ## Look at 100,000 offers around clock changes, and compare 20,000 with a
 	@tools/install slots
 	HUNTZEN_SLOTS=$(SLOTS) HUNTZEN_SLOTS_COMPARED=$$(($(SLOTS) / 5)) $(CARGO) test --test it slots::properties slots::reference -- --nocapture $(ARGS)
 
-chat: ## Write CHAT messages (10,000) over connections that break every few seconds, on two nodes
-	@tools/install database tools
-	HUNTZEN_CHAT=$(CHAT) $(CARGO) test --test it over_ways_that_break -- --nocapture $(ARGS)
+chat: ## Write CHAT messages (10,000) on two nodes over connections that break, nodes that die, databases that restart
+	@tools/install database redis tools
+	HUNTZEN_CHAT=$(CHAT) HUNTZEN_REVOCATIONS=300 $(CARGO) test --test it chat::nodes -- --nocapture --test-threads=1 $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
-	@tools/install database
+	@tools/install database node
 	$(CARGO) bench $(ARGS)
 
 lint: ## Formatting, clippy; licences, sources and bans of the dependencies

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a table for a person
 
 mod support {
+    pub mod chatter;
     pub mod database;
     pub mod floor;
     pub mod generator;
@@ -13,6 +14,7 @@ mod support {
 }
 mod book;
 mod contents;
+mod chat;
 mod first_free;
 mod list_own;
 mod login_storm;
@@ -24,9 +26,9 @@ use std::process::Command;
 use clap::{Parser, ValueEnum};
 
 use support::database::Database;
-use support::generator;
 use support::measure::Line;
 use support::server::Server;
+use support::{chatter, generator};
 
 pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -52,6 +54,12 @@ enum Workload {
     /// An employee reads the latest 20 entries of their journal
     #[value(name = "journal_20")]
     Journal20,
+    /// 200 pairs write to each other, against Socket.IO on Node.js
+    Chat,
+    /// What 5,000 sockets that do nothing take of memory
+    SocketsIdle,
+    /// 2,000 sockets drop and come back at once
+    ReconnectStorm,
 }
 
 /// Measures the program against what bounds it.
@@ -72,6 +80,12 @@ struct Args {
     /// Connections on either side
     #[arg(long, default_value_t = 32)]
     connections: u32,
+    /// In `chat`, clients say that each message has arrived, which is noted and shown to its sender
+    #[arg(long)]
+    acknowledge: bool,
+    /// In `chat`, `REDIS_URL` of our server
+    #[arg(long)]
+    redis: Option<String>,
     /// The server to measure; by default the one that was built with the benchmark
     #[arg(long, default_value = env!("CARGO_BIN_EXE_huntzen"))]
     server: std::path::PathBuf,
@@ -84,6 +98,9 @@ fn main() -> Outcome {
     // this program is also the load generator, in a process of its own
     if std::env::args().nth(1).as_deref() == Some(generator::COMMAND) {
         return generator::run();
+    }
+    if std::env::args().nth(1).as_deref() == Some(chatter::COMMAND) {
+        return chatter::run();
     }
     let args = Args::parse();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
@@ -130,19 +147,35 @@ async fn run(args: Args) -> Outcome {
         }
         copy.discard().await?;
     }
-    report(&args, &lines);
+    let mut notes = Vec::new();
+    if [Workload::Chat, Workload::SocketsIdle, Workload::ReconnectStorm].into_iter().any(wanted) {
+        let copy = database.copy(&args.server).await?;
+        let scene = chat::Scene::start(&args, &copy).await?;
+        if wanted(Workload::SocketsIdle) {
+            notes.extend(scene.idle()?);
+        }
+        if wanted(Workload::ReconnectStorm) {
+            notes.extend(scene.storm()?);
+        }
+        if wanted(Workload::Chat) {
+            lines.push(scene.talk(&args)?);
+        }
+        scene.stop()?;
+        copy.discard().await?;
+    }
+    report(&args, &lines, &notes);
     database.stop();
     Ok(())
 }
 
-fn report(args: &Args, lines: &[Line]) {
+fn report(args: &Args, lines: &[Line], notes: &[String]) {
     println!();
     println!("{}", Line::HEADINGS);
     for line in lines {
         println!("{line}");
     }
     println!();
-    for note in lines.iter().flat_map(|line| &line.notes) {
+    for note in lines.iter().flat_map(|line| &line.notes).chain(notes) {
         println!("{note}");
     }
     println!("machine   {}", machine());

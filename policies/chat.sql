@@ -17,8 +17,9 @@ CREATE POLICY assigned ON app.message_receipts FOR SELECT TO huntzen_practitione
 
 -- Nobody writes but through the functions below: they look at who calls, keep the times, and number what changes. The row
 -- of a conversation is its queue: whoever changes something in it holds that row until they commit, so that numbers become
--- visible in their order, and somebody who has seen one has seen all before it. What is committed is notified, by the
--- conversation's id alone.
+-- visible in their order, and somebody who has seen one has seen all before it. Whoever committed a change announces it
+-- (src/platform/realtime/wire.rs); a NOTIFY in each of these transactions would have them commit one after the other, with a
+-- flush of the log each.
 GRANT SELECT, INSERT, UPDATE (last_seq, last_rev, last_at) ON app.conversations TO huntzen_kernel;
 GRANT SELECT, INSERT, UPDATE (rev, version, sealed, edited_at, deleted_at) ON app.messages TO huntzen_kernel;
 GRANT SELECT, INSERT, UPDATE (delivered_seq, read_seq, rev, updated_at) ON app.message_receipts TO huntzen_kernel;
@@ -69,35 +70,60 @@ BEGIN
 END
 $$;
 
--- Sends a message of the caller's, sealed. The same client id again is the message that is there, with `is_new` false.
+-- Sends a message of the caller's, sealed with a key of the conversation that was not destroyed meanwhile. The same client
+-- id again is the message that is there, with `is_new` false.
 CREATE OR REPLACE FUNCTION app.send_message(conversation uuid, message uuid, client uuid, contents bytea, at timestamptz,
-                                            open_days int)
+                                            open_days int, sealed_with uuid)
 RETURNS TABLE (message_id uuid, message_seq bigint, message_rev bigint, is_new boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    it app.conversations;
+    me      uuid := app.user_id();
+    its     uuid := app.company_id();
+    as_role text := app.connected_role();
+    it      app.conversations;
 BEGIN
+    -- all at once where nothing is in the way; of two that send the same at the same moment one breaks a constraint
+    RETURN QUERY
+    WITH open AS (
+        UPDATE app.conversations v SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1, last_at = at
+        FROM app.consultations c
+        WHERE v.id = conversation AND c.id = conversation
+          AND CASE as_role WHEN 'employee' THEN v.user_id = me AND v.company_id = its
+                           WHEN 'practitioner' THEN v.practitioner_id = me ELSE false END
+          AND at < app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, open_days)
+          AND EXISTS (SELECT FROM app.encryption_keys k
+                      WHERE k.id = sealed_with AND k.company_id = v.company_id AND k.purpose = 'chat'
+                        AND k.subject_id = conversation AND k.destroyed_at IS NULL)
+          AND NOT EXISTS (SELECT FROM app.messages m
+                          WHERE m.company_id = v.company_id AND m.conversation_id = conversation AND m.sender_id = me
+                            AND m.client_id = client)
+        RETURNING v.company_id, v.user_id, v.practitioner_id, v.last_seq, v.last_rev)
+    INSERT INTO app.messages AS m (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev,
+                                   sealed, created_at)
+    SELECT message, o.company_id, conversation, o.user_id, o.practitioner_id, me, client, o.last_seq, o.last_rev, contents, at
+    FROM open o
+    RETURNING m.id, m.seq, m.rev, true;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    -- what was in the way
     SELECT * INTO it FROM app.lock_conversation(conversation);
     IF NOT FOUND THEN
         RETURN;
     END IF;
     RETURN QUERY SELECT m.id, m.seq, m.rev, false FROM app.messages m
-        WHERE m.company_id = it.company_id AND m.conversation_id = it.id AND m.sender_id = app.user_id()
-          AND m.client_id = client;
+        WHERE m.company_id = it.company_id AND m.conversation_id = it.id AND m.sender_id = me AND m.client_id = client;
     IF FOUND THEN
         RETURN;
     END IF;
     PERFORM app.require_open_conversation(it.id, at, open_days);
-    UPDATE app.conversations v SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1, last_at = at
-        WHERE v.id = it.id RETURNING v.last_seq, v.last_rev INTO message_seq, message_rev;
-    INSERT INTO app.messages (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev,
-                              sealed, created_at)
-        VALUES (message, it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), client, message_seq,
-                message_rev, contents, at);
-    PERFORM pg_notify('chat_changed', it.id::text);
-    message_id := message;
-    is_new := true;
-    RETURN NEXT;
+    IF NOT EXISTS (SELECT FROM app.encryption_keys k
+                   WHERE k.id = sealed_with AND k.company_id = it.company_id AND k.purpose = 'chat'
+                     AND k.subject_id = it.id AND k.destroyed_at IS NULL) THEN
+        RAISE EXCEPTION 'the key of the conversation was destroyed'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'conversations_key';
+    END IF;
+    RAISE EXCEPTION 'it was in the way a moment ago' USING ERRCODE = 'serialization_failure';
 END
 $$;
 
@@ -129,7 +155,6 @@ BEGIN
             edited_at = CASE WHEN contents IS NULL THEN m.edited_at ELSE at END,
             deleted_at = CASE WHEN contents IS NULL THEN at END
         WHERE m.id = message;
-    PERFORM pg_notify('chat_changed', it.conversation_id::text);
     RETURN new_rev;
 END
 $$;
@@ -161,7 +186,6 @@ BEGIN
             ON CONFLICT (company_id, conversation_id, reader_id) DO UPDATE
             SET delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, rev = excluded.rev,
                 updated_at = excluded.updated_at;
-        PERFORM pg_notify('chat_changed', it.id::text);
     END IF;
     RETURN NEXT;
 END
@@ -181,6 +205,18 @@ DROP TRIGGER IF EXISTS consultations_conversation_closes ON app.consultations;
 CREATE TRIGGER consultations_conversation_closes AFTER UPDATE OF cancelled_at, ends_at, ended_at ON app.consultations
     FOR EACH ROW EXECUTE FUNCTION app.tell_conversation_closes();
 
+-- Which of the conversations that are looked at have changed since: what was not announced, because a node died after its
+-- commit, is found by it. Numbers alone, and nothing of the people.
+CREATE OR REPLACE FUNCTION auth.conversations_beyond(looked_at uuid[], known bigint[])
+RETURNS TABLE (id uuid, rev bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT v.id, v.last_rev FROM unnest(looked_at, known) AS it (id, rev)
+    JOIN app.conversations v ON v.id = it.id AND v.last_rev > it.rev
+$$;
+ALTER FUNCTION auth.conversations_beyond(uuid[], bigint[]) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION auth.conversations_beyond(uuid[], bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth.conversations_beyond(uuid[], bigint[]) TO huntzen_auth;
+
 DO $$
 DECLARE
     it regprocedure;
@@ -188,7 +224,7 @@ BEGIN
     FOREACH it IN ARRAY ARRAY[
         'app.chat_closes_at(timestamptz, timestamptz, timestamptz, int)', 'app.lock_conversation(uuid)',
         'app.require_open_conversation(uuid, timestamptz, int)',
-        'app.send_message(uuid, uuid, uuid, bytea, timestamptz, int)',
+        'app.send_message(uuid, uuid, uuid, bytea, timestamptz, int, uuid)',
         'app.change_message(uuid, int, bytea, timestamptz, int)',
         'app.note_receipt(uuid, bigint, boolean, timestamptz)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
@@ -201,6 +237,6 @@ GRANT EXECUTE ON FUNCTION app.lock_conversation(uuid), app.require_open_conversa
 GRANT EXECUTE ON FUNCTION app.chat_closes_at(timestamptz, timestamptz, timestamptz, int)
     TO huntzen_employee, huntzen_practitioner, huntzen_kernel;
 GRANT EXECUTE ON FUNCTION
-    app.send_message(uuid, uuid, uuid, bytea, timestamptz, int),
+    app.send_message(uuid, uuid, uuid, bytea, timestamptz, int, uuid),
     app.change_message(uuid, int, bytea, timestamptz, int),
     app.note_receipt(uuid, bigint, boolean, timestamptz) TO huntzen_employee, huntzen_practitioner;

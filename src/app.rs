@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::listener::{Acceptor, TcpAcceptor};
 use poem::{Endpoint, EndpointExt, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -39,10 +40,14 @@ use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
 use crate::platform::outgoing::Outgoing;
-use crate::platform::realtime::{self, Mount};
+use crate::platform::realtime::{self, Mount, Wire};
 use crate::platform::storage::Storage;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
+
+/// Connections that wait to be taken: after a node went, all of its sockets come at once, and whoever finds no room tries
+/// again a second later.
+const BACKLOG: u32 = 4096;
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Failure>;
@@ -96,6 +101,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         mailer: Mailer::open(&config)?,
         outgoing: Outgoing::new(&config)?,
         limits: Limits::new(&config),
+        wire: Wire::open(&config, base)?,
         config: Arc::new(config),
         clock,
         entropy,
@@ -147,7 +153,10 @@ pub async fn listen(
     address: SocketAddr,
     stop: impl Future<Output = ()>,
 ) -> Outcome<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
-    let acceptor = TcpListener::bind(address).into_acceptor().await?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let acceptor = TcpAcceptor::from_tokio(socket.listen(BACKLOG)?)?;
     let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
     let grace = Duration::from_secs(platform.config.shutdown_grace_seconds);
     let keys = platform.read_signing_keys().await;
@@ -158,11 +167,12 @@ pub async fn listen(
     let notifications = notifications::open(&io, &platform);
     let endpoint = endpoint(platform.clone(), sockets)?;
     let serving = Box::pin(async move {
-        let follower = platform.clone();
+        let (follower, carrier) = (platform.clone(), platform.clone());
         let _follower = AbortOnDropHandle::new(tokio::spawn(async move { follower.sessions.follow(&follower).await }));
         let _chat = AbortOnDropHandle::new(tokio::spawn(chat));
         let _calls = AbortOnDropHandle::new(tokio::spawn(calls));
         let _notifications = AbortOnDropHandle::new(tokio::spawn(notifications));
+        let _wire = AbortOnDropHandle::new(tokio::spawn(async move { realtime::carry(&carrier).await }));
         let stop = async {
             stop.await;
             // polls that wait for news would hold the others up

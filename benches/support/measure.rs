@@ -30,7 +30,7 @@ pub struct Sample {
 
 impl Sample {
     #[allow(clippy::cast_precision_loss)]
-    fn server_us(&self) -> f64 {
+    pub fn server_us(&self) -> f64 {
         self.server.map_or(0.0, |usage| usage.cpu_us as f64) / self.count.max(1) as f64
     }
 }
@@ -55,6 +55,13 @@ pub struct Usage {
 impl Usage {
     pub fn since(self, before: Self) -> Self {
         Self { cpu_us: self.cpu_us - before.cpu_us, ..self }
+    }
+
+    /// The memory that a process holds now.
+    pub fn resident_kib(pid: u32) -> std::io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(held.and_then(|text| text.trim().split(' ').next()?.parse().ok()).unwrap_or_default())
     }
 
     pub fn of_process(pid: u32) -> std::io::Result<Self> {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use huntzen::platform::auth::Caller;
@@ -27,6 +27,8 @@ pub const PASSWORD: &str = "demo-huntzen-2026";
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Ed25519, of the key that signs access tokens.
+    pub public_key: Vec<u8>,
     client: reqwest::Client,
     /// Of the server's own key.
     tokens: Tokens,
@@ -38,6 +40,16 @@ impl Server {
     }
 
     pub async fn start_with(program: &Path, database: &Database, command: &[&str]) -> Outcome<Self> {
+        Self::start_set(program, database, command, &[]).await
+    }
+
+    /// With settings of its own.
+    pub async fn start_set(
+        program: &Path,
+        database: &Database,
+        command: &[&str],
+        more: &[(&'static str, String)],
+    ) -> Outcome<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let random = || STANDARD.encode(Entropy::system().bytes::<32>());
         let key = Ed25519KeyPair::generate()?;
@@ -59,6 +71,7 @@ impl Server {
             ("RATE_LIMIT_PER_IP", "1000000".into()),
             ("RATE_LIMIT_PER_USER", "1000000".into()),
         ]);
+        settings.extend(more.iter().cloned());
         let named = |name: &str| settings.iter().find(|(it, _)| *it == name).map(|(_, value)| value.clone());
         let config = Config::from_env(named).map_err(|faults| format!("the settings: {faults:?}"))?;
         let child = Command::new(program)
@@ -68,7 +81,8 @@ impl Server {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let mut server = Self { child, address, client: reqwest::Client::new(), tokens: Tokens::new(&config)? };
+        let (client, public_key) = (reqwest::Client::new(), key.public_key().as_ref().to_vec());
+        let mut server = Self { child, address, public_key, client, tokens: Tokens::new(&config)? };
         let begun = Instant::now();
         while !server.is_ready().await {
             if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_mins(1) {
@@ -117,6 +131,10 @@ impl Server {
         let after = answer.headers().get("retry-after").and_then(|it| it.to_str().ok()?.parse().ok());
         answer.bytes().await?;
         Ok((status, begun.elapsed(), after.map(Duration::from_secs)))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn usage(&self) -> Outcome<Usage> {

@@ -103,6 +103,8 @@ pub struct Config {
     pub mail_from: String,
     /// `file:/path`.
     pub storage_url: Url,
+    /// `redis://` or `rediss://`: nodes tell each other over it what changed. `None`: over the database.
+    pub redis_url: Option<SecretString>,
     /// `None`: nobody can join by video.
     pub jitsi: Option<Jitsi>,
     /// `None`: calls work between people who reach each other directly.
@@ -251,6 +253,12 @@ impl Config {
         );
         let storage_url = r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
 
+        let redis_url = r.optional(
+            "REDIS_URL",
+            "redis://user:password@host:6379 or rediss://user:password@host:6379",
+            parse::redis_url,
+        );
+
         let trusted_proxies = r.or("TRUSTED_PROXIES", Vec::new(), "networks such as 10.0.0.0/8,::1", parse::networks);
         let cors_origins =
             r.or("CORS_ORIGINS", Vec::new(), "origins such as https://care.example.org, separated by commas", |text| {
@@ -330,6 +338,7 @@ impl Config {
                 smtp_url: smtp_url?,
                 mail_from: mail_from?,
                 storage_url: storage_url?,
+                redis_url,
                 jitsi,
                 turn,
                 trusted_proxies: trusted_proxies?,

@@ -21,6 +21,7 @@ use crate::platform::locale::Locale;
 use crate::platform::mail::Mailer;
 use crate::platform::outgoing::Outgoing;
 use crate::platform::problem::Result;
+use crate::platform::realtime::Wire;
 use crate::platform::storage::Storage;
 
 /// The parts of the running program, shared by every request and job.
@@ -39,6 +40,8 @@ pub struct Platform {
     /// Requests to addresses that people give.
     pub outgoing: Outgoing,
     pub limits: Limits,
+    /// To the other nodes.
+    pub wire: Wire,
 }
 
 impl Platform {
@@ -137,12 +140,29 @@ impl Context {
     }
 
     /// Reads with one statement in one round trip; for the busiest routes. The scope is that of [`Context::read`].
-    pub async fn read_once<T>(&self, permission: Permission, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    pub async fn read_once<T>(&self, permission: Permission, once: &Once, args: &[Arg<'_>]) -> Result<Vec<T>>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
         self.allow(permission)?;
         self.platform.db.read_once(self, once, args).await
+    }
+
+    /// Writes with one statement in one round trip, together with those of others that come at the same moment; for the
+    /// busiest events. It may be run twice where a connection breaks, so only what is the same once and twice. `row` is the
+    /// row that it locks. The error is the statement's.
+    pub async fn write_once<T>(
+        &self,
+        permission: Permission,
+        row: Uuid,
+        once: &Once,
+        args: &[Arg<'_>],
+    ) -> Result<std::result::Result<Vec<T>, sqlx::Error>>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        self.allow(permission)?;
+        Ok(self.platform.db.write_once(self, row, once, args).await)
     }
 
     fn allow(&self, permission: Permission) -> Result<()> {

@@ -64,11 +64,21 @@ struct Readiness {
     queue: State,
     storage: State,
     mail: State,
+    /// Where `REDIS_URL` is set. While it is away, the database tells the nodes what changed.
+    #[oai(skip_serializing_if_is_none)]
+    redis: Option<State>,
 }
 
 impl Example for Readiness {
     fn example() -> Self {
-        Self { status: State::Ok, database: State::Ok, queue: State::Ok, storage: State::Ok, mail: State::Ok }
+        Self {
+            status: State::Ok,
+            database: State::Ok,
+            queue: State::Ok,
+            storage: State::Ok,
+            mail: State::Ok,
+            redis: None,
+        }
     }
 }
 
@@ -92,7 +102,7 @@ impl MonitoringApi {
     ///
     /// Asks the database, the queue, the file storage and the mail server. When one of the first three fails the answer
     /// is 503 and its problem has a member for each part. Where the mail server alone is away, requests are served, and
-    /// their mails wait in the queue: the answer is 200, and `degraded`.
+    /// their mails wait in the queue: the answer is 200, and `degraded`. So it is where Redis is away.
     #[oai(path = "/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self, it: Anonymous) -> Result<Json<Readiness>> {
         let found = Box::pin(self.check(&it.platform)).await;
@@ -137,14 +147,15 @@ impl MonitoringApi {
         {
             return found;
         }
-        let (database, queue, storage, mail) = tokio::join!(
+        let (database, queue, storage, mail, redis) = tokio::join!(
             in_time(database(platform)),
             in_time(queue(platform)),
             in_time(async { platform.storage.check().await.is_ok() }),
             in_time(platform.mailer.is_reachable()),
+            platform.wire.is_reachable(),
         );
         // every node would leave the balancer at once for a mail server that all of them share
-        let status = match (database && queue && storage, mail) {
+        let status = match (database && queue && storage, mail && redis != Some(false)) {
             (false, _) => State::Failing,
             (true, false) => State::Degraded,
             (true, true) => State::Ok,
@@ -155,6 +166,7 @@ impl MonitoringApi {
             queue: queue.into(),
             storage: storage.into(),
             mail: mail.into(),
+            redis: redis.map(State::from),
         };
         *last = Some((Instant::now(), found));
         found

@@ -113,12 +113,19 @@ const commands = {
       for (let answer; !answer?.ok; ) {
         answer = await socket.timeout(1_000).emitWithAck("message:send", message).catch(() => undefined);
         if (answer && !answer.ok) {
-          if (answer.code !== "too_many_requests") return { error: answer };
+          // asked too often, or of a server that cannot now: the same again in a moment
+          if (!["too_many_requests", "unavailable"].includes(answer.code)) return { error: answer };
           await pause(100);
         }
       }
     }
     return {};
+  },
+  /** Waits until a client knows so many messages. */
+  async reaches({ name, count }) {
+    const it = clients.get(name);
+    for (let n = 0; n < 1200 && it.known.size < count; n += 1) await pause(50);
+    return it.known.size >= count ? {} : { error: `${it.known.size} of ${count}` };
   },
   /** Waits until a client knows so many messages; what it knows, in the order of the conversation. */
   async known({ name, count }) {

@@ -27,3 +27,6 @@ pub use api::ChatApi;
 pub use error::Error;
 pub use keys::document;
 pub use socket::{namespace, open};
+
+/// What is announced, and what functions of the database notify: the id of a conversation that has changed.
+const CHANGED: &str = "chat_changed";

@@ -3,15 +3,17 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::error::Error;
 use super::keys::{self, Reader, document};
 use super::model::{Content, Conversation, Excerpt, Message, Overview, Receipt, Which, complete_until};
-use super::store;
+use super::{CHANGED, store};
 use crate::platform::auth::Permission;
 use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::crypto::health_text::HealthText;
+use crate::platform::db::broken_constraint;
 use crate::platform::ids::{ConsultationId, MessageId};
 use crate::platform::problem::Error as Refusal;
-use crate::platform::{Context, Result, Tx};
+use crate::platform::{Context, Problem, Result, Tx};
 
 /// A change that is overtaken by others of the same person is tried so often.
 const ATTEMPTS: usize = 3;
@@ -31,8 +33,7 @@ pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, 
 
 /// Refuses a conversation that is not the caller's.
 pub async fn check(cx: &Context, id: ConsultationId) -> Result<()> {
-    let mut tx = cx.read(Permission::Chat).await?;
-    find(cx, &mut tx, id).await?;
+    store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
     Ok(())
 }
 
@@ -51,23 +52,53 @@ pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) ->
     Ok(Excerpt { messages, receipts, rev, last_seq: of.last_seq, has_more, closes_at: of.closes_at })
 }
 
+/// A conversation of the caller's, and what its messages are sealed with. A socket looks it up once; the database looks at
+/// each message again.
+pub struct Opened {
+    id: ConsultationId,
+    key: SubjectKey,
+}
+
+/// Looks up a conversation to write in. Its key is made with the first message.
+pub async fn open(cx: &Context, id: ConsultationId) -> Result<Opened> {
+    let of = store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
+    let key = match keys::reader(cx, &of) {
+        Reader::Key(key) => *key,
+        Reader::None => {
+            of.check_open(cx.now())?;
+            let mut tx = cx.begin(Permission::Chat).await?;
+            let mut of = find(cx, &mut tx, id).await?;
+            let key = keys::for_writing(cx, &mut tx, &mut of).await?;
+            tx.commit().await?;
+            key
+        }
+        Reader::Erased => return Err(Error::ConversationErased.into()),
+        Reader::Broken(error) => return Err(Problem::internal(error)),
+    };
+    Ok(Opened { id, key })
+}
+
 /// Sends a message; the one that is there, if the caller's client has sent it before.
-pub async fn send(cx: &Context, id: ConsultationId, client_id: Uuid, text: HealthText) -> Result<Message> {
-    let now = cx.now();
-    let mut tx = cx.begin(Permission::Chat).await?;
-    let mut of = find(cx, &mut tx, id).await?;
-    let key = keys::for_writing(cx, &mut tx, &mut of).await?;
-    let message_id: MessageId = cx.new_id();
-    let sealed = key.seal(&document(message_id, 1), &text, &cx.platform().entropy)?;
-    let sent = store::send(&mut tx, &of, message_id, client_id, &sealed, now, open_days(cx)).await?;
-    let sent = sent.ok_or(Refusal::NotFound)?;
-    if !sent.is_new {
-        return repeated(&mut tx, key, sent.id, &text).await;
+pub async fn send(cx: &Context, to: &Opened, client_id: Uuid, text: HealthText) -> Result<Message> {
+    let (now, id): (_, MessageId) = (cx.now(), cx.new_id());
+    let sealed = to.key.seal(&document(id, 1), &text, &cx.platform().entropy)?;
+    let letter = store::Letter { conversation: to.id, id, client_id, sealed: &sealed, key: to.key.id(), at: now };
+    let mut sent = store::send(cx, &letter, open_days(cx)).await?;
+    if sent.as_ref().is_err_and(|error| broken_constraint(error) == Some("messages_once")) {
+        // the same client sent it twice at the same moment: now the first one is there
+        sent = store::send(cx, &letter, open_days(cx)).await?;
     }
-    tx.commit().await?;
+    let sent = match sent {
+        Ok(sent) => sent.ok_or(Refusal::NotFound)?,
+        Err(error) => return Err(refused(cx, to.id, error).await),
+    };
+    if !sent.is_new {
+        return repeated(cx, to.id, sent.id, &text).await;
+    }
+    announce(cx, to.id, sent.rev);
     Ok(Message {
         id: sent.id,
-        conversation_id: id,
+        conversation_id: to.id,
         sender_id: cx.caller().user_id,
         client_id,
         seq: sent.seq,
@@ -80,13 +111,33 @@ pub async fn send(cx: &Context, id: ConsultationId, client_id: Uuid, text: Healt
     })
 }
 
+/// Why the database took no message.
+async fn refused(cx: &Context, id: ConsultationId, error: sqlx::Error) -> Problem {
+    match broken_constraint(&error) {
+        Some("conversations_open") => match store::look_up(cx, id, open_days(cx)).await {
+            Ok(Some(of)) => of.closed(),
+            Ok(None) => Refusal::NotFound.into(),
+            Err(problem) => problem,
+        },
+        Some("conversations_key") => Error::ConversationErased.into(),
+        _ => error.into(),
+    }
+}
+
 /// The message that was sent before, as it is now. Another text under its name is refused, as long as the first is known.
-async fn repeated(tx: &mut Tx, key: SubjectKey, id: MessageId, text: &HealthText) -> Result<Message> {
-    let kept = store::find_message(tx, id).await?.ok_or(Refusal::NotFound)?;
+async fn repeated(cx: &Context, conversation: ConsultationId, id: MessageId, text: &HealthText) -> Result<Message> {
+    let mut tx = cx.read(Permission::Chat).await?;
+    let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    let of = find(cx, &mut tx, conversation).await?;
     let is_first = kept.version == 1;
-    let message = Reader::Key(Box::new(key)).open(&kept);
+    let message = keys::reader(cx, &of).open(&kept);
     let is_other = message.body.as_ref().is_some_and(|body| body.expose() != text.expose());
     if is_first && is_other { Err(Refusal::IdempotencyMismatch.into()) } else { Ok(message) }
+}
+
+/// What was committed is told to whoever looks at the conversation, on every node.
+fn announce(cx: &Context, id: ConsultationId, rev: i64) {
+    cx.platform().wire.announce(CHANGED, id.0, rev);
 }
 
 /// Puts another text in the place of one of the caller's own messages.
@@ -119,6 +170,7 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
         };
         if let Some(rev) = store::change(&mut tx, &of, &kept, sealed.as_deref(), now, open_days(cx)).await? {
             tx.commit().await?;
+            announce(cx, of.id, rev);
             return Ok(kept.changed(text, rev, now));
         }
         // the person changed it elsewhere at the same moment
@@ -128,11 +180,10 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
 
 /// Notes that the caller has, or has read, everything up to a message; how far they are now.
 pub async fn note_receipt(cx: &Context, id: ConsultationId, up_to: i64, is_read: bool) -> Result<Receipt> {
-    let mut tx = cx.begin(Permission::Chat).await?;
-    let noted = store::note_receipt(&mut tx, id, up_to, is_read, cx.now()).await?;
+    let noted = store::note_receipt(cx, id, up_to, is_read).await?;
     let (delivered_seq, read_seq, rev, is_news) = noted.ok_or(Refusal::NotFound)?;
     if is_news {
-        tx.commit().await?;
+        announce(cx, id, rev);
     }
     Ok(Receipt { reader_id: cx.caller().user_id, delivered_seq, read_seq, rev })
 }

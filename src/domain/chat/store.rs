@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::error::Error;
 use super::model::{Conversation, Kept, Overview, Receipt, StoredKey, Which};
 use crate::platform::auth::{Permission, Role};
-use crate::platform::db::{Arg, Instant, Once, broken_constraint};
+use crate::platform::db::{Actor, Arg, Instant, Once, broken_constraint};
 use crate::platform::ids::{ConsultationId, MessageId};
-use crate::platform::{Context, Problem, Result, Tx};
+use crate::platform::{Context, Platform, Problem, Result, Tx};
 
 impl FromRow<'_, PgRow> for Overview {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -82,7 +82,7 @@ impl FromRow<'_, PgRow> for Conversation {
             id: row.try_get("id")?,
             company_id: row.try_get("company_id")?,
             employee: row.try_get("user_id")?,
-            closes_at: row.try_get("closes_at")?,
+            closes_at: row.try_get::<Instant, _>("closes_at")?.0,
             last_seq: row.try_get("last_seq")?,
             last_rev: row.try_get("last_rev")?,
             key,
@@ -90,19 +90,22 @@ impl FromRow<'_, PgRow> for Conversation {
     }
 }
 
+const FIND: &str = "SELECT v.id, v.company_id, v.user_id, v.last_seq, v.last_rev,
+        app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $2::int) AS closes_at, k.id AS key_id, k.wrapped
+    FROM app.conversations v JOIN app.consultations c ON c.id = v.id
+    LEFT JOIN LATERAL app.conversation_key(v.id) k ON true
+    WHERE v.id = $1::uuid";
+
 /// A conversation of the caller's, with its key.
 pub async fn find(tx: &mut Tx, id: ConsultationId, open_days: i32) -> Result<Option<Conversation>> {
-    Ok(sqlx::query_as(
-        "SELECT v.id, v.company_id, v.user_id, v.last_seq, v.last_rev,
-                app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $2) AS closes_at, k.id AS key_id, k.wrapped
-         FROM app.conversations v JOIN app.consultations c ON c.id = v.id
-         LEFT JOIN LATERAL app.conversation_key(v.id) k ON true
-         WHERE v.id = $1",
-    )
-    .bind(id)
-    .bind(open_days)
-    .fetch_optional(tx.conn())
-    .await?)
+    Ok(sqlx::query_as(FIND).bind(id).bind(open_days).fetch_optional(tx.conn()).await?)
+}
+
+/// The same in one round trip.
+pub async fn look_up(cx: &Context, id: ConsultationId, open_days: i32) -> Result<Option<Conversation>> {
+    let args = [Arg::Id(Some(id.0)), Arg::Count(open_days.into())];
+    let found = cx.read_once(Permission::Chat, &Once { name: "chat_find", statement: FIND }, &args).await?;
+    Ok(found.into_iter().next())
 }
 
 /// Keeps the key of a conversation, unless it has one; the one that it has then.
@@ -176,21 +179,8 @@ struct Line {
 
 impl FromRow<'_, PgRow> for Line {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        let instant = |name: &str| row.try_get::<Instant, _>(name).map(|it| it.0);
         let optional = |name: &str| row.try_get::<Option<Instant>, _>(name).map(|it| it.map(|it| it.0));
-        let key = match row.try_get::<Option<Uuid>, _>("key_id")? {
-            Some(id) => Some(StoredKey { id, wrapped: row.try_get("wrapped")? }),
-            None => None,
-        };
-        let conversation = Conversation {
-            id: row.try_get("id")?,
-            company_id: row.try_get("company_id")?,
-            employee: row.try_get("user_id")?,
-            closes_at: instant("closes_at")?,
-            last_seq: row.try_get("last_seq")?,
-            last_rev: row.try_get("last_rev")?,
-            key,
-        };
+        let conversation = Conversation::from_row(row)?;
         let readers: Vec<Uuid> = row.try_get::<Option<_>, _>("readers")?.unwrap_or_default();
         let numbers = |name: &str| row.try_get::<Option<Vec<i64>>, _>(name).map(Option::unwrap_or_default);
         let (delivered, read, revs) = (numbers("delivered")?, numbers("read")?, numbers("revs")?);
@@ -213,7 +203,7 @@ impl FromRow<'_, PgRow> for Line {
                 rev: row.try_get("rev")?,
                 version: row.try_get("version")?,
                 sealed: row.try_get("sealed")?,
-                created_at: instant("created_at")?,
+                created_at: row.try_get::<Instant, _>("created_at")?.0,
                 edited_at: optional("edited_at")?,
                 deleted_at: optional("deleted_at")?,
             }),
@@ -267,26 +257,38 @@ pub struct Sent {
     pub is_new: bool,
 }
 
-/// `None`: the conversation is not the caller's.
+/// What is to be stored of a message.
+pub struct Letter<'a> {
+    pub conversation: ConsultationId,
+    pub id: MessageId,
+    pub client_id: Uuid,
+    pub sealed: &'a [u8],
+    pub key: Uuid,
+    pub at: DateTime<Utc>,
+}
+
+/// Stores a message in one round trip. `None`: the conversation is not the caller's. The inner error says what the database
+/// refuses.
 pub async fn send(
-    tx: &mut Tx,
-    of: &Conversation,
-    id: MessageId,
-    client_id: Uuid,
-    sealed: &[u8],
-    now: DateTime<Utc>,
+    cx: &Context,
+    letter: &Letter<'_>,
     open_days: i32,
-) -> Result<Option<Sent>> {
-    sqlx::query_as("SELECT * FROM app.send_message($1, $2, $3, $4, $5, $6)")
-        .bind(of.id)
-        .bind(id)
-        .bind(client_id)
-        .bind(sealed)
-        .bind(now)
-        .bind(open_days)
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(|error| refused(error, of))
+) -> Result<std::result::Result<Option<Sent>, sqlx::Error>> {
+    const SEND: Once = Once {
+        name: "chat_send",
+        statement: "SELECT message_id, message_seq, message_rev, is_new FROM app.send_message($1, $2, $3, $4, $5, $6, $7)",
+    };
+    let args = [
+        Arg::Id(Some(letter.conversation.0)),
+        Arg::Id(Some(letter.id.0)),
+        Arg::Id(Some(letter.client_id)),
+        Arg::Bytes(letter.sealed),
+        Arg::At(Some(letter.at)),
+        Arg::Count(open_days.into()),
+        Arg::Id(Some(letter.key)),
+    ];
+    let sent = cx.write_once(Permission::Chat, letter.conversation.0, &SEND, &args).await?;
+    Ok(sent.map(|rows| rows.into_iter().next()))
 }
 
 /// Puts another text in a message's place, or none; its revision then. `None`: it has another version by now.
@@ -317,20 +319,29 @@ fn refused(error: sqlx::Error, of: &Conversation) -> Problem {
     }
 }
 
-/// Notes that the caller has, or has read, everything up to a message: how far they are now, and whether that is news.
-/// `None`: the conversation is not theirs.
+/// Notes in one round trip that the caller has, or has read, everything up to a message: how far they are now, and whether
+/// that is news. `None`: the conversation is not theirs.
 pub async fn note_receipt(
-    tx: &mut Tx,
+    cx: &Context,
     id: ConsultationId,
     up_to: i64,
     is_read: bool,
-    now: DateTime<Utc>,
 ) -> Result<Option<(i64, i64, i64, bool)>> {
-    Ok(sqlx::query_as("SELECT delivered, read, revision, is_news FROM app.note_receipt($1, $2, $3, $4)")
-        .bind(id)
-        .bind(up_to)
-        .bind(is_read)
-        .bind(now)
-        .fetch_optional(tx.conn())
+    const NOTE: Once = Once {
+        name: "chat_note",
+        statement: "SELECT delivered, read, revision, is_news FROM app.note_receipt($1, $2, $3, $4)",
+    };
+    let args = [Arg::Id(Some(id.0)), Arg::Count(up_to), Arg::Flag(is_read), Arg::At(Some(cx.now()))];
+    let noted: Vec<_> = cx.write_once(Permission::Chat, id.0, &NOTE, &args).await??;
+    Ok(noted.into_iter().next())
+}
+
+/// Of the conversations that are looked at, those that have changed since.
+pub async fn beyond(platform: &Platform, looked_at: &[Uuid], known: &[i64]) -> Result<Vec<(Uuid, i64)>> {
+    let mut tx = platform.db.anonymous(Actor::job(None, None)).await?;
+    Ok(sqlx::query_as("SELECT id, rev FROM auth.conversations_beyond($1, $2)")
+        .bind(looked_at)
+        .bind(known)
+        .fetch_all(tx.conn())
         .await?)
 }

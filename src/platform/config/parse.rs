@@ -189,6 +189,16 @@ pub fn smtp_url(text: &str, production: bool) -> Parsed<SecretString> {
     }
 }
 
+pub fn redis_url(text: &str) -> Parsed<SecretString> {
+    // not shown: it holds a password
+    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
+    match url.scheme() {
+        // what follows `#` would switch the check of certificates off
+        "redis" | "rediss" if url.has_host() && url.fragment().is_none() => Ok(text.into()),
+        scheme => Err(format!("has the scheme {scheme:?}, no host, or a fragment")),
+    }
+}
+
 pub fn sender(text: &str) -> Parsed<String> {
     text.parse::<Mailbox>().map(|_| text.to_owned()).map_err(|error| format!("{text:?} is no sender ({error})"))
 }

@@ -159,7 +159,9 @@ fn video_and_calls_have_secrets_of_their_own() {
 
 #[test]
 fn faults_do_not_show_secrets() {
-    for name in ["DATABASE_ROLES_SECRET", "MASTER_KEYS", "JWT_KEYS", "SMTP_URL", "DATABASE_URL", "METRICS_TOKEN"] {
+    for name in
+        ["DATABASE_ROLES_SECRET", "MASTER_KEYS", "JWT_KEYS", "SMTP_URL", "REDIS_URL", "DATABASE_URL", "METRICS_TOKEN"]
+    {
         let errors = read(&[("APP_ENV", "production"), (name, "x:hunter2hunter2")]).unwrap_err();
         assert!(!errors.to_string().contains("hunter2"), "{errors}");
     }
@@ -178,6 +180,8 @@ fn each_parser_takes_the_right_and_refuses_the_wrong() {
         ("JWT_KEYS", &jwt_ok),
         ("MASTER_KEYS", &master_ok),
         ("SMTP_URL", "smtp://127.0.0.1:1025"),
+        ("REDIS_URL", "redis://127.0.0.1:6379"),
+        ("REDIS_URL", "rediss://huntzen:pw@redis.example.org:6380/2"),
         ("MAIL_FROM", "no-reply@example.org"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
         ("CORS_ORIGINS", "http://localhost:5173,https://care.example.org"),
@@ -200,6 +204,8 @@ fn each_parser_takes_the_right_and_refuses_the_wrong() {
         ("MASTER_KEYS", "a:AAAA"),
         ("MASTER_KEYS", ","),
         ("SMTP_URL", "http://mail.example.org"),
+        ("REDIS_URL", "http://redis.example.org"),
+        ("REDIS_URL", "rediss://redis.example.org/#insecure"),
         ("MAIL_FROM", "nobody"),
         ("STORAGE_URL", "s3://bucket"),
         ("TRUSTED_PROXIES", "10.0.0.0/40"),

@@ -4,6 +4,7 @@
 //! end with it; the policies in `policies/` read those. Nothing outside this folder holds a pool.
 
 pub mod development;
+mod gather;
 mod instant;
 pub mod migrate;
 mod once;
@@ -20,6 +21,7 @@ pub use instant::Instant;
 pub use once::{Arg, Once};
 pub use tx::{Actor, Tx};
 
+use gather::Gathering;
 use pool::Pool;
 
 use crate::platform::auth::Role;
@@ -75,6 +77,7 @@ impl From<Role> for DbRole {
 #[derive(Clone)]
 pub struct Db {
     pools: [Pool; DbRole::ALL.len()],
+    gatherings: [Gathering; DbRole::ALL.len()],
 }
 
 /// Connections that a pool may open: employees make most of the traffic.
@@ -96,6 +99,7 @@ impl Db {
             pools: DbRole::ALL.map(|role| {
                 Pool::new(role_options(base, role, config), pool_size(role, config), patience, longest_life)
             }),
+            gatherings: Default::default(),
         }
     }
 
@@ -115,7 +119,12 @@ impl Db {
     }
 
     fn pool(&self, role: DbRole) -> &Pool {
-        let index = match role {
+        #[allow(clippy::indexing_slicing)] // the array has one pool for each role
+        &self.pools[Self::index(role)]
+    }
+
+    fn index(role: DbRole) -> usize {
+        match role {
             DbRole::Employee => 0,
             DbRole::Practitioner => 1,
             DbRole::Hr => 2,
@@ -123,9 +132,7 @@ impl Db {
             DbRole::Platform => 4,
             DbRole::Worker => 5,
             DbRole::Auth => 6,
-        };
-        #[allow(clippy::indexing_slicing)] // the array has one pool for each role
-        &self.pools[index]
+        }
     }
 
     /// The caller's transaction. Reached through [`Context::begin`], which checks the permission.
@@ -149,19 +156,36 @@ impl Db {
     }
 
     /// A read of one statement in one round trip. Reached through [`Context::read_once`].
-    pub(in crate::platform) async fn read_once<T>(&self, cx: &Context, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    pub(in crate::platform) async fn read_once<T>(&self, cx: &Context, once: &Once, args: &[Arg<'_>]) -> Result<Vec<T>>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
-        once::run(self.pool(cx.caller().role.into()), &Actor::of(cx), once, args).await
+        Ok(once::read(self.pool(cx.caller().role.into()), &Actor::of(cx), once, args).await?)
+    }
+
+    /// A statement that needs nothing before or after it. Reached through [`Context::write_once`].
+    pub(in crate::platform) async fn write_once<T>(
+        &self,
+        cx: &Context,
+        row: Uuid,
+        once: &Once,
+        args: &[Arg<'_>],
+    ) -> std::result::Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        let role = cx.caller().role.into();
+        #[allow(clippy::indexing_slicing)] // the array has one for each role
+        let gathering = &self.gatherings[Self::index(role)];
+        gathering.write(self.pool(role), &Actor::of(cx), row, once, args).await
     }
 
     /// As [`Db::anonymous`], of one statement that only reads, in one round trip.
-    pub(in crate::platform) async fn anonymous_once<T>(&self, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+    pub(in crate::platform) async fn anonymous_once<T>(&self, once: &Once, args: &[Arg<'_>]) -> Result<Vec<T>>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
-        once::run(self.pool(DbRole::Auth), &Actor::job(None, None), once, args).await
+        Ok(once::read(self.pool(DbRole::Auth), &Actor::job(None, None), once, args).await?)
     }
 
     /// A transaction of the owner of the database, for the commands of an operator. What serves never begins one.

@@ -1,9 +1,10 @@
-//! A read of one statement, in one round trip.
+//! One statement, in one round trip.
 //!
 //! Round trips decide what a read costs: BEGIN with its settings, the statement, and the end of the transaction are
 //! three. Here the settings and the statement, prepared beforehand on its connection, travel in one message of the
 //! simple protocol, which PostgreSQL runs as one transaction of its own. The scope is the same as a [`super::Tx`]'s, and so is that it can only read.
-//! What such a message holds is made of UUIDs, times, numbers and words of the program: nothing in it can hold a quote.
+//! What such a message holds is made of UUIDs, times, numbers, words of the program and hexadecimal bytes: nothing in it can
+//! hold a quote. Writes go the same way, together ([`super::gather`]).
 
 use std::fmt::Write;
 
@@ -15,7 +16,6 @@ use uuid::Uuid;
 
 use super::pool::{Connection, Manager, Pool, is_broken, patiently};
 use super::{Actor, setting};
-use crate::platform::problem::Result;
 
 /// A statement that a busy route sends all the time.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +28,24 @@ pub struct Once {
 
 /// A value for a [`Once`]: only what cannot hold a quote.
 #[derive(Clone, Copy, Debug)]
-pub enum Arg {
+pub enum Arg<'a> {
     Id(Option<Uuid>),
     At(Option<DateTime<Utc>>),
     Count(i64),
     /// A word of the program, such as a state.
     Word(Option<&'static str>),
+    Bytes(&'a [u8]),
+    Flag(bool),
 }
 
-impl Arg {
+/// Whether the transaction may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Reads,
+    Writes,
+}
+
+impl Arg<'_> {
     fn write(self, out: &mut String) {
         let _ = match self {
             Self::Id(Some(id)) => write!(out, "'{id}'"),
@@ -48,6 +57,12 @@ impl Arg {
                 write!(out, "'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00"))
             }
             Self::Count(count) => write!(out, "{count}"),
+            Self::Flag(flag) => write!(out, "{flag}"),
+            Self::Bytes(bytes) => {
+                out.push_str("'\\x");
+                out.push_str(&hex::encode(bytes));
+                out.write_str("'")
+            }
             Self::Word(Some(word)) => write!(out, "'{}'", word.replace('\'', "''")),
             Self::Id(None) | Self::At(None) | Self::Word(None) => out.write_str("NULL"),
         };
@@ -55,44 +70,52 @@ impl Arg {
 }
 
 /// The rows that the actor may see.
-pub async fn run<T>(pool: &Pool, actor: &Actor, once: &Once, args: &[Arg]) -> Result<Vec<T>>
+pub async fn read<T>(pool: &Pool, actor: &Actor, once: &Once, args: &[Arg<'_>]) -> Result<Vec<T>, sqlx::Error>
 where
     T: for<'r> FromRow<'r, PgRow>,
 {
-    let message = message(actor, once, args);
+    let rows = alone(pool, once, &message(actor, Mode::Reads, once, args)).await?;
+    rows.iter().map(T::from_row).collect()
+}
+
+/// The answer to a message.
+pub async fn alone(pool: &Pool, once: &Once, message: &str) -> Result<Vec<PgRow>, sqlx::Error> {
     let mut broken = 0;
-    let rows = loop {
-        let mut conn = Unfinished(Some(pool.get().await?));
-        match patiently(fetch(conn.get(), once, &message)).await {
-            Ok(rows) => {
-                conn.finish();
-                break rows;
-            }
-            Err(error) => {
-                let try_another = (is_broken(&error) || is_outdated(&error)) && broken <= pool.max_size();
-                if !try_another {
-                    return Err(error.into());
-                }
-                broken += 1;
-            }
+    loop {
+        let mut conn = Unfinished::new(pool.get().await?);
+        let answered = patiently(fetch(conn.get(), once, message)).await;
+        conn.finish_after(&answered);
+        match answered {
+            Err(error) if (is_broken(&error) || is_outdated(&error)) && broken <= pool.max_size() => broken += 1,
+            answered => return answered,
         }
-    };
-    Ok(rows.iter().map(T::from_row).collect::<sqlx::Result<_>>()?)
+    }
 }
 
 /// A connection whose answer is not there yet: dropped in that state, by an error or with its request, it is closed,
 /// because the next caller would get what is left of the answer.
-struct Unfinished(Option<Object<Manager>>);
+pub struct Unfinished(Option<Object<Manager>>);
 
 impl Unfinished {
+    pub fn new(conn: Object<Manager>) -> Self {
+        Self(Some(conn))
+    }
+
     #[allow(clippy::expect_used)] // taken only by what consumes it
-    fn get(&mut self) -> &mut Connection {
+    pub fn get(&mut self) -> &mut Connection {
         self.0.as_mut().expect("a connection until it is finished")
     }
 
-    /// Gives the connection back.
-    fn finish(mut self) {
-        drop(self.0.take());
+    /// Gives the connection back where the answer was whole: rows, or a refusal.
+    pub fn finish_after<T>(mut self, answered: &Result<T, sqlx::Error>) {
+        let is_whole = match answered {
+            Ok(_) => true,
+            Err(error @ sqlx::Error::Database(_)) => !is_broken(error) && !is_outdated(error),
+            Err(_) => false,
+        };
+        if is_whole {
+            drop(self.0.take());
+        }
     }
 }
 
@@ -110,11 +133,14 @@ fn is_outdated(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["0A000", "26000", "42P05"].contains(&code.as_ref()))
 }
 
-fn message(actor: &Actor, once: &Once, args: &[Arg]) -> String {
+pub fn message(actor: &Actor, mode: Mode, once: &Once, args: &[Arg<'_>]) -> String {
     let mut message = String::with_capacity(256);
+    if mode == Mode::Reads {
+        message.push_str("SET LOCAL transaction_read_only = on; ");
+    }
     let _ = write!(
         message,
-        "SET LOCAL transaction_read_only = on; SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'; EXECUTE {}(",
+        "SET LOCAL app.user_id = '{}'; SET LOCAL app.company_id = '{}'; EXECUTE {}(",
         setting(actor.user_id.map(|id| id.0)),
         setting(actor.company_id.map(|id| id.0)),
         once.name
@@ -129,11 +155,17 @@ fn message(actor: &Actor, once: &Once, args: &[Arg]) -> String {
     message
 }
 
-async fn fetch(conn: &mut Connection, once: &Once, message: &str) -> sqlx::Result<Vec<PgRow>> {
+/// Prepares a statement where the connection does not have it yet.
+pub async fn prepare(conn: &mut Connection, once: &Once) -> sqlx::Result<()> {
     if !conn.prepared.contains(once.name) {
         let prepare = format!("PREPARE {} AS {}", once.name, once.statement);
         raw_sql(AssertSqlSafe(prepare)).execute(&mut conn.pg).await?;
         conn.prepared.insert(once.name);
     }
+    Ok(())
+}
+
+async fn fetch(conn: &mut Connection, once: &Once, message: &str) -> sqlx::Result<Vec<PgRow>> {
+    prepare(conn, once).await?;
     raw_sql(AssertSqlSafe(message)).fetch_all(&mut conn.pg).await
 }

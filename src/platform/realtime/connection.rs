@@ -213,7 +213,7 @@ pub(super) fn refusal(problem: &Problem, socket: &Socket) -> Value {
 pub(super) async fn run<V: Visitor>(
     mut at: Connection,
     mut visitor: V,
-    mut inbox: mpsc::Receiver<Received>,
+    mut inbox: mpsc::Receiver<Box<Received>>,
     gone: CancellationToken,
 ) {
     let mut ended = at.platform.sessions.changes();
@@ -230,7 +230,8 @@ pub(super) async fn run<V: Visitor>(
             received = inbox.recv() => {
                 let Some(received) = received else { break };
                 if !is_over {
-                    at.answer(&mut visitor, received).await;
+                    // boxed, so that a socket that does nothing holds no room for what it might
+                    Box::pin(at.answer(&mut visitor, *received)).await;
                 }
                 false
             }
@@ -248,7 +249,7 @@ pub(super) async fn run<V: Visitor>(
         // nobody is shown anything on a token that ran out
         if must_look
             && now < at.expires_at
-            && let Err(problem) = visitor.look(&at).await
+            && let Err(problem) = Box::pin(visitor.look(&at)).await
         {
             error::log(&problem, "socket", &at.info.id);
         }

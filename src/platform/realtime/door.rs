@@ -43,7 +43,7 @@ pub struct Received {
 struct Admitted {
     caller: Caller,
     expires_at: DateTime<Utc>,
-    inbox: Mutex<Option<mpsc::Receiver<Received>>>,
+    inbox: Mutex<Option<mpsc::Receiver<Box<Received>>>>,
 }
 
 /// Opens a namespace. `welcome` makes what answers the events of one socket.
@@ -113,7 +113,8 @@ fn sit_down(socket: &SocketRef, caller: Caller, expires_at: DateTime<Utc>) {
 
 /// Takes events in the order in which they come, as long as they are neither too many nor too large.
 struct Letterbox {
-    sender: mpsc::Sender<Received>,
+    /// Boxed, for a channel keeps room for some events, whether any come or not.
+    sender: mpsc::Sender<Box<Received>>,
     pace: Mutex<Pace>,
 }
 
@@ -139,7 +140,7 @@ impl MessageHandler<LocalAdapter, Received> for Letterbox {
             }
         }
         let Ok(TryData(data)) = TryData::<serde_json::Value>::from_message_parts(&socket, &mut packet, &ack_id);
-        let received = Received { name, data: data.ok(), ack };
+        let received = Box::new(Received { name, data: data.ok(), ack });
         if let Err(mpsc::error::TrySendError::Full(received)) = self.sender.try_send(received) {
             let _ = received.ack.send(&refusal(&Error::TooManyRequests.into(), &socket));
         }

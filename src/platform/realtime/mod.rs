@@ -3,7 +3,7 @@
 //! ```text
 //! client ──→ mount (Origin, polling or WebSocket) ──→ door (token, permission) ──→ connection: one task a socket
 //!                                                                                    │ events, one after the other
-//! commit ──NOTIFY, ids only──→ news ──→ the module's seats wake ──→ reads under row security, sends ◄┘
+//! commit ──ids only──→ wire, news ──→ the module's seats wake ──→ reads under row security, sends ◄┘
 //! ```
 //!
 //! **Who.** A namespace lets in whoever shows an access token in `auth`, never in the address, and holds its permission.
@@ -19,9 +19,9 @@
 //! **How much.** Twenty events a second and 64 KB each, then refusals, then the end. What a slow reader has not taken waits
 //! in the database, not here: a socket is told what changed by reading it, when there is room.
 //!
-//! **Other nodes.** Functions of the database notify what changed, with its id, when it is committed. Each node hears it and
-//! wakes the sockets that look at it; they read it as themselves. Texts never pass outside of the database's rows, and a
-//! notification that somebody forged shows nobody anything.
+//! **Other nodes.** Who changed something announces it after the commit, with its id and revision ([`wire`]); functions of
+//! the database notify what happens without a request. Each node hears it and wakes the sockets that look at it; they read
+//! it as themselves. Texts never pass between nodes, and a notification that somebody forged shows nobody anything.
 
 mod asyncapi;
 mod connection;
@@ -30,6 +30,7 @@ mod mount;
 mod namespace;
 mod news;
 mod pace;
+mod wire;
 
 pub use asyncapi::document;
 pub use connection::{Connection, Full, Visitor, answer};
@@ -37,6 +38,7 @@ pub use door::open;
 pub use mount::{Mount, mount};
 pub use namespace::{Namespace, Nothing};
 pub use news::{News, follow, tell};
+pub use wire::{Wire, carry, changed};
 
 /// A Socket.IO server without adapter: nodes hear of each other through the database.
 pub type Io = socketioxide::SocketIo;

@@ -23,6 +23,8 @@ use crate::platform::{Platform, RequestInfo};
 
 /// Of one packet of polling; larger ones, and larger frames, end the connection.
 const LARGEST_PAYLOAD: usize = 256 << 10;
+/// Of a WebSocket, which holds so much memory for it: a message of some lines.
+const READ_AT_ONCE: usize = 1 << 10;
 /// Whoever has not entered a namespace by then is let go.
 const ENTERS_WITHIN: Duration = Duration::from_secs(20);
 /// Whoever does not say within this time that a message arrived, does not.
@@ -43,6 +45,7 @@ pub fn mount(platform: Arc<Platform>) -> (Mount, Io) {
     let builder: SocketIoBuilder = SocketIo::builder();
     let (inner, io) = builder
         .max_payload(LARGEST_PAYLOAD as u64)
+        .ws_read_buffer_size(READ_AT_ONCE)
         .ws_max_message_size(LARGEST_PAYLOAD)
         .ws_max_frame_size(LARGEST_PAYLOAD)
         .connect_timeout(ENTERS_WITHIN)

@@ -196,3 +196,35 @@ async fn what_is_no_message_is_refused_with_the_reason() {
     talk.alice.post(&talk.path("/read"), json!({"seq": 0})).await.refused(422, "invalid");
     talk.alice.post(&talk.path("/read"), json!({"seq": 1, "state": "seen"})).await.refused(422, "invalid");
 }
+
+#[tokio::test]
+async fn of_messages_that_are_written_together_each_has_its_own_answer() {
+    let talk = talk().await;
+    let closed = book_on(&talk.alice, &talk.dr, in_days(&talk.app, 5)).await.str("/id");
+    let of_closed = format!("/conversations/{closed}/messages");
+    talk.alice.post(&of_closed, message("There is a key")).await.expect(201);
+    talk.alice.post(&format!("/consultations/{closed}/cancel"), json!({})).await.expect(200);
+    let of_others = talk.app.employee(&talk.company).await;
+    let open = talk.path("/messages");
+    let answers = join_all((0..48).map(|n| {
+        let (user, path) = match n % 4 {
+            0 | 1 => (&talk.alice, &open),
+            2 => (&talk.alice, &of_closed),
+            _ => (&of_others, &open),
+        };
+        let body = format!("number {n}");
+        async move { (n % 4, body.clone(), user.post(path, message(&body)).await) }
+    }))
+    .await;
+    for (kind, body, answer) in answers {
+        match kind {
+            0 | 1 => assert_eq!(answer.expect(201).json["body"], body),
+            2 => drop(answer.refused(410, "conversation_closed")),
+            _ => drop(answer.refused(404, "not_found")),
+        }
+    }
+    let kept = talk.read(&talk.dr, "?limit=100").await;
+    assert_eq!(all(&kept, "seq"), (1..=24).map(|seq| json!(seq)).collect::<Vec<_>>());
+    assert!(all(&kept, "senderId").iter().all(|it| *it == json!(talk.alice.id)));
+    talk.app.settle().await;
+}

@@ -1,8 +1,11 @@
 //! Chat: what two people write to each other, and that nobody else learns of it.
 
 mod changes;
+mod example;
 mod messages;
+mod nodes;
 mod privacy;
+mod raw;
 mod sockets;
 
 use huntzen::platform::auth::Role;

@@ -7,11 +7,10 @@ use huntzen::platform::auth::Caller;
 use huntzen::platform::ids::SessionId;
 use reqwest::Method;
 use secrecy::ExposeSecret;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 use crate::support::process::Site;
-use crate::support::{Sockets, cluster, tools};
+use crate::support::{Sockets, cluster};
 
 /// Two people in their conversation, each on a socket of their own.
 async fn both(talk: &Talk) -> (Sockets, Value) {
@@ -449,62 +448,4 @@ async fn a_node_that_stops_lets_its_sockets_go_at_once() {
     assert!(status.success(), "{status}: {log}");
     // a poll is parked for up to 25 seconds
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
-}
-
-/// A way to a server that breaks: each connection lives for some tenths of a second, or seconds.
-async fn breaking_way(to: &str, longest: Duration) -> (String, AbortOnDropHandle<()>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let way = format!("http://{}", listener.local_addr().unwrap());
-    let server = to.strip_prefix("http://").unwrap().to_owned();
-    let running = tokio::spawn(async move {
-        for n in 0.. {
-            let Ok((mut client, _)) = listener.accept().await else { return };
-            let server = server.clone();
-            // lives of different lengths, the same ones each time
-            let life = longest / 5 + longest.mul_f64(f64::from(n * 7 % 10) / 12.5);
-            tokio::spawn(async move {
-                let Ok(mut server) = tokio::net::TcpStream::connect(server).await else { return };
-                let _ = tokio::time::timeout(life, tokio::io::copy_bidirectional(&mut client, &mut server)).await;
-            });
-        }
-    });
-    (way, AbortOnDropHandle::new(running))
-}
-
-/// `HUNTZEN_CHAT=10000` for the long form, with connections that break every one to five seconds.
-#[tokio::test]
-async fn over_ways_that_break_all_the_time_nothing_is_lost_or_doubled_and_both_see_one_order() {
-    let count: usize = tools::setting("HUNTZEN_CHAT", 120);
-    let longest = if count > 1000 { Duration::from_secs(5) } else { Duration::from_millis(700) };
-    let talk = talk().await;
-    let node = talk.app.second_node().await;
-    let sockets = Sockets::start();
-    let (one, _one) = breaking_way(&talk.app.base, longest).await;
-    let (two, _two) = breaking_way(&node.base, longest).await;
-    let id = talk.booked.str("/id");
-    for (name, way, user) in [("alice", one, &talk.alice), ("dr", two, &talk.dr)] {
-        sockets.run("follow", name, json!({"url": way, "token": user.token, "conversationId": id})).await;
-    }
-    let half = json!({"count": count / 2});
-    let (hers, his) = tokio::join!(sockets.run("say", "alice", half.clone()), sockets.run("say", "dr", half));
-    assert_eq!((&hers, &his), (&json!({}), &json!({})));
-    let all = count / 2 * 2;
-    let mut seen = Vec::new();
-    for name in ["alice", "dr"] {
-        let known = sockets.run("known", name, json!({"count": all})).await;
-        assert_eq!(known["seqs"], json!((1..=all).collect::<Vec<_>>()), "{name}");
-        assert_eq!((&known["twice"], &known["disordered"]), (&json!(0), &json!(0)), "{name}");
-        assert!(known["connects"].as_u64().unwrap() > 2, "{name}: the ways broke: {}", known["connects"]);
-        println!("{name}: {all} messages over {} connections", known["connects"]);
-        seen.push(known["bodies"].clone());
-    }
-    assert_eq!(seen[0], seen[1]);
-    for name in ["alice", "dr"] {
-        let said: Vec<_> =
-            seen[0].as_array().unwrap().iter().filter(|it| it.as_str().unwrap().starts_with(name)).collect();
-        assert_eq!(
-            said,
-            (0..count / 2).map(|n| json!(format!("{name} {n}"))).collect::<Vec<_>>().iter().collect::<Vec<_>>()
-        );
-    }
 }

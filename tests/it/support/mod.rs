@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod dump;
 pub mod gate;
 pub mod process;
+pub mod redis;
 pub mod smtp;
 pub mod sockets;
 pub mod timing;

@@ -57,6 +57,12 @@ impl Site {
         Self { settings, config, sender, folder, http: reqwest::Client::new(), db }
     }
 
+    /// Gives the programs to come another setting.
+    pub fn set(&mut self, name: &'static str, value: Option<String>) {
+        self.settings.retain(|(it, _)| *it != name);
+        self.settings.extend(value.map(|value| (name, value)));
+    }
+
     /// The mails that programs of this site sent so far.
     pub fn mails(&self) -> Vec<Mail> {
         sink().mails(&self.sender)
@@ -255,6 +261,11 @@ impl Server {
     pub fn terminate(&self) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)
             .unwrap();
+    }
+
+    /// What it said so far, and what others of its site did.
+    pub fn log(&self) -> String {
+        read(&self.log)
     }
 
     pub fn has_ended(&mut self) -> bool {

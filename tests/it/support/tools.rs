@@ -35,6 +35,27 @@ pub fn schemathesis() -> PathBuf {
     program
 }
 
+/// `redis-server`, installed once, when missing.
+pub fn redis() -> &'static str {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        if Command::new("redis-server").arg("--version").output().is_err() {
+            let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/install");
+            let done = Command::new(install).arg("redis").status().expect("bash is needed");
+            assert!(done.success(), "tools/install redis failed");
+        }
+    });
+    "redis-server"
+}
+
+/// `pg_dump` of the newest PostgreSQL that is installed; none comes with the one from npm.
+pub fn pg_dump() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(Result::ok);
+    let mut found: Vec<_> = versions.map(|it| it.path().join("bin/pg_dump")).filter(|it| it.exists()).collect();
+    found.sort();
+    found.pop()
+}
+
 /// A file of `tests/tools`.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name)

@@ -97,7 +97,7 @@ impl ChatApi {
         body: Body<SendRequest>,
     ) -> Result<MessageResponse> {
         let Body(SendRequest { client_id, body }) = body;
-        let sent = service::send(&cx, id.0, client_id, HealthText::new(body)).await?;
+        let sent = service::send(&cx, &service::open(&cx, id.0).await?, client_id, HealthText::new(body)).await?;
         Ok(MessageResponse::Sent(Json(sent.into())))
     }
 

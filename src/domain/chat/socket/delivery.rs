@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::types::ToJSON;
 use serde_json::Value;
 
+use super::hub::Change;
 use super::payloads::ReceiptNews;
 use crate::domain::chat::api::MessageAnswer;
 use crate::domain::chat::model::{Content, Excerpt, Message, Receipt};
@@ -55,6 +56,14 @@ impl Told {
         }
         parcels.sort_by_key(|parcel| parcel.rev);
         parcels
+    }
+
+    /// The same of the very next change.
+    pub fn parcels_of(&self, of: ConsultationId, me: UserId, change: &Change) -> Vec<Parcel> {
+        match change {
+            Change::Message(message) => vec![self.message(me, Message::clone(message))],
+            Change::Receipt(receipt) => self.receipt(of, receipt),
+        }
     }
 
     fn message(&self, me: UserId, message: Message) -> Parcel {

@@ -8,17 +8,18 @@ use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::delivery::{Parcel, Told};
-use super::hub::{Hub, Live, Place};
+use super::hub::{Change, Hub, Live, Place};
 use super::payloads::{
     About, Closed, DeleteEvent, EditEvent, NotedAnswer, PresenceNews, ReadEvent, SendEvent, SentAnswer, SyncEvent,
     TypingNews, namespace,
 };
 use crate::domain::chat::api::MessagesAnswer;
 use crate::domain::chat::error::Error;
-use crate::domain::chat::model::Which;
-use crate::domain::chat::service;
+use crate::domain::chat::model::{Message, Which};
+use crate::domain::chat::service::{self, Opened};
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::body;
 use crate::platform::http::page::DEFAULT_LIMIT;
@@ -46,6 +47,8 @@ pub struct Seat {
     hub: Arc<Hub>,
     place: Arc<Place>,
     joined: HashMap<ConsultationId, Told>,
+    /// Where this socket has written.
+    opened: HashMap<ConsultationId, Opened>,
     arrived: Arrived,
     unacknowledged: Arc<Semaphore>,
     stuck_since: Option<Instant>,
@@ -58,6 +61,7 @@ impl Seat {
             hub,
             place: Arc::new(Place::new(at.caller().user_id, at.waker())),
             joined: HashMap::new(),
+            opened: HashMap::new(),
             arrived: Arrived::default(),
             unacknowledged: Arc::new(Semaphore::new(UNACKNOWLEDGED)),
             stuck_since: None,
@@ -92,9 +96,35 @@ impl Seat {
     }
 
     fn forget(&mut self, id: ConsultationId) {
+        self.opened.remove(&id);
         if self.joined.remove(&id).is_some() {
             self.hub.leave(id, &self.place);
         }
+    }
+
+    async fn write(
+        &mut self,
+        at: &Connection,
+        id: ConsultationId,
+        client_id: Uuid,
+        text: HealthText,
+    ) -> Result<Message> {
+        let cx = at.context();
+        if !self.opened.contains_key(&id) {
+            let opened = service::open(&cx, id).await?;
+            if self.opened.len() >= MOST_JOINED {
+                self.opened.clear();
+            }
+            self.opened.insert(id, opened);
+        }
+        let Some(opened) = self.opened.get(&id) else { return Err(Refusal::NotFound.into()) };
+        let sent = service::send(&cx, opened, client_id, text).await;
+        match &sent {
+            Ok(message) => self.hub.hand(id, &Change::Message(Arc::new(message.clone()))),
+            // what is wrong with it is looked at anew
+            Err(_) => drop(self.opened.remove(&id)),
+        }
+        sent
     }
 
     async fn type_in(&mut self, at: &Connection, id: ConsultationId, is_typing: bool) -> Result<()> {
@@ -107,6 +137,25 @@ impl Seat {
         self.typed = is_typing.then(|| (id, Instant::now()));
         self.hub.say_typing(id, at.caller().user_id, is_typing);
         Ok(())
+    }
+
+    /// Sends a change that was handed over, where it is the next one and there is room; otherwise it is read.
+    fn pass_on(&mut self, at: &Connection, id: ConsultationId, change: &Change) -> bool {
+        let Some(told) = self.joined.get_mut(&id) else { return true };
+        if change.rev() <= told.rev {
+            return true;
+        }
+        if change.rev() > told.rev + 1 {
+            return false;
+        }
+        for parcel in told.parcels_of(id, at.caller().user_id, change) {
+            if send(at, id, &parcel, &self.arrived, &self.unacknowledged).is_err() {
+                return false;
+            }
+            told.sent(&parcel);
+        }
+        told.rev = change.rev();
+        true
     }
 
     /// Sends what changed in a conversation, as far as there is room.
@@ -142,7 +191,8 @@ impl Seat {
     async fn note_arrivals(&self, at: &Connection) -> Result<()> {
         let arrived = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
         for (id, seq) in arrived {
-            service::note_receipt(&at.context(), id, seq, false).await?;
+            let receipt = service::note_receipt(&at.context(), id, seq, false).await?;
+            self.hub.hand(id, &Change::Receipt(receipt));
         }
         Ok(())
     }
@@ -192,7 +242,7 @@ impl Visitor for Seat {
             }
             "message:send" => {
                 let SendEvent { conversation_id, client_id, body } = body::check(data)?;
-                let sent = service::send(&cx, conversation_id, client_id, HealthText::new(body)).await?;
+                let sent = self.write(at, conversation_id, client_id, HealthText::new(body)).await?;
                 answer(&SentAnswer { message: sent.into() })
             }
             "message:edit" => {
@@ -206,6 +256,7 @@ impl Visitor for Seat {
             "message:read" => {
                 let ReadEvent { conversation_id, seq } = body::check(data)?;
                 let it = service::note_receipt(&cx, conversation_id, seq, true).await?;
+                self.hub.hand(conversation_id, &Change::Receipt(it));
                 answer(&NotedAnswer { delivered_seq: it.delivered_seq, read_seq: it.read_seq, rev: it.rev })
             }
             "typing:start" | "typing:stop" => {
@@ -239,21 +290,29 @@ impl Visitor for Seat {
             let _ = at.emit(event, &data.unwrap_or_default());
         }
         let now = at.platform().clock.now();
+        while let Some((id, change)) = self.place.take_handed() {
+            if !self.pass_on(at, id, &change) {
+                self.place.keep(id, change.rev());
+            }
+        }
         let mut changed = self.place.take_changed();
-        changed
-            .extend(self.joined.iter().filter(|(_, told)| !told.is_closed && now >= told.closes_at).map(|(id, _)| *id));
+        let closed = self.joined.iter().filter(|(_, told)| !told.is_closed && now >= told.closes_at);
+        changed.extend(closed.map(|(id, _)| (*id, i64::MAX)));
         let mut failed: Option<Problem> = None;
         let mut is_full = false;
-        for id in changed {
+        for (id, rev) in changed {
+            if self.joined.get(&id).is_none_or(|told| told.rev >= rev) {
+                continue;
+            }
             match self.deliver(at, id).await {
                 Ok(Ok(())) => {}
                 Ok(Err(Full)) => {
                     is_full = true;
-                    self.place.keep(id);
+                    self.place.keep(id, rev);
                 }
                 Err(problem) if problem.code() == "not_found" => self.forget(id),
                 Err(problem) => {
-                    self.place.keep(id);
+                    self.place.keep(id, rev);
                     failed = Some(problem);
                 }
             }

@@ -10,21 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::LIVE;
+use crate::domain::chat::model::{Message, Receipt};
 use crate::platform::Platform;
 use crate::platform::ids::{ConsultationId, UserId};
-use crate::platform::realtime::tell;
+use crate::platform::realtime;
 
 /// News of one socket that are not kept anywhere; the oldest go first.
 const LATEST: usize = 64;
 /// A node that is silent for so long is gone.
 const SILENT: Duration = Duration::from_secs(30);
-/// What waits to be told to other nodes; further news of presence are left out.
-const UNTOLD: usize = 1024;
+/// Changes that are handed to one socket; whoever takes longer reads them.
+const HANDED: usize = 32;
 
 /// What is told between nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,32 +59,68 @@ pub enum Live {
     Typing { conversation: ConsultationId, user: UserId, is_typing: bool },
 }
 
+/// A change that was committed on this node, as its own socket knows it. The others that look at the conversation, whose
+/// two people alone these are, need not read it again.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Message(Arc<Message>),
+    Receipt(Receipt),
+}
+
+impl Change {
+    pub fn rev(&self) -> i64 {
+        match self {
+            Self::Message(it) => it.rev,
+            Self::Receipt(it) => it.rev,
+        }
+    }
+}
+
 /// The reasons of one socket to look.
 pub struct Place {
     user: UserId,
     waker: Arc<Notify>,
-    changed: Mutex<HashSet<ConsultationId>>,
+    /// Up to which revision there is something to read.
+    changed: Mutex<HashMap<ConsultationId, i64>>,
+    handed: Mutex<VecDeque<(ConsultationId, Change)>>,
     live: Mutex<VecDeque<Live>>,
 }
 
 impl Place {
     pub fn new(user: UserId, waker: Arc<Notify>) -> Self {
-        Self { user, waker, changed: Mutex::default(), live: Mutex::default() }
+        Self { user, waker, changed: Mutex::default(), handed: Mutex::default(), live: Mutex::default() }
     }
 
-    /// Notes that a conversation is to be looked at.
-    pub fn change(&self, conversation: ConsultationId) {
-        lock(&self.changed).insert(conversation);
+    /// Notes that a conversation is to be read up to a revision.
+    fn change(&self, conversation: ConsultationId, rev: i64) {
+        self.keep(conversation, rev);
         self.waker.notify_one();
     }
 
     /// The same, for the next look.
-    pub fn keep(&self, conversation: ConsultationId) {
-        lock(&self.changed).insert(conversation);
+    pub fn keep(&self, conversation: ConsultationId, rev: i64) {
+        let mut changed = lock(&self.changed);
+        let known = changed.entry(conversation).or_default();
+        *known = rev.max(*known);
     }
 
-    pub fn take_changed(&self) -> HashSet<ConsultationId> {
+    pub fn take_changed(&self) -> HashMap<ConsultationId, i64> {
         std::mem::take(&mut lock(&self.changed))
+    }
+
+    fn hand(&self, conversation: ConsultationId, change: Change) {
+        let mut handed = lock(&self.handed);
+        if handed.len() < HANDED {
+            handed.push_back((conversation, change));
+        } else {
+            self.keep(conversation, change.rev());
+        }
+        drop(handed);
+        self.waker.notify_one();
+    }
+
+    pub fn take_handed(&self) -> Option<(ConsultationId, Change)> {
+        lock(&self.handed).pop_front()
     }
 
     pub fn take_live(&self) -> Option<Live> {
@@ -104,6 +141,8 @@ impl Place {
 #[derive(Default)]
 struct Room {
     places: Vec<Arc<Place>>,
+    /// Up to here the places were told that something changed.
+    rev: i64,
     /// On which nodes each of the two is.
     present: HashMap<UserId, BTreeSet<Uuid>>,
 }
@@ -127,9 +166,9 @@ struct Known {
 }
 
 pub struct Hub {
+    platform: Arc<Platform>,
     node: Uuid,
     known: Mutex<Known>,
-    words: mpsc::Sender<Word>,
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -138,9 +177,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hub {
     pub fn new(platform: &Arc<Platform>) -> Self {
-        let (words, untold) = mpsc::channel(UNTOLD);
-        tokio::spawn(speak(platform.clone(), untold));
-        Self { node: platform.new_id(), known: Mutex::default(), words }
+        Self { platform: platform.clone(), node: platform.new_id(), known: Mutex::default() }
     }
 
     /// A socket looks at a conversation from now on. It is shown who is there already.
@@ -178,15 +215,43 @@ impl Hub {
         self.say(if is_typing { Kind::Writes } else { Kind::Stopped }, Some(conversation), Some(user));
     }
 
-    /// A conversation was changed and committed.
+    /// A conversation was changed and committed, perhaps on this node.
     pub fn changed(&self, about: &str) {
-        let Ok(id) = about.parse::<Uuid>() else { return };
-        let known = lock(&self.known);
-        if let Some(room) = known.rooms.get(&ConsultationId(id)) {
+        if let Some((id, rev)) = realtime::changed(about) {
+            self.reached(id, rev);
+        }
+    }
+
+    /// A conversation has a revision.
+    pub fn reached(&self, id: Uuid, rev: i64) {
+        let mut known = lock(&self.known);
+        if let Some(room) = known.rooms.get_mut(&ConsultationId(id)) {
+            if rev <= room.rev {
+                return;
+            }
+            if rev < i64::MAX {
+                room.rev = rev;
+            }
             for place in &room.places {
-                place.change(ConsultationId(id));
+                place.change(ConsultationId(id), rev);
             }
         }
+    }
+
+    /// The same, with the change itself.
+    pub fn hand(&self, conversation: ConsultationId, change: &Change) {
+        let mut known = lock(&self.known);
+        if let Some(room) = known.rooms.get_mut(&conversation) {
+            room.rev = room.rev.max(change.rev());
+            for place in &room.places {
+                place.hand(conversation, change.clone());
+            }
+        }
+    }
+
+    /// What is looked at, and up to which revision it is known.
+    pub fn revisions(&self) -> (Vec<Uuid>, Vec<i64>) {
+        lock(&self.known).rooms.iter().map(|(conversation, room)| (conversation.0, room.rev)).unzip()
     }
 
     /// Everything may have changed.
@@ -194,7 +259,7 @@ impl Hub {
         let known = lock(&self.known);
         for (conversation, room) in &known.rooms {
             for place in &room.places {
-                place.change(*conversation);
+                place.change(*conversation, i64::MAX);
             }
         }
     }
@@ -266,18 +331,8 @@ impl Hub {
 
     fn say(&self, kind: Kind, conversation: Option<ConsultationId>, user: Option<UserId>) {
         let word = Word { node: self.node, kind, conversation, user };
-        if self.words.try_send(word).is_err() {
-            tracing::debug!("too much to tell of who is here");
-        }
-    }
-}
-
-/// Tells the nodes one word after the other, until the hub is gone.
-async fn speak(platform: Arc<Platform>, mut untold: mpsc::Receiver<Word>) {
-    while let Some(word) = untold.recv().await {
-        let Ok(about) = serde_json::to_string(&word) else { continue };
-        if let Err(error) = tell(&platform, LIVE, &about).await {
-            tracing::debug!(%error, "the other nodes are not told who is here");
+        if let Ok(about) = serde_json::to_string(&word) {
+            self.platform.wire.say(LIVE, about);
         }
     }
 }

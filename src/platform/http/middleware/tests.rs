@@ -142,6 +142,7 @@ fn config() -> Config {
         smtp_url: "smtp://127.0.0.1:1".into(),
         mail_from: "care@care.test".into(),
         storage_url: "file:///tmp/huntzen-edge/files".parse().unwrap(),
+        redis_url: None,
         jitsi: None,
         turn: None,
         trusted_proxies: Vec::new(),
@@ -180,6 +181,7 @@ fn platform(config: Config) -> Arc<Platform> {
         mailer: Mailer::open(&config).unwrap(),
         outgoing: crate::platform::outgoing::Outgoing::new(&config).unwrap(),
         limits: Limits::new(&config),
+        wire: crate::platform::realtime::Wire::open(&config, &nowhere).unwrap(),
         entropy,
         config: Arc::new(config),
     })
