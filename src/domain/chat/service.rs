@@ -1,5 +1,7 @@
 //! What the two people do in their conversation; the same for HTTP and for sockets.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -104,19 +106,26 @@ pub async fn bring_attachment(
 
 /// What somebody sends: words, files that were brought before, or both.
 pub struct Draft {
-    pub client_id: Uuid,
-    pub text: HealthText,
-    pub attachments: Vec<FileId>,
+    client_id: Uuid,
+    text: HealthText,
+    attachments: Vec<FileId>,
+}
+
+impl Draft {
+    pub fn new(client_id: Uuid, text: String, attachments: Option<Vec<FileId>>) -> Result<Self> {
+        let attachments = attachments.unwrap_or_default();
+        let mut faults = FieldErrors::new();
+        faults.check(!attachments.is_empty() || !text.trim().is_empty(), "/body", "pattern");
+        let distinct: HashSet<_> = attachments.iter().collect();
+        faults.check(distinct.len() == attachments.len(), "/attachmentIds", "unique_items");
+        faults.finish()?;
+        Ok(Self { client_id, text: HealthText::new(text), attachments })
+    }
 }
 
 /// Sends a message; the one that is there, if the caller's client has sent it before.
 pub async fn send(cx: &Context, to: &Opened, draft: Draft) -> Result<Message> {
     let Draft { client_id, text, attachments } = draft;
-    let mut faults = FieldErrors::new();
-    faults.check(!attachments.is_empty() || !text.expose().trim().is_empty(), "/body", "pattern");
-    let distinct: std::collections::HashSet<_> = attachments.iter().collect();
-    faults.check(distinct.len() == attachments.len(), "/attachmentIds", "unique_items");
-    faults.finish()?;
     let (now, id): (_, MessageId) = (cx.now(), cx.new_id());
     let sealed = to.key.seal(&document(id, 1), &text, &cx.platform().entropy)?;
     let letter = store::Letter { conversation: to.id, id, client_id, sealed: &sealed, key: to.key.id(), at: now };

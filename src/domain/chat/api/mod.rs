@@ -100,7 +100,7 @@ impl ChatApi {
         body: Body<SendRequest>,
     ) -> Result<MessageResponse> {
         let Body(SendRequest { client_id, body, attachment_ids }) = body;
-        let draft = Draft { client_id, text: HealthText::new(body), attachments: attachment_ids.unwrap_or_default() };
+        let draft = Draft::new(client_id, body, attachment_ids)?;
         let sent = service::send(&cx, &service::open(&cx, id.0).await?, draft).await?;
         Ok(MessageResponse::Sent(Json(sent.into())))
     }

@@ -235,8 +235,7 @@ impl Visitor for Seat {
             }
             "message:send" => {
                 let SendEvent { conversation_id, client_id, body, attachment_ids } = body::check(data)?;
-                let attachments = attachment_ids.unwrap_or_default();
-                let draft = Draft { client_id, text: HealthText::new(body), attachments };
+                let draft = Draft::new(client_id, body, attachment_ids)?;
                 let sent = self.write(at, conversation_id, draft).await?;
                 answer(&SentAnswer { message: sent.into() })
             }
