@@ -14,6 +14,7 @@ mod support {
 }
 mod book;
 mod chat;
+mod chat;
 mod contents;
 mod first_free;
 mod list_own;

@@ -49,6 +49,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('employee.updated', 'employee', false, true, true),
         ('export.downloaded', 'export', true, true, true),
         ('export.requested', 'export', false, true, true),
+        -- what somebody brings is nobody's but theirs, and whom they gave it
+        ('file.added', 'file', false, false, false),
+        ('file.deleted', 'file', false, false, false),
+        ('file.read', 'file', true, false, false),
         ('invitation.address_asked', 'invitation', false, false, true),
         -- nobody's but theirs
         ('journal.keys_replaced', 'journal', false, false, false),

@@ -31,7 +31,7 @@ CREATE POLICY of_job ON app.consultations FOR SELECT TO huntzen_worker USING (co
 
 -- A practitioner's clients: their names, and nothing else of their accounts.
 CREATE OR REPLACE VIEW app.clients WITH (security_barrier = true) AS
-    SELECT u.id, u.display_name FROM app.users u
+    SELECT u.id, u.display_name, u.avatar_id FROM app.users u
     WHERE u.id = ANY (ARRAY(SELECT c.user_id FROM app.consultations c WHERE c.practitioner_id = (SELECT app.user_id())));
 ALTER VIEW app.clients OWNER TO huntzen_kernel;
 GRANT SELECT ON app.clients TO huntzen_practitioner;

@@ -32,6 +32,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('consultations.time_freed', 'events', '{employee,practitioner,system}', 'consultation'),
         ('employees.employee_left', 'events', '{hr,company_admin}', 'employee'),
         ('identity.account_touched', 'events', '{visitor,employee,practitioner,hr,company_admin,platform_admin}', 'user'),
+        ('files.collect', 'maintenance', '{system}', NULL),
+        ('files.sweep_storage', 'maintenance', '{system}', NULL),
         ('identity.close_work_mailboxes', 'maintenance', '{system}', NULL),
         ('identity.employee_suspended', 'events', '{platform_admin}', 'user'),
         ('identity.forget_pending_addresses', 'maintenance', '{system}', NULL),

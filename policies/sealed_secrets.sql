@@ -33,7 +33,7 @@ BEGIN
                 WHERE r.about = split_part(place, '.', 2) AND r.consultation_id > beyond
                   AND app.sealed_under(r.sealed) <> wanted
                 ORDER BY r.consultation_id LIMIT most;
-        WHEN 'encryption_keys.chat', 'encryption_keys.note', 'encryption_keys.journal' THEN
+        WHEN 'encryption_keys.chat', 'encryption_keys.note', 'encryption_keys.journal', 'encryption_keys.file' THEN
             RETURN QUERY SELECT k.id, coalesce(k.person_id, k.keeper_id), k.company_id, k.wrapped FROM app.encryption_keys k
                 WHERE k.purpose = split_part(place, '.', 2) AND k.id > beyond AND app.sealed_under(k.wrapped) <> wanted
                 ORDER BY k.id LIMIT most;
@@ -58,7 +58,7 @@ BEGIN
         WHEN 'consultation_reasons.booking', 'consultation_reasons.cancelling' THEN
             UPDATE app.consultation_reasons r SET sealed = renewed
                 WHERE r.consultation_id = row_id AND r.about = split_part(place, '.', 2) AND r.sealed = before;
-        WHEN 'encryption_keys.chat', 'encryption_keys.note', 'encryption_keys.journal' THEN
+        WHEN 'encryption_keys.chat', 'encryption_keys.note', 'encryption_keys.journal', 'encryption_keys.file' THEN
             UPDATE app.encryption_keys k SET wrapped = renewed
                 WHERE k.id = row_id AND k.purpose = split_part(place, '.', 2) AND k.wrapped = before;
         WHEN 'signing_keys.secret' THEN
@@ -84,7 +84,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
             ON r.about = kind.about AND app.sealed_under(r.sealed) <> convert_to(newest, 'UTF8')
         GROUP BY kind.about
     UNION ALL SELECT 'encryption_keys.' || kind.purpose, count(k.id)
-        FROM (VALUES ('chat'), ('note'), ('journal')) AS kind (purpose)
+        FROM (VALUES ('chat'), ('note'), ('journal'), ('file')) AS kind (purpose)
         LEFT JOIN app.encryption_keys k
             ON k.purpose = kind.purpose AND app.sealed_under(k.wrapped) <> convert_to(newest, 'UTF8')
         GROUP BY kind.purpose

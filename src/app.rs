@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, identity, journal,
+    audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
     notifications, practitioners, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
@@ -36,6 +36,7 @@ use crate::platform::db::{Db, migrate};
 use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
 use crate::platform::http::{middleware, openapi};
+use crate::platform::images::Images;
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
@@ -66,6 +67,7 @@ fn apis() -> impl OpenApi {
         notifications::NotificationsApi,
         clinical_notes::NotesApi,
         journal::JournalApi,
+        files::FilesApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
     )
@@ -76,6 +78,7 @@ pub fn registry() -> Registry {
     let mut registry = Registry::new();
     identity::jobs(&mut registry);
     practitioners::jobs(&mut registry);
+    files::jobs(&mut registry);
     consultations::jobs(&mut registry);
     consultations::departure::jobs(&mut registry);
     notifications::jobs(&mut registry);
@@ -98,6 +101,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         passwords: Passwords::new(cost, &entropy)?,
         keyring: Keyring::new(&config.master_keys)?,
         storage: Storage::open(&config)?,
+        images: Images::default(),
         mailer: Mailer::open(&config)?,
         outgoing: Outgoing::new(&config)?,
         limits: Limits::new(&config),
@@ -296,6 +300,7 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     }
     let grace = Duration::from_secs(config.shutdown_grace_seconds);
     let platform = platform(config, &owner, Clock::System).await?;
+    platform.storage.prove().await?;
     let workers = if work { Some(Workers::start(platform.clone(), registry(), Settings::default())?) } else { None };
     // requests and jobs are told to end at the same moment, and share the time that they have for it
     let (told, stopping) = watch::channel(false);

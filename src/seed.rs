@@ -4,6 +4,8 @@
 //! development), and both are refused in production. Each is one transaction and happens once: where its
 //! data is there already, nothing is touched.
 
+mod portraits;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -72,6 +74,8 @@ pub enum SeedError {
     Password(Problem),
     #[error("the contents of the demonstration cannot be sealed: {0:?}")]
     Sealing(Problem),
+    #[error("the pictures of the demonstration cannot be kept: {0:?}")]
+    Pictures(Problem),
 }
 
 /// What seeding did.
@@ -139,6 +143,7 @@ async fn run(
     converse(&mut tx, config, now).await?;
     write_notes(&mut tx, config, now).await?;
     write_journal(&mut tx, config, now).await?;
+    portraits::hang(&mut tx, config, now).await?;
     // HR reads about the history at once, not from the next hour on
     sqlx::query("SELECT stats.refresh($1)").bind(now).execute(&mut *tx).await?;
     tx.commit().await?;

@@ -2,6 +2,15 @@
 // The types are those of /asyncapi.json.
 import { io, type Socket } from "socket.io-client";
 
+/** Fetched over HTTP, with a token. */
+export interface Attachment {
+  id: string;
+  name: string;
+  mediaType: string;
+  sizeBytes: number;
+  url: string;
+}
+
 export interface Message {
   id: string;
   conversationId: string;
@@ -14,6 +23,7 @@ export interface Message {
   senderId: string;
   content: "text" | "deleted" | "erased" | "unreadable";
   body?: string;
+  attachments: Attachment[];
   createdAt: string;
   editedAt?: string;
   deletedAt?: string;
@@ -29,7 +39,7 @@ interface Excerpt { items: Message[]; rev: number; hasMore: boolean; closesAt: s
 interface Takes {
   "conversation:join": (about: About, ack: Ack<Excerpt>) => void;
   "conversation:leave": (about: About, ack: Ack<object>) => void;
-  "message:send": (message: About & { clientId: string; body: string }, ack: Ack<{ message: Message }>) => void;
+  "message:send": (message: About & { clientId: string; body: string; attachmentIds?: string[] }, ack: Ack<{ message: Message }>) => void;
   "message:edit": (message: { id: string; body: string }, ack: Ack<{ message: Message }>) => void;
   "message:delete": (message: { id: string }, ack: Ack<{ message: Message }>) => void;
   "message:read": (upTo: About & { seq: number }, ack: Ack<{ deliveredSeq: number; readSeq: number; rev: number }>) => void;

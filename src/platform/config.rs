@@ -6,6 +6,7 @@
 mod own_secrets;
 mod parse;
 mod reader;
+mod storage;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,6 +19,7 @@ use url::Url;
 
 use own_secrets::OwnSecrets;
 use reader::Reader;
+pub use storage::{Bucket, StorageUrl};
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +103,11 @@ pub struct Config {
     /// `smtp://`, `smtps://`; in development `file:` writes to the mailbox instead.
     pub smtp_url: SecretString,
     pub mail_from: String,
-    /// `file:/path`.
-    pub storage_url: Url,
+    pub storage_url: StorageUrl,
+    /// The largest file that somebody can send.
+    pub max_upload_bytes: u64,
+    /// What the files of one person may add up to.
+    pub file_quota_bytes: u64,
     /// `redis://` or `rediss://`: nodes tell each other over it what changed. `None`: over the database.
     pub redis_url: Option<SecretString>,
     /// `None`: nobody can join by video.
@@ -251,7 +256,18 @@ impl Config {
             "a sender, such as HuntZen Care <no-reply@care.example.org>",
             parse::sender,
         );
-        let storage_url = r.required("STORAGE_URL", development("files"), "file:/absolute/folder", parse::storage_url);
+        let storage_url = r.required(
+            "STORAGE_URL",
+            development("files").and_then(|url| StorageUrl::parse(url.as_str(), production).ok()),
+            "file:/absolute/folder, or s3://key:secret@endpoint/bucket?region=… (with https in production)",
+            |text| StorageUrl::parse(text, production),
+        );
+        let max_upload_bytes = r.or("MAX_UPLOAD_BYTES", 25 << 20, "65536 to 5368709120 bytes", |text| {
+            parse::number(text, (64 << 10)..=(5 << 30))
+        });
+        let file_quota_bytes = r.or("FILE_QUOTA_BYTES", 1 << 30, "1048576 bytes to 1 TiB", |text| {
+            parse::number(text, (1 << 20)..=(1 << 40))
+        });
 
         let redis_url = r.optional(
             "REDIS_URL",
@@ -338,6 +354,8 @@ impl Config {
                 smtp_url: smtp_url?,
                 mail_from: mail_from?,
                 storage_url: storage_url?,
+                max_upload_bytes: max_upload_bytes?,
+                file_quota_bytes: file_quota_bytes?,
                 redis_url,
                 jitsi,
                 turn,

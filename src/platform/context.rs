@@ -17,6 +17,7 @@ use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::{Actor, Arg, Db, Once, Tx};
 use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
+use crate::platform::images::Images;
 use crate::platform::locale::Locale;
 use crate::platform::mail::Mailer;
 use crate::platform::outgoing::Outgoing;
@@ -36,6 +37,8 @@ pub struct Platform {
     /// Seals the secrets that the database keeps.
     pub keyring: Keyring,
     pub storage: Storage,
+    /// Writes pictures anew.
+    pub images: Images,
     pub mailer: Mailer,
     /// Requests to addresses that people give.
     pub outgoing: Outgoing,

@@ -65,7 +65,16 @@ ids! {
     /// A line of somebody's notifications.
     NotificationId,
     ExportId,
+    /// A file that somebody brought.
+    FileId,
     ArticleId,
+}
+
+impl FileId {
+    /// Where the file is fetched, with an access token.
+    pub fn url(self) -> String {
+        format!("/api/v1/files/{self}")
+    }
 }
 
 impl From<PractitionerId> for UserId {

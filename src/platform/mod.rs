@@ -11,6 +11,7 @@ pub mod health;
 pub mod http;
 pub mod ical;
 pub mod ids;
+pub mod images;
 pub mod jobs;
 pub mod locale;
 pub mod mail;

@@ -62,6 +62,8 @@ causes! {
         NotAcceptable => (NOT_ACCEPTABLE, "not_acceptable"),
         RequestTimeout => (REQUEST_TIMEOUT, "request_timeout"),
         Conflict => (CONFLICT, "conflict"),
+        /// The form of a file ended too early, or is none.
+        UploadIncomplete => (BAD_REQUEST, "upload_incomplete"),
         Stale => (PRECONDITION_FAILED, "stale"),
         BodyTooLarge => (PAYLOAD_TOO_LARGE, "body_too_large"),
         UnsupportedMediaType => (UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
@@ -73,6 +75,8 @@ causes! {
         TooManyRequests => (TOO_MANY_REQUESTS, "too_many_requests"),
         Internal => (INTERNAL_SERVER_ERROR, "internal"),
         Unavailable => (SERVICE_UNAVAILABLE, "unavailable"),
+        /// Files cannot be kept or fetched for now.
+        StorageUnavailable => (SERVICE_UNAVAILABLE, "storage_unavailable"),
     }
 }
 

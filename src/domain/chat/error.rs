@@ -13,6 +13,8 @@ causes! {
         /// Messages are changed for fifteen minutes.
         TooLateToChange => (CONFLICT, "too_late_to_change"),
         MessageDeleted => (CONFLICT, "message_deleted"),
+        /// One of them is not the caller's own, belongs to another conversation, was sent before, or was not sent in time.
+        AttachmentNotYours => (UNPROCESSABLE_ENTITY, "attachment_not_yours"),
         /// One socket looks at so many conversations.
         TooManyJoined => (CONFLICT, "too_many_joined"),
     }

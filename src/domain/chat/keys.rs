@@ -1,8 +1,9 @@
 //! The key of a conversation, and what it opens.
 
 use super::error::Error;
-use super::model::{Content, Conversation, Kept, Message, StoredKey};
+use super::model::{Attachment, Content, Conversation, Kept, Message, StoredKey};
 use super::store;
+use crate::domain::files;
 use crate::platform::crypto::envelope::{Document, KeyPurpose, Subject, SubjectKey};
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::crypto::seal::SealError;
@@ -65,7 +66,10 @@ impl Reader {
             (None, _) => (Content::Deleted, None),
             (Some(_), Self::Erased) => (Content::Erased, None),
             (Some(sealed), Self::Key(key)) => match key.open(&document(kept.id, kept.version), sealed) {
-                Ok(text) => (Content::Text, Some(text)),
+                Ok(text) => {
+                    let attachments = attachments(key, kept);
+                    return Message { attachments, ..kept.with(Content::Text, Some(text)) };
+                }
                 Err(error) => unreadable(kept, error),
             },
             (Some(_), Self::Broken(error)) => unreadable(kept, *error),
@@ -73,6 +77,21 @@ impl Reader {
         };
         kept.with(content, body)
     }
+}
+
+/// What came with a message. One whose name does not open is left out, and noted.
+pub fn attachments(key: &SubjectKey, kept: &Kept) -> Vec<Attachment> {
+    let opened =
+        kept.attachments.iter().filter_map(|it| match key.open(&files::name_document(it.id), &it.sealed_name) {
+            Ok(name) => {
+                Some(Attachment { id: it.id, name, media_type: it.media_type.clone(), size_bytes: it.size_bytes })
+            }
+            Err(error) => {
+                tracing::error!(%error, file_id = %it.id, "the name of an attachment does not open");
+                None
+            }
+        });
+    opened.collect()
 }
 
 fn unreadable(kept: &Kept, error: SealError) -> (Content, Option<HealthText>) {

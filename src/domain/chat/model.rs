@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use crate::platform::crypto::health_text::HealthText;
-use crate::platform::ids::{CompanyId, ConsultationId, MessageId, UserId};
+use crate::platform::ids::{CompanyId, ConsultationId, FileId, MessageId, UserId};
 use crate::platform::{Problem, Result};
 
 /// Own messages are edited and deleted this long. The database says the same.
@@ -18,6 +18,7 @@ pub struct Overview {
     pub id: ConsultationId,
     /// The other one's name.
     pub other_name: String,
+    pub other_avatar: Option<FileId>,
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
     pub closes_at: DateTime<Utc>,
@@ -71,6 +72,24 @@ pub enum Content {
     Unreadable,
 }
 
+/// A file that came with a message, as it is kept.
+#[derive(Clone)]
+pub struct KeptAttachment {
+    pub id: FileId,
+    pub media_type: String,
+    pub size_bytes: i64,
+    pub sealed_name: Vec<u8>,
+}
+
+/// A file that came with a message.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    pub id: FileId,
+    pub name: HealthText,
+    pub media_type: String,
+    pub size_bytes: i64,
+}
+
 /// A message as it is kept.
 #[derive(Clone)]
 pub struct Kept {
@@ -82,6 +101,7 @@ pub struct Kept {
     pub rev: i64,
     pub version: i32,
     pub sealed: Option<Vec<u8>>,
+    pub attachments: Vec<KeptAttachment>,
     pub created_at: DateTime<Utc>,
     pub edited_at: Option<DateTime<Utc>>,
     pub deleted_at: Option<DateTime<Utc>>,
@@ -99,6 +119,7 @@ impl Kept {
             rev: self.rev,
             content,
             body,
+            attachments: Vec::new(),
             created_at: self.created_at,
             edited_at: self.edited_at,
             deleted_at: self.deleted_at,
@@ -142,6 +163,7 @@ pub struct Message {
     pub rev: i64,
     pub content: Content,
     pub body: Option<HealthText>,
+    pub attachments: Vec<Attachment>,
     pub created_at: DateTime<Utc>,
     pub edited_at: Option<DateTime<Utc>>,
     pub deleted_at: Option<DateTime<Utc>>,
@@ -201,6 +223,7 @@ mod tests {
             rev: 1,
             version: 1,
             sealed: Some(Vec::new()),
+            attachments: Vec::new(),
             created_at: DateTime::UNIX_EPOCH,
             edited_at: None,
             deleted_at: None,

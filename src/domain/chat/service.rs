@@ -1,18 +1,24 @@
 //! What the two people do in their conversation; the same for HTTP and for sockets.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::error::Error;
 use super::keys::{self, Reader, document};
-use super::model::{Content, Conversation, Excerpt, Message, Overview, Receipt, Which, complete_until};
+use super::model::{
+    Attachment, Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until,
+};
 use super::{CHANGED, store};
+use crate::domain::files::{self, Bringing, Purpose, Stored};
 use crate::platform::auth::Permission;
 use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::db::broken_constraint;
-use crate::platform::ids::{ConsultationId, MessageId};
-use crate::platform::problem::Error as Refusal;
+use crate::platform::http::upload::IncomingFile;
+use crate::platform::ids::{ConsultationId, FileId, MessageId};
+use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Problem, Result, Tx};
 
 /// A change that is overtaken by others of the same person is tried so often.
@@ -78,24 +84,65 @@ pub async fn open(cx: &Context, id: ConsultationId) -> Result<Opened> {
     Ok(Opened { id, key })
 }
 
+/// Takes a file in, sealed under the conversation's key, for a message that is yet to be sent.
+pub async fn bring_attachment(
+    cx: &Context,
+    id: ConsultationId,
+    file: IncomingFile,
+    once: Option<String>,
+) -> Result<Stored> {
+    let of = store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
+    of.check_open(cx.now())?;
+    let Opened { key, .. } = open(cx, id).await?;
+    let bringing = Bringing {
+        permission: Permission::Chat,
+        purpose: Purpose::Attachment,
+        conversation: Some(id),
+        key: Some(key),
+        once,
+    };
+    files::receive(cx, bringing, file).await
+}
+
+/// What somebody sends: words, files that were brought before, or both.
+pub struct Draft {
+    client_id: Uuid,
+    text: HealthText,
+    attachments: Vec<FileId>,
+}
+
+impl Draft {
+    pub fn new(client_id: Uuid, text: String, attachments: Option<Vec<FileId>>) -> Result<Self> {
+        let attachments = attachments.unwrap_or_default();
+        let mut faults = FieldErrors::new();
+        faults.check(!attachments.is_empty() || !text.trim().is_empty(), "/body", "pattern");
+        let distinct: HashSet<_> = attachments.iter().collect();
+        faults.check(distinct.len() == attachments.len(), "/attachmentIds", "unique_items");
+        faults.finish()?;
+        Ok(Self { client_id, text: HealthText::new(text), attachments })
+    }
+}
+
 /// Sends a message; the one that is there, if the caller's client has sent it before.
-pub async fn send(cx: &Context, to: &Opened, client_id: Uuid, text: HealthText) -> Result<Message> {
+pub async fn send(cx: &Context, to: &Opened, draft: Draft) -> Result<Message> {
+    let Draft { client_id, text, attachments } = draft;
     let (now, id): (_, MessageId) = (cx.now(), cx.new_id());
     let sealed = to.key.seal(&document(id, 1), &text, &cx.platform().entropy)?;
     let letter = store::Letter { conversation: to.id, id, client_id, sealed: &sealed, key: to.key.id(), at: now };
-    let mut sent = store::send(cx, &letter, open_days(cx)).await?;
+    let mut sent = post(cx, &letter, &attachments).await?;
     if sent.as_ref().is_err_and(|error| broken_constraint(error) == Some("messages_once")) {
         // the same client sent it twice at the same moment: now the first one is there
-        sent = store::send(cx, &letter, open_days(cx)).await?;
+        sent = post(cx, &letter, &attachments).await?;
     }
     let sent = match sent {
         Ok(sent) => sent.ok_or(Refusal::NotFound)?,
         Err(error) => return Err(refused(cx, to.id, error).await),
     };
     if !sent.is_new {
-        return repeated(cx, to.id, sent.id, &text).await;
+        return repeated(cx, to.id, sent.id, &text, &attachments).await;
     }
     announce(cx, to.id, sent.rev);
+    let attachments = if attachments.is_empty() { Vec::new() } else { came_with(cx, to, sent.id).await? };
     Ok(Message {
         id: sent.id,
         conversation_id: to.id,
@@ -105,10 +152,36 @@ pub async fn send(cx: &Context, to: &Opened, client_id: Uuid, text: HealthText) 
         rev: sent.rev,
         content: Content::Text,
         body: Some(text),
+        attachments,
         created_at: now,
         edited_at: None,
         deleted_at: None,
     })
+}
+
+/// Stores a message: with files in a transaction, without them in one round trip.
+async fn post(
+    cx: &Context,
+    letter: &store::Letter<'_>,
+    attachments: &[FileId],
+) -> Result<std::result::Result<Option<store::Sent>, sqlx::Error>> {
+    if attachments.is_empty() {
+        return store::send(cx, letter, open_days(cx)).await;
+    }
+    let mut tx = cx.begin(Permission::Chat).await?;
+    let sent = store::send_in(&mut tx, letter, open_days(cx)).await;
+    if matches!(&sent, Ok(Some(sent)) if sent.is_new) {
+        store::attach(&mut tx, letter.id, attachments, letter.at).await?;
+        tx.commit().await?;
+    }
+    Ok(sent)
+}
+
+/// What came with a message that was just sent.
+async fn came_with(cx: &Context, to: &Opened, id: MessageId) -> Result<Vec<Attachment>> {
+    let mut tx = cx.read(Permission::Chat).await?;
+    let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
+    Ok(keys::attachments(&to.key, &kept))
 }
 
 /// Why the database took no message.
@@ -124,14 +197,22 @@ async fn refused(cx: &Context, id: ConsultationId, error: sqlx::Error) -> Proble
     }
 }
 
-/// The message that was sent before, as it is now. Another text under its name is refused, as long as the first is known.
-async fn repeated(cx: &Context, conversation: ConsultationId, id: MessageId, text: &HealthText) -> Result<Message> {
+/// The message that was sent before, as it is now. Another text or other files under its name are refused, as long as the
+/// first ones are known.
+async fn repeated(
+    cx: &Context,
+    conversation: ConsultationId,
+    id: MessageId,
+    text: &HealthText,
+    attachments: &[FileId],
+) -> Result<Message> {
     let mut tx = cx.read(Permission::Chat).await?;
     let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     let of = find(cx, &mut tx, conversation).await?;
     let is_first = kept.version == 1;
     let message = keys::reader(cx, &of).open(&kept);
-    let is_other = message.body.as_ref().is_some_and(|body| body.expose() != text.expose());
+    let has_other_files = message.body.is_some() && !kept.attachments.iter().map(|it| &it.id).eq(attachments);
+    let is_other = message.body.as_ref().is_some_and(|body| body.expose() != text.expose()) || has_other_files;
     if is_first && is_other { Err(Refusal::IdempotencyMismatch.into()) } else { Ok(message) }
 }
 
@@ -161,21 +242,30 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
         }
         kept.check_change(cx.caller().user_id, now)?;
         of.check_open(now)?;
-        let sealed = match &text {
+        let (sealed, came_with) = match &text {
             Some(text) => {
+                check_words(&kept, text)?;
                 let key = keys::for_writing(cx, &mut tx, &mut of).await?;
-                Some(key.seal(&document(id, kept.version + 1), text, &cx.platform().entropy)?)
+                let sealed = key.seal(&document(id, kept.version + 1), text, &cx.platform().entropy)?;
+                (Some(sealed), keys::attachments(&key, &kept))
             }
-            None => None,
+            None => (None, Vec::new()),
         };
         if let Some(rev) = store::change(&mut tx, &of, &kept, sealed.as_deref(), now, open_days(cx)).await? {
             tx.commit().await?;
             announce(cx, of.id, rev);
-            return Ok(kept.changed(text, rev, now));
+            return Ok(Message { attachments: came_with, ..kept.changed(text, rev, now) });
         }
         // the person changed it elsewhere at the same moment
     }
     Err(Refusal::Conflict.into())
+}
+
+/// A message says something, or brings something.
+fn check_words(kept: &Kept, text: &HealthText) -> Result<()> {
+    let mut faults = FieldErrors::new();
+    faults.check(!kept.attachments.is_empty() || !text.expose().trim().is_empty(), "/body", "pattern");
+    faults.finish()
 }
 
 /// Notes that the caller has, or has read, everything up to a message; how far they are now.

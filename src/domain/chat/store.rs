@@ -6,10 +6,10 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::model::{Conversation, Kept, Overview, Receipt, StoredKey, Which};
+use super::model::{Conversation, Kept, KeptAttachment, Overview, Receipt, StoredKey, Which};
 use crate::platform::auth::{Permission, Role};
-use crate::platform::db::{Actor, Arg, Instant, Once, broken_constraint};
-use crate::platform::ids::{ConsultationId, MessageId};
+use crate::platform::db::{Actor, Arg, Instant, Once, OrConstraint, broken_constraint};
+use crate::platform::ids::{ConsultationId, FileId, MessageId};
 use crate::platform::{Context, Platform, Problem, Result, Tx};
 
 impl FromRow<'_, PgRow> for Overview {
@@ -17,6 +17,7 @@ impl FromRow<'_, PgRow> for Overview {
         Ok(Self {
             id: row.try_get("id")?,
             other_name: row.try_get("other_name")?,
+            other_avatar: row.try_get("other_avatar")?,
             starts_at: row.try_get("starts_at")?,
             ends_at: row.try_get("ends_at")?,
             closes_at: row.try_get("closes_at")?,
@@ -31,7 +32,7 @@ impl FromRow<'_, PgRow> for Overview {
 macro_rules! list_for {
     ($other:literal, $join:literal) => {
         concat!(
-            "SELECT v.id, ", $other, ".display_name AS other_name, c.starts_at, c.ends_at, v.last_at, v.last_seq, v.last_rev,
+            "SELECT v.id, ", $other, ".display_name AS other_name, ", $other, ".avatar_id AS other_avatar, c.starts_at, c.ends_at, v.last_at, v.last_seq, v.last_rev,
                     app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $4) AS closes_at, n.unread
              FROM (SELECT * FROM app.conversations
                    WHERE (last_at, id) < (coalesce($1::timestamptz, 'infinity'),
@@ -130,6 +131,31 @@ pub async fn keep_key(
     Ok(StoredKey { id, wrapped })
 }
 
+/// What came with the message `m`: a row of lists. Looked for where there is something alone.
+macro_rules! attached {
+    () => {
+        "LEFT JOIN LATERAL (
+             SELECT array_agg(f.id ORDER BY f.place) AS file_ids, array_agg(f.media_type ORDER BY f.place) AS file_types,
+                    array_agg(f.size_bytes ORDER BY f.place) AS file_sizes,
+                    array_agg(encode(f.sealed_name, 'hex') ORDER BY f.place) AS file_names
+             FROM app.files f
+             WHERE m.attachments > 0 AND f.company_id = m.company_id AND f.conversation_id = m.conversation_id
+               AND f.message_seq = m.seq AND f.state = 'ready') a ON m.attachments > 0"
+    };
+}
+
+fn attachments(row: &PgRow) -> sqlx::Result<Vec<KeptAttachment>> {
+    let Some(ids) = row.try_get::<Option<Vec<Uuid>>, _>("file_ids")? else { return Ok(Vec::new()) };
+    let (types, sizes): (Vec<String>, Vec<i64>) = (row.try_get("file_types")?, row.try_get("file_sizes")?);
+    let names: Vec<String> = row.try_get("file_names")?;
+    let all = ids.into_iter().zip(types).zip(sizes).zip(names);
+    all.map(|(((id, media_type), size_bytes), name)| {
+        let sealed_name = hex::decode(name).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        Ok(KeptAttachment { id: FileId(id), media_type, size_bytes, sealed_name })
+    })
+    .collect()
+}
+
 impl FromRow<'_, PgRow> for Kept {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
@@ -141,6 +167,7 @@ impl FromRow<'_, PgRow> for Kept {
             rev: row.try_get("rev")?,
             version: row.try_get("version")?,
             sealed: row.try_get("sealed")?,
+            attachments: attachments(row)?,
             created_at: row.try_get("created_at")?,
             edited_at: row.try_get("edited_at")?,
             deleted_at: row.try_get("deleted_at")?,
@@ -155,7 +182,7 @@ macro_rules! excerpt {
                     app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $4::int) AS closes_at, k.id AS key_id, k.wrapped,
                     r.readers, r.delivered, r.read, r.revs,
                     m.id AS message_id, m.sender_id, m.client_id, m.seq, m.rev, m.version, m.sealed, m.created_at, m.edited_at,
-                    m.deleted_at
+                    m.deleted_at, a.file_ids, a.file_types, a.file_sizes, a.file_names
              FROM app.conversations v JOIN app.consultations c ON c.id = v.id
              LEFT JOIN LATERAL app.conversation_key(v.id) k ON true
              CROSS JOIN LATERAL (
@@ -164,7 +191,7 @@ macro_rules! excerpt {
                  FROM app.message_receipts WHERE company_id = v.company_id AND conversation_id = v.id) r
              LEFT JOIN LATERAL (
                  SELECT * FROM app.messages WHERE company_id = v.company_id AND conversation_id = v.id AND ",
-            $which, " ORDER BY ", $order, " LIMIT $3::bigint) m ON true
+            $which, " ORDER BY ", $order, " LIMIT $3::bigint) m ON true ", attached!(), "
              WHERE v.id = $1::uuid ORDER BY ", $order
         )
     };
@@ -203,6 +230,7 @@ impl FromRow<'_, PgRow> for Line {
                 rev: row.try_get("rev")?,
                 version: row.try_get("version")?,
                 sealed: row.try_get("sealed")?,
+                attachments: attachments(row)?,
                 created_at: row.try_get::<Instant, _>("created_at")?.0,
                 edited_at: optional("edited_at")?,
                 deleted_at: optional("deleted_at")?,
@@ -235,10 +263,13 @@ pub async fn read(
 }
 
 pub async fn find_message(tx: &mut Tx, id: MessageId) -> Result<Option<Kept>> {
-    Ok(sqlx::query_as(
-        "SELECT id, conversation_id, sender_id, client_id, seq, rev, version, sealed, created_at, edited_at, deleted_at
-         FROM app.messages WHERE id = $1",
-    )
+    Ok(sqlx::query_as(concat!(
+        "SELECT m.id, m.conversation_id, m.sender_id, m.client_id, m.seq, m.rev, m.version, m.sealed, m.created_at,
+                m.edited_at, m.deleted_at, a.file_ids, a.file_types, a.file_sizes, a.file_names
+         FROM app.messages m ",
+        attached!(),
+        " WHERE m.id = $1"
+    ))
     .bind(id)
     .fetch_optional(tx.conn())
     .await?)
@@ -289,6 +320,36 @@ pub async fn send(
     ];
     let sent = cx.write_once(Permission::Chat, letter.conversation.0, &SEND, &args).await?;
     Ok(sent.map(|rows| rows.into_iter().next()))
+}
+
+/// Stores a message in a transaction that goes on.
+pub async fn send_in(
+    tx: &mut Tx,
+    letter: &Letter<'_>,
+    open_days: i32,
+) -> std::result::Result<Option<Sent>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM app.send_message($1, $2, $3, $4, $5, $6, $7)")
+        .bind(letter.conversation)
+        .bind(letter.id)
+        .bind(letter.client_id)
+        .bind(letter.sealed)
+        .bind(letter.at)
+        .bind(open_days)
+        .bind(letter.key)
+        .fetch_optional(tx.conn())
+        .await
+}
+
+/// Sends files with a message that is just being sent.
+pub async fn attach(tx: &mut Tx, message: MessageId, files: &[FileId], now: DateTime<Utc>) -> Result<()> {
+    sqlx::query("SELECT app.attach_files($1, $2, $3)")
+        .bind(message)
+        .bind(files)
+        .bind(now)
+        .execute(tx.conn())
+        .await
+        .or_constraint("files_attachable", Error::AttachmentNotYours)?;
+    Ok(())
 }
 
 /// Puts another text in a message's place, or none; its revision then. `None`: it has another version by now.

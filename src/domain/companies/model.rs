@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use crate::platform::audit::Plain;
 use crate::platform::auth::Role;
-use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::ids::{CompanyId, FileId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::problem::{FieldErrors, Problem, Result};
 
@@ -91,6 +91,7 @@ pub struct Company {
     pub sessions_per_employee: i32,
     pub seats: i32,
     pub network: NetworkMode,
+    pub logo_id: Option<FileId>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

@@ -12,7 +12,7 @@ macro_rules! select_company {
     ($rest:literal) => {
         concat!(
             "SELECT id, name, siren, locale, time_zone, status, contract_starts_on, contract_ends_on, \
-             sessions_per_employee, seats, network, created_at, updated_at FROM app.companies ",
+             sessions_per_employee, seats, network, logo_id, created_at, updated_at FROM app.companies ",
             $rest
         )
     };

@@ -11,7 +11,7 @@ use super::codes;
 use crate::domain::identity::model::check_time_zone;
 use crate::domain::identity::model::clean_name;
 use crate::platform::FieldErrors;
-use crate::platform::ids::{PractitionerId, UserId};
+use crate::platform::ids::{FileId, PractitionerId, UserId};
 
 /// Declares an enum that is the same word in the interface and in the database.
 macro_rules! words {
@@ -207,6 +207,7 @@ pub struct Practitioner {
     /// Whether bookings wait until they are confirmed by hand.
     pub confirms_by_hand: bool,
     pub status: Status,
+    pub avatar_id: Option<FileId>,
     /// What only the practitioner and the platform see.
     pub private: Option<Private>,
     pub updated_at: DateTime<Utc>,
@@ -333,6 +334,7 @@ pub struct Listed {
     pub languages: Vec<String>,
     pub modes: Vec<Mode>,
     pub status: Status,
+    pub avatar_id: Option<FileId>,
 }
 
 /// What a list is narrowed by.

@@ -13,7 +13,7 @@ use super::model::{
 };
 use crate::domain::companies;
 use crate::platform::db::{OrConstraint, broken_constraint};
-use crate::platform::ids::{PractitionerId, UserId};
+use crate::platform::ids::{FileId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Problem, Result, Tx};
 
@@ -323,6 +323,7 @@ struct Row {
     horizon_days: i32,
     confirms_by_hand: bool,
     status: String,
+    avatar_id: Option<FileId>,
     updated_at: DateTime<Utc>,
 }
 
@@ -343,7 +344,7 @@ pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner
     let row: Option<Row> = sqlx::query_as(
         "SELECT p.id, p.display_name, p.languages, p.modes, p.bio_fr, p.bio_en, p.time_zone, p.session_lengths,
                 p.buffer_before_minutes, p.buffer_after_minutes, p.min_notice_minutes, p.horizon_days,
-                p.confirms_by_hand, p.status, p.updated_at,
+                p.confirms_by_hand, p.status, p.avatar_id, p.updated_at,
                 ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                       ORDER BY s.rank, s.specialty) AS specialties
          FROM app.practitioners p WHERE p.id = $1",
@@ -368,6 +369,7 @@ pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner
             horizon_days: row.horizon_days,
             confirms_by_hand: row.confirms_by_hand,
             status: read(&row.status)?,
+            avatar_id: row.avatar_id,
             private: None,
             updated_at: row.updated_at,
         })
@@ -406,6 +408,7 @@ struct ListedRow {
     languages: Vec<String>,
     modes: Vec<String>,
     status: String,
+    avatar_id: Option<FileId>,
 }
 
 impl ListedRow {
@@ -417,6 +420,7 @@ impl ListedRow {
             languages: self.languages,
             modes: read_all(&self.modes)?,
             status: read(&self.status)?,
+            avatar_id: self.avatar_id,
         })
     }
 }
@@ -429,7 +433,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listed>> {
     let rows: Vec<ListedRow> = sqlx::query_as(
-        "SELECT p.id, p.display_name, p.languages, p.modes, p.status,
+        "SELECT p.id, p.display_name, p.languages, p.modes, p.status, p.avatar_id,
                 ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                       ORDER BY s.rank, s.specialty) AS specialties
          FROM app.practitioners p

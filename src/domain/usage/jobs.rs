@@ -128,19 +128,18 @@ async fn is_wanted(tx: &mut Tx, id: ExportId) -> Result<bool> {
 async fn write_file(cx: &JobContext, tx: &mut Tx, id: ExportId, file_key: &str) -> Result<i32> {
     let export = store::find_export(tx, id).await?.ok_or_else(|| Problem::internal("the export is gone"))?;
     let params = export.params;
-    let mut file = cx.platform.storage.create(file_key).await?;
-    file.write(&csv::head(&params)?);
+    let mut file = cx.platform.storage.create(file_key);
+    file.write(&csv::head(&params)?).await?;
     let mut row_count = 0;
     let months = Months { from: params.from, to: params.to };
     let mut batches = store::stream_lines(tx, &months, params.by).try_chunks(BATCH);
     while let Some(batch) = batches.next().await {
         let lines = batch.map_err(|failed| failed.1)?;
         row_count += i32::try_from(lines.len()).map_err(Problem::internal)?;
-        file.write(&csv::body(&params, &lines)?);
-        file.wait_for_capacity(2).await.map_err(Problem::internal)?;
+        file.write(&csv::body(&params, &lines)?).await?;
     }
     drop(batches);
-    file.finish().await.map_err(Problem::internal)?;
+    file.finish().await?;
     Ok(row_count)
 }
 

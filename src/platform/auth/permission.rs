@@ -104,6 +104,9 @@ permissions! {
     KeepNotes: [Practitioner],
     /// One's own journal.
     KeepJournal: [Employee],
+    /// Bring files, and delete one's own.
+    BringFile: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    ReadFile: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],

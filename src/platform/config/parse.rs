@@ -203,15 +203,6 @@ pub fn sender(text: &str) -> Parsed<String> {
     text.parse::<Mailbox>().map(|_| text.to_owned()).map_err(|error| format!("{text:?} is no sender ({error})"))
 }
 
-pub fn storage_url(text: &str) -> Parsed<Url> {
-    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
-    if url.scheme() != "file" {
-        return Err(format!("has the scheme {:?}, which is not supported", url.scheme()));
-    }
-    url.to_file_path().map_err(|()| "names no folder of this machine")?;
-    Ok(url)
-}
-
 /// The `file:` URL of a folder.
 pub fn folder_url(folder: &Path) -> Option<Url> {
     std::path::absolute(folder).ok().and_then(|path| Url::from_directory_path(path).ok())

@@ -50,8 +50,12 @@ impl KeyPurpose {
     pub const JOURNAL: Self =
         Self(Sealed { purpose: Purpose::new("keys.journal"), table: "encryption_keys", column: "journal" });
 
+    /// A person's own documents.
+    pub const FILE: Self =
+        Self(Sealed { purpose: Purpose::new("keys.file"), table: "encryption_keys", column: "file" });
+
     /// The wrapped keys of each purpose, which move when a master key is replaced.
-    pub const SEALED: [Sealed; 3] = [Self::CHAT.0, Self::NOTE.0, Self::JOURNAL.0];
+    pub const SEALED: [Sealed; 4] = [Self::CHAT.0, Self::NOTE.0, Self::JOURNAL.0, Self::FILE.0];
 
     fn name(self) -> &'static str {
         self.0.column
@@ -78,6 +82,9 @@ pub struct Document {
     /// From 1 on; each has a key of its own.
     pub version: i32,
 }
+
+/// The key of what is sealed elsewhere than beside it.
+pub(super) type DocumentKey = Zeroizing<[u8; KEY_BYTES]>;
 
 /// 32 bytes that are wiped and never shown.
 struct Key(SecretBox<[u8; KEY_BYTES]>);
@@ -144,14 +151,27 @@ impl SubjectKey {
 
     /// The form to store of one version of a document.
     pub fn seal(&self, document: &Document, text: &HealthText, entropy: &Entropy) -> Result<Vec<u8>> {
-        let key = Key::new(entropy);
-        let wrapped = self.key.seal(key.bytes(), &self.associated_data("key", document), entropy)?;
-        let sealed = key.seal(text.expose().as_bytes(), &self.associated_data("text", document), entropy)?;
-        Ok([&[VERSION, AES_256_GCM][..], self.id.as_bytes(), &wrapped, &sealed].concat())
+        let (key, mut stored) = self.fresh_key(document, entropy)?;
+        stored.extend(key.seal(text.expose().as_bytes(), &self.associated_data("text", document), entropy)?);
+        Ok(stored)
     }
 
     /// The text of a stored form.
     pub fn open(&self, document: &Document, stored: &[u8]) -> Result<HealthText> {
+        let (key, sealed) = self.key_of(document, stored)?;
+        let text = key.open(sealed, &self.associated_data("text", document))?;
+        std::str::from_utf8(&text).map(|text| HealthText::new(text.to_owned())).map_err(|_| SealError::Malformed)
+    }
+
+    /// A key for one version of a document, and what a stored form begins with.
+    fn fresh_key(&self, document: &Document, entropy: &Entropy) -> Result<(Key, Vec<u8>)> {
+        let key = Key::new(entropy);
+        let wrapped = self.key.seal(key.bytes(), &self.associated_data("key", document), entropy)?;
+        Ok((key, [&[VERSION, AES_256_GCM][..], self.id.as_bytes(), &wrapped].concat()))
+    }
+
+    /// The key of one version of a document, and what follows it in the stored form.
+    fn key_of<'a>(&self, document: &Document, stored: &'a [u8]) -> Result<(Key, &'a [u8])> {
         let ([version, algorithm], rest) = stored.split_first_chunk::<2>().ok_or(SealError::Malformed)?;
         if (*version, *algorithm) != (VERSION, AES_256_GCM) {
             return Err(SealError::Malformed);
@@ -161,13 +181,23 @@ impl SubjectKey {
             return Err(SealError::UnknownKey);
         }
         let (wrapped, sealed) = rest.split_at_checked(WRAPPED_BYTES).ok_or(SealError::Malformed)?;
-        let key = Key::from_bytes(&self.key.open(wrapped, &self.associated_data("key", document))?)?;
-        let text = key.open(sealed, &self.associated_data("text", document))?;
-        std::str::from_utf8(&text).map(|text| HealthText::new(text.to_owned())).map_err(|_| SealError::Malformed)
+        Ok((Key::from_bytes(&self.key.open(wrapped, &self.associated_data("key", document))?)?, sealed))
+    }
+
+    /// A key for what is sealed elsewhere than beside it, and the form of it to store.
+    pub(super) fn new_document_key(&self, document: &Document, entropy: &Entropy) -> Result<(DocumentKey, Vec<u8>)> {
+        let (key, stored) = self.fresh_key(document, entropy)?;
+        Ok((Zeroizing::new(*key.bytes()), stored))
+    }
+
+    /// That key, from the form that was stored.
+    pub(super) fn document_key(&self, document: &Document, stored: &[u8]) -> Result<DocumentKey> {
+        let (key, rest) = self.key_of(document, stored)?;
+        if rest.is_empty() { Ok(Zeroizing::new(*key.bytes())) } else { Err(SealError::Malformed) }
     }
 
     /// `of` tells the wrapped key of a document from its text.
-    fn associated_data(&self, of: &str, document: &Document) -> Vec<u8> {
+    pub(super) fn associated_data(&self, of: &str, document: &Document) -> Vec<u8> {
         length_prefixed(&[
             &[VERSION, AES_256_GCM],
             of.as_bytes(),

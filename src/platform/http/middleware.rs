@@ -29,6 +29,7 @@ use super::compression;
 use super::error::{self, BodyTooLarge, Catalogue};
 use super::limits::client_ip;
 use super::openapi::Operation;
+use super::upload;
 use crate::platform::locale::Locale;
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, RequestInfo, telemetry};
@@ -160,12 +161,14 @@ impl<E: Endpoint> Edge<E> {
         if is_preflight(&request) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
+        let is_long = upload::brings_file(request.method(), request.uri().path());
+        let patience = if is_long { upload::PATIENCE } else { self.patience };
         let received = self.admit(&mut request, info)?;
         request.extensions_mut().insert(self.platform.clone());
         request.extensions_mut().insert(info.clone());
 
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        match tokio::time::timeout(self.patience, answer).await {
+        match tokio::time::timeout(patience, answer).await {
             Ok(Ok(answer)) => answer.map(IntoResponse::into_response),
             Ok(Err(_panic)) => Err(Problem::internal("the handler panicked").into()),
             Err(_elapsed) if received.is_none_or(|all| all.load(Ordering::Relaxed)) => {
@@ -200,7 +203,12 @@ impl<E: Endpoint> Edge<E> {
         if coding.is_some_and(|coding| coding != "identity") {
             return Err(Error::UnsupportedMediaType.into());
         }
-        let limit = self.platform.config.max_body_bytes;
+        let config = &self.platform.config;
+        let limit = if upload::brings_file(request.method(), request.uri().path()) {
+            usize::try_from(config.max_upload_bytes + upload::FORM_BYTES).unwrap_or(usize::MAX)
+        } else {
+            config.max_body_bytes
+        };
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > limit) {
             return Err(Problem::from(Error::BodyTooLarge).with_header("connection", "close"));

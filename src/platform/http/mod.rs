@@ -11,6 +11,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod page;
 pub mod schema;
+pub mod upload;
 pub mod written;
 
 pub use body::Body;

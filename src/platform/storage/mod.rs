@@ -1,57 +1,175 @@
-//! Files under random keys, in a local folder.
+//! Objects under random keys, in a local folder or in a bucket of a server that speaks S3.
+//!
+//! An object can be read once all of it is there, and never changes afterwards. Where the storage is away, does not answer
+//! or has no room, whatever needs it fails with `503 storage_unavailable`.
 
+mod writer;
+
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use secrecy::ExposeSecret;
 
-use crate::platform::config::Config;
-use crate::platform::problem::{Problem, Result};
+use crate::platform::config::{Bucket, Config, StorageUrl};
+use crate::platform::problem::{Error, Problem, Result};
+pub use writer::Writer;
+
+const CONNECTING: Duration = Duration::from_secs(5);
+/// A server that says nothing for so long is away.
+const SILENCE: Duration = Duration::from_secs(20);
+/// What fails is tried again for so long at most: a person waits for it.
+const RETRYING: Duration = Duration::from_secs(10);
+const PROBE: &str = "health/probe";
+
+/// The bytes of an object, as they come.
+pub type Pieces = BoxStream<'static, std::io::Result<Bytes>>;
 
 /// Where files are kept.
 #[derive(Clone)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
+    /// Where it is a folder.
+    folder: Option<PathBuf>,
 }
 
+/// The storage is there, and does not take the program: its address, its bucket or its keys are wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("STORAGE_URL: {0}")]
+pub struct Misplaced(object_store::Error);
+
 impl Storage {
-    /// Opens `STORAGE_URL`: `file:/path`, made when missing.
+    /// Opens `STORAGE_URL`; a folder is made when missing.
     pub fn open(config: &Config) -> Result<Self> {
-        let path =
-            config.storage_url.to_file_path().map_err(|()| Problem::internal("STORAGE_URL is not a file: URL"))?;
-        std::fs::create_dir_all(&path).map_err(Problem::internal)?;
-        let store = object_store::local::LocalFileSystem::new_with_prefix(path).map_err(Problem::internal)?;
-        Ok(Self { store: Arc::new(store) })
-    }
-
-    /// A file to write piece by piece, at constant memory. Nothing can be read before it is finished.
-    pub async fn create(&self, key: &str) -> Result<WriteMultipart> {
-        let upload = self.store.put_multipart(&Path::from(key)).await.map_err(Problem::internal)?;
-        Ok(WriteMultipart::new(upload))
-    }
-
-    /// The bytes of a file, and how many.
-    pub async fn read(&self, key: &str) -> Result<(u64, BoxStream<'static, std::io::Result<Bytes>>)> {
-        let got = self.store.get(&Path::from(key)).await.map_err(Problem::internal)?;
-        let size = got.meta.size;
-        Ok((size, got.into_stream().map(|piece| piece.map_err(std::io::Error::other)).boxed()))
-    }
-
-    /// Removes a file; one that is not there is no error.
-    pub async fn delete(&self, key: &str) -> Result<()> {
-        match self.store.delete(&Path::from(key)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Problem::internal(error)),
+        match &config.storage_url {
+            StorageUrl::Folder(folder) => {
+                std::fs::create_dir_all(folder).map_err(Problem::internal)?;
+                let store = LocalFileSystem::new_with_prefix(folder).map_err(Problem::internal)?.with_fsync(true);
+                Ok(Self { store: Arc::new(store), folder: Some(folder.clone()) })
+            }
+            StorageUrl::Bucket(bucket) => {
+                let store = open_bucket(bucket).map_err(Problem::internal)?;
+                Ok(Self { store: Arc::new(store), folder: None })
+            }
         }
     }
 
-    /// Whether files can be written now.
-    pub async fn check(&self) -> Result<()> {
-        let path = Path::from("health/probe");
-        self.store.put(&path, Bytes::from_static(b"ok").into()).await.map_err(Problem::internal)?;
-        Ok(())
+    /// Tries what the program needs, once, before it serves. A storage that is away is only noted: it may come back.
+    pub async fn prove(&self) -> Result<(), Misplaced> {
+        let tried = async {
+            let path = Path::from(PROBE);
+            self.store.put(&path, Bytes::from_static(b"ok").into()).await?;
+            self.store.get(&path).await?.bytes().await?;
+            self.store.list(Some(&Path::from("health"))).try_next().await?;
+            self.store.delete(&path).await
+        };
+        match tried.await {
+            Ok(()) => Ok(()),
+            Err(error) if is_our_fault(&error) => Err(Misplaced(error)),
+            Err(error) => {
+                tracing::error!(%error, "the file storage does not answer");
+                Ok(())
+            }
+        }
     }
+
+    /// An object to write piece by piece, at constant memory. Dropped before it is finished it leaves nothing.
+    pub fn create(&self, key: &str) -> Writer {
+        Writer::new(self.store.clone(), Path::from(key))
+    }
+
+    /// The bytes of an object, and how many; `None` where there is none.
+    pub async fn find(&self, key: &str) -> Result<Option<(u64, Pieces)>> {
+        let got = match self.store.get(&Path::from(key)).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            got => got.map_err(unavailable)?,
+        };
+        let size = got.meta.size;
+        Ok(Some((size, got.into_stream().map(|piece| piece.map_err(std::io::Error::other)).boxed())))
+    }
+
+    /// The bytes of an object that must be there.
+    pub async fn read(&self, key: &str) -> Result<(u64, Pieces)> {
+        self.find(key).await?.ok_or_else(|| Problem::internal("an object is missing"))
+    }
+
+    /// Removes an object; one that is not there is no error.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        match self.store.delete(&Path::from(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// The keys of objects below a folder that were there before a moment, some at a time.
+    pub fn list_before(&self, folder: &str, moment: DateTime<Utc>) -> BoxStream<'_, Result<Vec<String>>> {
+        let old = self.store.list(Some(&Path::from(folder))).try_filter_map(move |it| {
+            let is_old = it.last_modified < moment;
+            async move { Ok(is_old.then(|| it.location.to_string())) }
+        });
+        old.try_chunks(500).map_err(|failed| unavailable(failed.1)).boxed()
+    }
+
+    /// Removes what a crash left of objects that were being written to a folder; a bucket has rules of its own for that.
+    pub async fn remove_unfinished(&self, moment: DateTime<Utc>) -> Result<usize> {
+        let Some(folder) = self.folder.clone() else { return Ok(0) };
+        let removed = tokio::task::spawn_blocking(move || writer::remove_staged(&folder, moment.into()));
+        removed.await.map_err(Problem::internal)?.map_err(unavailable)
+    }
+
+    /// Whether files can be kept now: a folder is written to, a bucket is asked.
+    pub async fn check(&self) -> Result<()> {
+        let path = Path::from(PROBE);
+        if self.folder.is_some() {
+            self.store.put(&path, Bytes::from_static(b"ok").into()).await.map_err(unavailable)?;
+            return Ok(());
+        }
+        match self.store.head(&path).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+fn open_bucket(bucket: &Bucket) -> object_store::Result<impl ObjectStore> {
+    let options = ClientOptions::new()
+        .with_allow_http(bucket.endpoint.starts_with("http://"))
+        .with_connect_timeout(CONNECTING)
+        .with_read_timeout(SILENCE)
+        // large ones take their time
+        .with_timeout_disabled();
+    let retry = RetryConfig {
+        backoff: BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: CONNECTING, base: 2.0 },
+        max_retries: 3,
+        retry_timeout: RETRYING,
+    };
+    AmazonS3Builder::new()
+        .with_endpoint(&bucket.endpoint)
+        .with_bucket_name(&bucket.name)
+        .with_region(&bucket.region)
+        .with_access_key_id(&bucket.access_key)
+        .with_secret_access_key(bucket.secret_key.expose_secret())
+        .with_virtual_hosted_style_request(bucket.is_virtual_host)
+        .with_conditional_put(S3ConditionalPut::Disabled)
+        .with_client_options(options)
+        .with_retry(retry)
+        .build()
+}
+
+/// Whether waiting would not help.
+fn is_our_fault(error: &object_store::Error) -> bool {
+    use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Problem {
+    Problem::from(Error::StorageUnavailable).with_source(error)
 }

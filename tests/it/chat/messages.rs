@@ -174,7 +174,7 @@ async fn what_is_no_message_is_refused_with_the_reason() {
         (json!({"clientId": client}), "/body", "required"),
         (json!({"body": "Hello"}), "/clientId", "required"),
         (json!({"clientId": "mine", "body": "Hello"}), "/clientId", "format"),
-        (json!({"clientId": client, "body": ""}), "/body", "min_length"),
+        (json!({"clientId": client, "body": ""}), "/body", "pattern"),
         (json!({"clientId": client, "body": " \n\t "}), "/body", "pattern"),
         (json!({"clientId": client, "body": "x".repeat(4001)}), "/body", "max_length"),
         (json!({"clientId": client, "body": 12}), "/body", "type"),

@@ -151,6 +151,11 @@ const NOT_UNDER_MASTER_KEYS: &[&str] = &[
     "app.audit_chain.entry_digest",
     "app.audit_heads.digest",
     "app.audit_verifications.digest",
+    // of the object in the storage
+    "app.files.digest",
+    // under the keys of conversations and of people
+    "app.files.sealed_key",
+    "app.files.sealed_name",
     "app.idempotency_keys.fingerprint",
     "app.invitation_mails.address_hash",
     "app.calendar_feeds.hash",

@@ -8,6 +8,7 @@ pub mod dump;
 pub mod gate;
 pub mod process;
 pub mod redis;
+pub mod s3;
 pub mod smtp;
 pub mod sockets;
 pub mod timing;

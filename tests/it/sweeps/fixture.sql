@@ -178,6 +178,21 @@ INSERT INTO encryption_keys (id, company_id, purpose, subject_id, person_id, wra
 SELECT id('journal key of ' || k.user_id), k.company_id, 'journal', k.user_id, k.user_id, decode(repeat('00', 100), 'hex'), '2026-09-01'
 FROM journal_keys k;
 
+-- a picture of everybody; what each sent the other, and what waits to be sent
+INSERT INTO files (id, company_id, owner_id, purpose, state, object_key, media_type, size_bytes, digest, created_at, ready_at)
+SELECT id('avatar of ' || u.id), u.company_id, u.id, 'avatar', 'ready', 'files/00/' || md5('avatar of ' || u.id), 'image/png', 7,
+       sha256('picture'), '2026-06-01', '2026-06-01'
+FROM users u;
+INSERT INTO files (id, company_id, owner_id, purpose, state, object_key, media_type, size_bytes, digest, sealed_key, sealed_name,
+                   conversation_id, user_id, practitioner_id, message_seq, place, created_at, ready_at, expires_at)
+SELECT id(it.kind || ' of ' || m.id), m.company_id, m.sender_id, 'attachment', 'ready', 'files/01/' || md5(it.kind || m.id),
+       'application/pdf', 9, sha256('document'), decode(repeat('00', 78), 'hex'), decode(repeat('00', 120), 'hex'),
+       m.conversation_id, m.user_id, m.practitioner_id, CASE it.kind WHEN 'sent' THEN m.seq END,
+       CASE it.kind WHEN 'sent' THEN 1 END, '2026-09-07 09:00Z', '2026-09-07 09:00Z',
+       CASE it.kind WHEN 'unsent' THEN timestamptz '2027-06-01' END
+FROM messages m, (VALUES ('sent'), ('unsent')) AS it (kind);
+UPDATE messages SET attachments = 1;
+
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
 INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
 SELECT id('mail to ' || u.id), 'welcome ' || u.id, 'welcome', u.company_id, u.id, 'skipped', 1 FROM users u;
@@ -241,6 +256,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid())$$, NULL),
     ('app.messages', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'client_id', gen_random_uuid(), 'seq', 10, 'rev', 10)$$, NULL),
+    ('app.files', 't.owner_id = me OR (t.message_seq IS NOT NULL AND me IN (t.user_id, t.practitioner_id))', 't.company_id',
+     $$jsonb_build_object('id', gen_random_uuid())$$, NULL),
     ('app.message_receipts', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',
      $$jsonb_build_object('reader_id', me)$$, NULL),
     ('app.call_sessions', 'me IN (t.user_id, t.practitioner_id)', 't.company_id',

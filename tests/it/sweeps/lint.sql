@@ -194,12 +194,14 @@ WHERE c.contype = 'f'
       -- invited practitioners and platform admins belong to no company
       ('app.one_time_tokens', 'one_time_tokens_user_id_fkey'::name),
       -- staff ask for files about companies that are not theirs
-      ('app.exports', 'exports_requested_by_fkey'));
+      ('app.exports', 'exports_requested_by_fkey'),
+      -- practitioners bring files to conversations of every company
+      ('app.files', 'files_owner_fkey'));
 
 -- rule: rows_of_tenants_name_their_company
 -- but for those of people and acts that belong to none: a fence hides what has no company, and no foreign key checks it
 SELECT t.name FROM our_table t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'company_id' AND NOT a.attnotnull
-WHERE t.name NOT IN ('app.users', 'app.one_time_tokens', 'app.audit_logs', 'app.email_log', 'app.exports');
+WHERE t.name NOT IN ('app.users', 'app.one_time_tokens', 'app.audit_logs', 'app.email_log', 'app.exports', 'app.files');
 
 -- rule: tenant_uniqueness_includes_the_company
 -- or a collision tells of another company's row; exclusion constraints as well

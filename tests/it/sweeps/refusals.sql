@@ -145,6 +145,49 @@ SELECT FROM app.call_sessions;
 SELECT FROM app.call_sessions;
 -- refused: worker reads what is signalled
 SELECT FROM app.call_signals;
+-- refused: employee lists what the other one has not sent
+SELECT FROM app.files WHERE id = md5('unsent of ' || md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid)::uuid;
+-- refused: employee fetches what the other one has not sent
+SELECT FROM app.readable_file(md5('unsent of ' || md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid)::uuid, '2026-09-07 09:05Z');
+-- refused: employee fetches what a colleague was sent
+SELECT FROM app.readable_file(md5('sent of ' || md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('bob with martin'))::uuid)::uuid, '2026-09-07 09:05Z');
+-- refused: employee fetches a colleague's picture
+SELECT FROM app.readable_file(md5('avatar of ' || fixture_id('bob'))::uuid, '2026-09-07 09:05Z');
+-- refused: employee fetches the picture of a practitioner whom their company does not offer
+SELECT FROM app.readable_file(md5('avatar of ' || fixture_id('petit'))::uuid, '2026-09-07 09:05Z');
+-- refused: employee deletes what the practitioner brought
+SELECT FROM app.delete_file(md5('unsent of ' || md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid)::uuid, '2026-09-07 09:05Z');
+-- refused: employee deletes what they sent without its message
+SELECT FROM app.delete_file(md5('sent of ' || md5('message of ' || fixture_id('alice') || ' about ' || fixture_id('alice with martin'))::uuid)::uuid, '2026-09-07 09:05Z');
+-- refused: employee sends what the practitioner brought
+SELECT app.attach_files(md5('message of ' || fixture_id('alice') || ' about ' || fixture_id('alice with martin'))::uuid,
+                        ARRAY[md5('unsent of ' || md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid)::uuid], '2026-09-07 09:05Z');
+-- refused: employee brings a file to a colleague's conversation
+SELECT FROM (SELECT app.open_upload(gen_random_uuid(), 'attachment', fixture_id('bob with martin'), 'files/00/' || md5('x'), 9,
+                                    '2026-09-07 09:05Z', '2026-09-07 09:35Z', 1000000000, 100, 5)) it (is_theirs) WHERE is_theirs;
+-- refused: employee brings the company's logo
+SELECT app.open_upload(gen_random_uuid(), 'logo', NULL, 'files/00/' || md5('x'), 9, '2026-09-07 09:05Z', '2026-09-07 09:35Z',
+                       1000000000, 100, 5);
+-- refused: employee asks where files are kept
+SELECT object_key FROM app.files;
+-- refused: employee drops a file past the functions
+SELECT app.drop_file(md5('avatar of ' || fixture_id('alice'))::uuid, now());
+-- refused: employee writes a file past the functions
+UPDATE app.files SET state = 'deleted', deleted_at = now();
+-- refused: practitioner fetches what a colleague was sent
+SELECT FROM app.readable_file(md5('sent of ' || md5('message of ' || fixture_id('bob') || ' about ' || fixture_id('bob with durand'))::uuid)::uuid, '2026-09-07 09:05Z');
+-- refused: practitioner fetches the picture of somebody they never met
+SELECT FROM app.readable_file(md5('avatar of ' || fixture_id('dave'))::uuid, '2026-09-07 09:05Z');
+-- refused: hr fetches the picture of an employee
+SELECT FROM app.readable_file(md5('avatar of ' || fixture_id('alice'))::uuid, '2026-09-07 09:05Z');
+-- refused: hr fetches what an employee was sent
+SELECT FROM app.readable_file(md5('sent of ' || md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid)::uuid, '2026-09-07 09:05Z');
+-- refused: company_admin lists files
+SELECT FROM app.files;
+-- refused: platform fetches what an employee was sent
+SELECT FROM app.readable_file(md5('sent of ' || md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid)::uuid, '2026-09-07 09:05Z');
+-- refused: platform fetches the picture of an employee
+SELECT FROM app.readable_file(md5('avatar of ' || fixture_id('alice'))::uuid, '2026-09-07 09:05Z');
 -- refused: practitioner reads a colleague's conversation
 SELECT FROM app.messages WHERE conversation_id = fixture_id('bob with durand');
 -- refused: practitioner writes into a colleague's conversation

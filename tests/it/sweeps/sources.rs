@@ -9,7 +9,7 @@ use regex::Regex;
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["identity"]),
     (1, &["companies"]),
-    (2, &["employees", "practitioners"]),
+    (2, &["employees", "practitioners", "files"]),
     (3, &["consultations", "content"]),
     (4, &["chat", "calls", "clinical_notes", "journal"]),
     (5, &["usage", "notifications", "audit_trail", "admin"]),

@@ -132,7 +132,7 @@ async fn who_waits_for_a_file_whose_maker_died_is_told_that_it_failed() {
 async fn a_file_that_cannot_be_written_at_the_last_attempt_has_failed() {
     let app = TestApp::start().await;
     let acme = Usage::new(&app, "Acme", 20).await;
-    let folder = app.platform.config.storage_url.to_file_path().unwrap();
+    let folder = app.platform.config.data_dir.join("files");
     std::fs::write(folder.join("exports"), "not a folder").unwrap();
     let asked = ask(&acme, "en", json!({})).await.expect(202);
     use_up_attempts(&app, 1).await;

@@ -6,18 +6,20 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object};
 use uuid::Uuid;
 
-use crate::domain::chat::model::{Content, Excerpt, Message, Overview, Receipt};
+use crate::domain::chat::model::{Attachment, Content, Excerpt, Message, Overview, Receipt};
 use crate::platform::crypto::health_text::HealthText;
-use crate::platform::ids::{ConsultationId, MessageId, UserId};
+use crate::platform::ids::{ConsultationId, FileId, MessageId, UserId};
 
 /// A conversation with somebody.
 #[derive(Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub struct ConversationAnswer {
     /// The consultation's id.
     id: ConsultationId,
     /// The other one's name.
     with: String,
+    /// The other one's picture, fetched with an access token.
+    avatar_url: Option<String>,
     /// When the session begins.
     starts_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
@@ -40,6 +42,7 @@ impl ConversationAnswer {
         Self {
             id: it.id,
             with: it.other_name,
+            avatar_url: it.other_avatar.map(FileId::url),
             starts_at: it.starts_at,
             ends_at: it.ends_at,
             is_open: now < it.closes_at,
@@ -58,6 +61,7 @@ impl Example for ConversationAnswer {
         Self {
             id: example_conversation(),
             with: "Dr Claire Martin".into(),
+            avatar_url: Some(FileId(example_id(0xf2)).url()),
             starts_at: start,
             ends_at: start + TimeDelta::minutes(45),
             is_open: true,
@@ -75,28 +79,59 @@ impl Example for ConversationAnswer {
 pub struct SendRequest {
     /// Made by the client, once for each message: a UUID of its own.
     pub client_id: Uuid,
-    /// Plain text.
-    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
+    /// Plain text. Empty only where files come with it.
+    #[oai(validator(max_length = 4000))]
     pub body: String,
+    /// Files that were brought to this conversation before, in their order; each is sent once.
+    #[oai(validator(max_items = 10))]
+    pub attachment_ids: Option<Vec<FileId>>,
 }
 
 impl Example for SendRequest {
     fn example() -> Self {
-        Self { client_id: example_id(0xc1), body: example_text() }
+        Self { client_id: example_id(0xc1), body: example_text(), attachment_ids: None }
     }
 }
 
 #[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct EditRequest {
-    /// Plain text, in the place of the one before.
-    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
+    /// Plain text, in the place of the one before. Empty only where files came with it.
+    #[oai(validator(max_length = 4000))]
     pub body: String,
 }
 
 impl Example for EditRequest {
     fn example() -> Self {
         Self { body: example_text() }
+    }
+}
+
+/// A file that came with a message.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct AttachmentAnswer {
+    id: FileId,
+    /// As its sender called it.
+    name: HealthText,
+    /// As it was found by what it holds.
+    media_type: String,
+    size_bytes: i64,
+    /// Where it is fetched, with an access token.
+    url: String,
+}
+
+impl From<Attachment> for AttachmentAnswer {
+    fn from(it: Attachment) -> Self {
+        Self { id: it.id, name: it.name, media_type: it.media_type, size_bytes: it.size_bytes, url: it.id.url() }
+    }
+}
+
+impl Example for AttachmentAnswer {
+    fn example() -> Self {
+        let id = FileId(example_id(0xf1));
+        let name = HealthText::new("exercises.pdf".into());
+        Self { id, name, media_type: "application/pdf".into(), size_bytes: 48_213, url: id.url() }
     }
 }
 
@@ -116,6 +151,8 @@ pub struct MessageAnswer {
     /// Whether there is a text, and why not.
     content: Content,
     body: Option<HealthText>,
+    /// What came with it; gone with its text.
+    attachments: Vec<AttachmentAnswer>,
     created_at: DateTime<Utc>,
     edited_at: Option<DateTime<Utc>>,
     deleted_at: Option<DateTime<Utc>>,
@@ -132,6 +169,7 @@ impl From<Message> for MessageAnswer {
             sender_id: it.sender_id,
             content: it.content,
             body: it.body,
+            attachments: it.attachments.into_iter().map(Into::into).collect(),
             created_at: it.created_at,
             edited_at: it.edited_at,
             deleted_at: it.deleted_at,
@@ -150,6 +188,7 @@ impl Example for MessageAnswer {
             sender_id: example_person(),
             content: Content::Text,
             body: Some(HealthText::new(example_text())),
+            attachments: vec![AttachmentAnswer::example()],
             created_at: example_time(),
             edited_at: None,
             deleted_at: None,

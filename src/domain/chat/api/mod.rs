@@ -3,7 +3,7 @@
 mod bodies;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, Tags};
 
@@ -11,10 +11,12 @@ use bodies::{ConversationAnswer, EditRequest, MessageResponse, ReadRequest, Rece
 pub use bodies::{MessageAnswer, MessagesAnswer};
 
 use super::model::Which;
-use super::service;
+use super::service::{self, Draft};
+use crate::domain::files::FileResponse;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::page::{DEFAULT_LIMIT, MAX_LIMIT};
+use crate::platform::http::upload::Upload;
 use crate::platform::http::{Body, Page, PageQuery};
 use crate::platform::ids::{ConsultationId, MessageId};
 use crate::platform::problem::Error;
@@ -54,7 +56,7 @@ impl ChatApi {
     /// the conversation. `afterRev` gives what changed after a revision, in the order of revisions: new messages, edits
     /// and deletions. Whoever keeps `rev` of the last answer and asks with it again misses nothing; where `hasMore` is
     /// true, ask on from that `rev`. How far each of the two has the conversation is always told. Reading notes nothing:
-    /// tell it by `POST …/read`. Attachments come with files.
+    /// tell it by `POST …/read`.
     #[oai(path = "/conversations/:id/messages", method = "get", operation_id = "listMessages")]
     async fn messages(
         &self,
@@ -88,7 +90,8 @@ impl ChatApi {
     /// `clientId` makes a repetition safe: the same one in the same conversation is the same message, for good; with
     /// another text it is refused. `410 conversation_closed`, with `closedAt`, some days after the end of the session, or
     /// once the consultation is cancelled. `410 conversation_erased`: the employee’s account was erased. Messages are
-    /// sealed; no one but the two people reads them.
+    /// sealed; no one but the two people reads them. `attachmentIds` names files that one brought to this conversation and
+    /// did not send yet: others are `422 attachment_not_yours`, and nothing is sent.
     #[oai(path = "/conversations/:id/messages", method = "post", operation_id = "sendMessage")]
     async fn send(
         &self,
@@ -96,9 +99,29 @@ impl ChatApi {
         id: Path<ConsultationId>,
         body: Body<SendRequest>,
     ) -> Result<MessageResponse> {
-        let Body(SendRequest { client_id, body }) = body;
-        let sent = service::send(&cx, &service::open(&cx, id.0).await?, client_id, HealthText::new(body)).await?;
+        let Body(SendRequest { client_id, body, attachment_ids }) = body;
+        let draft = Draft::new(client_id, body, attachment_ids)?;
+        let sent = service::send(&cx, &service::open(&cx, id.0).await?, draft).await?;
         Ok(MessageResponse::Sent(Json(sent.into())))
+    }
+
+    /// Bring a file to a conversation
+    ///
+    /// A form with `file`: JPEG, PNG, WebP or PDF, named accordingly. Pictures are written anew, without place, device and
+    /// time. It is sealed with the conversation’s key, and so is its name. Nobody but oneself has it before it is sent with
+    /// a message, within 24 hours. Refusals are those of `POST /files`, and of sending a message.
+    #[oai(path = "/conversations/:id/attachments", method = "post", operation_id = "createAttachment")]
+    async fn attach(
+        &self,
+        cx: Authorized<perm::Chat>,
+        id: Path<ConsultationId>,
+        /// Makes a repetition harmless: it gets the first answer. Kept for 24 hours.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+        form: Upload<false>,
+    ) -> Result<FileResponse> {
+        let stored = service::bring_attachment(&cx, id.0, form.file().await?, idempotency_key.0).await?;
+        Ok(FileResponse::Created(Json(stored.into())))
     }
 
     /// Edit a message

@@ -19,7 +19,7 @@ use super::payloads::{
 use crate::domain::chat::api::MessagesAnswer;
 use crate::domain::chat::error::Error;
 use crate::domain::chat::model::{Message, Which};
-use crate::domain::chat::service::{self, Opened};
+use crate::domain::chat::service::{self, Draft, Opened};
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::body;
 use crate::platform::http::page::DEFAULT_LIMIT;
@@ -102,13 +102,7 @@ impl Seat {
         }
     }
 
-    async fn write(
-        &mut self,
-        at: &Connection,
-        id: ConsultationId,
-        client_id: Uuid,
-        text: HealthText,
-    ) -> Result<Message> {
+    async fn write(&mut self, at: &Connection, id: ConsultationId, draft: Draft) -> Result<Message> {
         let cx = at.context();
         if !self.opened.contains_key(&id) {
             let opened = service::open(&cx, id).await?;
@@ -118,7 +112,7 @@ impl Seat {
             self.opened.insert(id, opened);
         }
         let Some(opened) = self.opened.get(&id) else { return Err(Refusal::NotFound.into()) };
-        let sent = service::send(&cx, opened, client_id, text).await;
+        let sent = service::send(&cx, opened, draft).await;
         match &sent {
             Ok(message) => self.hub.hand(id, &Change::Message(Arc::new(message.clone()))),
             // what is wrong with it is looked at anew
@@ -241,8 +235,9 @@ impl Visitor for Seat {
                 Map::new()
             }
             "message:send" => {
-                let SendEvent { conversation_id, client_id, body } = body::check(data)?;
-                let sent = self.write(at, conversation_id, client_id, HealthText::new(body)).await?;
+                let SendEvent { conversation_id, client_id, body, attachment_ids } = body::check(data)?;
+                let draft = Draft::new(client_id, body, attachment_ids)?;
+                let sent = self.write(at, conversation_id, draft).await?;
                 answer(&SentAnswer { message: sent.into() })
             }
             "message:edit" => {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::chat::api::{MessageAnswer, MessagesAnswer};
 use crate::platform::auth::Permission;
-use crate::platform::ids::{ConsultationId, MessageId, UserId};
+use crate::platform::ids::{ConsultationId, FileId, MessageId, UserId};
 use crate::platform::realtime::{Namespace, Nothing};
 
 /// `conversation:join`, `conversation:leave`, `typing:start`, `typing:stop`.
@@ -22,8 +22,12 @@ pub struct About {
 pub struct SendEvent {
     pub conversation_id: ConsultationId,
     pub client_id: Uuid,
-    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
+    /// Plain text. Empty only where files come with it.
+    #[oai(validator(max_length = 4000))]
     pub body: String,
+    /// Files that were brought to the conversation before (`POST /conversations/{id}/attachments`).
+    #[oai(validator(max_items = 10))]
+    pub attachment_ids: Option<Vec<FileId>>,
 }
 
 /// `message:edit`.
@@ -31,7 +35,7 @@ pub struct SendEvent {
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EditEvent {
     pub id: MessageId,
-    #[oai(validator(min_length = 1, max_length = 4000, pattern = r"\S"))]
+    #[oai(validator(max_length = 4000))]
     pub body: String,
 }
 

@@ -10,7 +10,7 @@ use super::super::members::NewMember;
 use super::super::model::{Company, Member, MemberRole, MemberStatus, NetworkMode, Settings, Status};
 use super::super::service::{CompanyChange, Network, SettingsChange};
 use crate::platform::auth::Role;
-use crate::platform::ids::{CompanyId, PractitionerId, UserId};
+use crate::platform::ids::{CompanyId, FileId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
 
 const COMPANY: CompanyId = CompanyId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0a11));
@@ -118,6 +118,7 @@ impl NewCompany {
             sessions_per_employee: self.contract.sessions_per_employee,
             seats: self.contract.seats,
             network: self.network,
+            logo_id: None,
             created_at: now,
             updated_at: now,
         };
@@ -217,6 +218,8 @@ pub struct CompanyAnswer {
     /// An IANA name.
     time_zone: String,
     contract: ContractAnswer,
+    /// The company’s logo, fetched with an access token. Its admins set it with `POST /files`.
+    logo_url: Option<String>,
     /// For admins only.
     siren: Option<String>,
     /// For admins only.
@@ -240,6 +243,7 @@ impl CompanyAnswer {
                 sessions_per_employee: is_admin.then_some(it.sessions_per_employee),
                 seats: is_admin.then_some(it.seats),
             },
+            logo_url: it.logo_id.filter(|_| role != Role::PlatformAdmin).map(FileId::url),
             siren: it.siren.filter(|_| is_admin),
             network: is_admin.then_some(it.network),
             created_at: is_admin.then_some(it.created_at),

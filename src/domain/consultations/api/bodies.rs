@@ -445,10 +445,7 @@ impl From<Room> for JoinAnswer {
             Room::Audio { namespace, room, ice_servers, expires_at } => Self::Audio(AudioAnswer {
                 namespace: namespace.to_owned(),
                 room,
-                ice_servers: ice_servers
-                    .into_iter()
-                    .map(IceServerAnswer::from)
-                    .collect(),
+                ice_servers: ice_servers.into_iter().map(IceServerAnswer::from).collect(),
                 expires_at,
             }),
             Room::Chat { conversation_id } => Self::Chat(ChatAnswer { conversation_id }),

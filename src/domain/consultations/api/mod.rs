@@ -7,11 +7,11 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 
-pub use bodies::{ConsultationAnswer, IceServerAnswer};
 use bodies::{
     BookingRequest, BookingResponse, CalendarResponse, CancelRequest, EventAnswer, EventsAnswer, JoinAnswer,
     RescheduleRequest, SlotsAnswer,
 };
+pub use bodies::{ConsultationAnswer, IceServerAnswer};
 
 use super::joining;
 use super::model::Status;

@@ -14,7 +14,7 @@ use crate::domain::practitioners::{Filter, Mode, Specialty, Status};
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, Role, perm};
 use crate::platform::http::Page;
-use crate::platform::ids::PractitionerId;
+use crate::platform::ids::{FileId, PractitionerId};
 
 /// Words that are looked for; more narrow nothing.
 const MOST_WORDS: usize = 8;
@@ -33,6 +33,8 @@ pub struct PractitionerItem {
     next_free_at: Option<DateTime<Utc>>,
     /// Shown to platform admins.
     status: Option<Status>,
+    /// Their picture, fetched with an access token.
+    avatar_url: Option<String>,
 }
 
 impl PractitionerItem {
@@ -45,6 +47,7 @@ impl PractitionerItem {
             modes: it.listed.modes,
             next_free_at: it.next_free_at,
             status: (role == Role::PlatformAdmin).then_some(it.listed.status),
+            avatar_url: it.listed.avatar_id.map(FileId::url),
         }
     }
 }
@@ -59,6 +62,7 @@ impl Example for PractitionerItem {
             modes: vec![Mode::Video, Mode::Audio],
             next_free_at: DateTime::from_timestamp(1_795_527_000, 0),
             status: None,
+            avatar_url: Some(FileId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0af1)).url()),
         }
     }
 }

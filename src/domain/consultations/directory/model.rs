@@ -98,6 +98,7 @@ mod tests {
                 languages: Vec::new(),
                 modes: Vec::new(),
                 status: Status::Active,
+                avatar_id: None,
             },
             next_free_at: hour.and_then(|hour| DateTime::from_timestamp(hour * 3600, 0)),
         }

@@ -14,7 +14,7 @@ use super::model::Profile;
 use super::service;
 use crate::platform::auth::{Authorized, Role, perm};
 use crate::platform::http::{Body, Etag, Tagged};
-use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::ids::{CompanyId, FileId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Platform, Result};
 
@@ -30,6 +30,8 @@ pub struct MeAnswer {
     locale: Locale,
     /// An IANA name.
     time_zone: String,
+    /// One’s own picture, fetched with an access token. Set by `PUT /me/avatar`.
+    avatar_url: Option<String>,
     /// The address that is to take the place of `email`, while it waits for its proof.
     pending_email: Option<String>,
     /// For employees: false while `email` is the one of the company’s directory. Whoever leaves the company with it
@@ -61,6 +63,7 @@ impl MeAnswer {
             display_name: it.display_name,
             locale: it.locale,
             time_zone: it.time_zone,
+            avatar_url: it.avatar_id.map(FileId::url),
         }
     }
 }
@@ -76,6 +79,7 @@ impl Example for MeAnswer {
             display_name: user.display_name,
             locale: user.locale,
             time_zone: "Europe/Paris".into(),
+            avatar_url: Some(FileId(uuid::Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0af1)).url()),
             pending_email: Some("alice@home.test".into()),
             private_address: Some(false),
             mail_stopped: Some(false),

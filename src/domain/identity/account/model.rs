@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::platform::auth::Role;
-use crate::platform::ids::{CompanyId, UserId};
+use crate::platform::ids::{CompanyId, FileId, UserId};
 use crate::platform::locale::Locale;
 
 /// What may be said of the person who is signed in.
@@ -17,6 +17,7 @@ pub struct Profile {
     pub locale: Locale,
     pub time_zone: String,
     pub company_id: Option<CompanyId>,
+    pub avatar_id: Option<FileId>,
     /// An address that waits for its proof, and until when.
     pub pending_email: Option<String>,
     pub pending_email_until: Option<DateTime<Utc>>,

@@ -12,7 +12,7 @@ use crate::platform::{RequestInfo, Result, Tx};
 macro_rules! select_profile {
     ($rest:literal) => {
         concat!(
-            "SELECT u.id, own.email, u.role, u.display_name, u.locale, u.time_zone, u.company_id,
+            "SELECT u.id, own.email, u.role, u.display_name, u.locale, u.time_zone, u.company_id, u.avatar_id,
                     greatest(u.updated_at, second.changed_at) AS updated_at,
                     own.pending_email, own.pending_email_until, own.private_address, own.mail_stopped,
                     own.is_employed,

@@ -17,7 +17,7 @@ use super::service::{self, NewPractitioner};
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Body, Etag, IdempotencyKey, Tagged};
-use crate::platform::ids::{PractitionerId, UserId};
+use crate::platform::ids::{FileId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
 
 #[derive(Tags)]
@@ -159,6 +159,7 @@ impl From<PractitionerRequest> for NewPractitioner {
                 horizon_days: it.horizon_days,
                 confirms_by_hand: it.confirms_by_hand,
                 status: Status::Unverified,
+                avatar_id: None,
                 private: Some(Private {
                     email: it.email,
                     rpps: it.rpps,
@@ -293,6 +294,8 @@ pub struct PractitionerAnswer {
     /// Whether bookings wait until they are confirmed by hand.
     confirms_by_hand: bool,
     status: Status,
+    /// Their picture, fetched with an access token.
+    avatar_url: Option<String>,
     email: Option<String>,
     rpps: Option<String>,
     adeli: Option<String>,
@@ -339,6 +342,7 @@ impl From<Practitioner> for PractitionerAnswer {
             horizon_days: it.horizon_days,
             confirms_by_hand: it.confirms_by_hand,
             status: it.status,
+            avatar_url: it.avatar_id.map(FileId::url),
             email,
             rpps,
             adeli,
@@ -353,6 +357,7 @@ impl Example for PractitionerAnswer {
         let mut it = NewPractitioner::from(PractitionerRequest::example()).profile;
         it.id = EXAMPLE_ID;
         it.status = Status::Active;
+        it.avatar_id = Some(FileId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0af1)));
         if let Some(private) = &mut it.private {
             private.verification = Some(Verification {
                 at: DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default(),

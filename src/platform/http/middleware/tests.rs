@@ -19,7 +19,7 @@ use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::tokens::Tokens;
 use crate::platform::auth::{Authorized, Caller, Role, perm};
 use crate::platform::clock::Clock;
-use crate::platform::config::{Config, Environment, JwtKey, LogFormat};
+use crate::platform::config::{Config, Environment, JwtKey, LogFormat, StorageUrl};
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::{Cost, Passwords};
 use crate::platform::crypto::seal::Keyring;
@@ -141,7 +141,9 @@ fn config() -> Config {
         }],
         smtp_url: "smtp://127.0.0.1:1".into(),
         mail_from: "care@care.test".into(),
-        storage_url: "file:///tmp/huntzen-edge/files".parse().unwrap(),
+        storage_url: StorageUrl::Folder("/tmp/huntzen-edge/files".into()),
+        max_upload_bytes: 1 << 20,
+        file_quota_bytes: 1 << 20,
         redis_url: None,
         jitsi: None,
         turn: None,
@@ -178,6 +180,7 @@ fn platform(config: Config) -> Arc<Platform> {
         passwords: Passwords::new(Cost::LEAST, &entropy).unwrap(),
         keyring: Keyring::new(&config.master_keys).unwrap(),
         storage: Storage::open(&config).unwrap(),
+        images: crate::platform::images::Images::default(),
         mailer: Mailer::open(&config).unwrap(),
         outgoing: crate::platform::outgoing::Outgoing::new(&config).unwrap(),
         limits: Limits::new(&config),

@@ -141,6 +141,12 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('journal', 'app.journal_entries', DEFAULT, $$t.private_key_id IS NULL$$, NULL, NULL),
     -- the one that the wraps of the example name
     ('keyId', 'app.journal_keys', $$t.user_id = me$$, DEFAULT, NULL, NULL),
+    -- avatars: of practitioners many see, of employees their practitioners
+    ('files', 'app.files', $$t.purpose = 'avatar' AND (t.owner_id = me
+                             OR t.owner_id IN (SELECT u.id FROM app.users u WHERE u.role IN ('hr', 'company_admin')))$$,
+     DEFAULT, 't.owner_id = me', NULL),
+    ('attachmentIds', 'app.files', $$t.purpose = 'attachment' AND t.message_seq IS NULL$$,
+     $$t.conversation_id = fixture.id('alice with martin')$$, 't.owner_id = me', NULL),
     ('calendars', 'app.external_calendars', DEFAULT, DEFAULT, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
@@ -205,3 +211,14 @@ INSERT INTO fixture.bodies (operation, body) VALUES
     ('renewRecoveryCodes', '{"password": null, "code": null}');
 INSERT INTO fixture.bodies VALUES
     ('importEmployees', 'text/csv', E'email,first_name,last_name\nnew@acme.test,Nina,Petit\n');
+-- a picture of four points, and a PDF
+INSERT INTO fixture.bodies
+SELECT it.operation, 'multipart/form-data; boundary=edge', 'base64:' || translate(encode(
+    convert_to('--edge' || E'\r\n' || CASE it.operation WHEN 'createFile'
+            THEN E'Content-Disposition: form-data; name="purpose"\r\n\r\navatar\r\n--edge\r\n' ELSE '' END
+        || format(E'Content-Disposition: form-data; name="file"; filename="%s"\r\n\r\n', it.name), 'UTF8')
+    || it.content || convert_to(E'\r\n--edge--\r\n', 'UTF8'), 'base64'), E'\n', '')
+FROM (SELECT decode('iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4IRcFRAwQCgAkxgUBBHQ3qwAAAABJRU5ErkJggg==', 'base64') AS png,
+             convert_to(E'%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n', 'UTF8') AS pdf) AS c,
+    LATERAL (VALUES ('createFile', 'me.png', c.png), ('setAvatar', 'me.png', c.png), ('createAttachment', 'plan.pdf', c.pdf))
+        AS it (operation, name, content);

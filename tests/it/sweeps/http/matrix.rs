@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use huntzen::platform::auth::Role;
 use huntzen::platform::http::openapi::Operation;
 use reqwest::Method;
@@ -26,8 +28,8 @@ Callers: alice (employee of acme), martin (practitioner), acme's HR and admin, s
 const NOTES: [&str; 4] = ["app.audit_logs", "app.audit_chain", "app.audit_heads", "app.throttles"];
 
 /// What is written to without an entry in the audit log: answers kept for repetitions, the counts of attempts, what
-/// people write for themselves, what two people write to each other, and what somebody has read of what they were told.
-const UNNOTED: [&str; 9] = [
+/// people write for themselves, what two people write to each other with the files that are sent, and what somebody has read of what they were told.
+const UNNOTED: [&str; 10] = [
     "app.idempotency_keys",
     "app.journal_entries",
     "app.throttles",
@@ -37,6 +39,7 @@ const UNNOTED: [&str; 9] = [
     "app.encryption_keys",
     "app.unread_conversations",
     "app.notifications",
+    "app.files",
 ];
 
 /// What leaves no entry: half a log-in, whose end is one, and the renewal of a session, whose beginning is one.
@@ -321,6 +324,10 @@ impl Matrix {
             request = request.header("idempotency-key", Uuid::new_v4().to_string());
         }
         if let Some(bytes) = draft.raw.clone().or_else(|| body.map(|body| body.to_string())) {
+            let bytes = match bytes.strip_prefix("base64:") {
+                Some(coded) => STANDARD.decode(coded).unwrap(),
+                None => bytes.into_bytes(),
+            };
             request = request.header("content-type", &draft.kind).body(bytes);
         }
         self.requests += 1;

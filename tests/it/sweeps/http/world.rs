@@ -229,8 +229,17 @@ impl World {
             .await
             .unwrap();
         for key in keys {
-            let mut file = self.app.platform.storage.create(&key).await.unwrap();
-            file.write(b"\"month\"\r\n\"2026-06\"\r\n");
+            let mut file = self.app.platform.storage.create(&key);
+            file.write(b"\"month\"\r\n\"2026-06\"\r\n").await.unwrap();
+            file.finish().await.unwrap();
+        }
+        let keys: Vec<String> = sqlx::query_scalar("SELECT object_key FROM app.files WHERE purpose = 'avatar'")
+            .fetch_all(&mut self.superuser)
+            .await
+            .unwrap();
+        for key in keys {
+            let mut file = self.app.platform.storage.create(&key);
+            file.write(b"picture").await.unwrap();
             file.finish().await.unwrap();
         }
     }

@@ -1,0 +1,66 @@
+//! Large files in the real program, whose memory is looked at.
+
+use bytes::Bytes;
+use chrono::{Days, TimeZone};
+use chrono_tz::Europe::Paris;
+use futures_util::StreamExt;
+use huntzen::platform::clock::Clock;
+use reqwest::Body;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::*;
+use crate::support::cluster;
+use crate::support::process::Site;
+
+const MEGABYTES: usize = 120;
+/// What one upload may hold: two parts of an object, and some pieces.
+const MOST: u64 = 32 << 10;
+
+#[tokio::test]
+async fn a_large_document_passes_at_constant_memory() {
+    let secret = &cluster::template().await.config().database_roles_secret;
+    let mut site = Site::new(&cluster::fresh_database().await, Some(secret.expose_secret())).await;
+    site.set("MAX_UPLOAD_BYTES", Some((200_u64 << 20).to_string()));
+    let server = site.serve().await;
+    let people = site.people(1, 1).await;
+    let (alice, dr) = (people.employees[0].at(&server.base), people.practitioners[0].at(&server.base));
+    let day = Clock::System.now().with_timezone(&Paris).date_naive() + Days::new(3);
+    let nine = Paris.from_local_datetime(&day.and_hms_opt(9, 0, 0).unwrap()).unwrap();
+    let wish = json!({"practitionerId": dr.id, "startsAt": nine.to_rfc3339(), "durationMinutes": 30, "mode": "video"});
+    let path = format!("/conversations/{}", alice.post("/consultations", wish).await.expect(201).str("/id"));
+    let upload = async |pieces: usize| {
+        let piece = Bytes::from((0..1 << 20).map(|n: u32| (n % 251).to_le_bytes()[0]).collect::<Vec<_>>());
+        let pieces = std::iter::once(Bytes::from_static(b"%PDF-1.7\n"))
+            .chain(std::iter::repeat_n(piece, pieces))
+            .chain(std::iter::once(Bytes::from_static(b"\n%%EOF\n")));
+        let body = Body::wrap_stream(futures_util::stream::iter(pieces.map(Ok::<_, std::io::Error>)));
+        let form = Form::new().part("file", Part::stream(body).file_name("scan.pdf"));
+        Answer::of(alice.request(Method::POST, &format!("{path}/attachments")).multipart(form)).await.expect(201)
+    };
+    let download = async |file: &Answer| {
+        let response = dr.request(Method::GET, &format!("/files/{}", file.str("/id"))).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        let (mut length, mut stream) = (0, response.bytes_stream());
+        while let Some(bytes) = stream.next().await {
+            length += bytes.unwrap().len();
+        }
+        assert_eq!(file.json["sizeBytes"], json!(length));
+    };
+    let send = async |file: &Answer| {
+        let message = json!({"clientId": uuid::Uuid::new_v4(), "body": "", "attachmentIds": [file.str("/id")]});
+        alice.post(&format!("{path}/messages"), message).await.expect(201);
+    };
+    // a small one first: everything that is made once is made
+    let small = upload(12).await;
+    send(&small).await;
+    download(&small).await;
+    let before = server.peak_memory();
+    let large = upload(MEGABYTES).await;
+    send(&large).await;
+    download(&large).await;
+    assert_eq!(large.json["sizeBytes"], json!((MEGABYTES << 20) + 16));
+    let after = server.peak_memory();
+    println!("{MEGABYTES} MB in and out: {before} KB at most before, {after} KB afterwards");
+    assert!(after < before + MOST, "{after} KB, from {before} KB");
+}

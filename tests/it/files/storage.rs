@@ -1,0 +1,200 @@
+//! Where files are kept: a folder, a bucket, and neither.
+
+use chrono::TimeDelta;
+use huntzen::domain::files::jobs::{CollectFiles, SweepStorage};
+use huntzen::platform::config::Config;
+use huntzen::platform::storage::Storage;
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::support::s3::S3;
+
+async fn in_bucket(s3: &S3) -> TestApp {
+    let url = s3.url();
+    TestApp::start_with(|name| (name == "STORAGE_URL").then(|| url.clone())).await
+}
+
+#[tokio::test]
+async fn files_are_kept_in_a_bucket_as_in_a_folder() {
+    let s3 = S3::start();
+    let app = in_bucket(&s3).await;
+    app.platform.storage.prove().await.unwrap();
+    app.anonymous().get("//health/ready").await.expect(200);
+    let dr = app.practitioner().await;
+    let first = set_avatar(&dr, jpeg()).await.expect(201);
+    let got = fetch(&dr, &first).await.expect(200);
+    assert_eq!(image::load_from_memory(&got.bytes).unwrap().width(), 512);
+    let kept = s3.objects();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].1, got.bytes);
+    assert!(!kept[0].0.to_string_lossy().contains(&first.str("/id")), "a key tells nothing");
+    dr.delete("/me/avatar").await.expect(204);
+    app.enqueue(&CollectFiles {}).await;
+    app.settle().await;
+    assert!(s3.objects().is_empty());
+}
+
+#[tokio::test]
+async fn an_object_of_many_parts_comes_back_as_it_was_and_one_that_is_dropped_leaves_nothing() {
+    let s3 = S3::start();
+    let (in_bucket, in_folder) = (in_bucket(&s3).await, TestApp::start().await);
+    for app in [&in_bucket, &in_folder] {
+        let storage = &app.platform.storage;
+        let key = "files/ab/00000000000000000000000000000000";
+        // a little more than two parts, in pieces that end nowhere in particular
+        let content: Vec<u8> = (0..11_000_007_u32).map(|n| ((n * 31) >> 3).to_le_bytes()[0]).collect();
+        let mut object = storage.create(key);
+        for piece in content.chunks(70_001) {
+            object.write(piece).await.unwrap();
+        }
+        assert!(storage.find(key).await.unwrap().is_none(), "before it is finished it is not there");
+        assert_eq!(object.finish().await.unwrap(), content.len() as u64);
+        let (size, pieces) = storage.read(key).await.unwrap();
+        assert_eq!(size, content.len() as u64);
+        let read: Vec<bytes::Bytes> = futures_util::TryStreamExt::try_collect(pieces).await.unwrap();
+        assert!(read.concat() == content);
+        storage.delete(key).await.unwrap();
+        storage.delete(key).await.unwrap();
+        assert!(storage.find(key).await.unwrap().is_none());
+
+        let mut dropped = storage.create("files/cd/11111111111111111111111111111111");
+        dropped.write(&content[..6_000_000]).await.unwrap();
+        drop(dropped);
+        assert!(storage.find("files/cd/11111111111111111111111111111111").await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn while_the_storage_is_away_nothing_is_half_done() {
+    let mut s3 = S3::start();
+    let app = in_bucket(&s3).await;
+    let dr = app.practitioner().await;
+    let first = set_avatar(&dr, jpeg()).await.expect(201);
+    s3.stop();
+    let refused = set_avatar(&dr, jpeg()).await.refused(503, "storage_unavailable");
+    assert!(!refused.text().contains("127.0.0.1"), "{}", refused.text());
+    fetch(&dr, &first).await.refused(503, "storage_unavailable");
+    app.anonymous().get("//health/ready").await.expect(503);
+    // the picture is still the one before, and what was begun is given up
+    assert!(dr.get("/me").await.expect(200).str("/avatarUrl").ends_with(&first.str("/id")));
+    assert_eq!(app.count("SELECT count(*) FROM app.files WHERE state = 'uploading'").await, 0);
+    // what cannot be collected now is collected later
+    app.enqueue(&CollectFiles {}).await;
+    app.settle().await;
+    s3.go_on();
+    fetch(&dr, &first).await.expect(200);
+    app.enqueue(&CollectFiles {}).await;
+    app.settle().await;
+    assert_eq!(app.count("SELECT count(*) FROM app.files").await, 1);
+    assert_eq!(s3.objects().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bucket_that_does_not_take_the_program_is_found_at_the_start() {
+    let s3 = S3::start();
+    for url in [s3.url_with("another-secret", "care-files"), s3.url_with("b%2F8%2Bk2J9vQx7LmT4zRw8", "another-bucket")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::from_env(|name| match name {
+            "DATA_DIR" => Some(folder.path().display().to_string()),
+            "STORAGE_URL" => Some(url.clone()),
+            _ => None,
+        })
+        .unwrap();
+        let said = Storage::open(&config).unwrap().prove().await.unwrap_err().to_string();
+        assert!(said.starts_with("STORAGE_URL: "), "{said}");
+        assert!(!said.contains("another-secret") && !said.contains("b/8+"), "{said}");
+    }
+    // one that is away may come back: it does not hold up the start
+    let mut gone = S3::start();
+    let url = gone.url();
+    gone.stop();
+    let app = TestApp::start_with(|name| (name == "STORAGE_URL").then(|| url.clone())).await;
+    app.platform.storage.prove().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_no_file_knows_goes_and_what_is_young_stays() {
+    let s3 = S3::start();
+    for app in [TestApp::start().await, in_bucket(&s3).await] {
+        let dr = app.practitioner().await;
+        let kept = set_avatar(&dr, jpeg()).await.expect(201);
+        let stray = "files/ee/22222222222222222222222222222222";
+        let mut object = app.platform.storage.create(stray);
+        object.write(b"nobody's").await.unwrap();
+        object.finish().await.unwrap();
+        // what an export is kept under is not swept
+        let mut export = app.platform.storage.create("exports/somebodys.csv");
+        export.write(b"month").await.unwrap();
+        export.finish().await.unwrap();
+        app.enqueue(&SweepStorage {}).await;
+        app.settle().await;
+        assert!(app.platform.storage.find(stray).await.unwrap().is_some(), "its row may be about to come");
+        app.clock.advance(TimeDelta::hours(3));
+        app.enqueue(&SweepStorage {}).await;
+        app.settle().await;
+        assert!(app.platform.storage.find(stray).await.unwrap().is_none());
+        assert!(app.platform.storage.find("exports/somebodys.csv").await.unwrap().is_some());
+        let token = app.session(dr.id, huntzen::platform::auth::Role::Practitioner, None).await;
+        fetch(&dr.with_token(token), &kept).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn what_a_crash_left_half_written_in_a_folder_goes() {
+    let app = TestApp::start().await;
+    let folder = app.platform.config.data_dir.join("files/files/aa");
+    std::fs::create_dir_all(&folder).unwrap();
+    let staged = folder.join("33333333333333333333333333333333#1");
+    std::fs::write(&staged, b"half").unwrap();
+    app.enqueue(&SweepStorage {}).await;
+    app.settle().await;
+    assert!(staged.exists());
+    app.clock.advance(TimeDelta::hours(3));
+    app.enqueue(&SweepStorage {}).await;
+    app.settle().await;
+    assert!(!staged.exists());
+}
+
+#[tokio::test]
+async fn an_upload_that_its_server_did_not_survive_is_collected() {
+    let app = TestApp::start().await;
+    let dr = app.practitioner().await;
+    // as a server leaves it that was killed between the object and the row
+    let key = "files/bb/44444444444444444444444444444444";
+    sqlx::query(
+        "INSERT INTO app.files (id, owner_id, purpose, object_key, size_bytes, created_at, expires_at)
+         VALUES (gen_random_uuid(), $1, 'avatar', $2, 10, $3, $3 + interval '30 minutes')",
+    )
+    .bind(dr.id)
+    .bind(key)
+    .bind(app.clock.now())
+    .execute(app.db())
+    .await
+    .unwrap();
+    let mut object = app.platform.storage.create(key);
+    object.write(b"orphan").await.unwrap();
+    object.finish().await.unwrap();
+    app.enqueue(&CollectFiles {}).await;
+    app.settle().await;
+    assert_eq!(objects(&app).len(), 1, "it may still be on its way");
+    app.clock.advance(TimeDelta::minutes(31));
+    app.enqueue(&CollectFiles {}).await;
+    app.settle().await;
+    assert!(objects(&app).is_empty());
+    assert_eq!(app.count("SELECT count(*) FROM app.files").await, 0);
+}
+
+#[test]
+fn a_configuration_of_a_bucket_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::from_env(|name| match name {
+        "DATA_DIR" => Some(folder.path().display().to_string()),
+        "STORAGE_URL" => Some("s3://key:hidden-secret@s3.example.org/care-files".into()),
+        _ => None,
+    })
+    .unwrap();
+    assert!(!format!("{config:?}").contains("hidden-secret"));
+    let huntzen::platform::config::StorageUrl::Bucket(bucket) = &config.storage_url else { panic!() };
+    assert_eq!(bucket.secret_key.expose_secret(), "hidden-secret");
+}

@@ -1,0 +1,92 @@
+//! A server that speaks S3 and checks signatures (s3rver of npm, installed once when missing).
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use super::tools;
+
+const BUCKET: &str = "care-files";
+const KEY: &str = "GK31c2f218";
+/// As such secrets are: with what a URL has to escape.
+const SECRET: &str = "b/8+k2J9vQx7LmT4zRw8";
+
+pub struct S3 {
+    child: Child,
+    pub port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl S3 {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (child, port) = run(folder.path(), 0);
+        Self { child, port, folder }
+    }
+
+    /// `STORAGE_URL` of it.
+    pub fn url(&self) -> String {
+        self.url_with("b%2F8%2Bk2J9vQx7LmT4zRw8", BUCKET)
+    }
+
+    pub fn url_with(&self, secret: &str, bucket: &str) -> String {
+        format!("s3://{KEY}:{secret}@127.0.0.1:{}/{bucket}?tls=none", self.port)
+    }
+
+    pub fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The same one again, with what it kept.
+    pub fn go_on(&mut self) {
+        (self.child, _) = run(self.folder.path(), self.port);
+    }
+
+    /// The files that it made of objects, by their names below the bucket.
+    pub fn objects(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        fn walk(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, found);
+                } else if path.to_string_lossy().ends_with("_S3rver_object") {
+                    found.push((path.clone(), std::fs::read(&path).unwrap()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.folder.path().join(BUCKET).join("files"), &mut found);
+        found
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(folder: &Path, port: u16) -> (Child, u16) {
+    static MODULES: OnceLock<PathBuf> = OnceLock::new();
+    let modules = MODULES.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let done = Command::new(root.join("tools/install")).arg("s3").status().expect("bash is needed");
+        assert!(done.success(), "tools/install s3 failed");
+        root.join(".huntzen/s3/node_modules")
+    });
+    let mut child = Command::new("node")
+        .arg(tools::path("s3.mjs"))
+        .arg(modules)
+        .arg(folder)
+        .args([BUCKET, KEY, SECRET, &port.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("node is needed: tools/install node");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim().parse().expect("the server says its port"))
+}
