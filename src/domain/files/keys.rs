@@ -18,14 +18,13 @@ pub async fn own(cx: &Context) -> Result<SubjectKey> {
     let subject = own_subject(cx.caller().user_id, company);
     let platform = cx.platform();
     let mut tx = cx.begin(Permission::BringFile).await?;
-    let kept = match store::find_own_key(&mut tx).await? {
-        Some(kept) => kept,
-        None => {
-            let key = SubjectKey::new(cx.new_id(), subject, &platform.entropy);
-            let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
-            // of two who bring the first at the same moment, one has made it
-            store::keep_own_key(&mut tx, key.id(), &wrapped, cx.now()).await?
-        }
+    let kept = if let Some(kept) = store::find_own_key(&mut tx).await? {
+        kept
+    } else {
+        let key = SubjectKey::new(cx.new_id(), subject, &platform.entropy);
+        let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
+        // of two who bring the first at the same moment, one has made it
+        store::keep_own_key(&mut tx, key.id(), &wrapped, cx.now()).await?
     };
     tx.commit().await?;
     let (id, wrapped) = kept;

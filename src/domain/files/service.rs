@@ -72,7 +72,7 @@ pub async fn receive(cx: &Context, bringing: Bringing, mut file: IncomingFile) -
     let received = take_in(cx, &bringing, &upload, &name, &mut file).await;
     match received {
         Ok(stored) if stored.id == upload.id => {
-            upload.is_ready();
+            upload.finish();
             Ok(stored)
         }
         // it was there already
@@ -210,7 +210,7 @@ impl Unfinished {
         Ok(Self { cx: cx.clone(), permission: bringing.permission, id, object_key, is_over: false })
     }
 
-    fn is_ready(mut self) {
+    fn finish(mut self) {
         self.is_over = true;
     }
 

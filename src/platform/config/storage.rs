@@ -41,7 +41,7 @@ impl StorageUrl {
 
 impl Bucket {
     fn parse(url: &Url, production: bool) -> Result<Self, String> {
-        let plain = |text: &str| percent_decode_str(text).decode_utf8().map(|it| it.into_owned());
+        let plain = |text: &str| percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned);
         let plain = |text: &str| plain(text).map_err(|_| "has a key that is no text".to_owned());
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no endpoint")?;
         let access_key = plain(url.username())?;

@@ -141,6 +141,7 @@ mod tests {
             rev,
             content,
             body: (content == Content::Text).then(|| HealthText::new("hello".into())),
+            attachments: Vec::new(),
             created_at: DateTime::UNIX_EPOCH,
             edited_at: None,
             deleted_at: None,

@@ -8,7 +8,6 @@ use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::delivery::{Parcel, Told};
 use super::hub::{Change, Hub, Live, Place};
