@@ -189,7 +189,7 @@ export class Call extends EventTarget {
     await this.#open();
     const connection = new RTCPeerConnection({ iceServers: this.#ice, iceTransportPolicy: this.#policy });
     this.#connection = connection;
-    connection.onicecandidate = ({ candidate }) => this.#say("signal:ice", { candidate: candidate?.toJSON() ?? null }, connection);
+    connection.onicecandidate = ({ candidate }) => this.#say("signal:ice", candidate ? { candidate: candidate.toJSON() } : {}, connection);
     connection.ontrack = ({ streams: [stream] }) => {
       this.sound = stream;
       this.dispatchEvent(new Event("sound"));

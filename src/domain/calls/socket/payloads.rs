@@ -51,7 +51,7 @@ pub struct DescriptionEvent {
 
 /// What `RTCIceCandidate.toJSON` gives.
 #[derive(Object)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, skip_serializing_if_is_none)]
 #[allow(clippy::struct_field_names)] // as browsers have it
 pub struct Candidate {
     #[oai(validator(max_length = 4096))]
@@ -74,7 +74,7 @@ pub struct IceEvent {
 
 /// How a call stands.
 #[derive(Object)]
-#[oai(rename_all = "camelCase")]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub struct CallAnswer {
     id: CallId,
@@ -110,7 +110,7 @@ impl CallAnswer {
 
 /// What somebody who is let in is told.
 #[derive(Object)]
-#[oai(rename_all = "camelCase")]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub struct EnteredAnswer {
     pub device_id: Uuid,
     /// Empty where the operator has none.
@@ -119,16 +119,16 @@ pub struct EnteredAnswer {
     pub expires_at: DateTime<Utc>,
     /// When the rooms close.
     pub closes_at: DateTime<Utc>,
-    /// The call that rings or goes on.
+    /// The call that rings or goes on, where there is one.
     pub call: Option<CallAnswer>,
 }
 
 /// A step, and how the call stands after it.
 #[derive(Object)]
-#[oai(rename_all = "camelCase")]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub struct SteppedAnswer {
     pub call_id: CallId,
-    /// None: it is over.
+    /// Absent: it is over.
     pub call: Option<CallAnswer>,
 }
 
@@ -199,11 +199,11 @@ pub struct DescriptionNews {
 }
 
 #[derive(Object)]
-#[oai(rename_all = "camelCase")]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub struct IceNews {
     consultation_id: ConsultationId,
     call_id: CallId,
-    /// None: there are no more.
+    /// Absent: there are no more.
     candidate: Option<Candidate>,
 }
 
