@@ -25,13 +25,16 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_t
                                 WHERE r.company_id = company AND r.conversation_id = conversation AND r.reader_id = reader), 0))
 $$;
 
--- Whoever has read a conversation need not be told of it, and has read what they were told.
+-- Whoever has read a conversation need not be told of it, and has read what they were told. The question is asked here, not
+-- by the function above, which would be planned anew for each receipt.
 CREATE OR REPLACE FUNCTION app.note_read_conversation() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
     DELETE FROM app.unread_conversations u
         WHERE u.company_id = NEW.company_id AND u.conversation_id = NEW.conversation_id AND u.reader_id = NEW.reader_id
-          AND NOT app.has_unread_message(NEW.company_id, NEW.conversation_id, NEW.reader_id);
+          AND NOT EXISTS (SELECT FROM app.messages m
+                          WHERE m.company_id = NEW.company_id AND m.conversation_id = NEW.conversation_id
+                            AND m.seq > NEW.read_seq AND m.sender_id <> NEW.reader_id AND m.deleted_at IS NULL);
     IF FOUND THEN
         UPDATE app.notifications n SET read_at = NEW.updated_at
             WHERE n.user_id = NEW.reader_id AND n.object_id = NEW.conversation_id AND n.kind = 'message_received'

@@ -64,7 +64,7 @@ async fn whoever_asked_for_a_file_is_told_what_became_of_it() {
             .unwrap();
         }
         let before = app.mails_to(&company.hr.email).len();
-        app.enqueue_for(&MailReady { export_id }, Some(company.id), None).await;
+        app.enqueue_for(&MailReady { export_id }, Some(company.id), Some(company.hr.id)).await;
         app.settle().await;
         assert_eq!(app.mails_to(&company.hr.email).len() - before, usize::from(wants_mail));
         for kind in ["export_failed", "export_ready"] {

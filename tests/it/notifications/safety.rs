@@ -21,6 +21,8 @@ async fn a_changed_password_and_a_second_factor_are_told_whatever_the_role() {
     ];
     for (user, role) in people {
         two_factor::enabled(&app, user).await;
+        // told in the order in which the queue hears of it
+        app.settle().await;
         let change = json!({"currentPassword": PASSWORD, "newPassword": "seven calm herons wade"});
         user.post("/auth/change-password", change).await.expect(204);
         app.settle().await;
