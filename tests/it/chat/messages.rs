@@ -179,7 +179,7 @@ async fn what_is_no_message_is_refused_with_the_reason() {
         (json!({"clientId": client, "body": "x".repeat(4001)}), "/body", "max_length"),
         (json!({"clientId": client, "body": 12}), "/body", "type"),
         (json!({"clientId": client, "body": "a\u{0}b"}), "/body", "nul_character"),
-        (json!({"clientId": client, "body": "Hello", "attachmentIds": []}), "/attachmentIds", "unknown_property"),
+        (json!({"clientId": client, "body": "Hello", "files": []}), "/files", "unknown_property"),
     ] {
         let refused = talk.alice.post(&talk.path("/messages"), body.clone()).await.refused(422, "invalid");
         let errors = refused.json["errors"].as_array().unwrap();

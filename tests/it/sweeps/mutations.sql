@@ -176,7 +176,7 @@ CREATE VIEW app.everybody AS SELECT * FROM app.users;
 -- mutation: views_ask_as_their_reader
 ALTER VIEW app.clients SET (security_barrier = false);
 -- mutation: views_ask_as_their_reader
-CREATE OR REPLACE VIEW app.clients WITH (security_barrier = true) AS SELECT u.id, u.display_name FROM app.users u;
+CREATE OR REPLACE VIEW app.clients WITH (security_barrier = true) AS SELECT u.id, u.display_name, u.avatar_id FROM app.users u;
 
 -- mutation: materialized_views_are_the_statistics_alone
 CREATE MATERIALIZED VIEW app.totals AS SELECT count(*) FROM app.consultations;

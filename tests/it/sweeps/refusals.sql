@@ -110,9 +110,9 @@ SELECT FROM app.conversation_key(fixture_id('alice with martin'));
 -- refused: employee reads a colleague's conversation
 SELECT FROM app.messages WHERE conversation_id = fixture_id('bob with martin');
 -- refused: employee writes into a colleague's conversation
-SELECT FROM app.send_message(fixture_id('bob with martin'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-09-07 09:05Z', 14);
+SELECT FROM app.send_message(fixture_id('bob with martin'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-09-07 09:05Z', 14, md5('chat key of ' || fixture_id('bob with martin'))::uuid);
 -- refused: employee writes after the conversation is closed
-SELECT FROM app.send_message(fixture_id('alice with martin'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-10-07 09:05Z', 14);
+SELECT FROM app.send_message(fixture_id('alice with martin'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-10-07 09:05Z', 14, md5('chat key of ' || fixture_id('alice with martin'))::uuid);
 -- refused: employee changes what the practitioner wrote
 SELECT FROM (SELECT app.change_message(md5('message of ' || fixture_id('martin') || ' about ' || fixture_id('alice with martin'))::uuid, 1, NULL, '2026-09-07 09:05Z', 14)) it (rev) WHERE rev IS NOT NULL;
 -- refused: employee changes what they wrote an hour ago
@@ -191,7 +191,7 @@ SELECT FROM app.readable_file(md5('avatar of ' || fixture_id('alice'))::uuid, '2
 -- refused: practitioner reads a colleague's conversation
 SELECT FROM app.messages WHERE conversation_id = fixture_id('bob with durand');
 -- refused: practitioner writes into a colleague's conversation
-SELECT FROM app.send_message(fixture_id('bob with durand'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-09-07 09:05Z', 14);
+SELECT FROM app.send_message(fixture_id('bob with durand'), gen_random_uuid(), gen_random_uuid(), decode(repeat('00', 120), 'hex'), '2026-09-07 09:05Z', 14, md5('chat key of ' || fixture_id('bob with durand'))::uuid);
 -- refused: hr reads messages
 SELECT FROM app.messages;
 -- refused: company_admin asks who talks with whom
