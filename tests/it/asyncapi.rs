@@ -116,10 +116,13 @@ async fn it_is_served_and_each_namespace_is_in_it_with_the_events_that_it_takes(
     let served: Value = served.json().await.unwrap();
     assert_eq!(served, document());
     let sockets = Sockets::start();
-    for space in served["channels"].as_object().unwrap().values() {
-        let namespace = space["address"].as_str().unwrap();
+    let described: BTreeSet<&str> =
+        served["channels"].as_object().unwrap().values().map(|space| space["address"].as_str().unwrap()).collect();
+    assert_eq!(described, PROMISED.iter().map(|it| it.0).collect());
+    for namespace in described.iter().copied().chain(["/", "/admin"]) {
         let args = json!({"url": app.base, "namespace": namespace, "token": alice.token, "transports": ["websocket"]});
-        assert_eq!(sockets.run("connect", namespace, args).await, json!({"connected": true}), "{namespace}");
+        let is_open = sockets.run("connect", namespace, args).await == json!({"connected": true});
+        assert_eq!(is_open, described.contains(namespace), "{namespace}");
     }
     for (address, space) in parsed(&served).events {
         for (n, event) in space.takes.iter().enumerate() {
