@@ -115,7 +115,11 @@ fn domains_import_only_from_floors_below_their_own() {
 fn things_live_in_their_homes() {
     // (what, how it looks, where it may be)
     let homes: &[(&str, &str, &[&str])] = &[
-        ("SQL", r"sqlx::query|raw_sql|\bquery_(as|scalar)\b|QueryBuilder", &["platform/", "store.rs", "seed.rs", "seed/"]),
+        (
+            "SQL",
+            r"sqlx::query|raw_sql|\bquery_(as|scalar)\b|QueryBuilder",
+            &["platform/", "store.rs", "seed.rs", "seed/"],
+        ),
         (
             "a pool or a connection of its own",
             r"PgPool|PgConnection::|connect_with|connect_lazy",
