@@ -194,9 +194,13 @@ pub async fn send_with_files(cx: &Context, conversation: ConsultationId, draft: 
         }
         let sent = match sent {
             Ok(sent) => sent.ok_or(Refusal::NotFound)?,
-            Err(error) => return Err(refused(cx, conversation, error).await),
+            Err(error) => {
+                drop(tx);
+                return Err(refused(cx, conversation, error).await);
+            }
         };
         if !sent.is_new {
+            drop(tx);
             return repeated(cx, conversation, sent.id, &draft).await;
         }
         store::attach(&mut tx, sent.id, &draft.attachments, now).await?;
