@@ -255,8 +255,9 @@ $$;
 CREATE OR REPLACE FUNCTION app.drop_attachments() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
-    PERFORM app.drop_file(f.id, NEW.deleted_at) FROM app.files f
-        WHERE f.company_id = NEW.company_id AND f.conversation_id = NEW.conversation_id AND f.message_seq = NEW.seq;
+    UPDATE app.files f SET state = 'deleted', deleted_at = NEW.deleted_at, sealed_key = NULL, sealed_name = NULL
+        WHERE f.company_id = NEW.company_id AND f.conversation_id = NEW.conversation_id AND f.message_seq = NEW.seq
+          AND f.state <> 'deleted';
     RETURN NULL;
 END
 $$;

@@ -7,9 +7,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::keys::{self, Reader, document};
-use super::model::{
-    Attachment, Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until,
-};
+use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until};
 use super::{CHANGED, store};
 use crate::domain::files::{self, Bringing, Purpose, Stored};
 use crate::platform::auth::Permission;
@@ -121,67 +119,98 @@ impl Draft {
         faults.finish()?;
         Ok(Self { client_id, text: HealthText::new(text), attachments })
     }
+
+    pub fn brings_files(&self) -> bool {
+        !self.attachments.is_empty()
+    }
+}
+
+/// A message that was sent now.
+fn sent_now(
+    cx: &Context,
+    conversation_id: ConsultationId,
+    draft: Draft,
+    sent: &store::Sent,
+    at: DateTime<Utc>,
+) -> Message {
+    Message {
+        id: sent.id,
+        conversation_id,
+        sender_id: cx.caller().user_id,
+        client_id: draft.client_id,
+        seq: sent.seq,
+        rev: sent.rev,
+        content: Content::Text,
+        body: Some(draft.text),
+        attachments: Vec::new(),
+        created_at: at,
+        edited_at: None,
+        deleted_at: None,
+    }
 }
 
 /// Sends a message; the one that is there, if the caller's client has sent it before.
 pub async fn send(cx: &Context, to: &Opened, draft: Draft) -> Result<Message> {
-    let Draft { client_id, text, attachments } = draft;
+    if draft.brings_files() {
+        return send_with_files(cx, to.id, draft).await;
+    }
     let (now, id): (_, MessageId) = (cx.now(), cx.new_id());
-    let sealed = to.key.seal(&document(id, 1), &text, &cx.platform().entropy)?;
+    let sealed = to.key.seal(&document(id, 1), &draft.text, &cx.platform().entropy)?;
+    let client_id = draft.client_id;
     let letter = store::Letter { conversation: to.id, id, client_id, sealed: &sealed, key: to.key.id(), at: now };
-    let mut sent = post(cx, &letter, &attachments).await?;
-    if sent.as_ref().is_err_and(|error| broken_constraint(error) == Some("messages_once")) {
-        // the same client sent it twice at the same moment: now the first one is there
-        sent = post(cx, &letter, &attachments).await?;
+    let mut sent = store::send(cx, &letter, open_days(cx)).await?;
+    if is_twice(&sent) {
+        sent = store::send(cx, &letter, open_days(cx)).await?;
     }
     let sent = match sent {
         Ok(sent) => sent.ok_or(Refusal::NotFound)?,
         Err(error) => return Err(refused(cx, to.id, error).await),
     };
     if !sent.is_new {
-        return repeated(cx, to.id, sent.id, &text, &attachments).await;
+        return repeated(cx, to.id, sent.id, &draft).await;
     }
     announce(cx, to.id, sent.rev);
-    let attachments = if attachments.is_empty() { Vec::new() } else { came_with(cx, to, sent.id).await? };
-    Ok(Message {
-        id: sent.id,
-        conversation_id: to.id,
-        sender_id: cx.caller().user_id,
-        client_id,
-        seq: sent.seq,
-        rev: sent.rev,
-        content: Content::Text,
-        body: Some(text),
-        attachments,
-        created_at: now,
-        edited_at: None,
-        deleted_at: None,
-    })
+    Ok(sent_now(cx, to.id, draft, &sent, now))
 }
 
-/// Stores a message: with files in a transaction, without them in one round trip.
-async fn post(
-    cx: &Context,
-    letter: &store::Letter<'_>,
-    attachments: &[FileId],
-) -> Result<std::result::Result<Option<store::Sent>, sqlx::Error>> {
-    if attachments.is_empty() {
-        return store::send(cx, letter, open_days(cx)).await;
-    }
-    let mut tx = cx.begin(Permission::Chat).await?;
-    let sent = store::send_in(&mut tx, letter, open_days(cx)).await;
-    if matches!(&sent, Ok(Some(sent)) if sent.is_new) {
-        store::attach(&mut tx, letter.id, attachments, letter.at).await?;
+/// Whether the same client sent it twice at the same moment: now the first one is there.
+fn is_twice(sent: &std::result::Result<Option<store::Sent>, sqlx::Error>) -> bool {
+    sent.as_ref().is_err_and(|error| broken_constraint(error) == Some("messages_once"))
+}
+
+/// Sends a message with the files that come with it: all of it, or nothing.
+pub async fn send_with_files(cx: &Context, conversation: ConsultationId, draft: Draft) -> Result<Message> {
+    let (now, id): (_, MessageId) = (cx.now(), cx.new_id());
+    for is_last in [false, true] {
+        let mut tx = cx.begin(Permission::Chat).await?;
+        let mut of = find(cx, &mut tx, conversation).await?;
+        let key = keys::for_writing(cx, &mut tx, &mut of).await?;
+        let sealed = key.seal(&document(id, 1), &draft.text, &cx.platform().entropy)?;
+        let client_id = draft.client_id;
+        let letter = store::Letter { conversation, id, client_id, sealed: &sealed, key: key.id(), at: now };
+        let sent = store::send_in(&mut tx, &letter, open_days(cx)).await;
+        if is_twice(&sent) && !is_last {
+            continue;
+        }
+        let sent = match sent {
+            Ok(sent) => sent.ok_or(Refusal::NotFound)?,
+            Err(error) => {
+                drop(tx);
+                return Err(refused(cx, conversation, error).await);
+            }
+        };
+        if !sent.is_new {
+            drop(tx);
+            return repeated(cx, conversation, sent.id, &draft).await;
+        }
+        store::attach(&mut tx, sent.id, &draft.attachments, now).await?;
+        let kept = store::find_message(&mut tx, sent.id).await?.ok_or(Refusal::NotFound)?;
         tx.commit().await?;
+        announce(cx, conversation, sent.rev);
+        let attachments = keys::attachments(&key, &kept);
+        return Ok(Message { attachments, ..sent_now(cx, conversation, draft, &sent, now) });
     }
-    Ok(sent)
-}
-
-/// What came with a message that was just sent.
-async fn came_with(cx: &Context, to: &Opened, id: MessageId) -> Result<Vec<Attachment>> {
-    let mut tx = cx.read(Permission::Chat).await?;
-    let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
-    Ok(keys::attachments(&to.key, &kept))
+    Err(Refusal::Conflict.into())
 }
 
 /// Why the database took no message.
@@ -199,20 +228,14 @@ async fn refused(cx: &Context, id: ConsultationId, error: sqlx::Error) -> Proble
 
 /// The message that was sent before, as it is now. Another text or other files under its name are refused, as long as the
 /// first ones are known.
-async fn repeated(
-    cx: &Context,
-    conversation: ConsultationId,
-    id: MessageId,
-    text: &HealthText,
-    attachments: &[FileId],
-) -> Result<Message> {
+async fn repeated(cx: &Context, conversation: ConsultationId, id: MessageId, draft: &Draft) -> Result<Message> {
     let mut tx = cx.read(Permission::Chat).await?;
     let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
     let of = find(cx, &mut tx, conversation).await?;
     let is_first = kept.version == 1;
     let message = keys::reader(cx, &of).open(&kept);
-    let has_other_files = message.body.is_some() && !kept.attachments.iter().map(|it| &it.id).eq(attachments);
-    let is_other = message.body.as_ref().is_some_and(|body| body.expose() != text.expose()) || has_other_files;
+    let has_other_files = message.body.is_some() && !kept.attachments.iter().map(|it| &it.id).eq(&draft.attachments);
+    let is_other = message.body.as_ref().is_some_and(|body| body.expose() != draft.text.expose()) || has_other_files;
     if is_first && is_other { Err(Refusal::IdempotencyMismatch.into()) } else { Ok(message) }
 }
 

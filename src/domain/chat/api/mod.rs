@@ -101,7 +101,11 @@ impl ChatApi {
     ) -> Result<MessageResponse> {
         let Body(SendRequest { client_id, body, attachment_ids }) = body;
         let draft = Draft::new(client_id, body, attachment_ids)?;
-        let sent = service::send(&cx, &service::open(&cx, id.0).await?, draft).await?;
+        let sent = if draft.brings_files() {
+            service::send_with_files(&cx, id.0, draft).await?
+        } else {
+            service::send(&cx, &service::open(&cx, id.0).await?, draft).await?
+        };
         Ok(MessageResponse::Sent(Json(sent.into())))
     }
 
