@@ -62,7 +62,9 @@ mod tests {
 
     fn is_whole(pieces: &[&[u8]]) -> bool {
         let mut watch = PdfWatch::default();
-        pieces.iter().for_each(|piece| watch.see(piece));
+        for piece in pieces {
+            watch.see(piece);
+        }
         watch.is_whole()
     }
 

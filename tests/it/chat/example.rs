@@ -19,7 +19,7 @@ async fn the_typed_client_of_the_documentation_compiles_and_talks() {
         }
         talk.send(&talk.dr, "Good morning").await.expect(201);
     };
-    let (said, ()) = tokio::join!(tokio::time::timeout(std::time::Duration::from_secs(60), example), answering);
+    let (said, ()) = tokio::join!(tokio::time::timeout(std::time::Duration::from_mins(1), example), answering);
     let said: Value = serde_json::from_str(&said.expect("it ends").unwrap()).unwrap();
     assert_eq!(said, json!(["Hello from the example", "Good morning", "And again"]));
     assert_eq!(all(&talk.read(&talk.dr, "").await, "body"), said.as_array().unwrap().clone());

@@ -189,12 +189,12 @@ async fn through_everything(redis: Option<Redis>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_killed_and_a_database_that_restarts_lose_nothing() {
-    through_everything(None).await;
+    Box::pin(through_everything(None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_killed_a_database_and_a_redis_that_restart_lose_nothing() {
-    through_everything(Some(Redis::start().await)).await;
+    Box::pin(through_everything(Some(Redis::start().await))).await;
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn what_one_node_announces_the_other_hears_over_postgresql_and_over_redis(
         for at_once in [1, 100, 4_000] {
             let (last, mut heard) = tokio::sync::watch::channel(-1);
             let hearer = two.platform.clone();
-            let hears = AbortOnDropHandle::new(tokio::spawn(async move {
+            let listening = AbortOnDropHandle::new(tokio::spawn(async move {
                 realtime::follow(&hearer, &["chat_changed"], |news| match news {
                     News::Missed => {
                         last.send_if_modified(|known| {
@@ -274,7 +274,7 @@ async fn what_one_node_announces_the_other_hears_over_postgresql_and_over_redis(
             }
             let each = since.elapsed() / u32::try_from(total / at_once).unwrap();
             println!("{name}: {at_once} at once are heard after {each:.1?}");
-            drop(hears);
+            drop(listening);
         }
     }
 }
