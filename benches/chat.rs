@@ -22,7 +22,7 @@ use crate::{Args, Outcome};
 const PAIRS: usize = 200;
 const IDLE: usize = 5_000;
 const STORM: usize = 2_000;
-/// What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
+/// What stands before the 32 bytes of an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Connections to the database on either side: ours has them by role.

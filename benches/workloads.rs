@@ -14,7 +14,6 @@ mod support {
 }
 mod book;
 mod chat;
-mod chat;
 mod contents;
 mod first_free;
 mod list_own;

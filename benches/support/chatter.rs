@@ -256,16 +256,17 @@ async fn converse(
     acknowledges: bool,
 ) -> Outcome<Vec<u32>> {
     let mut times = Vec::new();
-    let mut free = [Instant::now(); 2];
-    for n in 0_usize.. {
-        tokio::time::sleep_until(free[n % 2]).await;
+    let [one, two] = &pair.people;
+    let (mut now, mut next) = ((one, Instant::now()), (two, Instant::now()));
+    for n in 0_u128.. {
+        tokio::time::sleep_until(now.1).await;
         if Instant::now() >= until {
             break;
         }
-        let sender = pair.people[n % 2].id.to_string();
+        let sender = now.0.id.to_string();
         let begun = Instant::now();
-        free[n % 2] = begun + PACE;
-        let data = about(pair, &format!(",\"clientId\":\"{}\",\"body\":\"{BODY}\"", Uuid::from_u128(ids | n as u128)));
+        now.1 = begun + PACE;
+        let data = about(pair, &format!(",\"clientId\":\"{}\",\"body\":\"{BODY}\"", Uuid::from_u128(ids | n)));
         let mut answer = from.emit("message:send", &data).await?;
         let (mut answered, mut delivered) = (false, false);
         while !(answered && delivered) {
@@ -294,6 +295,7 @@ async fn converse(
             }
         }
         std::mem::swap(&mut from, &mut to);
+        std::mem::swap(&mut now, &mut next);
     }
     Ok(times)
 }
