@@ -28,46 +28,41 @@ $$;
 
 -- Who comes first of those who wait, want one of these sessions, did not decline that time before and could book it; and
 -- which of the sessions, by its number. Whoever is being asked about another time of the practitioner's, or about one
--- elsewhere at that hour, is asked about this one when they have answered: `asked` looks for them alone, and keeps one
--- time, the soonest, for each, so that giving back many does not close a practitioner to everybody else. A company's
--- booking rules hold as for a booking; the sessions that are left are those of one contract year or of two that follow
--- each other, so who has none for the first and for the last session has none.
-CREATE OR REPLACE FUNCTION app.next_in_line(hold uuid, at timestamptz, starts timestamptz[], ends timestamptz[], asked boolean)
-RETURNS TABLE (entry_id uuid, company_id uuid, nth bigint)
+-- elsewhere at that hour (`is_asked`), comes after all the others, and not if a time is kept for them already (`has_one`):
+-- one for each, so that giving back many does not close a practitioner to everybody else. It is one statement, so that an
+-- answer that is given meanwhile counts for both or for none. A company's booking rules hold as for a booking; the
+-- sessions are those of one contract year or of two that follow each other, so who has none left for the first and for
+-- the last of them has none.
+CREATE OR REPLACE FUNCTION app.next_in_line(hold uuid, at timestamptz, starts timestamptz[], ends timestamptz[], has_one uuid[])
+RETURNS TABLE (entry_id uuid, company_id uuid, nth bigint, is_asked boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT e.id, e.company_id, choice.nth
+    SELECT e.id, e.company_id, choice.nth, choice.is_asked
     FROM app.waitlist_holds h
     CROSS JOIN (SELECT min(s) AS first, max(s) AS last FROM unnest(starts) AS s) AS span
     JOIN app.waitlist_entries e ON e.practitioner_id = h.practitioner_id AND e.status = 'waiting'
     JOIN app.practitioners p ON p.id = h.practitioner_id
     JOIN app.users u ON u.id = e.user_id AND u.status = 'active'
     CROSS JOIN LATERAL (
-        SELECT s.nth FROM unnest(starts, ends) WITH ORDINALITY AS s (starts_at, ends_at, nth)
+        SELECT s.nth, asked.is_asked FROM unnest(starts, ends) WITH ORDINALITY AS s (starts_at, ends_at, nth)
+        CROSS JOIN LATERAL (
+            SELECT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
+                             AND (o.entry_id = e.id
+                                  OR tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))) AS is_asked
+        ) AS asked
         WHERE (e.duration_minutes IS NULL OR s.ends_at - s.starts_at = make_interval(mins => e.duration_minutes))
           AND (e.weekdays IS NULL OR extract(isodow FROM s.starts_at AT TIME ZONE u.time_zone)::smallint = ANY (e.weekdays))
           AND (e.until IS NULL OR s.starts_at <= e.until)
           AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status = 'declined'
                             AND tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))
-          AND EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
-                        AND (o.entry_id = e.id
-                             OR tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))) = asked
+          AND NOT (asked.is_asked AND e.id = ANY (has_one))
           AND app.could_book(e.company_id, e.user_id, e.practitioner_id, s.starts_at, s.ends_at, at)
-        ORDER BY s.nth LIMIT 1
+        ORDER BY asked.is_asked, s.nth LIMIT 1
     ) AS choice
     WHERE h.id = hold AND e.user_id IS DISTINCT FROM h.had_by AND (e.modes IS NULL OR e.modes && p.modes)
       AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.hold_id = h.id)
       AND (app.has_session_left(e.company_id, e.user_id, span.first)
            OR app.has_session_left(e.company_id, e.user_id, span.last))
-      AND (NOT asked OR (
-              SELECT count(*) FROM app.waitlist_holds i
-              WHERE i.practitioner_id = h.practitioner_id AND i.status = 'held'
-                AND (i.busy_from, i.id) < (h.busy_from, h.id)
-                AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = i.id AND o.status = 'open')
-          ) < (
-              SELECT count(*) FROM app.waitlist_entries w JOIN app.waitlist_offers o ON o.user_id = w.user_id AND o.status = 'open'
-              WHERE w.practitioner_id = h.practitioner_id AND w.status = 'waiting'
-          ))
-    ORDER BY e.place LIMIT 1
+    ORDER BY choice.is_asked, e.place LIMIT 1
 $$;
 
 -- Offers it to them, unless they have left or can book it no more. The transaction holds the practitioner's lock, and is
@@ -204,7 +199,9 @@ BEGIN
                   SELECT FROM app.employees e
                   WHERE e.company_id = w.company_id AND e.id = u.employee_id AND e.status = 'active')
                OR EXISTS (SELECT FROM app.practitioners p WHERE p.id = w.practitioner_id AND p.status = 'inactive'));
-    DELETE FROM app.waitlist_offers o WHERE o.ended_at < at - interval '30 days';
+    -- what somebody declined or let lapse counts for as long as they wait
+    DELETE FROM app.waitlist_offers o WHERE o.ended_at < at - interval '30 days'
+        AND NOT EXISTS (SELECT FROM app.waitlist_entries w WHERE w.id = o.entry_id AND w.status = 'waiting');
     DELETE FROM app.waitlist_holds h WHERE h.ended_at < at - interval '30 days'
         AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = h.id);
     DELETE FROM app.waitlist_entries w WHERE w.ended_at < at - interval '30 days'
@@ -218,7 +215,7 @@ DECLARE
 BEGIN
     FOREACH it IN ARRAY ARRAY[
         'app.idle_holds(uuid, timestamptz, uuid, int)', 'app.lock_idle_hold(uuid)',
-        'app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], boolean)',
+        'app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], uuid[])',
         'app.offer_hold(uuid, uuid, uuid, timestamptz, timestamptz, timestamptz, tstzrange, timestamptz)',
         'app.narrow_hold()', 'app.release_hold(uuid, timestamptz)', 'app.open_offers(timestamptz, int)',
         'app.end_offer(uuid, timestamptz, boolean)', 'app.take_held_time(uuid, tstzrange, timestamptz)',
@@ -230,7 +227,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION app.take_held_time(uuid, tstzrange, timestamptz) TO huntzen_employee;
 GRANT EXECUTE ON FUNCTION app.idle_holds(uuid, timestamptz, uuid, int), app.lock_idle_hold(uuid),
-    app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], boolean),
+    app.next_in_line(uuid, timestamptz, timestamptz[], timestamptz[], uuid[]),
     app.offer_hold(uuid, uuid, uuid, timestamptz, timestamptz, timestamptz, tstzrange, timestamptz),
     app.release_hold(uuid, timestamptz), app.open_offers(timestamptz, int), app.end_offer(uuid, timestamptz, boolean),
     app.tidy_waitlist(timestamptz) TO huntzen_worker;

@@ -12,7 +12,7 @@ use super::store::{self, Ended, Idle, NewOffer, Open};
 use crate::domain::consultations::events::TimeFreed;
 use crate::domain::consultations::slots::{self, Offer, Search, Slot, Span};
 use crate::domain::practitioners::Whose;
-use crate::platform::ids::{HoldId, PractitionerId};
+use crate::platform::ids::{HoldId, PractitionerId, WaitlistEntryId};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::{Result, Tx};
 
@@ -59,9 +59,6 @@ fn of_nobody(cx: &JobContext) -> JobContext {
 
 /// Ends what is over, then passes on what nobody is asked about.
 async fn keep(cx: JobContext, _: KeepWaitlist) -> Result<()> {
-    let mut tx = cx.begin().await?;
-    store::tidy(&mut tx, cx.now()).await?;
-    tx.commit().await?;
     let open = store::list_open(&mut cx.begin().await?, cx.now(), AT_ONCE).await?;
     let mut failed = None;
     for it in open {
@@ -70,6 +67,10 @@ async fn keep(cx: JobContext, _: KeepWaitlist) -> Result<()> {
             failed = Some(problem);
         }
     }
+    // whoever has let a third offer lapse is asked no more
+    let mut tx = cx.begin().await?;
+    store::tidy(&mut tx, cx.now()).await?;
+    tx.commit().await?;
     pass_all_on(&cx, None).await?;
     failed.map_or(Ok(()), Err)
 }
@@ -99,40 +100,45 @@ async fn look_again(cx: &JobContext, it: &Open) -> Result<()> {
 
 async fn pass_all_on(cx: &JobContext, practitioner: Option<PractitionerId>) -> Result<()> {
     let (mut after, mut failed) = (None, None);
+    // the soonest first: who is being asked has one kept beside it
+    let mut has_one = Vec::new();
     loop {
         // time that waits for an answer stays: each is looked at once
         let idle = store::list_idle(&mut cx.begin().await?, practitioner, after, AT_ONCE).await?;
         let Some(last) = idle.last() else { return failed.map_or(Ok(()), Err) };
         after = Some(*last);
         for (id, _) in idle {
-            if let Err(problem) = pass_on(cx, id).await {
-                failed = Some(problem);
+            match pass_on(cx, id, &has_one).await {
+                Ok(kept_for) => has_one.extend(kept_for),
+                Err(problem) => failed = Some(problem),
             }
         }
     }
 }
 
-/// Offers a kept time to the first who wants it and could book it. One for each who is being asked about another stays
-/// kept; where there is nobody, everybody can have it.
-async fn pass_on(cx: &JobContext, hold_id: HoldId) -> Result<()> {
+/// Offers a kept time to the first who wants it and could book it. Where they are being asked about another one, it stays
+/// kept for them: who that is. Where there is nobody, everybody can have it.
+async fn pass_on(cx: &JobContext, hold_id: HoldId, has_one: &[WaitlistEntryId]) -> Result<Option<WaitlistEntryId>> {
     for _ in 0..ATTEMPTS {
         let (now, mut tx) = (cx.now(), cx.begin().await?);
-        let Some(idle) = store::lock_idle(&mut tx, hold_id).await? else { return Ok(()) };
+        let Some(idle) = store::lock_idle(&mut tx, hold_id).await? else { return Ok(None) };
         let Idle { practitioner_id, freed, busy } = idle;
         let Some(offer) = find_offer(now, &mut tx, practitioner_id, busy).await? else {
             store::release(&mut tx, hold_id, now).await?;
-            return tx.commit().await;
+            tx.commit().await?;
+            return Ok(None);
         };
         let choices = model::choices(&offer, freed);
-        let next = store::find_next(&mut tx, hold_id, now, &choices, false).await?;
+        let next = store::find_next(&mut tx, hold_id, now, &choices, has_one).await?;
         let chosen = next.and_then(|next| Some((next, *choices.get(usize::try_from(next.nth - 1).ok()?)?)));
         let Some((next, slot)) = chosen else {
-            if store::find_next(&mut tx, hold_id, now, &choices, true).await?.is_none() {
-                store::release(&mut tx, hold_id, now).await?;
-                tx.commit().await?;
-            }
-            return Ok(());
+            store::release(&mut tx, hold_id, now).await?;
+            tx.commit().await?;
+            return Ok(None);
         };
+        if next.is_asked {
+            return Ok(Some(next.entry_id));
+        }
         tx.enter_company(next.company_id).await?;
         let new = NewOffer {
             id: cx.new_id(),
@@ -145,11 +151,12 @@ async fn pass_on(cx: &JobContext, hold_id: HoldId) -> Result<()> {
         if store::offer(&mut tx, &new, now).await? {
             tx.enqueue(&WaitlistOffered { offer_id: new.id }, Some(&new.id.to_string()), None).await?;
             tx.audit_done("waitlist.offered", "waitlist_offer", new.id.0).await?;
-            return tx.commit().await;
+            tx.commit().await?;
+            return Ok(None);
         }
         // they left, or booked something else, a moment ago: somebody else is first now
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What the practitioner offers around a kept time, as if it were free. `None`: they take no bookings.

@@ -210,23 +210,25 @@ pub struct Next {
     pub company_id: CompanyId,
     /// From one on.
     pub nth: i64,
+    /// They are being asked about another time, and nobody else is left.
+    pub is_asked: bool,
 }
 
-/// Of those who are asked about nothing that stands in the way, or (`asked`) of the others.
+/// `has_one`: for whom another time is kept already until they have answered.
 pub async fn find_next(
     tx: &mut Tx,
     id: HoldId,
     now: DateTime<Utc>,
     slots: &[Slot],
-    asked: bool,
+    has_one: &[WaitlistEntryId],
 ) -> Result<Option<Next>> {
     let (starts, ends): (Vec<_>, Vec<_>) = slots.iter().map(|slot| (slot.starts_at, slot.ends_at)).unzip();
-    Ok(sqlx::query_as("SELECT entry_id, company_id, nth FROM app.next_in_line($1, $2, $3, $4, $5)")
+    Ok(sqlx::query_as("SELECT entry_id, company_id, nth, is_asked FROM app.next_in_line($1, $2, $3, $4, $5)")
         .bind(id)
         .bind(now)
         .bind(starts)
         .bind(ends)
-        .bind(asked)
+        .bind(has_one)
         .fetch_optional(tx.conn())
         .await?)
 }
