@@ -134,7 +134,9 @@ pub async fn jobs_left(options: &PgConnectOptions) -> Vec<String> {
     let mut conn = PgConnection::connect_with(options).await.expect("the database is there");
     sqlx::query_scalar(
         "SELECT job_type || ': ' || (convert_from(job, 'UTF8')::jsonb ->> 'kind') FROM apalis.jobs
-         WHERE status NOT IN ('Done', 'Killed') AND run_at <= now()",
+         WHERE status NOT IN ('Done', 'Killed') AND run_at <= now()
+           -- what the clock of a program that was stopped asked for is the next one's to do
+           AND coalesce(idempotency_key, '') !~ ':[0-9]+$'",
     )
     .fetch_all(&mut conn)
     .await
