@@ -125,8 +125,10 @@ async fn a_notification_that_somebody_forged_shows_nobody_anything() {
         .unwrap();
         assert_eq!(sockets.take(name, "unread:count").await["unreadCount"], 1);
         let heard = sockets.run("events", name, json!({})).await;
-        assert_eq!(heard.as_array().unwrap().len(), 1, "{heard}");
-        assert_eq!(heard[0][0], "notification:new");
+        // a node that begins to listen just now counts once more
+        let others: Vec<_> = heard.as_array().unwrap().iter().filter(|it| it[0] != "unread:count").collect();
+        assert_eq!(others.len(), 1, "{heard}");
+        assert_eq!(others[0][0], "notification:new");
     }
 }
 

@@ -254,12 +254,16 @@ impl Hub {
         lock(&self.known).rooms.iter().map(|(conversation, room)| (conversation.0, room.rev)).unzip()
     }
 
-    /// Everything may have changed.
+    /// Everything may have changed, and what others answered to whoever came may have been missed.
     pub fn missed(&self) {
         let known = lock(&self.known);
         for (conversation, room) in &known.rooms {
             for place in &room.places {
                 place.change(*conversation, i64::MAX);
+            }
+            let here: BTreeSet<_> = room.places.iter().map(|place| place.user).collect();
+            for user in here {
+                self.say(Kind::Came, Some(*conversation), Some(user));
             }
         }
     }
