@@ -43,7 +43,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     JOIN app.practitioners p ON p.id = h.practitioner_id
     JOIN app.users u ON u.id = e.user_id AND u.status = 'active'
     CROSS JOIN LATERAL (
-        SELECT s.nth, asked.is_asked FROM unnest(starts, ends) WITH ORDINALITY AS s (starts_at, ends_at, nth)
+        -- OFFSET 0: whether they could book it is asked of one session after the other, until one is found
+        SELECT wanted.nth, wanted.is_asked FROM (
+        SELECT s.starts_at, s.ends_at, s.nth, asked.is_asked
+        FROM unnest(starts, ends) WITH ORDINALITY AS s (starts_at, ends_at, nth)
         CROSS JOIN LATERAL (
             SELECT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
                              AND (o.entry_id = e.id
@@ -55,8 +58,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
           AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status = 'declined'
                             AND tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))
           AND NOT (asked.is_asked AND e.id = ANY (has_one))
-          AND app.could_book(e.company_id, e.user_id, e.practitioner_id, s.starts_at, s.ends_at, at)
-        ORDER BY asked.is_asked, s.nth LIMIT 1
+        ORDER BY asked.is_asked, s.nth OFFSET 0
+        ) AS wanted
+        WHERE app.could_book(e.company_id, e.user_id, e.practitioner_id, wanted.starts_at, wanted.ends_at, at)
+        LIMIT 1
     ) AS choice
     WHERE h.id = hold AND e.user_id IS DISTINCT FROM h.had_by AND (e.modes IS NULL OR e.modes && p.modes)
       AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.hold_id = h.id)
