@@ -44,21 +44,22 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     JOIN app.users u ON u.id = e.user_id AND u.status = 'active'
     CROSS JOIN LATERAL (
         -- OFFSET 0: whether they could book it is asked of one session after the other, until one is found
-        SELECT wanted.nth, wanted.is_asked FROM (
-        SELECT s.starts_at, s.ends_at, s.nth, asked.is_asked
-        FROM unnest(starts, ends) WITH ORDINALITY AS s (starts_at, ends_at, nth)
-        CROSS JOIN LATERAL (
-            SELECT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
-                             AND (o.entry_id = e.id
-                                  OR tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))) AS is_asked
-        ) AS asked
-        WHERE (e.duration_minutes IS NULL OR s.ends_at - s.starts_at = make_interval(mins => e.duration_minutes))
-          AND (e.weekdays IS NULL OR extract(isodow FROM s.starts_at AT TIME ZONE u.time_zone)::smallint = ANY (e.weekdays))
-          AND (e.until IS NULL OR s.starts_at <= e.until)
-          AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status = 'declined'
-                            AND tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))
-          AND NOT (asked.is_asked AND e.id = ANY (has_one))
-        ORDER BY asked.is_asked, s.nth OFFSET 0
+        SELECT wanted.nth, wanted.is_asked
+        FROM (
+            SELECT s.starts_at, s.ends_at, s.nth, asked.is_asked
+            FROM unnest(starts, ends) WITH ORDINALITY AS s (starts_at, ends_at, nth)
+            CROSS JOIN LATERAL (
+                SELECT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.user_id = e.user_id AND o.status = 'open'
+                                 AND (o.entry_id = e.id
+                                      OR tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))) AS is_asked
+            ) AS asked
+            WHERE (e.duration_minutes IS NULL OR s.ends_at - s.starts_at = make_interval(mins => e.duration_minutes))
+              AND (e.weekdays IS NULL OR extract(isodow FROM s.starts_at AT TIME ZONE u.time_zone)::smallint = ANY (e.weekdays))
+              AND (e.until IS NULL OR s.starts_at <= e.until)
+              AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = e.id AND o.status = 'declined'
+                                AND tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))
+              AND NOT (asked.is_asked AND e.id = ANY (has_one))
+            ORDER BY asked.is_asked, s.nth OFFSET 0
         ) AS wanted
         WHERE app.could_book(e.company_id, e.user_id, e.practitioner_id, wanted.starts_at, wanted.ends_at, at)
         LIMIT 1
