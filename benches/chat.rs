@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::db::DbRole;
 use huntzen::platform::ids::{CompanyId, SessionId, UserId};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use crate::support::chatter::{Order, Pair, Person, Task, Told};
@@ -40,17 +40,37 @@ const TABLES: &str = "INSERT INTO app.conversations (id, company_id, user_id, pr
             REFERENCES bench.conversations (company_id, id, user_id, practitioner_id));
     ALTER TABLE bench.messages DROP CONSTRAINT messages_size;
     CREATE TABLE bench.receipts (LIKE app.message_receipts INCLUDING ALL);
-    INSERT INTO bench.conversations SELECT v.*, decode(md5(v.id::text) || md5('k' || v.id::text), 'hex')
-        FROM app.conversations v;
     GRANT USAGE ON SCHEMA bench TO huntzen_employee;
     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bench TO huntzen_employee;
-    ANALYZE bench.conversations, app.conversations";
+    ANALYZE app.conversations";
+
+/// A message in every other conversation, with its key, on both sides: 1,000,000 at full size. Nobody reads them.
+const HISTORY: &str = "SET session_replication_role = replica;
+    CREATE TEMPORARY TABLE talking AS SELECT unnest($1::uuid[]) AS id;
+    UPDATE app.conversations v SET last_seq = 1, last_rev = 1 WHERE v.id NOT IN (SELECT id FROM talking);
+    INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+        SELECT gen_random_uuid(), company_id, 'chat', id, user_id, decode(repeat(md5(id::text), 4), 'hex'), last_at
+        FROM app.conversations WHERE last_seq = 1;
+    INSERT INTO app.messages (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev, sealed,
+                              created_at)
+        SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, user_id, gen_random_uuid(), 1, 1,
+               decode(repeat(md5(id::text), 14), 'hex'), last_at
+        FROM app.conversations WHERE last_seq = 1;
+    INSERT INTO bench.conversations SELECT v.*, decode(md5(v.id::text) || md5('k' || v.id::text), 'hex')
+        FROM app.conversations v;
+    INSERT INTO bench.messages SELECT * FROM app.messages;
+    SET session_replication_role = origin;
+    VACUUM ANALYZE app.conversations, app.encryption_keys, app.messages, bench.conversations, bench.messages;
+    CHECKPOINT";
 
 /// Conversations that take messages, of as many people as there are.
 const CONVERSATIONS: &str = "SELECT DISTINCT ON (v.user_id) v.id, v.company_id, v.user_id, v.practitioner_id
     FROM app.conversations v JOIN app.consultations c ON c.id = v.id
     WHERE c.cancelled_at IS NULL AND greatest(c.ends_at, c.ended_at) > now() - interval '360 days'
     ORDER BY v.user_id, c.ends_at DESC LIMIT $1";
+
+/// Its id, its company, the employee and the practitioner.
+type Talking = (Uuid, Uuid, Uuid, Uuid);
 
 /// Both servers, and the people that talk.
 pub struct Scene {
@@ -63,6 +83,19 @@ impl Scene {
     pub async fn start(args: &Args, database: &Database) -> Outcome<Self> {
         let mut conn = database.connect().await?;
         sqlx::raw_sql(TABLES).execute(&mut conn).await?;
+        let talking: Vec<Talking> =
+            sqlx::query_as(CONVERSATIONS).bind(i64::try_from(IDLE / 2)?).fetch_all(&mut conn).await?;
+        if talking.len() < PAIRS {
+            return Err(
+                format!("only {} people with a conversation that is open: --scale 20 at least", talking.len()).into()
+            );
+        }
+        eprintln!("a message in each of the other conversations");
+        for statement in HISTORY.split(';') {
+            let ids = talking.iter().map(|it| format!("'{}'", it.0)).collect::<Vec<_>>().join(",");
+            let statement = statement.replace("$1::uuid[]", &format!("ARRAY[{ids}]::uuid[]"));
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await?;
+        }
         let settings = [
             ("CHAT_OPEN_DAYS", "365".into()),
             ("DATABASE_POOL_SIZE", OURS.into()),
@@ -71,7 +104,7 @@ impl Scene {
         let settings: Vec<_> = settings.into_iter().chain(args.redis.clone().map(|url| ("REDIS_URL", url))).collect();
         let ours = Server::start_set(&args.server, database, &["serve", "--no-worker"], &settings).await?;
         let node = Node::start(database, &ours.public_key, args.acknowledge)?;
-        let pairs = pairs(&mut conn, &ours).await?;
+        let pairs = pairs(&mut conn, &ours, talking).await?;
         Ok(Self { ours, node, pairs })
     }
 
@@ -175,12 +208,7 @@ fn sample(told: &Told) -> Sample {
 }
 
 /// With an access token each.
-async fn pairs(conn: &mut PgConnection, server: &Server) -> Outcome<Vec<Pair>> {
-    let found: Vec<(Uuid, Uuid, Uuid, Uuid)> =
-        sqlx::query_as(CONVERSATIONS).bind(i64::try_from(IDLE / 2)?).fetch_all(&mut *conn).await?;
-    if found.len() < PAIRS {
-        return Err(format!("only {} people with a conversation that is open: --scale 20 at least", found.len()).into());
-    }
+async fn pairs(conn: &mut PgConnection, server: &Server, found: Vec<Talking>) -> Outcome<Vec<Pair>> {
     // whose sessions are looked up where a node is behind with what it knows of them
     let people: Vec<Uuid> = found.iter().flat_map(|it| [it.2, it.3]).collect();
     sqlx::query(

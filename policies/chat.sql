@@ -85,7 +85,10 @@ BEGIN
     -- all at once where nothing is in the way; of two that send the same at the same moment one breaks a constraint
     RETURN QUERY
     WITH open AS (
-        UPDATE app.conversations v SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1, last_at = at
+        -- exact to a second: between two that are indexed lie changes of the row that no index sees
+        UPDATE app.conversations v
+        SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1,
+            last_at = CASE WHEN at > v.last_at + interval '1 second' THEN at ELSE v.last_at END
         FROM app.consultations c
         WHERE v.id = conversation AND c.id = conversation
           AND CASE as_role WHEN 'employee' THEN v.user_id = me AND v.company_id = its

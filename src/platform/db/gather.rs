@@ -8,19 +8,22 @@
 use std::sync::{Arc, OnceLock};
 
 use futures_util::TryStreamExt;
+use futures_util::future::join_all;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Either, FromRow, raw_sql};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::Actor;
 use super::once::{self, Arg, Mode, Once, Unfinished};
-use super::pool::{Pool, patiently};
+use super::pool::{Pool, is_broken, patiently};
 
 /// Statements in one transaction: those of others wait for all of them.
 const AT_ONCE: usize = 48;
 /// Transactions at a time. While these are on their way, what comes is gathered.
 const UNDER_WAY: usize = 3;
+/// How long the others wait for a row that somebody else has locked.
+const LOCKS: &str = "SET LOCAL lock_timeout = '250ms'";
 /// Statements of the simple protocol for each write: two settings, and its own.
 const PARTS: usize = 3;
 
@@ -75,44 +78,63 @@ async fn gather(pool: Pool, mut queue: mpsc::UnboundedReceiver<Waiting>) {
         }
         let pool = pool.clone();
         tokio::spawn(async move {
-            send(&pool, batch).await;
-            drop(permit);
+            send(&pool, batch, permit).await;
         });
     }
 }
 
-async fn send(pool: &Pool, mut batch: Vec<Waiting>) {
+/// What one of them breaks is not the others': each is run alone then, all at once. Where there was no connection, or no
+/// answer, there is none for each of them either.
+async fn send(pool: &Pool, mut batch: Vec<Waiting>, permit: OwnedSemaphorePermit) {
     batch.sort_by_key(|it| it.row);
-    if batch.len() > 1
-        && let Ok(answers) = together(pool, &batch).await
-    {
-        for (waiting, rows) in batch.into_iter().zip(answers) {
-            let _ = waiting.answer.send(Ok(rows));
+    match together(pool, &batch).await {
+        Ok(answers) => {
+            for (waiting, rows) in batch.into_iter().zip(answers) {
+                let _ = waiting.answer.send(Ok(rows));
+            }
+            return;
         }
-        return;
+        Err(error) if matches!(error, sqlx::Error::Database(_)) || is_broken(&error) => {}
+        Err(error) => {
+            for waiting in batch {
+                let _ = waiting.answer.send(Err(again(&error)));
+            }
+            return;
+        }
     }
-    for waiting in batch {
+    // whoever waits for a row that is locked holds up nobody else
+    drop(permit);
+    join_all(batch.into_iter().map(async |waiting| {
         let rows = once::alone(pool, &waiting.once, &waiting.message).await;
         let _ = waiting.answer.send(rows);
+    }))
+    .await;
+}
+
+fn again(error: &sqlx::Error) -> sqlx::Error {
+    match error {
+        sqlx::Error::Io(error) => sqlx::Error::Io(error.kind().into()),
+        sqlx::Error::PoolClosed => sqlx::Error::PoolClosed,
+        _ => sqlx::Error::PoolTimedOut,
     }
 }
 
 /// The rows of each.
 async fn together(pool: &Pool, batch: &[Waiting]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
     let mut conn = Unfinished::new(pool.get().await?);
-    let messages: Vec<_> = batch.iter().map(|it| it.message.as_str()).collect();
+    let messages: Vec<_> = [LOCKS].into_iter().chain(batch.iter().map(|it| it.message.as_str())).collect();
     let answered = patiently(async {
         for waiting in batch {
             once::prepare(conn.get(), &waiting.once).await?;
         }
         let mut rows: Vec<Vec<PgRow>> = batch.iter().map(|_| Vec::new()).collect();
-        let mut done = 0;
+        let mut done: usize = 0;
         let mut parts = raw_sql(AssertSqlSafe(messages.join(";"))).fetch_many(&mut conn.get().pg);
         while let Some(part) = parts.try_next().await? {
             match part {
                 Either::Left(_) => done += 1,
                 Either::Right(row) => {
-                    if let Some(of) = rows.get_mut(done / PARTS) {
+                    if let Some(of) = rows.get_mut(done.saturating_sub(1) / PARTS) {
                         of.push(row);
                     }
                 }

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use sqlx::Connection;
 
 use super::*;
 
@@ -226,5 +227,42 @@ async fn of_messages_that_are_written_together_each_has_its_own_answer() {
     let kept = talk.read(&talk.dr, "?limit=100").await;
     assert_eq!(all(&kept, "seq"), (1..=24).map(|seq| json!(seq)).collect::<Vec<_>>());
     assert!(all(&kept, "senderId").iter().all(|it| *it == json!(talk.alice.id)));
+    talk.app.settle().await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_locked_holds_up_nobody_else() {
+    let talk = talk().await;
+    let other = book_on(&talk.alice, &talk.dr, in_days(&talk.app, 5)).await.str("/id");
+    let free = format!("/conversations/{other}/messages");
+    // both have their keys
+    talk.send(&talk.alice, "There is a key").await.expect(201);
+    talk.alice.post(&free, message("There is a key")).await.expect(201);
+    talk.app.settle().await;
+    let mut owner = talk.app.owner().await;
+    let mut lock = owner.begin().await.unwrap();
+    let locked: Uuid = talk.booked.str("/id").parse().unwrap();
+    sqlx::query("SELECT FROM app.conversations WHERE id = $1 FOR UPDATE")
+        .bind(locked)
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let mut waiting = Box::pin(join_all((0..6).map(|n| {
+        let (alice, path) = (&talk.alice, talk.path("/messages"));
+        async move { alice.post(&path, message(&format!("locked {n}"))).await }
+    })));
+    let others = join_all((0..12).map(|n| {
+        let (user, path) = (if n % 2 == 0 { &talk.alice } else { &talk.dr }, &free);
+        async move { user.post(path, message(&format!("free {n}"))).await }
+    }));
+    // whoever writes elsewhere has their answer while the lock is held, however they were gathered
+    tokio::select! {
+        biased;
+        locked = &mut waiting => panic!("answered in spite of the lock: {:?}", locked[0].json),
+        others = others => others.into_iter().for_each(|it| drop(it.expect(201))),
+    }
+    lock.rollback().await.unwrap();
+    waiting.await.into_iter().for_each(|it| drop(it.expect(201)));
+    assert_eq!(all(&talk.read(&talk.dr, "?limit=100").await, "seq").len(), 7);
     talk.app.settle().await;
 }
