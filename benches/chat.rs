@@ -70,7 +70,7 @@ const CONVERSATIONS: &str = "SELECT DISTINCT ON (v.user_id) v.id, v.company_id, 
     ORDER BY v.user_id, c.ends_at DESC LIMIT $1";
 
 /// Its id, its company, the employee and the practitioner.
-type Talking = (Uuid, Uuid, Uuid, Uuid);
+pub type Talking = (Uuid, Uuid, Uuid, Uuid);
 
 /// Both servers, and the people that talk.
 pub struct Scene {
@@ -79,23 +79,28 @@ pub struct Scene {
     pairs: Vec<Pair>,
 }
 
+/// Fills the tables of both sides, and chooses who talks.
+pub async fn prepare(database: &Database) -> Outcome<Vec<Talking>> {
+    let mut conn = database.connect().await?;
+    sqlx::raw_sql(TABLES).execute(&mut conn).await?;
+    let talking: Vec<Talking> =
+        sqlx::query_as(CONVERSATIONS).bind(i64::try_from(IDLE / 2)?).fetch_all(&mut conn).await?;
+    if talking.len() < PAIRS {
+        return Err(
+            format!("only {} people with a conversation that is open: --scale 20 at least", talking.len()).into()
+        );
+    }
+    eprintln!("a message in each of the other conversations");
+    for statement in HISTORY.split(';') {
+        let ids = talking.iter().map(|it| format!("'{}'", it.0)).collect::<Vec<_>>().join(",");
+        let statement = statement.replace("$1::uuid[]", &format!("ARRAY[{ids}]::uuid[]"));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await?;
+    }
+    Ok(talking)
+}
+
 impl Scene {
-    pub async fn start(args: &Args, database: &Database) -> Outcome<Self> {
-        let mut conn = database.connect().await?;
-        sqlx::raw_sql(TABLES).execute(&mut conn).await?;
-        let talking: Vec<Talking> =
-            sqlx::query_as(CONVERSATIONS).bind(i64::try_from(IDLE / 2)?).fetch_all(&mut conn).await?;
-        if talking.len() < PAIRS {
-            return Err(
-                format!("only {} people with a conversation that is open: --scale 20 at least", talking.len()).into()
-            );
-        }
-        eprintln!("a message in each of the other conversations");
-        for statement in HISTORY.split(';') {
-            let ids = talking.iter().map(|it| format!("'{}'", it.0)).collect::<Vec<_>>().join(",");
-            let statement = statement.replace("$1::uuid[]", &format!("ARRAY[{ids}]::uuid[]"));
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await?;
-        }
+    pub async fn start(args: &Args, database: &Database, talking: &[Talking]) -> Outcome<Self> {
         let settings = [
             ("CHAT_OPEN_DAYS", "365".into()),
             ("DATABASE_POOL_SIZE", OURS.into()),
@@ -103,8 +108,8 @@ impl Scene {
         ];
         let settings: Vec<_> = settings.into_iter().chain(args.redis.clone().map(|url| ("REDIS_URL", url))).collect();
         let ours = Server::start_set(&args.server, database, &["serve", "--no-worker"], &settings).await?;
-        let node = Node::start(database, &ours.public_key, args.acknowledge)?;
-        let pairs = pairs(&mut conn, &ours, talking).await?;
+        let node = Node::start(database, &ours.public_key, !args.silent)?;
+        let pairs = pairs(&mut database.connect().await?, &ours, talking).await?;
         Ok(Self { ours, node, pairs })
     }
 
@@ -119,7 +124,7 @@ impl Scene {
     /// From sending to the other's screen.
     pub fn talk(&self, args: &Args) -> Outcome<Line> {
         let mut line = Line::new("chat");
-        let mut order = self.order(self.ours.address, args.acknowledge, Task::Talk { seconds: 3 });
+        let mut order = self.order(self.ours.address, !args.silent, Task::Talk { seconds: 3 });
         order.pairs.truncate(PAIRS);
         let mut to_node = Order { address: self.node.address, ..order.clone() };
         order.run()?;
@@ -141,7 +146,7 @@ impl Scene {
             "chat  {} pairs; deliveries acknowledged: {}; processor time of Node.js {:.0} us a message; p95 {:.1} and {:.1} ms; \
              the clients take {:.0} us a message",
             order.pairs.len(),
-            args.acknowledge,
+            !args.silent,
             middle(&line.floor, Sample::server_us),
             middle(&line.ours, |it| it.p95),
             middle(&line.floor, |it| it.p95),
@@ -150,30 +155,25 @@ impl Scene {
         Ok(line)
     }
 
-    /// What a socket that does nothing takes of the server's memory.
-    pub fn idle(&self) -> Outcome<Vec<String>> {
-        let mut notes = Vec::new();
-        for joined in [false, true] {
-            let mut per_socket = Vec::new();
-            for (address, pid) in [(self.ours.address, self.ours.pid()), (self.node.address, self.node.pid())] {
-                let before = Usage::resident_kib(pid)?;
-                let mut clients = self.order(address, false, Task::Hold { sockets: IDLE, joined }).start()?;
-                let count = clients.told()?.count;
-                std::thread::sleep(std::time::Duration::from_secs(3));
-                let grown = Usage::resident_kib(pid)?.saturating_sub(before);
-                #[allow(clippy::cast_precision_loss)]
-                per_socket.push(grown as f64 / count as f64);
-                clients.end()?;
-                std::thread::sleep(std::time::Duration::from_secs(3));
-            }
-            notes.push(format!(
-                "sockets_idle  {IDLE} sockets, {}: ours {:.1} KiB each, Node.js {:.1}",
-                if joined { "each in a conversation" } else { "connected" },
-                per_socket.first().unwrap_or(&f64::NAN),
-                per_socket.get(1).unwrap_or(&f64::NAN),
-            ));
+    /// What a socket that does nothing takes of the memory of servers that have just started.
+    pub fn idle(&self, joined: bool) -> Outcome<String> {
+        let mut per_socket = Vec::new();
+        for (address, pid) in [(self.ours.address, self.ours.pid()), (self.node.address, self.node.pid())] {
+            let before = Usage::resident_kib(pid)?;
+            let mut clients = self.order(address, false, Task::Hold { sockets: IDLE, joined }).start()?;
+            let count = clients.told()?.count;
+            std::thread::sleep(std::time::Duration::from_secs(3));
+            let grown = Usage::resident_kib(pid)?.saturating_sub(before);
+            #[allow(clippy::cast_precision_loss)]
+            per_socket.push(grown as f64 / count as f64);
+            clients.end()?;
         }
-        Ok(notes)
+        Ok(format!(
+            "sockets_idle  {IDLE} sockets, {}: ours {:.1} KiB each, Node.js {:.1}",
+            if joined { "each in a conversation" } else { "connected" },
+            per_socket.first().unwrap_or(&f64::NAN),
+            per_socket.get(1).unwrap_or(&f64::NAN),
+        ))
     }
 
     /// All sockets drop and come back.
@@ -208,12 +208,13 @@ fn sample(told: &Told) -> Sample {
 }
 
 /// With an access token each.
-async fn pairs(conn: &mut PgConnection, server: &Server, found: Vec<Talking>) -> Outcome<Vec<Pair>> {
+async fn pairs(conn: &mut PgConnection, server: &Server, found: &[Talking]) -> Outcome<Vec<Pair>> {
     // whose sessions are looked up where a node is behind with what it knows of them
     let people: Vec<Uuid> = found.iter().flat_map(|it| [it.2, it.3]).collect();
     sqlx::query(
         "INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at)
-         SELECT DISTINCT id, id, now(), now(), now() + interval '1 day' FROM unnest($1::uuid[]) id",
+         SELECT DISTINCT id, id, now(), now(), now() + interval '1 day' FROM unnest($1::uuid[]) id
+         ON CONFLICT DO NOTHING",
     )
     .bind(people)
     .execute(&mut *conn)
@@ -229,8 +230,8 @@ async fn pairs(conn: &mut PgConnection, server: &Server, found: Vec<Talking>) ->
         Ok(Person { id, token: server.sign(&caller)? })
     };
     found
-        .into_iter()
-        .map(|(conversation, company, employee, practitioner)| {
+        .iter()
+        .map(|&(conversation, company, employee, practitioner)| {
             let people =
                 [person(employee, Role::Employee, Some(company))?, person(practitioner, Role::Practitioner, None)?];
             Ok(Pair { conversation, people })

@@ -80,9 +80,9 @@ struct Args {
     /// Connections on either side
     #[arg(long, default_value_t = 32)]
     connections: u32,
-    /// In `chat`, clients say that each message has arrived, which is noted and shown to its sender
+    /// In `chat`, clients do not say that each message has arrived, which is noted and shown to its sender otherwise
     #[arg(long)]
-    acknowledge: bool,
+    silent: bool,
     /// In `chat`, `REDIS_URL` of our server
     #[arg(long)]
     redis: Option<String>,
@@ -150,10 +150,15 @@ async fn run(args: Args) -> Outcome {
     let mut notes = Vec::new();
     if [Workload::Chat, Workload::SocketsIdle, Workload::ReconnectStorm].into_iter().any(wanted) {
         let copy = database.copy(&args.server).await?;
-        let scene = chat::Scene::start(&args, &copy).await?;
+        let talking = chat::prepare(&copy).await?;
         if wanted(Workload::SocketsIdle) {
-            notes.extend(scene.idle()?);
+            for joined in [false, true] {
+                let scene = chat::Scene::start(&args, &copy, &talking).await?;
+                notes.push(scene.idle(joined)?);
+                scene.stop()?;
+            }
         }
+        let scene = chat::Scene::start(&args, &copy, &talking).await?;
         if wanted(Workload::ReconnectStorm) {
             notes.extend(scene.storm()?);
         }

@@ -88,15 +88,21 @@ fn is_upgrade(request: &Request) -> bool {
     request.method() == Method::GET && upgrade.eq_ignore_ascii_case("websocket")
 }
 
-/// The same request as any service of HTTP understands it, with what is known of its sender.
+/// The same request as any service of HTTP understands it, with what is known of its sender. A socket keeps it, so it is
+/// a copy: parts of what came in would keep all of it, 8 KB.
 fn plain<B>(request: &Request, body: B) -> Result<http::Request<B>> {
     let mut plain = http::Request::builder()
         .method(request.method().clone())
-        .uri(request.original_uri().clone())
+        .uri(request.original_uri().to_string())
         .version(request.version())
         .body(body)
         .map_err(Problem::internal)?;
-    *plain.headers_mut() = request.headers().clone();
+    for name in [header::CONTENT_TYPE, header::SEC_WEBSOCKET_KEY] {
+        if let Some(value) = request.headers().get(&name) {
+            let copy = HeaderValue::from_bytes(value.as_bytes()).map_err(Problem::internal)?;
+            plain.headers_mut().insert(name, copy);
+        }
+    }
     if let Some(info) = request.extensions().get::<RequestInfo>() {
         plain.extensions_mut().insert(info.clone());
     }
