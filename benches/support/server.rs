@@ -13,7 +13,7 @@ use huntzen::platform::auth::Caller;
 use huntzen::platform::auth::tokens::Tokens;
 use huntzen::platform::clock::Clock;
 use huntzen::platform::config::Config;
-use huntzen::platform::crypto::entropy::Entropy;
+use huntzen::platform::crypto::derive;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -34,6 +34,11 @@ pub struct Server {
     tokens: Tokens,
 }
 
+/// The master key of the benchmarks' databases.
+pub fn master_keys() -> String {
+    format!("bench:{}", STANDARD.encode(&derive::key(&PASSWORD.into(), "master key of benchmarks")[..]))
+}
+
 impl Server {
     pub async fn start(program: &Path, database: &Database) -> Outcome<Self> {
         Self::start_with(program, database, &["serve"]).await
@@ -51,7 +56,6 @@ impl Server {
         more: &[(&'static str, String)],
     ) -> Outcome<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let random = || STANDARD.encode(Entropy::system().bytes::<32>());
         let key = Ed25519KeyPair::generate()?;
         let pkcs8 = AsDer::<Pkcs8V1Der>::as_der(&key)?;
         let files = std::path::absolute(".huntzen/bench/files")?;
@@ -62,7 +66,8 @@ impl Server {
             ("APP_ENV", "production".into()),
             ("LISTEN_ADDR", address.to_string()),
             ("PUBLIC_URL", "https://bench.huntzen.test".into()),
-            ("MASTER_KEYS", format!("bench:{}", random())),
+            // the same at each start: the database knows it
+            ("MASTER_KEYS", master_keys()),
             ("JWT_KEYS", format!("bench:{}", STANDARD.encode(pkcs8.as_ref()))),
             ("SMTP_URL", "smtp://127.0.0.1:9".into()),
             ("MAIL_FROM", "Bench <no-reply@bench.test>".into()),

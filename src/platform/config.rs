@@ -380,8 +380,7 @@ impl Config {
 
     /// From the one place or the other.
     fn master_keys(r: &mut Reader<impl Fn(&str) -> Option<String>>, production: bool) -> Option<Vec<MasterKey>> {
-        const EXPECTED: &str =
-            "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas; or MASTER_KEYS_FILE";
+        const EXPECTED: &str = "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas; or MASTER_KEYS_FILE";
         let text = r.optional("MASTER_KEYS", EXPECTED, |text| load(&master_keys::Environment::new(text), production));
         let file = r.optional(
             "MASTER_KEYS_FILE",

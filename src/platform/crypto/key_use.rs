@@ -31,7 +31,10 @@ pub enum KeyRefusal {
          (huntzen keys forget {id} gives up what is sealed under a key that is lost)"
     )]
     Missing { id: String, secrets: i64 },
-    #[error("MASTER_KEYS: {id:?} is not the key of that name that this database was used with before")]
+    #[error(
+        "MASTER_KEYS: {id:?} is not the key of that name that this database was used with before (huntzen keys forget {id} \
+         takes this one from now on, and gives up what the other one sealed)"
+    )]
     Other { id: String },
     #[error("cannot compare MASTER_KEYS with what the database was used with: {0:?}; has it been migrated?")]
     Unknown(crate::platform::problem::Problem),

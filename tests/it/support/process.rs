@@ -16,6 +16,7 @@ use sqlx::{ConnectOptions, PgPool};
 use uuid::Uuid;
 
 use super::client::User;
+use super::cluster;
 use super::smtp::{Mail, sink};
 
 const START: &str = "HuntZen Care runs at ";
@@ -43,6 +44,7 @@ impl Site {
             ("DATABASE_POOL_SIZE", "20".to_owned()),
             ("DATABASE_ACQUIRE_TIMEOUT_MS", "10000".to_owned()),
             ("DATA_DIR", folder.path().to_str().unwrap().to_owned()),
+            ("MASTER_KEYS", cluster::MASTER_KEYS.to_owned()),
             // chosen by the system at each start, and printed
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
             ("SMTP_URL", format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
