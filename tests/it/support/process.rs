@@ -70,6 +70,20 @@ impl Site {
         sink().mails(&self.sender)
     }
 
+    /// Every object of the storage, as it is kept.
+    pub fn objects(&self) -> Vec<Vec<u8>> {
+        fn walk(folder: &Path, found: &mut Vec<Vec<u8>>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { walk(&path, found) } else { found.push(std::fs::read(&path).unwrap()) }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.folder.path().join("files"), &mut found);
+        found.retain(|it| !it.is_empty());
+        found
+    }
+
     pub async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.db).await.unwrap()
     }
