@@ -29,6 +29,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// Ed25519, of the key that signs access tokens.
     pub public_key: Vec<u8>,
+    /// What it was started with.
+    pub settings: Vec<(&'static str, String)>,
     client: reqwest::Client,
     /// Of the server's own key.
     tokens: Tokens,
@@ -87,7 +89,7 @@ impl Server {
             .stderr(log)
             .spawn()?;
         let (client, public_key) = (reqwest::Client::new(), key.public_key().as_ref().to_vec());
-        let mut server = Self { child, address, public_key, client, tokens: Tokens::new(&config)? };
+        let mut server = Self { child, address, public_key, settings, client, tokens: Tokens::new(&config)? };
         let begun = Instant::now();
         while !server.is_ready().await {
             if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_mins(1) {

@@ -157,7 +157,7 @@ async fn with_etag(user: &User, method: Method, path: &str, etag: &str, body: Va
 #[tokio::test]
 async fn what_people_entrust_is_in_their_own_hands_only() {
     let (app, company, alice, dr) = scene().await;
-    let (bob, other) = (app.employee(&company).await, app.practitioner().await);
+    let (bob, carol, other) = (app.employee(&company).await, app.employee(&company).await, app.practitioner().await);
     let staff = app.platform_admin().await;
     let (redis, web) = (Redis::start().await, Web::start().await);
     let cluster = cluster::template().await;
@@ -172,6 +172,7 @@ async fn what_people_entrust_is_in_their_own_hands_only() {
         (&alice, Role::Employee),
         (&dr, Role::Practitioner),
         (&bob, Role::Employee),
+        (&carol, Role::Employee),
         (&other, Role::Practitioner),
         (&company.hr, Role::Hr),
         (&company.admin, Role::CompanyAdmin),
@@ -179,7 +180,7 @@ async fn what_people_entrust_is_in_their_own_hands_only() {
     ] {
         people.push(site.user(user.id, role, user.company_id).await.at(&one.base));
     }
-    let [alice, dr, bob, other, hr, admin, staff] = <[User; 7]>::try_from(people).ok().unwrap();
+    let [alice, dr, bob, carol, other, hr, admin, staff] = <[User; 8]>::try_from(people).ok().unwrap();
     let mut words = Words::default();
     let mut errors: Vec<Answer> = Vec::new();
 
@@ -276,7 +277,7 @@ async fn what_people_entrust_is_in_their_own_hands_only() {
     let nobody = format!("{}@nowhere.test", words.of("an address that nobody has"));
     errors.push(bob.post("/auth/login", json!({"email": nobody, "password": PASSWORD})).await.expect(401));
     let new = json!({"currentPassword": PASSWORD, "newPassword": words.of("a password")});
-    bob.post("/auth/change-password", new).await.expect(204);
+    carol.post("/auth/change-password", new).await.expect(204);
     hr.post("/auth/forgot-password", json!({"email": alice.email})).await.expect(202);
 
     // calendars of practitioners, theirs elsewhere and ours for elsewhere
