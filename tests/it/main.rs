@@ -16,6 +16,7 @@ mod companies;
 mod company_lifecycle;
 mod consultations;
 mod content;
+mod corpus;
 mod crash;
 mod database;
 mod development_database;
