@@ -41,6 +41,7 @@ mod seeds;
 mod slots;
 mod soak;
 mod support;
+mod swaps;
 mod sweeps;
 mod tour;
 mod two_factor;
