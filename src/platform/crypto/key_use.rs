@@ -16,7 +16,7 @@ use super::seal::Keyring;
 use crate::platform::context::Platform;
 use crate::platform::db::{Db, Tx};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
-use crate::platform::problem::Result;
+use crate::platform::problem::{Problem, Result};
 
 /// Scrapes within this time show the same figures.
 const FRESH: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ pub enum KeyRefusal {
     )]
     Other { id: String },
     #[error("cannot compare MASTER_KEYS with what the database was used with: {0:?}; has it been migrated?")]
-    Unknown(crate::platform::problem::Problem),
+    Unknown(Problem),
 }
 
 #[derive(sqlx::FromRow)]
@@ -61,7 +61,7 @@ pub async fn verify(db: &Db, keyring: &Keyring) -> Result<(), KeyRefusal> {
         if faults.is_empty() {
             tx.commit().await?;
         }
-        Ok(faults)
+        Ok::<_, Problem>(faults)
     };
     match faults.await.map_err(KeyRefusal::Unknown)?.into_iter().next() {
         None => Ok(()),
@@ -81,7 +81,7 @@ pub async fn verify_names(owner: &PgConnectOptions, keyring: &Keyring) -> Result
         if other.is_none() {
             tx.commit().await?;
         }
-        Ok(other)
+        Ok::<_, Problem>(other)
     };
     match faults.await.map_err(KeyRefusal::Unknown)? {
         None => Ok(()),
