@@ -257,7 +257,7 @@ pub fn sealed() -> Vec<Sealed> {
 pub async fn rewrap(
     config: Config,
     pace: Pace,
-    tell: &mut (dyn FnMut(Progress<'_>) + Send),
+    tell: &mut (dyn FnMut(Progress<'_>) + Send + Sync),
 ) -> Outcome<Vec<Rewrapped>> {
     telemetry::init(config.log_format, &config.log_filter);
     let (owner, development) = database(&config).await?;

@@ -117,7 +117,7 @@ pub async fn rewrap_at(
     entropy: &Entropy,
     columns: &[Sealed],
     pace: Pace,
-    tell: &mut (dyn FnMut(Progress<'_>) + Send),
+    tell: &mut (dyn FnMut(Progress<'_>) + Send + Sync),
 ) -> Result<Vec<Rewrapped>> {
     let owner = Owner::new(owner);
     let mut tx = owner.begin().await?;
@@ -146,7 +146,7 @@ struct Rotation<'a> {
     total: i64,
     moved: i64,
     counted: Instant,
-    tell: &'a mut (dyn FnMut(Progress<'_>) + Send),
+    tell: &'a mut (dyn FnMut(Progress<'_>) + Send + Sync),
 }
 
 impl Rotation<'_> {
