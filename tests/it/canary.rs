@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chrono::TimeDelta;
 use huntzen::app;
 use huntzen::platform::auth::Role;
 use regex::bytes::Regex;
@@ -283,13 +284,11 @@ async fn what_people_entrust_is_in_their_own_hands_only() {
     // calendars of practitioners, theirs elsewhere and ours for elsewhere
     let calendar = format!("/{}.ics", words.of("the address of a calendar"));
     let title = words.of("a title in that calendar");
-    web.answers(
-        &calendar,
-        Reply::ok(format!(
-            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:{title}\r\nSUMMARY:{title}\r\nDTSTART:20300101T100000Z\r\n\
-             DTEND:20300101T110000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
-        )),
-    );
+    let soon = app.clock.now() + TimeDelta::days(2);
+    let at = |hours| (soon + TimeDelta::hours(hours)).format("%Y%m%dT%H%M%SZ");
+    let event = format!("UID:{title}\r\nSUMMARY:{title}\r\nDTSTART:{}\r\nDTEND:{}\r\n", at(0), at(1));
+    let event = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\n{event}END:VEVENT\r\nEND:VCALENDAR\r\n");
+    web.answers(&calendar, Reply::ok(event));
     let calendars = format!("/practitioners/{}/calendars", dr.id);
     let body = json!({"kind": "external", "label": "Elsewhere", "url": web.url(&calendar)});
     dr.post(&calendars, body).await.expect(201);
