@@ -72,7 +72,8 @@ pub async fn measure(args: &Args, database: &Database) -> Outcome<Line> {
 
     // and with nobody beside it
     let ring = format!("{third},{ring}");
-    let server = Server::start_set(&args.server, database, &["serve", "--no-worker"], &[("MASTER_KEYS", ring.clone())]).await?;
+    let server =
+        Server::start_set(&args.server, database, &["serve", "--no-worker"], &[("MASTER_KEYS", ring.clone())]).await?;
     let mut alone = Rotation::start(args, &server, &ring, &["--busy", "100"])?;
     let mut alone_memory = Vec::new();
     while !alone.has_ended()? {

@@ -133,7 +133,8 @@ async fn run(args: Args) -> Outcome {
         lines.push(first_free::measure(&args, &database, &server).await?);
         server.stop()?;
     }
-    let writing = [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20, Workload::RotateKeys];
+    let writing =
+        [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20, Workload::RotateKeys];
     if writing.into_iter().any(wanted) {
         let copy = database.copy(&args.server).await?;
         if wanted(Workload::Book) {
