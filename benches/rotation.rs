@@ -32,8 +32,7 @@ pub async fn measure(args: &Args, database: &Database) -> Outcome<Line> {
     let keys = u64::from(args.scale) * KEYS_OF_A_COMPANY;
     eprintln!("rotate_keys: wraps {keys} keys");
     fill(&mut database.connect().await?, keys).await?;
-    let later = |newest: &str| derived(newest);
-    let (second, third) = (later("second"), later("third"));
+    let (second, third) = (derived("second"), derived("third"));
     let ring = format!("{second},{}", master_keys());
     let server =
         Server::start_set(&args.server, database, &["serve", "--no-worker"], &[("MASTER_KEYS", ring.clone())]).await?;
@@ -171,8 +170,8 @@ async fn fill(conn: &mut PgConnection, keys: u64) -> Outcome {
             let subject = Subject { purpose: KeyPurpose::CHAT, id, person, company };
             wrapped.push(SubjectKey::new(id, subject, &entropy).wrap(&ring, &entropy)?);
             ids.push(id);
-            companies.push(company);
-            persons.push(person);
+            companies.push(company.0);
+            persons.push(person.0);
         }
         sqlx::query(
             "INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
@@ -186,7 +185,7 @@ async fn fill(conn: &mut PgConnection, keys: u64) -> Outcome {
         .execute(&mut *conn)
         .await?;
     }
-    sqlx::query("VACUUM ANALYZE app.encryption_keys").execute(conn).await?;
+    sqlx::raw_sql("VACUUM ANALYZE app.encryption_keys").execute(conn).await?;
     Ok(())
 }
 
