@@ -5,15 +5,16 @@ SOAK ?= 200000
 FUZZ ?= 300
 SLOTS ?= 100000
 KILLS ?= 20
+MINUTES ?= 10
 CHAT ?= 10000
 # Node.js of tools/install, and cargo of a fresh rustup
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak chaos fuzz slots timing chat bench lint advisories
+.PHONY: help run test soak chaos fuzz fuzz-parsers slots timing chat bench lint advisories
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## Install what is missing, then start the program with its own database and demonstration data
 	@tools/install database
@@ -34,6 +35,10 @@ chaos: ## Kill the server 20 times while 200 people book 50 slots (KILLS=…)
 fuzz: ## Try the API against its document for FUZZ seconds a role (300)
 	@tools/install database tools schemathesis
 	HUNTZEN_FUZZ_SECONDS=$(FUZZ) $(CARGO) test --test it schemathesis:: -- --nocapture $(ARGS)
+
+fuzz-parsers: ## Run libFuzzer on each parser of foreign bytes for MINUTES (10): envelopes, files, CSV, Markdown, calendars
+	@tools/install compiler
+	CARGO="$(CARGO)" fuzz/run $(MINUTES)
 
 timing: ## Measure whether the time of an answer tells if an address is known: 500 + 500, interleaved
 	@tools/install database

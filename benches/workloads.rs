@@ -18,6 +18,7 @@ mod contents;
 mod first_free;
 mod list_own;
 mod login_storm;
+mod rotation;
 mod slots_60_days;
 
 use std::error::Error;
@@ -54,6 +55,8 @@ enum Workload {
     /// An employee reads the latest 20 entries of their journal
     #[value(name = "journal_20")]
     Journal20,
+    /// A master key is replaced while employees list their consultations
+    RotateKeys,
     /// 200 pairs write to each other, against Socket.IO on Node.js
     Chat,
     /// What 5,000 sockets that do nothing take of memory
@@ -130,7 +133,8 @@ async fn run(args: Args) -> Outcome {
         lines.push(first_free::measure(&args, &database, &server).await?);
         server.stop()?;
     }
-    let writing = [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20];
+    let writing =
+        [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20, Workload::RotateKeys];
     if writing.into_iter().any(wanted) {
         let copy = database.copy(&args.server).await?;
         if wanted(Workload::Book) {
@@ -144,6 +148,9 @@ async fn run(args: Args) -> Outcome {
         }
         if wanted(Workload::Journal20) {
             lines.push(contents::entries(&args, &copy).await?);
+        }
+        if wanted(Workload::RotateKeys) {
+            lines.push(rotation::measure(&args, &copy).await?);
         }
         copy.discard().await?;
     }

@@ -56,6 +56,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('invitation.address_asked', 'invitation', false, false, true),
         -- nobody's but theirs
         ('journal.keys_replaced', 'journal', false, false, false),
+        ('master_key.forgotten', 'secret', false, false, true),
         ('member.invitation_withdrawn', 'member', false, true, true),
         ('member.invited', 'member', false, true, true),
         ('member.read_by_platform', 'member', true, true, true),
@@ -78,6 +79,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('recovery_code.used', 'user', false, false, true),
         ('recovery_codes.renewed', 'user', false, false, true),
         ('secrets.rewrapped', 'secret', false, false, true),
+        ('secrets.rotation_begun', 'secret', false, false, true),
         ('session.all_closed', 'user', false, false, true),
         ('session.closed', 'session', false, false, true),
         ('session.opened', 'session', false, false, true),

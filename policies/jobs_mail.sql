@@ -59,6 +59,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('identity.warn_of_email_change', 'mail', '{employee,practitioner,hr,company_admin,platform_admin}', 'token'),
         ('jobs.purge', 'maintenance', '{system}', NULL),
         ('jobs.purge_answers', 'maintenance', '{system}', NULL),
+        ('keys.count', 'maintenance', '{system}', NULL),
         ('notifications.purge', 'maintenance', '{system}', NULL),
         ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
         ('notifications.send_message_mail', 'mail', '{system}', NULL),

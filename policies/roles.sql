@@ -23,6 +23,10 @@ BEGIN
        AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         CREATE ROLE huntzen_backup NOLOGIN BYPASSRLS;
     END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'huntzen_backup') AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+       AND NOT pg_has_role('huntzen_backup', 'pg_read_all_data', 'MEMBER') THEN
+        GRANT pg_read_all_data TO huntzen_backup;
+    END IF;
     -- the owner hands functions and views over to these two
     IF NOT pg_has_role('huntzen_owner', 'huntzen_kernel', 'MEMBER') THEN
         GRANT huntzen_kernel TO huntzen_owner;

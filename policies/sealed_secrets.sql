@@ -1,70 +1,89 @@
 -- Secrets that are sealed under the master keys (platform::crypto::seal), wherever they are kept: listed and sealed anew
--- when a master key is replaced. `huntzen keys rewrap` knows the same places; a test compares them with the columns.
+-- when a master key is replaced. `huntzen keys rotate` knows the same places; a test compares them with the columns.
 GRANT UPDATE (secret) ON app.signing_keys TO huntzen_kernel;
 GRANT SELECT, UPDATE (sealed) ON app.consultation_reasons TO huntzen_kernel;
 CREATE POLICY kernel ON app.consultation_reasons FOR SELECT TO huntzen_kernel USING (true);
 CREATE POLICY kernel_rewrap ON app.consultation_reasons FOR UPDATE TO huntzen_kernel USING (true) WITH CHECK (true);
 
--- The id of the master key that a stored form names.
-CREATE OR REPLACE FUNCTION app.sealed_under(sealed bytea) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT CASE WHEN octet_length(sealed) > 3 THEN substring(sealed FROM 4 FOR get_byte(sealed, 2)) ELSE '' END
+-- The id of the master key that a stored form names; NULL of none. Not STRICT, so that it is put in the place of its call.
+CREATE OR REPLACE FUNCTION app.sealed_under(sealed bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN octet_length(sealed) <= 3 THEN '' ELSE substring(sealed FROM 4 FOR get_byte(sealed, 2)) END
 $$;
 
--- What is not sealed under the newest key, by id; whose it is, and of which company.
-CREATE OR REPLACE FUNCTION app.list_sealed(place text, newest text, after uuid, most int)
+-- Every place: the table, what its rows are known by, the column; whose a row is and of which company, as the associated
+-- data say; which of the rows. The functions below make their statements of these words, of nothing else.
+CREATE OR REPLACE FUNCTION app.sealed_places()
+RETURNS TABLE (place text, in_table text, known_by text, in_column text, person text, company text, of_rows text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    VALUES
+        ('signing_keys.secret', 'signing_keys', 'id', 'secret', 'NULL', 'NULL', 'true'),
+        ('two_factor.secret', 'two_factor', 'user_id', 'secret', 't.user_id', 'NULL', 'true'),
+        ('two_factor.pending_secret', 'two_factor', 'user_id', 'pending_secret', 't.user_id', 'NULL', 'true'),
+        ('external_calendars.url', 'external_calendars', 'id', 'url', 't.practitioner_id', 'NULL', 'true'),
+        ('consultation_reasons.booking', 'consultation_reasons', 'consultation_id', 'sealed', 'NULL', 't.company_id',
+         $q$t.about = 'booking'$q$),
+        ('consultation_reasons.cancelling', 'consultation_reasons', 'consultation_id', 'sealed', 'NULL', 't.company_id',
+         $q$t.about = 'cancelling'$q$),
+        ('encryption_keys.chat', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
+         $q$t.purpose = 'chat'$q$),
+        ('encryption_keys.note', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
+         $q$t.purpose = 'note'$q$),
+        ('encryption_keys.journal', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
+         $q$t.purpose = 'journal'$q$),
+        ('encryption_keys.file', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
+         $q$t.purpose = 'file'$q$)
+$$;
+
+-- What is not sealed under the newest key, by id; whose it is, and of which company. `locking`: it stays as it is until the
+-- transaction ends, and what somebody else changes at the moment is left out.
+CREATE OR REPLACE FUNCTION app.list_sealed(wanted text, newest text, after uuid, most int, locking boolean)
 RETURNS TABLE (id uuid, person uuid, company uuid, sealed bytea)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    beyond uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
-    wanted bytea := convert_to(newest, 'UTF8');
+    it record;
 BEGIN
-    CASE place
-        WHEN 'two_factor.secret' THEN
-            RETURN QUERY SELECT t.user_id, t.user_id, NULL::uuid, t.secret FROM app.two_factor t
-                WHERE t.user_id > beyond AND app.sealed_under(t.secret) <> wanted ORDER BY t.user_id LIMIT most;
-        WHEN 'two_factor.pending_secret' THEN
-            RETURN QUERY SELECT t.user_id, t.user_id, NULL::uuid, t.pending_secret FROM app.two_factor t
-                WHERE t.user_id > beyond AND app.sealed_under(t.pending_secret) <> wanted ORDER BY t.user_id LIMIT most;
-        WHEN 'external_calendars.url' THEN
-            RETURN QUERY SELECT c.id, c.practitioner_id, NULL::uuid, c.url FROM app.external_calendars c
-                WHERE c.id > beyond AND app.sealed_under(c.url) <> wanted ORDER BY c.id LIMIT most;
-        WHEN 'consultation_reasons.booking', 'consultation_reasons.cancelling' THEN
-            RETURN QUERY SELECT r.consultation_id, NULL::uuid, r.company_id, r.sealed FROM app.consultation_reasons r
-                WHERE r.about = split_part(place, '.', 2) AND r.consultation_id > beyond
-                  AND app.sealed_under(r.sealed) <> wanted
-                ORDER BY r.consultation_id LIMIT most;
-        WHEN 'encryption_keys.chat', 'encryption_keys.note', 'encryption_keys.journal', 'encryption_keys.file' THEN
-            RETURN QUERY SELECT k.id, coalesce(k.person_id, k.keeper_id), k.company_id, k.wrapped FROM app.encryption_keys k
-                WHERE k.purpose = split_part(place, '.', 2) AND k.id > beyond AND app.sealed_under(k.wrapped) <> wanted
-                ORDER BY k.id LIMIT most;
-        WHEN 'signing_keys.secret' THEN
-            RETURN QUERY SELECT k.id, NULL::uuid, NULL::uuid, k.secret FROM app.signing_keys k
-                WHERE k.id > beyond AND app.sealed_under(k.secret) <> wanted ORDER BY k.id LIMIT most;
-    END CASE;
+    SELECT * INTO STRICT it FROM app.sealed_places() p WHERE p.place = wanted;
+    RETURN QUERY EXECUTE format(
+        'SELECT t.%1$I, (%3$s)::uuid, (%4$s)::uuid, t.%2$I FROM app.%5$I t
+         WHERE t.%1$I > $1 AND %6$s AND app.sealed_under(t.%2$I) <> $2 ORDER BY t.%1$I LIMIT $3 %7$s',
+        it.known_by, it.in_column, it.person, it.company, it.in_table, it.of_rows,
+        CASE WHEN locking THEN 'FOR NO KEY UPDATE SKIP LOCKED' ELSE '' END)
+        USING coalesce(after, '00000000-0000-0000-0000-000000000000'), convert_to(newest, 'UTF8'), most;
 END
 $$;
 
--- Puts the same secret under another key in its place. False: it was changed meanwhile.
-CREATE OR REPLACE FUNCTION app.replace_sealed(place text, row_id uuid, before bytea, renewed bytea)
-RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+-- Puts the same secrets under another key in their places, where nobody changed or destroyed them meanwhile. How many.
+CREATE OR REPLACE FUNCTION app.replace_sealed(wanted text, ids uuid[], before bytea[], renewed bytea[])
+RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    it       record;
+    replaced bigint;
 BEGIN
-    CASE place
-        WHEN 'two_factor.secret' THEN
-            UPDATE app.two_factor t SET secret = renewed WHERE t.user_id = row_id AND t.secret = before;
-        WHEN 'two_factor.pending_secret' THEN
-            UPDATE app.two_factor t SET pending_secret = renewed WHERE t.user_id = row_id AND t.pending_secret = before;
-        WHEN 'external_calendars.url' THEN
-            UPDATE app.external_calendars c SET url = renewed WHERE c.id = row_id AND c.url = before;
-        WHEN 'consultation_reasons.booking', 'consultation_reasons.cancelling' THEN
-            UPDATE app.consultation_reasons r SET sealed = renewed
-                WHERE r.consultation_id = row_id AND r.about = split_part(place, '.', 2) AND r.sealed = before;
-        WHEN 'encryption_keys.chat', 'encryption_keys.note', 'encryption_keys.journal', 'encryption_keys.file' THEN
-            UPDATE app.encryption_keys k SET wrapped = renewed
-                WHERE k.id = row_id AND k.purpose = split_part(place, '.', 2) AND k.wrapped = before;
-        WHEN 'signing_keys.secret' THEN
-            UPDATE app.signing_keys k SET secret = renewed WHERE k.id = row_id AND k.secret = before;
-    END CASE;
-    RETURN FOUND;
+    SELECT * INTO STRICT it FROM app.sealed_places() p WHERE p.place = wanted;
+    EXECUTE format(
+        'UPDATE app.%1$I t SET %2$I = n.renewed FROM unnest($1, $2, $3) AS n (id, before, renewed)
+         WHERE t.%3$I = n.id AND %4$s AND t.%2$I = n.before',
+        it.in_table, it.in_column, it.known_by, it.of_rows)
+        USING ids, before, renewed;
+    GET DIAGNOSTICS replaced = ROW_COUNT;
+    RETURN replaced;
+END
+$$;
+
+-- How many are under which master key, in each place.
+CREATE OR REPLACE FUNCTION app.count_by_master_key()
+RETURNS TABLE (place text, master_key text, secrets bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    it record;
+BEGIN
+    FOR it IN SELECT * FROM app.sealed_places() LOOP
+        -- whatever bytes a stored form begins with
+        RETURN QUERY EXECUTE format(
+            $q$SELECT %1$L::text, encode(app.sealed_under(t.%2$I), 'escape'), count(*) FROM app.%3$I t
+               WHERE %4$s AND t.%2$I IS NOT NULL GROUP BY 2$q$,
+            it.place, it.in_column, it.in_table, it.of_rows);
+    END LOOP;
 END
 $$;
 
@@ -72,24 +91,72 @@ $$;
 CREATE OR REPLACE FUNCTION app.count_sealed(newest text)
 RETURNS TABLE (place text, older bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT 'two_factor.secret', count(*) FROM app.two_factor t
-        WHERE app.sealed_under(t.secret) <> convert_to(newest, 'UTF8')
-    UNION ALL SELECT 'two_factor.pending_secret', count(*) FROM app.two_factor t
-        WHERE app.sealed_under(t.pending_secret) <> convert_to(newest, 'UTF8')
-    UNION ALL SELECT 'external_calendars.url', count(*) FROM app.external_calendars c
-        WHERE app.sealed_under(c.url) <> convert_to(newest, 'UTF8')
-    UNION ALL SELECT 'consultation_reasons.' || kind.about, count(r.about)
-        FROM (VALUES ('booking'), ('cancelling')) AS kind (about)
-        LEFT JOIN app.consultation_reasons r
-            ON r.about = kind.about AND app.sealed_under(r.sealed) <> convert_to(newest, 'UTF8')
-        GROUP BY kind.about
-    UNION ALL SELECT 'encryption_keys.' || kind.purpose, count(k.id)
-        FROM (VALUES ('chat'), ('note'), ('journal'), ('file')) AS kind (purpose)
-        LEFT JOIN app.encryption_keys k
-            ON k.purpose = kind.purpose AND app.sealed_under(k.wrapped) <> convert_to(newest, 'UTF8')
-        GROUP BY kind.purpose
-    UNION ALL SELECT 'signing_keys.secret', count(*) FROM app.signing_keys k
-        WHERE app.sealed_under(k.secret) <> convert_to(newest, 'UTF8')
+    SELECT p.place, coalesce(sum(c.secrets), 0)::bigint
+    FROM app.sealed_places() p
+    LEFT JOIN app.count_by_master_key() c ON c.place = p.place AND c.master_key <> newest
+    GROUP BY p.place
+$$;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON app.master_keys TO huntzen_kernel;
+CREATE POLICY kernel ON app.master_keys TO huntzen_kernel USING (true) WITH CHECK (true);
+
+-- Counts, for `app.master_key_uses`.
+CREATE OR REPLACE FUNCTION app.note_master_key_uses(at timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    -- one after the other, so that the later count stays
+    PERFORM pg_advisory_xact_lock(hashtextextended('huntzen master keys', 0));
+    WITH counted AS (
+        SELECT c.master_key, sum(c.secrets)::bigint AS secrets FROM app.count_by_master_key() c
+        -- whatever else a stored form begins with is no key's name
+        WHERE c.master_key ~ '^[A-Za-z0-9._-]{1,64}$' GROUP BY c.master_key
+    ), noted AS (
+        INSERT INTO app.master_keys AS m (id, secrets, counted_at) SELECT c.master_key, c.secrets, at FROM counted c
+        ON CONFLICT (id) DO UPDATE SET secrets = EXCLUDED.secrets, counted_at = EXCLUDED.counted_at
+    )
+    UPDATE app.master_keys m SET secrets = 0, counted_at = at
+    WHERE NOT EXISTS (SELECT FROM counted c WHERE c.master_key = m.id);
+END
+$$;
+
+-- What was counted last, for the metrics.
+CREATE OR REPLACE FUNCTION app.master_key_uses()
+RETURNS TABLE (master_key text, secrets bigint, counted_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT m.id, m.secrets, m.counted_at FROM app.master_keys m
+$$;
+
+-- A program that starts says which keys it has, by what is derived from them. What keeps it from starting: 'other', a key of
+-- that name was another one before; 'missing', secrets are sealed under a key that it has not.
+CREATE OR REPLACE FUNCTION app.introduce_master_keys(ids text[], check_values bytea[])
+RETURNS TABLE (master_key text, fault text, secrets bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    INSERT INTO app.master_keys AS m (id, check_value)
+    SELECT k.id, k.check_value FROM unnest(ids, check_values) AS k (id, check_value)
+    ON CONFLICT (id) DO UPDATE SET check_value = EXCLUDED.check_value WHERE m.check_value IS NULL;
+    RETURN QUERY
+        SELECT m.id, 'other', m.secrets FROM app.master_keys m
+        JOIN unnest(ids, check_values) AS k (id, check_value) ON k.id = m.id
+        WHERE m.check_value <> k.check_value
+        UNION ALL
+        -- one that no program ever had is a broken row, and no reason to stand still
+        SELECT m.id, 'missing', m.secrets FROM app.master_keys m
+        WHERE m.secrets > 0 AND m.check_value IS NOT NULL AND m.id <> ALL (ids);
+END
+$$;
+
+-- Whatever was sealed under it is given up: its absence keeps nobody from starting any more. Whether there was such a key.
+CREATE OR REPLACE FUNCTION app.forget_master_key(named text)
+RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    DELETE FROM app.master_keys m WHERE m.id = named;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM app.audit('master_key.forgotten', 'secret', NULL, NULL, NULL, NULL, 'success', '{}', NULL, NULL);
+    RETURN true;
+END
 $$;
 
 DO $$
@@ -97,12 +164,15 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.sealed_under(bytea)', 'app.list_sealed(text, text, uuid, int)',
-        'app.replace_sealed(text, uuid, bytea, bytea)', 'app.count_sealed(text)']::regprocedure[] LOOP
+        'app.sealed_under(bytea)', 'app.sealed_places()', 'app.list_sealed(text, text, uuid, int, boolean)',
+        'app.replace_sealed(text, uuid[], bytea[], bytea[])', 'app.count_by_master_key()', 'app.count_sealed(text)',
+        'app.note_master_key_uses(timestamptz)', 'app.master_key_uses()',
+        'app.introduce_master_keys(text[], bytea[])', 'app.forget_master_key(text)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
     END LOOP;
 END
 $$;
--- figures only; listing and replacing is for those who own the database
-GRANT EXECUTE ON FUNCTION app.count_sealed(text) TO huntzen_worker;
+-- figures, and what is derived; listing, replacing and forgetting is for those who own the database
+GRANT EXECUTE ON FUNCTION app.count_sealed(text), app.note_master_key_uses(timestamptz), app.master_key_uses(),
+    app.introduce_master_keys(text[], bytea[]) TO huntzen_worker;

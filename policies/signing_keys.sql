@@ -1,4 +1,4 @@
--- The keys that sign access tokens: read before sign-in by every node, made by `huntzen keys rotate` as the owner.
+-- The keys that sign access tokens: read before sign-in by every node, made by `huntzen keys publish` as the owner.
 GRANT SELECT, INSERT, DELETE ON app.signing_keys TO huntzen_kernel;
 CREATE POLICY kernel ON app.signing_keys TO huntzen_kernel USING (true) WITH CHECK (true);
 

@@ -28,8 +28,9 @@ use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::envelope::KeyPurpose;
+use crate::platform::crypto::key_use;
 use crate::platform::crypto::passwords::{Cost, Passwords};
-use crate::platform::crypto::rewrap::{self, Rewrapped, Sealed};
+use crate::platform::crypto::rewrap::{self, Pace, Progress, Rewrapped, Sealed};
 use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::development::{DevelopmentDatabase, Durability};
 use crate::platform::db::{Db, migrate};
@@ -94,12 +95,14 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
     let cost = if config.is_production() { Cost::STANDARD } else { Cost::LEAST };
     let db = Db::open(base, &config);
     db.verify().await?;
+    let keyring = Keyring::new(&config.master_keys)?;
+    key_use::verify(&db, &keyring).await?;
     let platform = Arc::new(Platform {
         db,
         tokens: Tokens::new(&config)?,
         sessions: RevokedSessions::new(),
         passwords: Passwords::new(cost, &entropy)?,
-        keyring: Keyring::new(&config.master_keys)?,
+        keyring,
         storage: Storage::open(&config)?,
         images: Images::default(),
         mailer: Mailer::open(&config)?,
@@ -217,7 +220,7 @@ pub async fn migrate(config: Config) -> Outcome {
 }
 
 /// Publishes a new signing key; the nodes that run take it up.
-pub async fn rotate_keys(config: Config) -> Outcome<Published> {
+pub async fn publish_key(config: Config) -> Outcome<Published> {
     telemetry::init(config.log_format, &config.log_filter);
     let (owner, development) = database(&config).await?;
     let mut conn = migrate::owner(&owner).await?;
@@ -251,15 +254,31 @@ pub fn sealed() -> Vec<Sealed> {
 }
 
 /// Seals what is under older master keys anew.
-pub async fn rewrap(config: Config) -> Outcome<Vec<Rewrapped>> {
+pub async fn rewrap(
+    config: Config,
+    pace: Pace,
+    tell: &mut (dyn FnMut(Progress<'_>) + Send + Sync),
+) -> Outcome<Vec<Rewrapped>> {
     telemetry::init(config.log_format, &config.log_filter);
     let (owner, development) = database(&config).await?;
     let keyring = Keyring::new(&config.master_keys)?;
-    let done = rewrap::rewrap(&owner, &keyring, &Entropy::system(), &sealed()).await;
+    key_use::verify_names(&owner, &keyring).await?;
+    let done = rewrap::rewrap_at(&owner, &keyring, &Entropy::system(), &sealed(), pace, tell).await;
     if let Some(development) = development {
         development.stop();
     }
     Ok(done?)
+}
+
+/// Gives up what is sealed under a master key that is lost; whether the database knew it.
+pub async fn forget_master_key(config: Config, id: &str) -> Outcome<bool> {
+    telemetry::init(config.log_format, &config.log_filter);
+    let (owner, development) = database(&config).await?;
+    let known = key_use::forget(&owner, id).await;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(known?)
 }
 
 /// Runs a command of an operator on the platform, beside the programs that serve and work. The second argument of the

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the program, and one call for each.
 
 mod audit;
+mod keys;
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -10,9 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app;
-use crate::platform::auth::signing_keys::Withdrawn;
 use crate::platform::config::Config;
-use crate::platform::crypto::rewrap::Rewrapped;
 use crate::platform::locale::Locale;
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -40,10 +39,10 @@ pub enum Command {
     Migrate,
     /// Fill the database with data to try or to measure
     Seed(Seed),
-    /// The keys that sign access tokens
+    /// The master keys that secrets are sealed under, and the keys that sign access tokens
     Keys {
         #[command(subcommand)]
-        command: KeysCommand,
+        command: keys::KeysCommand,
     },
     /// What only the operator does, as the owner of the database
     Admin {
@@ -88,23 +87,6 @@ pub struct Openapi {
     /// As YAML instead of JSON
     #[arg(long)]
     pub yaml: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Publish a new key. It signs ten minutes later, when every server has it; the one before it verifies until its
-    /// last token has expired. Nothing has to be restarted. Needs the owner's `DATABASE_URL` and `MASTER_KEYS`
-    Rotate,
-    /// Take a key that leaked out of use at once, on every server: no token that it signed opens anything any more, and
-    /// people get new ones at their next refresh. Needs the owner's `DATABASE_URL`, `MASTER_KEYS` and `JWT_KEYS`
-    Withdraw {
-        /// The name of the key: `kid` of /.well-known/jwks.json
-        kid: String,
-    },
-    /// Seal the secrets of the database under the newest of `MASTER_KEYS`; fails while any is left under an older one.
-    /// To be run when every server has the new key as its first. Can be stopped and run again. Needs the owner's
-    /// `DATABASE_URL`
-    Rewrap,
 }
 
 #[derive(Debug, Subcommand)]
@@ -159,22 +141,7 @@ pub async fn run(cli: Cli) -> Outcome {
             let kind = scale.map_or(SeedKind::Demo, SeedKind::Scale);
             app::seed(Config::from_process_env()?, kind).await
         }
-        Command::Keys { command: KeysCommand::Rotate } => {
-            let key = app::rotate_keys(Config::from_process_env()?).await?;
-            let from = key.signs_from.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-            print(&format!("Published the key {}. It signs from {from} on.", key.kid))
-        }
-        Command::Keys { command: KeysCommand::Withdraw { kid } } => {
-            let words = match app::withdraw_key(Config::from_process_env()?, &kid).await? {
-                Withdrawn::Now { replaced_by: None } => "Nothing that it signed opens anything any more.".to_owned(),
-                Withdrawn::Now { replaced_by: Some(new) } => {
-                    format!("Nothing that it signed opens anything any more. The new key {new} signs from now on.")
-                }
-                Withdrawn::Before => "It was withdrawn before.".to_owned(),
-            };
-            print(&format!("Withdrew the key {kid}. {words}"))
-        }
-        Command::Keys { command: KeysCommand::Rewrap } => rewrapped(&app::rewrap(Config::from_process_env()?).await?),
+        Command::Keys { command } => Box::pin(keys::run(command)).await,
         Command::Admin { command: AdminCommand::Create(NewAdmin { email, name, locale }) } => {
             let made = app::create_admin(Config::from_process_env()?, &email, name.as_deref(), locale).await?;
             let earlier = if made.is_another { "The link before this one does not work any more. " } else { "" };
@@ -208,17 +175,6 @@ pub async fn run(cli: Cli) -> Outcome {
             let address = Config::from_process_env()?.listen_addr;
             tokio::task::spawn_blocking(move || health(address)).await?
         }
-    }
-}
-
-fn rewrapped(columns: &[Rewrapped]) -> Outcome {
-    for it in columns {
-        let why = it.fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
-        print(&format!("{:<28} {:>8} moved, {} left{why}", it.column, it.moved, it.left))?;
-    }
-    match columns.iter().map(|it| it.left).sum::<i64>() {
-        0 => print("Everything is sealed under the newest master key."),
-        left => Err(format!("{left} secrets are left under older master keys; keep them in MASTER_KEYS").into()),
     }
 }
 

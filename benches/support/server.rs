@@ -13,7 +13,7 @@ use huntzen::platform::auth::Caller;
 use huntzen::platform::auth::tokens::Tokens;
 use huntzen::platform::clock::Clock;
 use huntzen::platform::config::Config;
-use huntzen::platform::crypto::entropy::Entropy;
+use huntzen::platform::crypto::derive;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -29,9 +29,16 @@ pub struct Server {
     pub address: SocketAddr,
     /// Ed25519, of the key that signs access tokens.
     pub public_key: Vec<u8>,
+    /// What it was started with.
+    pub settings: Vec<(&'static str, String)>,
     client: reqwest::Client,
     /// Of the server's own key.
     tokens: Tokens,
+}
+
+/// The master key of the benchmarks' databases.
+pub fn master_keys() -> String {
+    format!("bench:{}", STANDARD.encode(&derive::key(&PASSWORD.into(), "master key of benchmarks")[..]))
 }
 
 impl Server {
@@ -51,7 +58,6 @@ impl Server {
         more: &[(&'static str, String)],
     ) -> Outcome<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let random = || STANDARD.encode(Entropy::system().bytes::<32>());
         let key = Ed25519KeyPair::generate()?;
         let pkcs8 = AsDer::<Pkcs8V1Der>::as_der(&key)?;
         let files = std::path::absolute(".huntzen/bench/files")?;
@@ -62,7 +68,8 @@ impl Server {
             ("APP_ENV", "production".into()),
             ("LISTEN_ADDR", address.to_string()),
             ("PUBLIC_URL", "https://bench.huntzen.test".into()),
-            ("MASTER_KEYS", format!("bench:{}", random())),
+            // the same at each start: the database knows it
+            ("MASTER_KEYS", master_keys()),
             ("JWT_KEYS", format!("bench:{}", STANDARD.encode(pkcs8.as_ref()))),
             ("SMTP_URL", "smtp://127.0.0.1:9".into()),
             ("MAIL_FROM", "Bench <no-reply@bench.test>".into()),
@@ -82,7 +89,7 @@ impl Server {
             .stderr(log)
             .spawn()?;
         let (client, public_key) = (reqwest::Client::new(), key.public_key().as_ref().to_vec());
-        let mut server = Self { child, address, public_key, client, tokens: Tokens::new(&config)? };
+        let mut server = Self { child, address, public_key, settings, client, tokens: Tokens::new(&config)? };
         let begun = Instant::now();
         while !server.is_ready().await {
             if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_mins(1) {

@@ -17,6 +17,8 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::platform::crypto::master_keys::{self, MasterKey, load};
+
 use own_secrets::OwnSecrets;
 use reader::Reader;
 pub use storage::{Bucket, StorageUrl};
@@ -97,7 +99,7 @@ pub struct Config {
     /// An older connection is closed instead of being used again.
     pub database_connection_max_age_seconds: u64,
     /// Newest first: `id:base64` of 32 bytes each.
-    pub master_keys: Vec<(String, SecretString)>,
+    pub master_keys: Vec<MasterKey>,
     /// The first one signs; all verify.
     pub jwt_keys: Vec<JwtKey>,
     /// `smtp://`, `smtps://`; in development `file:` writes to the mailbox instead.
@@ -208,11 +210,7 @@ impl Config {
             "32 characters or more of random text (openssl rand -base64 32)",
             |t| parse::secret(t, production),
         );
-        let set_master_keys = r.optional(
-            "MASTER_KEYS",
-            "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas",
-            |text| parse::master_keys(text, production),
-        );
+        let set_master_keys = Self::master_keys(&mut r, production);
         let set_jwt_keys = r.optional(
             "JWT_KEYS",
             "kid:base64 of an Ed25519 key in PKCS#8 (openssl genpkey -algorithm ed25519 -outform DER | base64 -w0), \
@@ -224,7 +222,6 @@ impl Config {
         if production {
             for (name, how) in [
                 ("DATABASE_ROLES_SECRET", "openssl rand -base64 32"),
-                ("MASTER_KEYS", "id:base64 of 32 random bytes"),
                 ("JWT_KEYS", "kid:base64 of an Ed25519 key in PKCS#8"),
             ] {
                 if !r.is_set(name) {
@@ -379,6 +376,23 @@ impl Config {
                 demo_password: demo_password?,
             })
         })
+    }
+
+    /// From the one place or the other.
+    fn master_keys(r: &mut Reader<impl Fn(&str) -> Option<String>>, production: bool) -> Option<Vec<MasterKey>> {
+        const EXPECTED: &str = "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas; or MASTER_KEYS_FILE";
+        let text = r.optional("MASTER_KEYS", EXPECTED, |text| load(&master_keys::Environment::new(text), production));
+        let file = r.optional(
+            "MASTER_KEYS_FILE",
+            "a file that its owner alone can read (mode 400 or 600), with what MASTER_KEYS would hold, a key a line",
+            |path| load(&master_keys::KeyFile::new(path), production),
+        );
+        match (r.is_set("MASTER_KEYS"), r.is_set("MASTER_KEYS_FILE")) {
+            (true, true) => r.fault("MASTER_KEYS_FILE", "is set beside MASTER_KEYS", "the one or the other"),
+            (false, false) if production => r.fault("MASTER_KEYS", "is missing", EXPECTED),
+            _ => {}
+        }
+        text.or(file)
     }
 
     /// All three settings, or none.

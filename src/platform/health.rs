@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 
 use crate::platform::auth::Anonymous;
+use crate::platform::crypto::key_use;
 use crate::platform::db::Actor;
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, telemetry};
@@ -86,6 +87,7 @@ impl Example for Readiness {
 #[derive(Default)]
 pub struct MonitoringApi {
     last: Mutex<Option<(Instant, Readiness)>>,
+    keys: key_use::Shown,
 }
 
 #[OpenApi(tag = "Tag::Monitoring")]
@@ -120,6 +122,10 @@ impl MonitoringApi {
     /// Read the metrics
     ///
     /// In the text format of Prometheus. Where a token is set, `Authorization: Bearer` must carry it.
+    ///
+    /// `secrets_by_master_key` tells how many secrets are sealed under each of `MASTER_KEYS`, and
+    /// `secrets_under_older_master_keys` how many are not under the newest one: none, before an older key is taken away.
+    /// Counted every hour, and by `huntzen keys rotate` while it runs.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self, it: Anonymous, request: &Request) -> Result<PlainText<String>> {
         let config = &it.platform.config;
@@ -134,6 +140,7 @@ impl MonitoringApi {
             None if config.is_production() => return Err(Error::NotFound.into()),
             None => {}
         }
+        self.keys.renew(&it.platform).await;
         Ok(PlainText(telemetry::render_metrics()))
     }
 }

@@ -69,6 +69,11 @@ fn metrics() -> &'static PrometheusHandle {
             metrics::Unit::Seconds,
             "Time until the head of the answer, by operation and method."
         );
+        metrics::describe_gauge!("secrets_by_master_key", "Secrets that are sealed under a master key.");
+        metrics::describe_gauge!(
+            "secrets_under_older_master_keys",
+            "Secrets that are sealed under another master key than the newest."
+        );
         handle
     })
 }

@@ -1,7 +1,7 @@
 //! The keys that sign and verify access tokens, and how they are replaced while nodes run.
 //!
 //! Those of `JWT_KEYS` verify as long as they are configured, and the first of them signs until there is one of the
-//! database. `huntzen keys rotate` publishes a key there, sealed under the master keys. It signs only after
+//! database. `huntzen keys publish` publishes a key there, sealed under the master keys. It signs only after
 //! [`PUBLISHED_BEFORE`], when every node and every reader of the JWKS has it; from then on its predecessor verifies
 //! until its last token has expired, and is gone. All of this follows from one time for each key, so that nodes agree
 //! without talking to each other. `huntzen keys withdraw` takes a key that leaked out of use at once, wherever it is

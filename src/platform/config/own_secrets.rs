@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::JwtKey;
 use crate::platform::crypto::entropy::Entropy;
@@ -22,25 +23,33 @@ pub struct OwnSecrets {
     jwt_key: String,
 }
 
+impl Drop for OwnSecrets {
+    fn drop(&mut self) {
+        self.database_roles_secret.zeroize();
+        self.master_key.zeroize();
+        self.jwt_key.zeroize();
+    }
+}
+
 impl OwnSecrets {
     /// Reads `secrets.json`, or makes it, for the owner's eyes only.
     pub fn load_or_make(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE);
         match std::fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            read => return Ok(serde_json::from_slice(&read?)?),
+            read => return Ok(serde_json::from_slice(&Zeroizing::new(read?))?),
         }
         std::fs::create_dir_all(folder)?;
         // readable by the owner alone from the first byte on
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&serde_json::to_vec_pretty(&Self::make()?)?)?;
+        file.write_all(&Zeroizing::new(serde_json::to_vec_pretty(&Self::make()?)?))?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(&path) {
             // another program was faster: its secrets count
             Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
             _ => {}
         }
-        Ok(serde_json::from_slice(&std::fs::read(&path)?)?)
+        Ok(serde_json::from_slice(&Zeroizing::new(std::fs::read(&path)?))?)
     }
 
     fn make() -> io::Result<Self> {

@@ -15,13 +15,14 @@ use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 use super::{Environment, JwtKey, LogFormat};
 
 type Parsed<T> = Result<T, String>;
 
 const SHORTEST_SECRET: usize = 32;
-/// 32 random bytes hold about 30 different values, 43 characters of base64 about 31.
+/// 43 characters of random base64 hold about 31 different ones.
 const FEWEST_DIFFERENT: usize = 12;
 const GIVEAWAYS: [&str; 9] =
     ["example", "changeme", "change-me", "change_me", "replace", "password", "secret", "huntzen", "123456"];
@@ -256,27 +257,11 @@ fn named(text: &str) -> Parsed<Vec<(String, String)>> {
     if pairs.is_empty() { Err("holds no key".into()) } else { Ok(pairs) }
 }
 
-pub fn master_keys(text: &str, production: bool) -> Parsed<Vec<(String, SecretString)>> {
-    named(text)?
-        .into_iter()
-        .map(|(id, value)| {
-            let bytes = STANDARD.decode(&value).map_err(|_| format!("{id:?} is not base64"))?;
-            if bytes.len() != 32 {
-                return Err(format!("{id:?} has {} bytes", bytes.len()));
-            }
-            if production && bytes.iter().collect::<HashSet<_>>().len() < FEWEST_DIFFERENT {
-                return Err(format!("{id:?} is not random"));
-            }
-            Ok((id, value.into()))
-        })
-        .collect()
-}
-
 pub fn jwt_keys(text: &str) -> Parsed<Vec<JwtKey>> {
     named(text)?
         .into_iter()
         .map(|(kid, value)| {
-            let der = STANDARD.decode(&value).map_err(|_| format!("{kid:?} is not base64"))?;
+            let der = Zeroizing::new(STANDARD.decode(&value).map_err(|_| format!("{kid:?} is not base64"))?);
             Ed25519KeyPair::from_pkcs8(&der).map_err(|_| format!("{kid:?} is not an Ed25519 key in PKCS#8"))?;
             Ok(JwtKey { kid, pkcs8: value.into() })
         })

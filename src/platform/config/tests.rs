@@ -23,7 +23,7 @@ fn fault(name: &str, value: &str) -> Option<String> {
 }
 
 fn random_key(seed: u8) -> String {
-    STANDARD.encode((0..32).map(|i: u8| i.wrapping_mul(7).wrapping_add(seed)).collect::<Vec<_>>())
+    STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[seed]))
 }
 
 fn jwt_key() -> String {
@@ -155,6 +155,34 @@ fn video_and_calls_have_secrets_of_their_own() {
         ]);
         assert_eq!(read(&vars).err().map(|errors| errors.0[0].variable), expected);
     }
+}
+
+#[test]
+fn master_keys_come_from_the_environment_or_from_a_file_and_never_from_both() {
+    let (master, jwt, secret) = (format!("m1:{}", random_key(1)), format!("k1:{}", jwt_key()), random_key(2));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    std::fs::write(&path, format!("m2:{}\nm1:{}\n", random_key(5), random_key(6))).unwrap();
+    let file = ("MASTER_KEYS_FILE", path.to_str().unwrap());
+    let mut vars = production(&master, &jwt, &secret);
+    vars.retain(|(name, _)| *name != "MASTER_KEYS");
+    vars.push(file);
+    let allow = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o400);
+    let keys = read(&vars).unwrap().master_keys;
+    assert_eq!(keys.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["m2", "m1"]);
+    allow(0o640);
+    let found = faults(&vars);
+    assert!(found.len() == 1 && found[0].1.contains("others than its owner (mode 640)"), "{found:?}");
+    allow(0o400);
+    let mut both = production(&master, &jwt, &secret);
+    both.push(file);
+    assert_eq!(faults(&both), [("MASTER_KEYS_FILE", "is set beside MASTER_KEYS".to_owned())]);
+    // a key of the file that serves for something else as well
+    vars.retain(|(name, _)| *name != "DATABASE_ROLES_SECRET");
+    let used = random_key(5);
+    vars.push(("DATABASE_ROLES_SECRET", &used));
+    assert_eq!(faults(&vars)[0].1, "holds a secret that is used twice");
 }
 
 #[test]

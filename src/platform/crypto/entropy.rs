@@ -22,19 +22,24 @@ impl Entropy {
         Self::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
-    /// Fills an array.
-    ///
-    /// A generator of the operating system that fails leaves nothing safe to do: the process ends.
+    /// An array of them.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    /// Fills what is there, so that a key is nowhere but in its place.
+    ///
+    /// A generator of the operating system that fails leaves nothing safe to do: the process ends.
+    pub fn fill(&self, bytes: &mut [u8]) {
         match self {
             Self::System(random) => {
-                if random.fill(&mut bytes).is_err() {
+                if random.fill(bytes).is_err() {
                     std::process::abort();
                 }
             }
-            Self::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut bytes),
+            Self::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes),
         }
-        bytes
     }
 }

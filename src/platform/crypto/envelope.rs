@@ -18,7 +18,7 @@ use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use secrecy::{ExposeSecret, SecretBox};
 use uuid::Uuid;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::entropy::Entropy;
 use super::health_text::HealthText;
@@ -83,25 +83,20 @@ pub struct Document {
     pub version: i32,
 }
 
-/// The key of what is sealed elsewhere than beside it.
-pub(super) type DocumentKey = Zeroizing<[u8; KEY_BYTES]>;
-
-/// 32 bytes that are wiped and never shown.
-struct Key(SecretBox<[u8; KEY_BYTES]>);
+/// 32 bytes that are in one place, wiped and never shown.
+pub(super) struct Key(SecretBox<[u8; KEY_BYTES]>);
 
 impl Key {
     fn new(entropy: &Entropy) -> Self {
-        Self(SecretBox::new(Box::new(entropy.bytes())))
+        Self(SecretBox::init_with_mut(|bytes: &mut [u8; KEY_BYTES]| entropy.fill(bytes)))
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let mut bytes: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| SealError::Malformed)?;
-        let key = Self(SecretBox::new(Box::new(bytes)));
-        bytes.zeroize();
-        Ok(key)
+        let bytes: &[u8; KEY_BYTES] = bytes.try_into().map_err(|_| SealError::Malformed)?;
+        Ok(Self(SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| key.copy_from_slice(bytes))))
     }
 
-    fn bytes(&self) -> &[u8; KEY_BYTES] {
+    pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
         self.0.expose_secret()
     }
 
@@ -185,15 +180,14 @@ impl SubjectKey {
     }
 
     /// A key for what is sealed elsewhere than beside it, and the form of it to store.
-    pub(super) fn new_document_key(&self, document: &Document, entropy: &Entropy) -> Result<(DocumentKey, Vec<u8>)> {
-        let (key, stored) = self.fresh_key(document, entropy)?;
-        Ok((Zeroizing::new(*key.bytes()), stored))
+    pub(super) fn new_document_key(&self, document: &Document, entropy: &Entropy) -> Result<(Key, Vec<u8>)> {
+        self.fresh_key(document, entropy)
     }
 
     /// That key, from the form that was stored.
-    pub(super) fn document_key(&self, document: &Document, stored: &[u8]) -> Result<DocumentKey> {
+    pub(super) fn document_key(&self, document: &Document, stored: &[u8]) -> Result<Key> {
         let (key, rest) = self.key_of(document, stored)?;
-        if rest.is_empty() { Ok(Zeroizing::new(*key.bytes())) } else { Err(SealError::Malformed) }
+        if rest.is_empty() { Ok(key) } else { Err(SealError::Malformed) }
     }
 
     /// `of` tells the wrapped key of a document from its text.

@@ -4,6 +4,8 @@ pub mod derive;
 pub mod entropy;
 pub mod envelope;
 pub mod health_text;
+pub mod key_use;
+pub mod master_keys;
 pub mod passwords;
 pub mod pieces;
 pub mod rewrap;

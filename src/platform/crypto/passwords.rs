@@ -9,6 +9,7 @@ use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier
 use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Semaphore, oneshot};
+use zeroize::Zeroizing;
 
 use super::entropy::Entropy;
 use crate::platform::problem::{Error, Problem, Result};
@@ -17,6 +18,9 @@ use crate::platform::problem::{Error, Problem, Result};
 const QUEUE_PER_CORE: usize = 64;
 /// How much a hash steps back behind requests (nice(2)); where nobody else has anything to do, it costs nothing.
 const NICENESS: i32 = 5;
+
+/// Bytes that a byte may become in NFKC: U+FDFA, of three, becomes 33.
+const LONGEST_EXPANSION: usize = 11;
 
 /// What hashing costs.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +67,7 @@ impl Passwords {
     /// The PHC string to keep.
     pub async fn hash(&self, password: &SecretString, entropy: &Entropy) -> Result<String> {
         let (argon2, password, salt) = (self.argon2.clone(), normalise(password), entropy.bytes::<16>());
-        self.run(move || hash(&argon2, password.expose_secret().as_bytes(), &salt)).await?
+        self.run(move || hash(&argon2, password.as_bytes(), &salt)).await?
     }
 
     /// Whether the password fits; against no hash at all, or one that cannot be read, it does not, at the same cost.
@@ -76,7 +80,7 @@ impl Passwords {
                 if stored.salt.is_none() || stored.hash.is_none() {
                     return Err(HashError::EncodingInvalid);
                 }
-                argon2.verify_password(password.expose_secret().as_bytes(), &stored)
+                argon2.verify_password(password.as_bytes(), &stored)
             };
             match phc.as_deref().map(compare) {
                 Some(Ok(())) => return true,
@@ -156,9 +160,13 @@ fn hash(argon2: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<String> {
 }
 
 /// NFKC, so that the same characters typed on another keyboard give the same bytes (NIST SP 800-63B, 3.1.1.2).
-fn normalise(password: &SecretString) -> SecretString {
+fn normalise(password: &SecretString) -> Zeroizing<String> {
     use unicode_normalization::UnicodeNormalization;
-    password.expose_secret().nfkc().collect::<String>().into()
+    let given = password.expose_secret();
+    // never grown, which would leave copies behind
+    let mut text = Zeroizing::new(String::with_capacity(given.len() * LONGEST_EXPANSION));
+    text.extend(given.nfkc());
+    text
 }
 
 #[cfg(test)]

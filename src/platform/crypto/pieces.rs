@@ -32,12 +32,12 @@ impl SubjectKey {
     /// A fresh key for a file, and the form of it to store.
     pub fn new_file_key(&self, file: &Document, entropy: &Entropy) -> Result<(FileKey, Vec<u8>)> {
         let (key, wrapped) = self.new_document_key(file, entropy)?;
-        Ok((FileKey::new(&key, self.associated_data("piece", file))?, wrapped))
+        Ok((FileKey::new(key.bytes(), self.associated_data("piece", file))?, wrapped))
     }
 
     /// The key of a file, from its stored form.
     pub fn file_key(&self, file: &Document, wrapped: &[u8]) -> Result<FileKey> {
-        FileKey::new(&*self.document_key(file, wrapped)?, self.associated_data("piece", file))
+        FileKey::new(self.document_key(file, wrapped)?.bytes(), self.associated_data("piece", file))
     }
 }
 

@@ -112,6 +112,11 @@ impl Keyring {
         &self.newest.id
     }
 
+    /// The name of each key, and what tells it from another one of that name without telling anything of it.
+    pub fn check_values(&self) -> Vec<(String, Vec<u8>)> {
+        self.keys().map(|key| (key.id.clone(), derive::from_bytes(&key.bytes, "check value").to_vec())).collect()
+    }
+
     /// Whether a stored form is sealed under the newest key; others are sealed anew when they are next written.
     pub fn is_newest(&self, stored: &[u8]) -> bool {
         split(stored).is_ok_and(|(id, _)| id == self.newest.id.as_bytes())

@@ -190,9 +190,7 @@ impl Db {
 
     /// A transaction of the owner of the database, for the commands of an operator. What serves never begins one.
     pub async fn as_owner(owner: &PgConnectOptions) -> Result<Tx> {
-        let options = owner.clone().application_name("huntzen admin").options([("timezone", "UTC")]);
-        let patience = Duration::from_secs(10);
-        Tx::open(&Pool::new(options, 1, patience, patience), Actor::job(None, None), false).await
+        Owner::new(owner).begin().await
     }
 
     async fn open_tx(&self, actor: Actor, role: DbRole, read_only: bool) -> Result<Tx> {
@@ -204,6 +202,21 @@ impl Db {
         for role in DbRole::ALL {
             self.pool(role).close();
         }
+    }
+}
+
+/// The connection of the owner of the database, for a command of many transactions.
+pub struct Owner(Pool);
+
+impl Owner {
+    /// Connects when first asked.
+    pub fn new(owner: &PgConnectOptions) -> Self {
+        let options = owner.clone().application_name("huntzen admin").options([("timezone", "UTC")]);
+        Self(Pool::new(options, 1, Duration::from_secs(10), Duration::from_hours(1)))
+    }
+
+    pub async fn begin(&self) -> Result<Tx> {
+        Tx::open(&self.0, Actor::job(None, None), false).await
     }
 }
 

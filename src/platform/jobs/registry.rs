@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 
 use super::{Job, JobContext, purge};
+use crate::platform::crypto::key_use;
 use crate::platform::db::Tx;
 use crate::platform::problem::Result;
 
@@ -54,6 +55,7 @@ impl Registry {
         let mut registry =
             Self { handlers: HashMap::new(), given_up: HashMap::new(), schedules: Vec::new(), faults: Vec::new() };
         purge::jobs(&mut registry);
+        key_use::jobs(&mut registry);
         registry
     }
 

@@ -176,7 +176,7 @@ async fn the_command_publishes_a_key_and_refuses_what_it_does_not_understand() {
     let database = cluster::fresh_database().await;
     let secret = cluster::template().await.config().database_roles_secret.expose_secret();
     let site = Site::new(&database, Some(secret)).await;
-    let done = site.run(&["keys", "rotate"]);
+    let done = site.run(&["keys", "publish"]);
     assert!(done.status.success(), "{done:?}");
     let told = String::from_utf8(done.stdout).unwrap();
     assert!(told.starts_with("Published the key ") && told.contains("It signs from "), "{told}");
@@ -185,10 +185,10 @@ async fn the_command_publishes_a_key_and_refuses_what_it_does_not_understand() {
         "SELECT count(*) FROM app.audit_logs WHERE action = 'signing_key.published' AND actor_role = 'operator'";
     assert_eq!(site.count(noted).await, 1);
     // the last one does not sign yet
-    let again = site.run(&["keys", "rotate"]);
+    let again = site.run(&["keys", "publish"]);
     assert!(!again.status.success());
     assert!(String::from_utf8(again.stderr).unwrap().contains("does not sign yet"));
-    for args in [&["keys"][..], &["keys", "rotate", "now"], &["keys", "rotate", "--force"], &["keys", "turn"]] {
+    for args in [&["keys"][..], &["keys", "publish", "now"], &["keys", "publish", "--force"], &["keys", "turn"]] {
         let refused = site.run(args);
         assert_eq!(refused.status.code(), Some(2), "{args:?}");
         assert!(String::from_utf8_lossy(&refused.stderr).contains("Usage"), "{args:?}");
@@ -290,7 +290,7 @@ async fn the_command_withdraws_a_key() {
     let app = TestApp::start().await;
     let secret = cluster::template().await.config().database_roles_secret.expose_secret();
     let site = Site::new(app.options(), Some(secret)).await;
-    site.run(&["keys", "rotate"]);
+    site.run(&["keys", "publish"]);
     let kid: String = sqlx::query_scalar("SELECT id::text FROM app.signing_keys").fetch_one(app.db()).await.unwrap();
     let told = |args: &[&str]| {
         let done = site.run(args);

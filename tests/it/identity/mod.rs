@@ -4,6 +4,7 @@ mod enumeration;
 mod keys;
 mod master_keys;
 mod overtaken;
+mod rotation;
 mod sessions;
 mod throttle;
 mod token_attacks;

@@ -73,6 +73,7 @@ impl TestApp {
         let config = Config::from_env(|name| {
             settings(name).or_else(|| match name {
                 "DATA_DIR" => Some(folder.path().display().to_string()),
+                "MASTER_KEYS" => Some(cluster::MASTER_KEYS.into()),
                 "DATABASE_ROLES_SECRET" => Some(roles_secret.expose_secret().to_owned()),
                 "DATABASE_POOL_SIZE" => Some("6".into()),
                 // many tests share few cores: a job that gives up is not run again before its time

@@ -27,6 +27,9 @@ pub struct Cluster {
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static NEXT_DATABASE: AtomicU32 = AtomicU32::new(1);
 
+/// Programs on one database have the same master key, or the later ones do not start.
+pub const MASTER_KEYS: &str = "test:Vnm3f6qkKAyxLQp5zVdiTS4Ttm3v8nBYDgKWv0PeIUw=";
+
 /// The cluster of this process, with the template database made.
 pub async fn template() -> &'static Cluster {
     CLUSTER.get_or_init(Cluster::start).await

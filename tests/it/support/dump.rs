@@ -12,13 +12,26 @@ use super::TestApp;
 impl TestApp {
     /// What `pg_dump` writes of the application's database; where the server's packages have none, every row as text.
     pub async fn dump(&self) -> String {
+        self.dump_as(None).await
+    }
+
+    /// The same, as the role that backups are made by.
+    pub async fn dump_as_backup(&self) -> String {
+        self.dump_as(Some("huntzen_backup")).await
+    }
+
+    async fn dump_as(&self, role: Option<&str>) -> String {
         let Some(program) = program() else { return self.rows().await };
         let at = self.options();
         let host = at.get_socket().map_or_else(|| at.get_host().to_owned(), |socket| socket.display().to_string());
         // sqlx says more than libpq knows
         let mut url = at.to_url_lossy();
         url.query_pairs_mut().clear().append_pair("host", &host);
-        let done = Command::new(program).args(["--inserts", "--dbname", url.as_str()]).output().unwrap();
+        let done = Command::new(program)
+            .args(["--inserts", "--dbname", url.as_str()])
+            .args(role.map(|role| format!("--role={role}")))
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).into_owned()
     }

@@ -16,6 +16,7 @@ use sqlx::{ConnectOptions, PgPool};
 use uuid::Uuid;
 
 use super::client::User;
+use super::cluster;
 use super::smtp::{Mail, sink};
 
 const START: &str = "HuntZen Care runs at ";
@@ -43,6 +44,7 @@ impl Site {
             ("DATABASE_POOL_SIZE", "20".to_owned()),
             ("DATABASE_ACQUIRE_TIMEOUT_MS", "10000".to_owned()),
             ("DATA_DIR", folder.path().to_str().unwrap().to_owned()),
+            ("MASTER_KEYS", cluster::MASTER_KEYS.to_owned()),
             // chosen by the system at each start, and printed
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
             ("SMTP_URL", format!("smtp://127.0.0.1:{}?tls=none", sink().port)),
@@ -66,6 +68,20 @@ impl Site {
     /// The mails that programs of this site sent so far.
     pub fn mails(&self) -> Vec<Mail> {
         sink().mails(&self.sender)
+    }
+
+    /// Every object of the storage, as it is kept.
+    pub fn objects(&self) -> Vec<Vec<u8>> {
+        fn walk(folder: &Path, found: &mut Vec<Vec<u8>>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { walk(&path, found) } else { found.push(std::fs::read(&path).unwrap()) }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.folder.path().join("files"), &mut found);
+        found.retain(|it| !it.is_empty());
+        found
     }
 
     pub async fn count(&self, query: &'static str) -> i64 {

@@ -41,6 +41,7 @@ INSERT INTO ended_sessions (session_id) VALUES (id('a session that is over'));
 INSERT INTO signing_keys (id, secret, published_at, signs_from)
 VALUES (id('signing key'), 'sealed', '2026-06-01', '2026-06-02');
 INSERT INTO withdrawn_signing_keys (kid, withdrawn_at) VALUES ('leaked', '2026-06-01');
+INSERT INTO master_keys (id, check_value, secrets, counted_at) VALUES ('m1', sha256('m1'), 3, '2026-06-01');
 INSERT INTO throttles (key, failures, clear_at, failed_at) VALUES (sha256('somebody'), 1, '2026-06-01', '2026-06-01');
 INSERT INTO one_time_tokens (id, purpose, hash, user_id, company_id, employee_id, created_at, expires_at)
 VALUES (id('invitation of erin'), 'invitation', sha256('erin'), NULL, id('acme'), id('erin entry'), '2026-06-01', '2027-06-01'),
@@ -292,6 +293,7 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.signing_keys', 'false', 'NULL::uuid',
      $$jsonb_build_object('id', gen_random_uuid(), 'signs_from', t.signs_from + interval '1 day')$$, NULL),
     ('app.withdrawn_signing_keys', 'false', 'NULL::uuid', $$'{"kid": "another"}'$$, NULL),
+    ('app.master_keys', 'false', 'NULL::uuid', $$'{"id": "another"}'$$, NULL),
     ('app.throttles', 'false', 'NULL::uuid', $$jsonb_build_object('key', '\x' || repeat('00', 32))$$, NULL),
     ('app.one_time_tokens', 't.user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),

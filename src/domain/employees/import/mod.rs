@@ -1,7 +1,7 @@
 //! Imports a file of people.
 
 mod plan;
-mod sheet;
+pub mod sheet;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The warning that a session was ended for safety, and the nightly clearing and counting.
+//! The warning that a session was ended for safety, and the nightly clearing.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,6 @@ use serde_json::json;
 use super::store;
 use crate::platform::Result;
 use crate::platform::auth::signing_keys;
-use crate::platform::crypto::rewrap;
 use crate::platform::ids::{SessionId, UserId};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::mail::{self, Letter, Recipient};
@@ -68,8 +67,5 @@ async fn purge(cx: JobContext, _: PurgeSessions) -> Result<()> {
     }
     let mut tx = cx.begin().await?;
     signing_keys::purge(tx.conn(), cx.now()).await?;
-    let older: i64 = rewrap::count(&mut tx, &cx.platform.keyring).await?.into_iter().map(|(_, older)| older).sum();
-    #[allow(clippy::cast_precision_loss)] // never so many
-    metrics::gauge!("secrets_under_older_master_keys").set(older as f64);
     tx.commit().await
 }

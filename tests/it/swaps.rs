@@ -1,0 +1,277 @@
+//! Whatever is sealed opens in its own place only: everything that two companies' people brought is tried in the place of
+//! everything else, over rows, columns, versions, purposes, people and companies; then changed, cut, and under another key.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
+use huntzen::app;
+use huntzen::domain::{chat, clinical_notes, files, journal};
+use huntzen::platform::auth::signing_keys;
+use huntzen::platform::crypto::entropy::Entropy;
+use huntzen::platform::crypto::envelope::{Document, KeyPurpose, Subject, SubjectKey};
+use huntzen::platform::crypto::seal::{Keyring, Place, SealError};
+use huntzen::platform::ids::{CompanyId, FileId, MessageId, NoteId, UserId};
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::consultations::{free, in_days, wish};
+use crate::support::app::PASSWORD;
+use crate::support::web::{Reply, Web};
+use crate::support::{Answer, TestApp, User};
+use crate::two_factor::{enabled, next_step};
+
+/// What other tests look at.
+const ELSEWHERE: &[&str] = &["privacy_requests.wrapped_key"];
+
+async fn bring(user: &User, path: &str, purpose: Option<&str>) -> Answer {
+    let form = purpose.map_or_else(Form::new, |purpose| Form::new().text("purpose", purpose.to_owned()));
+    let part = Part::bytes(&b"%PDF-1.4\ntrailer<<>>\n%%EOF\n"[..]).file_name("letter.pdf");
+    Answer::of(user.request(Method::POST, path).multipart(form.part("file", part))).await.expect(201)
+}
+
+async fn with_etag(user: &User, method: Method, path: &str, etag: &str, body: Value) -> Answer {
+    Answer::of(user.request(method, path).header("if-match", etag).json(&body)).await.expect(200)
+}
+
+/// Everything that is sealed, of an employee and their practitioner.
+async fn fill(app: &TestApp, web: &Web, alice: &User, dr: &User) {
+    let mut booked = Vec::new();
+    for day in [3, 4] {
+        let mut body = wish(dr, &free(alice, dr, in_days(app, day)).await[0]);
+        body["reason"] = json!("I cannot sleep");
+        booked.push(alice.post("/consultations", body).await.expect(201).str("/id"));
+    }
+    for session in &booked {
+        let messages = format!("/conversations/{session}/messages");
+        for user in [alice, dr] {
+            let body = json!({"clientId": Uuid::new_v4(), "body": "a quiet word"});
+            let sent = user.post(&messages, body).await.expect(201);
+            let edit = user.request(Method::PATCH, &format!("/messages/{}", sent.str("/id")));
+            Answer::of(edit.json(&json!({"body": "a quieter one"}))).await.expect(200);
+            user.post(&messages, json!({"clientId": Uuid::new_v4(), "body": "another"})).await.expect(201);
+        }
+        let file = bring(alice, &format!("/conversations/{session}/attachments"), None).await;
+        let body = json!({"clientId": Uuid::new_v4(), "body": "", "attachmentIds": [file.str("/id")]});
+        alice.post(&messages, body).await.expect(201);
+    }
+    for session in &booked {
+        alice.post(&format!("/consultations/{session}/cancel"), json!({"reason": "A fever"})).await.expect(200);
+    }
+    for _ in 0..2 {
+        bring(alice, "/files", Some("document")).await;
+        alice.post("/journal", json!({"body": "a quiet day", "mood": 3, "tags": ["work"]})).await.expect(201);
+    }
+
+    let mut body = wish(dr, &free(alice, dr, in_days(app, 5)).await[0]);
+    body["reason"] = json!("I still cannot");
+    let session = alice.post("/consultations", body).await.expect(201).str("/id");
+    app.settle().await;
+    let now = app.clock.now();
+    let mut tx = app.db().begin().await.unwrap();
+    sqlx::raw_sql("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
+    sqlx::query("UPDATE app.consultations SET (starts_at, ends_at, busy_from, busy_until) = ($2, $3, $2, $3) WHERE id = $1::uuid")
+        .bind(&session)
+        .bind(now - TimeDelta::minutes(5))
+        .bind(now + TimeDelta::minutes(25))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    dr.post(&format!("/consultations/{session}/start"), json!({})).await.expect(200);
+    for _ in 0..2 {
+        let body = json!({"format": "free", "body": "Sleeps four hours."});
+        let note = dr.post(&format!("/consultations/{session}/notes"), body).await.expect(201);
+        let body = json!({"format": "free", "body": "Sleeps five hours."});
+        with_etag(dr, Method::PUT, &format!("/notes/{}", note.str("/id")), note.header("etag"), body).await;
+    }
+    let body = json!({"kind": "external", "label": "Elsewhere", "url": web.url("/calendar.ics")});
+    dr.post(&format!("/practitioners/{}/calendars", dr.id), body).await.expect(201);
+    for user in [alice, dr] {
+        let phone = enabled(app, user).await;
+        next_step(app);
+        let again = json!({"password": PASSWORD, "code": phone.code(app, 0)});
+        user.post("/auth/totp/setup", again).await.expect(200);
+    }
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_sealed_opens_in_the_place_of_anything_else() {
+    let web = Web::start().await;
+    web.answers("/calendar.ics", Reply::ok("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"));
+    let host = web.host.clone();
+    let app = TestApp::start_with(move |name| (name == "OUTGOING_TEST_HOSTS").then(|| host.clone())).await;
+    let mut owner = app.owner().await;
+    for _ in 0..2 {
+        signing_keys::rotate(&mut owner, &app.platform.config, &Entropy::system(), app.clock.now()).await.unwrap();
+        app.clock.advance(TimeDelta::minutes(11));
+    }
+    for company in ["Acme", "Globex"] {
+        let company = app.company(company).await;
+        fill(&app, &web, &app.employee(&company).await, &app.practitioner().await).await;
+    }
+
+    // what is sealed under the master key
+    let ring = &app.platform.keyring;
+    let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
+    for column in app::sealed().into_iter().filter(|it| !ELSEWHERE.contains(&it.name().as_str())) {
+        let rows: Vec<(Uuid, Option<Uuid>, Option<Uuid>, Vec<u8>)> =
+            sqlx::query_as("SELECT id, person, company, sealed FROM app.list_sealed($1, 'none', NULL, 100, false)")
+                .bind(column.name())
+                .fetch_all(app.db())
+                .await
+                .unwrap();
+        assert!(rows.len() >= 2, "{}: {} rows", column.name(), rows.len());
+        found.extend(rows.into_iter().map(|(row, person, company, sealed)| {
+            let (purpose, table, column) = (column.purpose, column.table, column.column);
+            (Place { purpose, table, column, row, person, company }, sealed)
+        }));
+    }
+    for (one, (place, _)) in found.iter().enumerate() {
+        for (other, (_, sealed)) in found.iter().enumerate() {
+            let opened = ring.open(place, sealed).map(drop);
+            assert_eq!(opened, if one == other { Ok(()) } else { Err(SealError::Forged) }, "{place:?}: {other}");
+        }
+    }
+    // another key under the name that it says, beside its own
+    let (id, key) = &app.platform.config.master_keys[0];
+    let beside = |ids: [&str; 2]| {
+        let other = STANDARD.encode([9; 32]);
+        Keyring::new(&[(ids[0].to_owned(), key.expose_secret().into()), (ids[1].to_owned(), other.as_str().into())])
+            .unwrap()
+    };
+    let (another, exchanged, neither) = (beside([id, "tesu"]), beside(["tesu", id]), beside(["a", "b"]));
+    for (place, sealed) in &found {
+        let mut renamed = sealed.clone();
+        let last = 3 + id.len() - 1;
+        assert_eq!(&renamed[3..=last], id.as_bytes());
+        renamed[last] = b'u';
+        assert_eq!(another.open(place, &renamed).unwrap_err(), SealError::Forged);
+        assert_eq!(exchanged.open(place, &renamed).unwrap_err(), SealError::Forged);
+        assert_eq!(exchanged.open(place, sealed).unwrap_err(), SealError::Forged);
+        assert_eq!(neither.open(place, sealed).unwrap_err(), SealError::UnknownKey);
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(ring.open(place, &changed).is_err() && ring.open(place, &sealed[..at]).is_err(), "{place:?}: {at}");
+        }
+    }
+
+    // what is sealed under the keys of subjects
+    let documents = documents(&app).await;
+    assert!(documents.len() >= 40, "{}", documents.len());
+    for (one, it) in documents.iter().enumerate() {
+        for (other, that) in documents.iter().enumerate() {
+            assert_eq!(it.opens(&that.sealed), one == other, "{:?} in the place of {:?}", that.document, it.document);
+        }
+        let mut changed = it.sealed.clone();
+        for at in
+            [0, 1, 2, 17, 18, 29, 30, 77, 78, 89, 90, changed.len() - 1].into_iter().filter(|at| *at < it.sealed.len())
+        {
+            changed[at] ^= 1;
+            assert!(!it.opens(&changed) && !it.opens(&it.sealed[..at]), "{:?}: {at}", it.document);
+            changed[at] ^= 1;
+        }
+        assert!(!it.opens(&[&it.sealed[..], &[0]].concat()));
+    }
+}
+
+/// Something of a subject's, and where it is kept.
+struct Kept {
+    key: SubjectKey,
+    document: Document,
+    /// A key of a file, not a text.
+    is_key: bool,
+    sealed: Vec<u8>,
+}
+
+impl Kept {
+    fn opens(&self, sealed: &[u8]) -> bool {
+        if self.is_key {
+            self.key.file_key(&self.document, sealed).is_ok()
+        } else {
+            self.key.open(&self.document, sealed).is_ok()
+        }
+    }
+}
+
+type Row = (Uuid, i32, Vec<u8>, Uuid, String, CompanyId, UserId, Uuid, Vec<u8>);
+
+async fn documents(app: &TestApp) -> Vec<Kept> {
+    const KEY: &str = "k.id, k.purpose, k.company_id, coalesce(k.person_id, k.keeper_id), k.subject_id, k.wrapped
+                       FROM app.encryption_keys k";
+    let conversation = "k.company_id = t.company_id AND k.purpose = 'chat' AND k.subject_id = t.conversation_id";
+    let of_person = "k.purpose = 'file' AND k.subject_id = t.owner_id AND t.conversation_id IS NULL";
+    type Of = fn(Uuid, i32) -> Document;
+    let all: [(String, Of, bool); 8] = [
+        (
+            format!(
+                "SELECT t.id, t.version, t.sealed, {KEY} JOIN app.messages t ON {conversation} WHERE t.sealed IS NOT NULL"
+            ),
+            |id, version| chat::document(MessageId(id), version),
+            false,
+        ),
+        (
+            format!(
+                "SELECT t.note_id, t.version, t.sealed, {KEY} JOIN app.clinical_note_versions t
+                  ON k.purpose = 'note' AND k.subject_id = t.note_id"
+            ),
+            |id, version| clinical_notes::document(NoteId(id), version),
+            false,
+        ),
+        (
+            format!(
+                "SELECT t.id, t.version, t.sealed, {KEY} JOIN app.journal_entries t ON k.purpose = 'journal' AND k.person_id = t.user_id"
+            ),
+            |id, version| journal::document(journal::Column::Words, id, version),
+            false,
+        ),
+        (
+            format!(
+                "SELECT t.id, t.version, t.facts, {KEY} JOIN app.journal_entries t ON k.purpose = 'journal' AND k.person_id = t.user_id"
+            ),
+            |id, version| journal::document(journal::Column::Facts, id, version),
+            false,
+        ),
+        (
+            format!("SELECT t.id, 1, t.sealed_name, {KEY} JOIN app.files t ON {conversation}"),
+            |id, _| files::name_document(FileId(id)),
+            false,
+        ),
+        (
+            format!("SELECT t.id, 1, t.sealed_name, {KEY} JOIN app.files t ON {of_person}"),
+            |id, _| files::name_document(FileId(id)),
+            false,
+        ),
+        (
+            format!("SELECT t.id, 1, t.sealed_key, {KEY} JOIN app.files t ON {conversation}"),
+            |id, _| files::model::content_document(FileId(id)),
+            true,
+        ),
+        (
+            format!("SELECT t.id, 1, t.sealed_key, {KEY} JOIN app.files t ON {of_person}"),
+            |id, _| files::model::content_document(FileId(id)),
+            true,
+        ),
+    ];
+    let mut documents = Vec::new();
+    for (statement, of, is_key) in all {
+        let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement.as_str())).fetch_all(app.db()).await.unwrap();
+        assert!(rows.len() >= 4, "{statement}: {} rows", rows.len());
+        for (row, version, sealed, id, purpose, company, person, subject, wrapped) in rows {
+            let purpose = match purpose.as_str() {
+                "chat" => KeyPurpose::CHAT,
+                "note" => KeyPurpose::NOTE,
+                "journal" => KeyPurpose::JOURNAL,
+                _ => KeyPurpose::FILE,
+            };
+            let subject = Subject { purpose, id: subject, person, company };
+            let key = SubjectKey::unwrap(id, subject, &wrapped, &app.platform.keyring).unwrap();
+            documents.push(Kept { key, document: of(row, version), is_key, sealed });
+        }
+    }
+    documents
+}
