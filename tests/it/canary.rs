@@ -156,6 +156,7 @@ async fn with_etag(user: &User, method: Method, path: &str, etag: &str, body: Va
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines)] // a paragraph for each place
 async fn what_people_entrust_is_in_their_own_hands_only() {
     let (app, company, alice, dr) = scene().await;
     let (bob, carol, other) = (app.employee(&company).await, app.employee(&company).await, app.practitioner().await);
