@@ -96,7 +96,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
     let db = Db::open(base, &config);
     db.verify().await?;
     let keyring = Keyring::new(&config.master_keys)?;
-    key_use::verify(&db, &keyring).await?;
+    Box::pin(key_use::verify(&db, &keyring)).await?;
     let platform = Arc::new(Platform {
         db,
         tokens: Tokens::new(&config)?,

@@ -198,6 +198,8 @@ impl Kept {
     }
 }
 
+/// Where a row's contents are kept.
+type Of = fn(Uuid, i32) -> Document;
 type Row = (Uuid, i32, Vec<u8>, Uuid, String, CompanyId, UserId, Uuid, Vec<u8>);
 
 async fn documents(app: &TestApp) -> Vec<Kept> {
@@ -205,7 +207,6 @@ async fn documents(app: &TestApp) -> Vec<Kept> {
                        FROM app.encryption_keys k";
     let conversation = "k.company_id = t.company_id AND k.purpose = 'chat' AND k.subject_id = t.conversation_id";
     let of_person = "k.purpose = 'file' AND k.subject_id = t.owner_id AND t.conversation_id IS NULL";
-    type Of = fn(Uuid, i32) -> Document;
     let all: [(String, Of, bool); 8] = [
         (
             format!(

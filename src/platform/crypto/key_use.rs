@@ -41,7 +41,7 @@ pub enum KeyRefusal {
 }
 
 #[derive(sqlx::FromRow)]
-struct Fault {
+struct Misfit {
     master_key: String,
     fault: String,
     secrets: i64,
@@ -49,27 +49,31 @@ struct Fault {
 
 /// Refuses keys that do not fit the database; those that are new to it are noted.
 pub async fn verify(db: &Db, keyring: &Keyring) -> Result<(), KeyRefusal> {
-    let faults = async {
-        let mut tx = db.job(None, None).await?;
-        let mut faults = introduce(&mut tx, keyring).await?;
-        if faults.iter().any(|it| it.fault == "missing") {
-            // it may be a while ago that they were counted
-            sqlx::query("SELECT app.note_master_key_uses(now())").execute(tx.conn()).await?;
-            faults = introduce(&mut tx, keyring).await?;
-        }
-        // what a program had that does not start is no key of this database
-        if faults.is_empty() {
-            tx.commit().await?;
-        }
-        Ok::<_, Problem>(faults)
-    };
-    match faults.await.map_err(KeyRefusal::Unknown)?.into_iter().next() {
+    let mut faults = try_with(db, keyring, false).await.map_err(KeyRefusal::Unknown)?;
+    if faults.iter().any(|it| it.fault == "missing") {
+        // it may be a while ago that they were counted
+        faults = try_with(db, keyring, true).await.map_err(KeyRefusal::Unknown)?;
+    }
+    match faults.into_iter().next() {
         None => Ok(()),
-        Some(Fault { master_key: id, fault, secrets }) if fault == "missing" => {
+        Some(Misfit { master_key: id, fault, secrets }) if fault == "missing" => {
             Err(KeyRefusal::Missing { id, secrets })
         }
-        Some(Fault { master_key: id, .. }) => Err(KeyRefusal::Other { id }),
+        Some(Misfit { master_key: id, .. }) => Err(KeyRefusal::Other { id }),
     }
+}
+
+async fn try_with(db: &Db, keyring: &Keyring, counting: bool) -> Result<Vec<Misfit>> {
+    let mut tx = db.job(None, None).await?;
+    if counting {
+        sqlx::query("SELECT app.note_master_key_uses(now())").execute(tx.conn()).await?;
+    }
+    let faults = introduce(&mut tx, keyring).await?;
+    // what a program had that does not start is no key of this database
+    if faults.is_empty() {
+        tx.commit().await?;
+    }
+    Ok(faults)
 }
 
 /// Refuses, of the keys of a command, one that has the name of another; which of them it needs it tells itself.
@@ -85,7 +89,7 @@ pub async fn verify_names(owner: &PgConnectOptions, keyring: &Keyring) -> Result
     };
     match faults.await.map_err(KeyRefusal::Unknown)? {
         None => Ok(()),
-        Some(Fault { master_key: id, .. }) => Err(KeyRefusal::Other { id }),
+        Some(Misfit { master_key: id, .. }) => Err(KeyRefusal::Other { id }),
     }
 }
 
@@ -97,7 +101,7 @@ pub async fn forget(owner: &PgConnectOptions, id: &str) -> Result<bool> {
     Ok(known)
 }
 
-async fn introduce(tx: &mut Tx, keyring: &Keyring) -> Result<Vec<Fault>> {
+async fn introduce(tx: &mut Tx, keyring: &Keyring) -> Result<Vec<Misfit>> {
     let (ids, values): (Vec<_>, Vec<_>) = keyring.check_values().into_iter().unzip();
     Ok(sqlx::query_as("SELECT master_key, fault, secrets FROM app.introduce_master_keys($1, $2)")
         .bind(ids)

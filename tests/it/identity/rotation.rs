@@ -14,6 +14,7 @@ use huntzen::platform::crypto::seal::{Keyring, SealError};
 use huntzen::platform::db::DbRole;
 use huntzen::platform::ids::{CompanyId, UserId};
 use secrecy::ExposeSecret;
+use serde_json::json;
 use sqlx::ConnectOptions;
 use uuid::Uuid;
 
@@ -371,4 +372,63 @@ async fn a_terminal_shows_a_bar() {
     let seen = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(done.status.success(), "{seen}");
     assert!(seen.contains("of 600 (") && seen.contains('█') && seen.contains("Everything is sealed"), "{seen}");
+}
+
+#[tokio::test]
+async fn nobody_notices_while_readers_then_writers_and_then_what_there_is_change() {
+    let app = app_of(&[OLD]).await;
+    let company = app.company("Acme").await;
+    let of = |ids: &'static [(&'static str, u8)]| {
+        app.node_with(move |config| {
+            config.master_keys =
+                ids.iter().map(|(id, byte)| ((*id).to_owned(), STANDARD.encode([*byte; 32]).into())).collect();
+        })
+    };
+    let mut people = Vec::new();
+    for _ in 0..6 {
+        people.push(app.employee(&company).await);
+    }
+    let write = async |user: &User, base: &str, text: &str| {
+        user.at(base).post("/journal", json!({"body": text, "mood": 3})).await.expect(201);
+    };
+    write(&people[0], &app.base, "under the old one").await;
+    // one node after the other knows it, then one after the other seals under it: each reads what the others wrote
+    let (reader, writer) = (of(&[OLD, NEW]).await, of(&[NEW, OLD]).await);
+    write(&people[1], &reader.base, "by a reader").await;
+    write(&people[2], &writer.base, "by a writer").await;
+    let reads = async |user: &User, base: &str, text: &str| {
+        let read = user.at(base).get("/journal").await.expect(200);
+        assert!(read.text().contains(text), "{text}: {}", read.json);
+    };
+    for base in [&reader.base, &writer.base] {
+        reads(&people[0], base, "under the old one").await;
+        reads(&people[1], base, "by a reader").await;
+        reads(&people[2], base, "by a writer").await;
+    }
+    // what there is moves while people go on
+    let both = ring(&[NEW, OLD]);
+    let rotate = async || rewrap(app.options(), &both, &Entropy::system(), &app::sealed()).await.unwrap();
+    tokio::join!(
+        rotate(),
+        write(&people[3], &reader.base, "meanwhile, by a reader"),
+        write(&people[4], &writer.base, "meanwhile, by a writer"),
+        reads(&people[0], &reader.base, "under the old one"),
+        reads(&people[1], &writer.base, "by a reader"),
+    );
+    // the last reader seals under it as well; what it wrote until then moves
+    drop(reader);
+    write(&people[5], &writer.base, "at last").await;
+    assert!(rotate().await.iter().all(|it| (it.left, it.fault) == (0, None)));
+    let alone = of(&[NEW]).await;
+    for (user, text) in people.iter().zip([
+        "under the old one",
+        "by a reader",
+        "by a writer",
+        "meanwhile, by a reader",
+        "meanwhile, by a writer",
+        "at last",
+    ]) {
+        reads(user, &alone.base, text).await;
+    }
+    app.settle().await;
 }
