@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::keys::{self, Reader, document};
-use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until};
+use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until, fitting};
 use super::{CHANGED, store};
 use crate::domain::files::{self, Bringing, Purpose, Stored};
 use crate::platform::auth::Permission;
@@ -41,12 +41,13 @@ pub async fn check(cx: &Context, id: ConsultationId) -> Result<()> {
     Ok(())
 }
 
-/// At most `limit` messages, in the order of the conversation or, for what changed, of revisions.
+/// At most `limit` messages, and fewer where they are long, in the order of the conversation or, for what changed, of revisions.
 pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) -> Result<Excerpt> {
     let found = store::read(cx, id, which, i64::from(limit) + 1, open_days(cx)).await?;
     let (of, receipts, mut kept) = found.ok_or(Refusal::NotFound)?;
-    let has_more = kept.len() > limit as usize;
-    kept.truncate(limit as usize);
+    let fits = fitting(&kept, limit as usize);
+    let has_more = kept.len() > fits;
+    kept.truncate(fits);
     let rev = complete_until(which, of.last_rev, has_more, kept.last().map(|message| message.rev));
     if matches!(which, Which::Before(_)) {
         kept.reverse();

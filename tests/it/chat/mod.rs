@@ -7,6 +7,7 @@ mod nodes;
 mod privacy;
 mod raw;
 mod sockets;
+mod transport;
 
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};

@@ -68,7 +68,7 @@ impl ChatApi {
         /// Messages before this one.
         #[oai(name = "beforeSeq", validator(minimum(value = "1")))]
         before_seq: Query<Option<i64>>,
-        /// 1–100; 20 unless said.
+        /// 1–100; 20 unless said. Fewer come at once where they are long.
         limit: Query<Option<u32>>,
     ) -> Result<Json<MessagesAnswer>> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT);
