@@ -35,6 +35,7 @@ pub struct Conversation {
     pub company_id: CompanyId,
     /// Whose care it is.
     pub employee: UserId,
+    pub practitioner: UserId,
     pub closes_at: DateTime<Utc>,
     pub last_seq: i64,
     pub last_rev: i64,

@@ -15,7 +15,7 @@ use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::db::broken_constraint;
 use crate::platform::http::upload::IncomingFile;
-use crate::platform::ids::{ConsultationId, FileId, MessageId};
+use crate::platform::ids::{ConsultationId, FileId, MessageId, UserId};
 use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Problem, Result, Tx};
 
@@ -35,10 +35,10 @@ pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, 
     store::list(&mut tx, cx.caller().role, after, fetch, open_days(cx)).await
 }
 
-/// Refuses a conversation that is not the caller's.
-pub async fn check(cx: &Context, id: ConsultationId) -> Result<()> {
-    store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
-    Ok(())
+/// The two people of a conversation; refuses one that is not the caller's.
+pub async fn check(cx: &Context, id: ConsultationId) -> Result<[UserId; 2]> {
+    let of = store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
+    Ok([of.employee, of.practitioner])
 }
 
 /// At most `limit` messages, and fewer where they are long, in the order of the conversation or, for what changed, of revisions.

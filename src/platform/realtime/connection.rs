@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// As every request: a token that counts, of a session that goes on.
-    async fn check(&self) -> Result<()> {
+    pub async fn check(&self) -> Result<()> {
         if self.platform.clock.now() >= self.expires_at {
             return Err(Error::TokenExpired.into());
         }

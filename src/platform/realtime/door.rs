@@ -138,7 +138,7 @@ impl MessageHandler<LocalAdapter, Received> for Letterbox {
                 return;
             }
             Verdict::Close => {
-                hang_up(&socket);
+                hang_up(&SocketRef::from(socket));
                 return;
             }
         }

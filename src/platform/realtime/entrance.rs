@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use socketioxide::extract::SocketRef;
 use socketioxide::socket::Socket;
 use tokio::time::Instant;
 
@@ -52,7 +53,7 @@ impl Entrance {
 
 /// Closes a socket: with a word, or, where a reader who takes nothing leaves no room for that, with its WebSocket. Who polls
 /// and takes nothing is shown nothing either; the next look closes, or the heartbeat.
-pub(super) fn hang_up(socket: &Arc<Socket>) {
+pub(super) fn hang_up(socket: &SocketRef) {
     if socket.clone().disconnect().is_err() {
         let it = Entrance::of(socket);
         it.cut.cut();

@@ -8,6 +8,7 @@ mod privacy;
 mod raw;
 mod sockets;
 mod transport;
+mod wire;
 
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};

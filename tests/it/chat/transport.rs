@@ -295,3 +295,33 @@ async fn a_node_that_hears_nothing_of_ended_sessions_shows_their_sockets_nothing
     assert_eq!(sockets.take("dr", "message:new").await["body"], "Not for her any more");
     held.rollback().await.unwrap();
 }
+
+#[tokio::test]
+async fn whoever_polls_now_and_then_gets_everything_once_and_in_order() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    let mut polling = Polling::joined(&talk.app.base, &talk.dr.token, &id).await;
+    polling.heard.clear();
+    // more than waits for one reader, and nobody polls meanwhile
+    for n in 1..=200 {
+        talk.send(&talk.alice, &n.to_string()).await.expect(201);
+    }
+    let got = |polling: &Polling| -> Vec<i64> {
+        let new = polling.heard.iter().filter(|it| it.contains("[\"message:new\""));
+        new.map(|it| {
+            let packet: Value = serde_json::from_str(&it[it.find('[').unwrap()..]).unwrap();
+            packet[1]["seq"].as_i64().unwrap()
+        })
+        .collect()
+    };
+    assert_eq!(polling.poll().await, StatusCode::OK);
+    let at_first = got(&polling).len();
+    assert!((1..200).contains(&at_first), "{at_first} waited: there was no more room");
+    let reading = async {
+        while got(&polling).len() < 200 {
+            assert_eq!(polling.poll().await, StatusCode::OK);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("the rest comes");
+    assert_eq!(got(&polling), (1..=200).collect::<Vec<_>>());
+}
