@@ -50,6 +50,8 @@ use crate::seed;
 /// Connections that wait to be taken: after a node went, all of its sockets come at once, and whoever finds no room tries
 /// again a second later.
 const BACKLOG: u32 = 4096;
+/// At the end; what a socket was told before then has left by then, or nobody reads it.
+const SOCKETS_CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Failure>;
@@ -182,8 +184,8 @@ pub async fn listen(
         let _wire = AbortOnDropHandle::new(tokio::spawn(async move { realtime::carry(&carrier).await }));
         let stop = async {
             stop.await;
-            // polls that wait for news would hold the others up
-            io.close().await;
+            // polls that wait for news would hold the others up; a socket that reads nothing does not
+            let _ = tokio::time::timeout(SOCKETS_CLOSE_WITHIN.min(grace), io.close()).await;
         };
         poem::Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint, stop, Some(grace)).await
     });

@@ -35,6 +35,7 @@ pub struct Conversation {
     pub company_id: CompanyId,
     /// Whose care it is.
     pub employee: UserId,
+    pub practitioner: UserId,
     pub closes_at: DateTime<Utc>,
     pub last_seq: i64,
     pub last_rev: i64,
@@ -187,6 +188,24 @@ pub enum Which {
     ChangedAfter(i64),
 }
 
+/// What messages that are read at once weigh together: whoever asks and takes nothing has the answers wait in memory.
+const WEIGHT_AT_ONCE: usize = 64 << 10;
+/// Of a message, and of a file that came with it, besides their words.
+const WEIGHT: usize = 300;
+
+/// How many of the messages are read at once: at least one, at most `limit`.
+pub fn fitting(kept: &[Kept], limit: usize) -> usize {
+    let mut left = WEIGHT_AT_ONCE;
+    let fits = kept.iter().take(limit).take_while(|message| {
+        let files: usize = message.attachments.iter().map(|it| WEIGHT + it.sealed_name.len()).sum();
+        let weight = WEIGHT + message.sealed.as_ref().map_or(0, Vec::len) + files;
+        let fits = weight <= left;
+        left = left.saturating_sub(weight);
+        fits
+    });
+    fits.count().max(1).min(kept.len())
+}
+
 /// What was read of a conversation.
 pub struct Excerpt {
     pub messages: Vec<Message>,
@@ -239,6 +258,25 @@ mod tests {
         assert_eq!(code(kept(), me, limit + TimeDelta::microseconds(1)), Err("too_late_to_change"));
         assert_eq!(code(kept(), other, sent), Err("not_your_message"));
         assert_eq!(code(Kept { deleted_at: Some(sent), ..kept() }, me, sent), Err("message_deleted"));
+    }
+
+    #[test]
+    fn long_messages_are_read_in_several_parts_and_each_brings_one_at_least() {
+        let long = |bytes: usize| Kept { sealed: Some(vec![0; bytes]), ..kept() };
+        let many = |message: &Kept, count| vec![message.clone(); count];
+        assert_eq!(fitting(&[], 100), 0);
+        assert_eq!(fitting(&many(&long(200), 101), 100), 100);
+        assert_eq!(fitting(&many(&long(16_000), 101), 100), 4);
+        assert_eq!(fitting(&[long(200), long(1 << 20), long(200)], 100), 1);
+        assert_eq!(fitting(&many(&long(1 << 20), 3), 100), 1);
+        let file = KeptAttachment {
+            id: FileId(Uuid::nil()),
+            media_type: String::new(),
+            size_bytes: 1,
+            sealed_name: vec![0; 700],
+        };
+        let with_files = Kept { attachments: vec![file; 10], ..long(10) };
+        assert_eq!(fitting(&many(&with_files, 20), 100), 6);
     }
 
     #[test]

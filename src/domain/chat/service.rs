@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::keys::{self, Reader, document};
-use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until};
+use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until, fitting};
 use super::{CHANGED, store};
 use crate::domain::files::{self, Bringing, Purpose, Stored};
 use crate::platform::auth::Permission;
@@ -15,7 +15,7 @@ use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::db::broken_constraint;
 use crate::platform::http::upload::IncomingFile;
-use crate::platform::ids::{ConsultationId, FileId, MessageId};
+use crate::platform::ids::{ConsultationId, FileId, MessageId, UserId};
 use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Problem, Result, Tx};
 
@@ -35,18 +35,19 @@ pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, 
     store::list(&mut tx, cx.caller().role, after, fetch, open_days(cx)).await
 }
 
-/// Refuses a conversation that is not the caller's.
-pub async fn check(cx: &Context, id: ConsultationId) -> Result<()> {
-    store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
-    Ok(())
+/// The two people of a conversation; refuses one that is not the caller's.
+pub async fn check(cx: &Context, id: ConsultationId) -> Result<[UserId; 2]> {
+    let of = store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
+    Ok([of.employee, of.practitioner])
 }
 
-/// At most `limit` messages, in the order of the conversation or, for what changed, of revisions.
+/// At most `limit` messages, and fewer where they are long, in the order of the conversation or, for what changed, of revisions.
 pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) -> Result<Excerpt> {
     let found = store::read(cx, id, which, i64::from(limit) + 1, open_days(cx)).await?;
     let (of, receipts, mut kept) = found.ok_or(Refusal::NotFound)?;
-    let has_more = kept.len() > limit as usize;
-    kept.truncate(limit as usize);
+    let fits = fitting(&kept, limit as usize);
+    let has_more = kept.len() > fits;
+    kept.truncate(fits);
     let rev = complete_until(which, of.last_rev, has_more, kept.last().map(|message| message.rev));
     if matches!(which, Which::Before(_)) {
         kept.reverse();

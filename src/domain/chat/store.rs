@@ -83,6 +83,7 @@ impl FromRow<'_, PgRow> for Conversation {
             id: row.try_get("id")?,
             company_id: row.try_get("company_id")?,
             employee: row.try_get("user_id")?,
+            practitioner: row.try_get("practitioner_id")?,
             closes_at: row.try_get::<Instant, _>("closes_at")?.0,
             last_seq: row.try_get("last_seq")?,
             last_rev: row.try_get("last_rev")?,
@@ -91,7 +92,7 @@ impl FromRow<'_, PgRow> for Conversation {
     }
 }
 
-const FIND: &str = "SELECT v.id, v.company_id, v.user_id, v.last_seq, v.last_rev,
+const FIND: &str = "SELECT v.id, v.company_id, v.user_id, v.practitioner_id, v.last_seq, v.last_rev,
         app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $2::int) AS closes_at, k.id AS key_id, k.wrapped
     FROM app.conversations v JOIN app.consultations c ON c.id = v.id
     LEFT JOIN LATERAL app.conversation_key(v.id) k ON true
@@ -178,7 +179,7 @@ impl FromRow<'_, PgRow> for Kept {
 macro_rules! excerpt {
     ($which:literal, $order:literal) => {
         concat!(
-            "SELECT v.id, v.company_id, v.user_id, v.last_seq, v.last_rev,
+            "SELECT v.id, v.company_id, v.user_id, v.practitioner_id, v.last_seq, v.last_rev,
                     app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $4::int) AS closes_at, k.id AS key_id, k.wrapped,
                     r.readers, r.delivered, r.read, r.revs,
                     m.id AS message_id, m.sender_id, m.client_id, m.seq, m.rev, m.version, m.sealed, m.created_at, m.edited_at,

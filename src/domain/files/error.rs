@@ -16,6 +16,8 @@ causes! {
         PictureTooLarge => (UNPROCESSABLE_ENTITY, "picture_too_large"),
         /// The person's files leave no room for it.
         FileQuotaExceeded => (CONFLICT, "file_quota_exceeded"),
+        /// The person has sent as much in this conversation as they may.
+        ConversationFilesExceeded => (CONFLICT, "conversation_files_exceeded"),
         /// The person sends as many as they may.
         TooManyUploads => (TOO_MANY_REQUESTS, "too_many_uploads"),
         /// It goes with its message.

@@ -1,15 +1,18 @@
 //! What nobody needs any more goes.
 
 use chrono::TimeDelta;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::store;
 use crate::platform::Result;
+use crate::platform::ids::FileId;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 
 /// Files whose objects go in one transaction.
 const BATCH: i32 = 100;
+/// A storage that is away lets each wait.
+const DELETED_AT_ONCE: usize = 10;
 /// An object is younger than its upload can be: its row may be about to come.
 const YOUNG: TimeDelta = TimeDelta::hours(2);
 
@@ -47,14 +50,19 @@ async fn collect(cx: JobContext, _: CollectFiles) -> Result<()> {
             return Ok(());
         }
         // objects first: one whose row is gone would be found by the sweep alone
-        let mut gone = Vec::with_capacity(files.len());
-        for (id, object_key) in files {
-            if let Err(problem) = cx.platform.storage.delete(&object_key).await {
-                tracing::warn!(?problem, "the storage is away: files are collected later");
-                break;
+        let storage = &cx.platform.storage;
+        let delete = |(id, object_key): (FileId, String)| async move {
+            match storage.delete(&object_key).await {
+                Ok(()) => Some(id),
+                // an object that cannot be deleted keeps none behind it
+                Err(problem) => {
+                    tracing::warn!(?problem, file_id = %id, "a file is collected later");
+                    None
+                }
             }
-            gone.push(id);
-        }
+        };
+        let deleted = futures_util::stream::iter(files).map(delete).buffer_unordered(DELETED_AT_ONCE);
+        let gone: Vec<_> = deleted.filter_map(std::future::ready).collect().await;
         if gone.is_empty() {
             return Ok(());
         }

@@ -155,6 +155,7 @@ fn number(bytes: u64) -> Result<i64> {
 fn refused(error: sqlx::Error) -> Problem {
     match broken_constraint(&error) {
         Some("files_quota") => Error::FileQuotaExceeded.into(),
+        Some("files_of_conversation") => Error::ConversationFilesExceeded.into(),
         Some("files_at_once") => Problem::from(Error::TooManyUploads).with_header("Retry-After", "5"),
         Some("files_not_sent") => Error::AttachmentSent.into(),
         _ => error.into(),

@@ -41,6 +41,8 @@ pub struct RevokedSessions {
     revoked: RwLock<HashMap<SessionId, DateTime<Utc>>>,
     /// When the last reading of the table began, if it is being followed.
     read_at: RwLock<Option<Instant>>,
+    /// When catching up failed last.
+    failed_at: tokio::sync::Mutex<Option<Instant>>,
     /// When everything noted before was known, for the next reading to begin there.
     known_until: Mutex<Option<Instant>>,
     /// Changes with each session that is noted.
@@ -101,6 +103,30 @@ impl RevokedSessions {
         if let Err(problem) = read.await {
             tracing::warn!(code = problem.code(), "ended sessions are refused when the notification is here");
         }
+    }
+
+    /// Reads what ended where nothing is heard of it: once for all who ask at the same time, for sockets are many. False:
+    /// that cannot be done now, and nobody is known to go on.
+    pub async fn catch_up(&self, platform: &Platform) -> bool {
+        let mut failed_at = self.failed_at.lock().await;
+        if self.is_fresh() {
+            return true;
+        }
+        if failed_at.is_some_and(|at| at.elapsed() < FRESH) {
+            return false;
+        }
+        let began = Instant::now();
+        let read = async {
+            let mut tx = platform.db.anonymous(Actor::job(None, None)).await?;
+            self.read(platform, tx.conn()).await
+        };
+        if let Err(problem) = read.await {
+            tracing::warn!(code = problem.code(), "cannot read which sessions ended: sockets are shown nothing");
+            *failed_at = Some(Instant::now());
+            return false;
+        }
+        *self.read_at.write().unwrap_or_else(PoisonError::into_inner) = Some(began);
+        true
     }
 
     async fn read(&self, platform: &Platform, conn: impl PgExecutor<'_>) -> Result<()> {

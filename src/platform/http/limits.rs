@@ -17,21 +17,35 @@ use crate::platform::problem::{Error, Problem, Result};
 /// Requests between two clearings of keys whose budget is full again.
 const CLEAR_EVERY: u32 = 4096;
 
+/// After the end of a node everybody of an office comes back at once, with a few requests each.
+const SOCKETS: u32 = 5;
+
 /// Requests per minute, for each client address and for each user.
 pub struct Limits {
     by_address: Option<Budget<IpAddr>>,
+    /// Of Socket.IO, which polls.
+    sockets_by_address: Option<Budget<IpAddr>>,
     by_user: Option<Budget<UserId>>,
 }
 
 impl Limits {
     /// A limit of 0 is none.
     pub fn new(config: &Config) -> Self {
-        Self { by_address: Budget::new(config.rate_limit_per_ip), by_user: Budget::new(config.rate_limit_per_user) }
+        Self {
+            by_address: Budget::new(config.rate_limit_per_ip),
+            sockets_by_address: Budget::new(config.rate_limit_per_ip.saturating_mul(SOCKETS)),
+            by_user: Budget::new(config.rate_limit_per_user),
+        }
     }
 
     /// `429` with `Retry-After` once the address has used up its minute.
     pub fn check_address(&self, address: IpAddr) -> Result<()> {
         self.by_address.as_ref().map_or(Ok(()), |budget| budget.check(&network(address)))
+    }
+
+    /// The same for requests of Socket.IO, which leave the others theirs.
+    pub fn check_socket_address(&self, address: IpAddr) -> Result<()> {
+        self.sockets_by_address.as_ref().map_or(Ok(()), |budget| budget.check(&network(address)))
     }
 
     /// `429` with `Retry-After` once the user has used up their minute.

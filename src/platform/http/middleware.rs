@@ -184,7 +184,11 @@ impl<E: Endpoint> Edge<E> {
         let path = request.uri().path();
         let is_monitoring = path.starts_with("/health/") || path == "/metrics";
         if !is_monitoring && let Some(ip) = info.ip {
-            self.platform.limits.check_address(ip)?;
+            if path.starts_with("/socket.io/") {
+                self.platform.limits.check_socket_address(ip)?;
+            } else {
+                self.platform.limits.check_address(ip)?;
+            }
         }
         // PostgreSQL keeps no NUL in a text, so none gets that far
         if path.contains("%00") {

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::door::Received;
+use super::entrance::hang_up;
 use super::namespace::{Namespace, Renewal, Renewed};
 use crate::platform::auth::Caller;
 use crate::platform::http::{body, error};
@@ -115,7 +116,7 @@ impl Connection {
     }
 
     /// As every request: a token that counts, of a session that goes on.
-    async fn check(&self) -> Result<()> {
+    pub async fn check(&self) -> Result<()> {
         if self.platform.clock.now() >= self.expires_at {
             return Err(Error::TokenExpired.into());
         }
@@ -169,9 +170,9 @@ impl Connection {
         let _ = ack.send(&answer);
     }
 
-    /// Closes the socket. Where there is no room to say so, the next look does.
+    /// Closes the socket, whether its client reads or not.
     pub fn end(&self) {
-        let _ = self.socket.clone().disconnect();
+        hang_up(&self.socket);
     }
 }
 
@@ -238,6 +239,9 @@ pub(super) async fn run<V: Visitor>(
             () = &mut woken => true,
             _ = looks.tick() => true,
         };
+        // a node that hears nothing of sessions that ended reads them, before anything is shown
+        let must_look = must_look
+            && (at.platform.sessions.is_fresh() || Box::pin(at.platform.sessions.catch_up(&at.platform)).await);
         let now = at.platform.clock.now();
         is_over = is_over
             || at.platform.sessions.is_known_revoked(at.caller.session_id)

@@ -10,12 +10,12 @@ use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
 use socketioxide::handler::{ConnectHandler, FromMessageParts, MessageHandler, Value as Packet};
 use socketioxide::socket::Socket;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Io;
 use super::connection::{Connection, Visitor, refusal, run};
-use super::pace::{Pace, Verdict};
+use super::entrance::{Entrance, hang_up};
+use super::pace::Verdict;
 use crate::platform::auth::{Caller, Permission};
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, RequestInfo};
@@ -61,12 +61,17 @@ pub fn open<V: Visitor>(
     let check = move |socket: SocketRef, TryData(auth): TryData<Handshake>| {
         let platform = at_door.clone();
         async move {
+            // each costs a signature's check
+            match Entrance::of(&socket).admit(path) {
+                Verdict::Admit => {}
+                Verdict::Refuse | Verdict::Close => return Err(Error::TooManyRequests.into()),
+            }
             let auth = auth.map_err(|_| Problem::from(Error::Unauthenticated));
             let entered = match auth {
                 Ok(auth) => admit(&platform, permission, &auth).await,
                 Err(refused) => Err(refused),
             };
-            entered.map(|(caller, expires_at)| sit_down(&socket, caller, expires_at))
+            entered.map(|(caller, expires_at)| sit_down(&socket, path, caller, expires_at))
         }
     };
     let enter = move |socket: SocketRef| {
@@ -105,9 +110,9 @@ async fn admit(platform: &Platform, permission: Permission, auth: &Handshake) ->
 }
 
 /// From here on events are taken, before the client hears that it is in.
-fn sit_down(socket: &SocketRef, caller: Caller, expires_at: DateTime<Utc>) {
+fn sit_down(socket: &SocketRef, path: &'static str, caller: Caller, expires_at: DateTime<Utc>) {
     let (sender, inbox) = mpsc::channel(WAITING);
-    socket.on_fallback(Letterbox { sender, pace: Mutex::new(Pace::new(Instant::now())) });
+    socket.on_fallback(Letterbox { sender, path, entrance: Entrance::of(socket) });
     socket.extensions.insert(Arc::new(Admitted { caller, expires_at, inbox: Mutex::new(Some(inbox)) }));
 }
 
@@ -115,7 +120,8 @@ fn sit_down(socket: &SocketRef, caller: Caller, expires_at: DateTime<Utc>) {
 struct Letterbox {
     /// Boxed, for a channel keeps room for some events, whether any come or not.
     sender: mpsc::Sender<Box<Received>>,
-    pace: Mutex<Pace>,
+    path: &'static str,
+    entrance: Arc<Entrance>,
 }
 
 impl MessageHandler<LocalAdapter, Received> for Letterbox {
@@ -123,10 +129,7 @@ impl MessageHandler<LocalAdapter, Received> for Letterbox {
         let is_large = size(&packet) > LARGEST_EVENT;
         let name = Event::from_message_parts(&socket, &mut packet, &ack_id).map(|name| name.0).unwrap_or_default();
         let Ok(ack) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
-        let verdict = {
-            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            if is_large { pace.refuse() } else { pace.admit(Instant::now()) }
-        };
+        let verdict = if is_large { self.entrance.refuse(self.path) } else { self.entrance.admit(self.path) };
         match verdict {
             Verdict::Admit => {}
             Verdict::Refuse => {
@@ -135,7 +138,7 @@ impl MessageHandler<LocalAdapter, Received> for Letterbox {
                 return;
             }
             Verdict::Close => {
-                let _ = SocketRef::from(socket).disconnect();
+                hang_up(&SocketRef::from(socket));
                 return;
             }
         }

@@ -1,6 +1,7 @@
 //! The endpoint: requests of Engine.IO, by polling and by WebSocket, on the port of HTTP.
 //!
-//! poem takes hyper's upgrade out of a request, so the 101 is answered here, and the stream handed over afterwards.
+//! poem takes hyper's upgrade out of a request, so the 101 is answered here, and the stream handed over afterwards, as a
+//! [`Line`]: one that gives up whoever takes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +10,18 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
 use poem::http::{self, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 use socketioxide::service::SocketIoService;
+use socketioxide::socket::Sid;
 use socketioxide::{SocketIo, SocketIoBuilder};
 use tower_service::Service;
 
 use super::Io;
+use super::entrance::Entrance;
+use super::line::{AtEnd, Cut, Line, Lines};
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, RequestInfo};
 
@@ -25,6 +29,8 @@ use crate::platform::{Platform, RequestInfo};
 const LARGEST_PAYLOAD: usize = 256 << 10;
 /// Of a WebSocket, which holds so much memory for it: a message of some lines.
 const READ_AT_ONCE: usize = 1 << 10;
+/// Packets that wait for a reader. The largest, an answer with many messages, has some tens of KB.
+const UNREAD: usize = 64;
 /// Whoever has not entered a namespace by then is let go.
 const ENTERS_WITHIN: Duration = Duration::from_secs(20);
 /// Whoever does not say within this time that a message arrived, does not.
@@ -38,6 +44,7 @@ type Inner = SocketIoService<engineioxide::service::NotFoundService>;
 pub struct Mount {
     inner: Inner,
     platform: Arc<Platform>,
+    lines: Arc<Lines>,
 }
 
 /// The endpoint for `/socket.io`, and the server behind it, to open namespaces on and to close.
@@ -48,10 +55,11 @@ pub fn mount(platform: Arc<Platform>) -> (Mount, Io) {
         .ws_read_buffer_size(READ_AT_ONCE)
         .ws_max_message_size(LARGEST_PAYLOAD)
         .ws_max_frame_size(LARGEST_PAYLOAD)
+        .max_buffer_size(UNREAD)
         .connect_timeout(ENTERS_WITHIN)
         .ack_timeout(ACKNOWLEDGES_WITHIN)
         .build_svc();
-    (Mount { inner, platform }, io)
+    (Mount { inner, platform, lines: Arc::default() }, io)
 }
 
 impl Endpoint for Mount {
@@ -67,7 +75,10 @@ impl Endpoint for Mount {
             return Ok(self.upgrade(&request)?);
         }
         let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
-        let plain = plain(&request, body)?;
+        let mut plain = plain(&request, body)?;
+        if session(&request).is_none() {
+            plain.extensions_mut().insert(Arc::new(Entrance::new(self.lines.clone())));
+        }
         let answer = match self.inner.clone().call(plain).await {
             Ok(answer) => answer,
             Err(never) => match never {},
@@ -86,6 +97,11 @@ impl Endpoint for Mount {
 fn is_upgrade(request: &Request) -> bool {
     let upgrade = request.header(header::UPGRADE).unwrap_or_default();
     request.method() == Method::GET && upgrade.eq_ignore_ascii_case("websocket")
+}
+
+/// The connection that a request belongs to; a request that opens one names none.
+fn session(request: &Request) -> Option<&str> {
+    request.original_uri().query()?.split('&').find_map(|it| it.strip_prefix("sid="))
 }
 
 /// The same request as any service of HTTP understands it, with what is known of its sender. A socket keeps it, so it is
@@ -117,13 +133,24 @@ impl Mount {
             return Err(Error::MalformedRequest.into());
         }
         let accept = accept(key);
-        let plain = plain(request, ())?;
+        let mut plain = plain(request, ())?;
+        let (cut, sid) = match session(request) {
+            None => {
+                let entrance = Arc::new(Entrance::new(self.lines.clone()));
+                let cut = entrance.cut.clone();
+                plain.extensions_mut().insert(entrance);
+                (cut, None)
+            }
+            Some(text) => (Arc::default(), Some(text.parse::<Sid>().map_err(|_| Error::MalformedRequest)?)),
+        };
         let stream = request.take_upgrade().map_err(|_| Error::MalformedRequest)?;
-        let mut inner = self.inner.clone();
+        let (mut inner, lines) = (self.inner.clone(), self.lines.clone());
         tokio::spawn(async move {
             if let Ok(stream) = stream.await {
+                let at_end = sid.map(|sid| at_end_of_upgrade(inner.clone(), lines, sid, &cut));
+                let line = Line::new(stream, cut, at_end);
                 // what is no handshake of Engine.IO ends with its stream
-                let _ = Service::<(_, http::Request<()>)>::call(&mut inner, (stream, plain)).await;
+                let _ = Service::<(_, http::Request<()>)>::call(&mut inner, (line, plain)).await;
             }
         });
         Ok(Response::builder()
@@ -132,6 +159,27 @@ impl Mount {
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_ACCEPT, accept)
             .finish())
+    }
+}
+
+/// The stream belongs to a connection that began by polling. Where it ends before it took over, that connection would wait
+/// for it for ever, shown as there: it is closed, as its client could close it. One that had taken over is gone by itself.
+fn at_end_of_upgrade(inner: Inner, lines: Arc<Lines>, sid: Sid, cut: &Arc<Cut>) -> AtEnd {
+    lines.add(sid, cut.clone());
+    let cut = cut.clone();
+    Box::new(move || {
+        lines.remove(sid, &cut);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move { close(inner, sid).await });
+    })
+}
+
+/// What a client of polling says at its end.
+async fn close(mut inner: Inner, sid: Sid) {
+    let body: BoxBody<Bytes, std::io::Error> = Full::new(Bytes::from_static(b"1")).map_err(|it| match it {}).boxed();
+    let uri = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    if let Ok(says) = http::Request::post(uri).body(body) {
+        let _ = inner.call(says).await;
     }
 }
 

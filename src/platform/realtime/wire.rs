@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,8 +31,10 @@ const TOLD_AT_ONCE: usize = 500;
 const REST: Duration = Duration::from_millis(4);
 /// What waits to be heard in this process; whoever falls behind looks at everything.
 const UNHEARD: usize = 4096;
-/// Redis answers by then, or is away.
+/// Redis answers by then, or is away …
 const PATIENCE: Duration = Duration::from_secs(1);
+/// … and is not asked again for so long, that nobody waits for it.
+const AWAY: Duration = Duration::from_secs(5);
 
 /// Something that is told: ids only.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub struct Redis {
     /// Before the names of channels: installations may share a server.
     prefix: String,
     publisher: tokio::sync::Mutex<Option<MultiplexedConnection>>,
+    failed_at: Mutex<Option<Instant>>,
 }
 
 impl Wire {
@@ -74,6 +77,7 @@ impl Wire {
                 client,
                 prefix: format!("huntzen:{prefix}:"),
                 publisher: tokio::sync::Mutex::default(),
+                failed_at: Mutex::default(),
             })
         });
         let here = broadcast::Sender::new(UNHEARD);
@@ -113,7 +117,8 @@ impl Wire {
 
     /// Whether Redis answers; `None`: there is none.
     pub async fn is_reachable(&self) -> Option<bool> {
-        Some(self.redis()?.publish(&[]).await.is_ok())
+        let redis = self.redis()?;
+        Some(!redis.is_away() && redis.publish(&[]).await.is_ok())
     }
 
     fn untold(&self) -> MutexGuard<'_, Untold> {
@@ -163,6 +168,7 @@ pub async fn carry(platform: &Platform) {
 /// Over Redis; where there is none, or it is away, over the database, which each node hears in any case.
 pub(super) async fn tell(platform: &Platform, words: &[Word]) -> Result<()> {
     if let Some(redis) = platform.wire.redis()
+        && !redis.is_away()
         && redis.publish(words).await.is_ok()
     {
         return Ok(());
@@ -179,7 +185,21 @@ pub(super) async fn tell(platform: &Platform, words: &[Word]) -> Result<()> {
 }
 
 impl Redis {
+    fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_away(&self) -> bool {
+        self.failed_at().is_some_and(|at| at.elapsed() < AWAY)
+    }
+
     async fn publish(&self, words: &[Word]) -> redis::RedisResult<()> {
+        let published = self.try_publish(words).await;
+        *self.failed_at() = published.is_err().then(Instant::now);
+        published
+    }
+
+    async fn try_publish(&self, words: &[Word]) -> redis::RedisResult<()> {
         let mut messages = Pipeline::with_capacity(words.len() + 1);
         for word in words {
             messages.cmd("PUBLISH").arg(format!("{}{}", self.prefix, word.channel)).arg(&word.about).ignore();

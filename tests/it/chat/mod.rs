@@ -7,6 +7,8 @@ mod nodes;
 mod privacy;
 mod raw;
 mod sockets;
+mod transport;
+mod wire;
 
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};

@@ -4,24 +4,32 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 use crate::support::Sockets;
 
-type Raw = WebSocketStream<TcpStream>;
+pub type Raw = WebSocketStream<TcpStream>;
 
 async fn open(base: &str) -> Raw {
+    open_as(base, "").await
+}
+
+/// With more in its query.
+pub async fn open_as(base: &str, query: &str) -> Raw {
     let address = base.strip_prefix("http://").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+    // a small window: what is not read stays with the sender
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket{query}");
     tokio_tungstenite::client_async(url, stream).await.unwrap().0
 }
 
 /// In the namespace, as the official client gets there.
-async fn entered(base: &str, token: &str) -> Raw {
+pub async fn entered(base: &str, token: &str) -> Raw {
     let mut raw = open(base).await;
     raw.send(Message::text(format!("40/chat,{{\"token\":\"{token}\"}}"))).await.unwrap();
     until(&mut raw, "40/chat,").await.expect("it is let in");
@@ -29,7 +37,7 @@ async fn entered(base: &str, token: &str) -> Raw {
 }
 
 /// The next packet with this beginning; `None`: the connection ended before.
-async fn until(raw: &mut Raw, start: &str) -> Option<String> {
+pub async fn until(raw: &mut Raw, start: &str) -> Option<String> {
     let reading = async {
         while let Some(Ok(message)) = raw.next().await {
             if let Message::Text(text) = message

@@ -461,3 +461,72 @@ async fn a_document_is_its_persons_alone_and_goes_with_their_key() {
     talk.collect().await;
     assert!(objects(&talk.app).is_empty());
 }
+
+#[tokio::test]
+async fn what_was_sent_leaves_its_sender_room_and_one_conversation_has_an_end() {
+    let talk = talk_with(|name| (name == "FILE_QUOTA_BYTES").then(|| "1048576".to_owned())).await;
+    let bob = talk.app.employee(&talk.acme).await;
+    let other = book_on(&bob, &talk.dr, in_days(&talk.app, 4)).await.expect(201).str("/id");
+    talk.app.settle().await;
+    let first = talk.id.clone();
+    let bring_to = async |user: &User, id: &str, seed: u32| {
+        let path = format!("/conversations/{id}/attachments");
+        Answer::of(user.request(Method::POST, &path).multipart(form(None, "noise.png", noise(seed)))).await
+    };
+    let attach = async |id: &str, seed: u32| bring_to(&talk.dr, id, seed).await;
+    for seed in 1..=2 {
+        let file = attach(&first, seed).await.expect(201).str("/id");
+        let message = json!({"clientId": Uuid::new_v4(), "body": "", "attachmentIds": [file]});
+        talk.dr.post(&format!("/conversations/{first}/messages"), message).await.expect(201);
+    }
+    // a third one would be more than may be sent there
+    let refused = attach(&first, 3).await.refused(409, "conversation_files_exceeded");
+    assert!(refused.json["detail"].is_string());
+    // what others send there is theirs
+    bring_to(&talk.alice, &first, 4).await.expect(201);
+    // elsewhere there is room, for what waits and for pictures of one's own, as much as anybody has
+    for seed in 5..=6 {
+        attach(&other, seed).await.expect(201);
+    }
+    attach(&other, 7).await.refused(409, "file_quota_exceeded");
+    let picture = bring(&talk.dr, "article_image", "noise.png", noise(8)).await;
+    picture.refused(409, "file_quota_exceeded");
+    // a message that is taken back gives its room back
+    let sent = talk.dr.get(&format!("/conversations/{first}/messages")).await.expect(200);
+    let id = sent.json["items"][0]["id"].as_str().unwrap().to_owned();
+    talk.dr.delete(&format!("/messages/{id}")).await.expect(200);
+    let waiting: Vec<String> =
+        sqlx::query_scalar("SELECT id::text FROM app.files WHERE state = 'ready' AND message_seq IS NULL AND owner_id = $1")
+            .bind(talk.dr.id)
+            .fetch_all(talk.app.db())
+            .await
+            .unwrap();
+    for id in waiting {
+        talk.dr.delete(&format!("/files/{id}")).await.expect(204);
+    }
+    attach(&first, 9).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_deleted_keeps_none_behind_it() {
+    let talk = talk().await;
+    for n in 0..3 {
+        let id = bring(&talk.alice, "document", "letter.pdf", pdf(100 + n)).await.expect(201).str("/id");
+        talk.app.clock.advance(TimeDelta::seconds(1));
+        talk.alice.delete(&format!("/files/{id}")).await.expect(204);
+    }
+    let key: String = sqlx::query_scalar("SELECT object_key FROM app.files ORDER BY deleted_at LIMIT 1")
+        .fetch_one(talk.app.db())
+        .await
+        .unwrap();
+    // a folder stands in its place
+    let path = talk.app.platform.config.data_dir.join("files").join(&key);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir_all(path.join("in-the-way")).unwrap();
+    talk.collect().await;
+    assert_eq!(talk.app.count("SELECT count(*) FROM app.files").await, 1);
+    std::fs::remove_dir_all(&path).unwrap();
+    talk.collect().await;
+    assert_eq!(talk.app.count("SELECT count(*) FROM app.files").await, 0);
+    assert!(objects(&talk.app).is_empty());
+}

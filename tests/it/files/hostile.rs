@@ -220,18 +220,6 @@ async fn so_many_at_once_and_no_more() {
 async fn a_persons_files_never_add_up_to_more_than_they_may() {
     let app = TestApp::start_with(|name| (name == "FILE_QUOTA_BYTES").then(|| "1048576".to_owned())).await;
     let dr = app.practitioner().await;
-    // noise does not get smaller: each of these is about 400 KB before and after
-    let noise = |seed: u32| {
-        let mut state = seed;
-        let image = RgbImage::from_fn(365, 365, |_, _| {
-            let mut next = || {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                state.to_be_bytes()[0]
-            };
-            Rgb([next(), next(), next()])
-        });
-        coded(&image, ImageFormat::Png)
-    };
     let (app, dr) = (&app, &dr);
     let answers = futures_util::future::join_all(
         (1..=4).map(|n| async move { bring(dr, "article_image", "noise.png", noise(n)).await.status.as_u16() }),

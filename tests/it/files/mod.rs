@@ -51,6 +51,19 @@ fn png() -> Vec<u8> {
     coded(&picture(60, 40), ImageFormat::Png)
 }
 
+/// Noise does not get smaller: about 400 KB before and after.
+fn noise(seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    let image = RgbImage::from_fn(365, 365, |_, _| {
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        Rgb([next(), next(), next()])
+    });
+    coded(&image, ImageFormat::Png)
+}
+
 /// A PDF of about so many bytes.
 fn pdf(bytes: usize) -> Vec<u8> {
     let mut pdf = b"%PDF-1.4\n%".to_vec();

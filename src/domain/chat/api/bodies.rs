@@ -270,7 +270,7 @@ impl Example for MessagesAnswer {
 /// What is said of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
-enum ReceiptState {
+pub enum ReceiptState {
     Delivered,
     Read,
 }

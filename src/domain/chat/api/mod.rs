@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, Tags};
 
 use bodies::{ConversationAnswer, EditRequest, MessageResponse, ReadRequest, ReceiptAnswer, SendRequest};
-pub use bodies::{MessageAnswer, MessagesAnswer};
+pub use bodies::{MessageAnswer, MessagesAnswer, ReceiptState};
 
 use super::model::Which;
 use super::service::{self, Draft};
@@ -68,7 +68,7 @@ impl ChatApi {
         /// Messages before this one.
         #[oai(name = "beforeSeq", validator(minimum(value = "1")))]
         before_seq: Query<Option<i64>>,
-        /// 1–100; 20 unless said.
+        /// 1–100; 20 unless said. Fewer come at once where they are long.
         limit: Query<Option<u32>>,
     ) -> Result<Json<MessagesAnswer>> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT);
@@ -113,7 +113,9 @@ impl ChatApi {
     ///
     /// A form with `file`: JPEG, PNG, WebP or PDF, named accordingly. Pictures are written anew, without place, device and
     /// time. It is sealed with the conversation’s key, and so is its name. Nobody but oneself has it before it is sent with
-    /// a message, within 24 hours. Refusals are those of `POST /files`, and of sending a message.
+    /// a message, within 24 hours. Refusals are those of `POST /files`, and of sending a message; and `409
+    /// conversation_files_exceeded`: what one person sends in one conversation adds up to as much as they may keep, and to
+    /// 500 files, at most. What was sent takes no room elsewhere.
     #[oai(path = "/conversations/:id/attachments", method = "post", operation_id = "createAttachment")]
     async fn attach(
         &self,

@@ -1,6 +1,6 @@
 //! What a socket is sent of a conversation, in the order of revisions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use poem_openapi::types::ToJSON;
@@ -16,8 +16,10 @@ use crate::platform::ids::{ConsultationId, UserId};
 #[derive(Clone, Debug)]
 pub struct Told {
     pub rev: i64,
-    /// The last message: one after it is new to the client, whatever happened to it since.
+    /// The client knows every message up to here: another one is new to it, whatever happened to that since …
     seq: i64,
+    /// … but for these, which it was sent before some that come earlier and changed later.
+    shown: BTreeSet<i64>,
     receipts: BTreeMap<UserId, (i64, i64)>,
     pub closes_at: DateTime<Utc>,
     pub is_closed: bool,
@@ -38,7 +40,8 @@ impl Told {
     pub fn new(excerpt: &Excerpt, now: DateTime<Utc>) -> Self {
         let receipts = excerpt.receipts.iter().map(|it| (it.reader_id, (it.delivered_seq, it.read_seq))).collect();
         let closes_at = excerpt.closes_at;
-        Self { rev: excerpt.rev, seq: excerpt.last_seq, receipts, closes_at, is_closed: now >= closes_at }
+        let (rev, seq) = (excerpt.rev, excerpt.last_seq);
+        Self { rev, seq, shown: BTreeSet::new(), receipts, closes_at, is_closed: now >= closes_at }
     }
 
     /// What to send of what was read after [`Told::rev`], in its order.
@@ -67,7 +70,7 @@ impl Told {
     }
 
     fn message(&self, me: UserId, message: Message) -> Parcel {
-        let is_new = message.seq > self.seq;
+        let is_new = message.seq > self.seq && !self.shown.contains(&message.seq);
         let event = match message.content {
             _ if is_new => "message:new",
             Content::Deleted => "message:deleted",
@@ -113,9 +116,26 @@ impl Told {
                         }
                     }
                 }
-                _ => self.seq = self.seq.max(seq),
+                _ => self.show(seq),
             }
         }
+    }
+
+    fn show(&mut self, seq: i64) {
+        if seq > self.seq + 1 {
+            self.shown.insert(seq);
+        } else if seq > self.seq {
+            self.seq = seq;
+            while self.shown.remove(&(self.seq + 1)) {
+                self.seq += 1;
+            }
+        }
+    }
+
+    /// Everything that there was was sent: every message up to this one.
+    pub fn caught_up(&mut self, last_seq: i64) {
+        self.seq = self.seq.max(last_seq);
+        self.shown = self.shown.split_off(&(self.seq + 1));
     }
 }
 
@@ -183,6 +203,29 @@ mod tests {
             told.sent(parcel);
         }
         assert_eq!((told.rev, told.seq, told.receipts[&OTHER]), (10, 5, (4, 3)));
+    }
+
+    #[test]
+    fn what_changed_before_it_was_shown_is_new_also_in_a_later_part() {
+        let mut told = told();
+        for (seq, rev, content, expected) in [
+            (6, 6, Content::Text, ("message:new", Some(6))),
+            // written before that one, and changed after it
+            (4, 7, Content::Text, ("message:new", Some(4))),
+            (6, 8, Content::Text, ("message:edited", None)),
+            (5, 9, Content::Deleted, ("message:new", Some(5))),
+            (5, 10, Content::Deleted, ("message:deleted", None)),
+            (7, 11, Content::Text, ("message:new", Some(7))),
+        ] {
+            let parcels = told.parcels(TALK, ME, excerpt(vec![message(seq, rev, OTHER, content)], Vec::new(), rev));
+            let [parcel] = parcels.as_slice() else { panic!("{parcels:?}") };
+            assert_eq!((parcel.event, parcel.arrives), expected, "{seq} {rev}");
+            told.sent(parcel);
+        }
+        assert_eq!((told.seq, told.shown.len()), (7, 0));
+        told.show(12);
+        told.caught_up(12);
+        assert_eq!((told.seq, told.shown.len()), (12, 0));
     }
 
     #[test]

@@ -31,8 +31,10 @@ use crate::platform::{Problem, Result};
 const MOST_JOINED: usize = 50;
 /// Changes that are read at once.
 const READ_AT_ONCE: u32 = 50;
-/// Messages whose arrival is waited for.
-const UNACKNOWLEDGED: usize = 64;
+/// Messages whose arrival is waited for …
+const UNACKNOWLEDGED: usize = 256;
+/// … of which so many are kept for the last ones of what is sent at once: who has that has all before it.
+const FOR_THE_LAST: usize = 192;
 /// A reader who takes nothing for so long is let go; they come back when they can.
 const STUCK: Duration = Duration::from_secs(30);
 /// That somebody writes is told so often.
@@ -75,9 +77,9 @@ impl Seat {
             return Err(Error::TooManyJoined.into());
         }
         // whether it is theirs, before anybody hears that they are there
-        service::check(&at.context(), id).await?;
+        let people = service::check(&at.context(), id).await?;
         if is_new {
-            self.hub.join(id, &self.place);
+            self.hub.join(id, people, &self.place);
         }
         // after that: what changes meanwhile wakes the socket
         let read = service::read(&at.context(), id, Which::ChangedAfter(i64::MAX), 1).await;
@@ -142,7 +144,7 @@ impl Seat {
             return false;
         }
         for parcel in told.parcels_of(id, at.caller().user_id, change) {
-            if send(at, id, &parcel, &self.arrived, &self.unacknowledged).is_err() {
+            if send(at, id, &parcel, true, &self.arrived, &self.unacknowledged).is_err() {
                 return false;
             }
             told.sent(&parcel);
@@ -157,9 +159,13 @@ impl Seat {
         loop {
             let Some(told) = self.joined.get_mut(&id) else { return Ok(Ok(())) };
             let excerpt = service::read(&at.context(), id, Which::ChangedAfter(told.rev), READ_AT_ONCE).await?;
-            let (rev, has_more, closes_at) = (excerpt.rev, excerpt.has_more, excerpt.closes_at);
-            for parcel in told.parcels(id, at.caller().user_id, excerpt) {
-                if send(at, id, &parcel, &self.arrived, &self.unacknowledged).is_err() {
+            let (rev, has_more, closes_at, last_seq) =
+                (excerpt.rev, excerpt.has_more, excerpt.closes_at, excerpt.last_seq);
+            let parcels = told.parcels(id, at.caller().user_id, excerpt);
+            let last = parcels.iter().filter_map(|it| it.arrives).max();
+            for parcel in parcels {
+                let is_last = parcel.arrives == last;
+                if send(at, id, &parcel, is_last, &self.arrived, &self.unacknowledged).is_err() {
                     return Ok(Err(Full));
                 }
                 told.sent(&parcel);
@@ -167,6 +173,7 @@ impl Seat {
             told.rev = told.rev.max(rev);
             told.closes_at = closes_at;
             if !has_more {
+                told.caught_up(last_seq);
                 let is_over = now >= closes_at;
                 if is_over && !told.is_closed {
                     let data = Closed { conversation_id: id, closed_at: closes_at };
@@ -180,40 +187,59 @@ impl Seat {
         }
     }
 
-    /// Notes what the client says has arrived.
+    /// Notes what the client says has arrived; what cannot be noted now is kept.
     async fn note_arrivals(&self, at: &Connection) -> Result<()> {
         let arrived = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut failed = None;
         for (id, seq) in arrived {
-            let receipt = service::note_receipt(&at.context(), id, seq, false).await?;
-            self.hub.hand(id, &Change::Receipt(receipt));
+            match service::note_receipt(&at.context(), id, seq, false).await {
+                Ok(receipt) => self.hub.hand(id, &Change::Receipt(receipt)),
+                Err(problem) if problem.code() == "not_found" => {}
+                Err(problem) => {
+                    note(&self.arrived, id, seq);
+                    failed = Some(problem);
+                }
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 
-/// Sends a parcel; where it brings a message, the client may say that it has it.
+fn note(arrived: &Arrived, id: ConsultationId, seq: i64) {
+    let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
+    let latest = arrived.entry(id).or_default();
+    *latest = seq.max(*latest);
+}
+
+/// Sends a parcel; where it brings a message, the client may say that it has it, of the last one in any case.
 fn send(
     at: &Connection,
     id: ConsultationId,
     parcel: &Parcel,
+    is_last: bool,
     arrived: &Arrived,
     unacknowledged: &Arc<Semaphore>,
 ) -> Result<(), Full> {
-    let Some((seq, permit)) = parcel.arrives.zip(unacknowledged.clone().try_acquire_owned().ok()) else {
+    let has_room = is_last || unacknowledged.available_permits() > FOR_THE_LAST;
+    let asks = parcel.arrives.filter(|_| has_room);
+    let Some((seq, permit)) = asks.zip(unacknowledged.clone().try_acquire_owned().ok()) else {
         return at.emit(parcel.event, &parcel.data);
     };
     let Some(ack) = at.emit_with_ack(parcel.event, &parcel.data)? else { return Ok(()) };
     let (arrived, waker) = (arrived.clone(), at.waker());
     tokio::spawn(async move {
         if ack.await.is_ok() {
-            let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
-            let latest = arrived.entry(id).or_default();
-            *latest = seq.max(*latest);
+            note(&arrived, id, seq);
             waker.notify_one();
         }
         drop(permit);
     });
     Ok(())
+}
+
+/// What one revision brings may have found room in part alone: it is looked at once more, though it is the one sent last.
+fn half_sent(rev: i64) -> i64 {
+    rev.saturating_add(1)
 }
 
 impl Visitor for Seat {
@@ -248,8 +274,9 @@ impl Visitor for Seat {
                 answer(&SentAnswer { message: service::delete(&cx, id).await?.into() })
             }
             "message:read" => {
-                let ReadEvent { conversation_id, seq } = body::check(data)?;
-                let it = service::note_receipt(&cx, conversation_id, seq, true).await?;
+                let it: ReadEvent = body::check(data)?;
+                let (conversation_id, is_read) = (it.conversation_id, it.is_read());
+                let it = service::note_receipt(&cx, conversation_id, it.seq, is_read).await?;
                 self.hub.hand(conversation_id, &Change::Receipt(it));
                 answer(&NotedAnswer { delivered_seq: it.delivered_seq, read_seq: it.read_seq, rev: it.rev })
             }
@@ -286,7 +313,7 @@ impl Visitor for Seat {
         let now = at.platform().clock.now();
         while let Some((id, change)) = self.place.take_handed() {
             if !self.pass_on(at, id, &change) {
-                self.place.keep(id, change.rev());
+                self.place.keep(id, half_sent(change.rev()));
             }
         }
         let mut changed = self.place.take_changed();
@@ -302,7 +329,7 @@ impl Visitor for Seat {
                 Ok(Ok(())) => {}
                 Ok(Err(Full)) => {
                     is_full = true;
-                    self.place.keep(id, rev);
+                    self.place.keep(id, half_sent(rev));
                 }
                 Err(problem) if problem.code() == "not_found" => self.forget(id),
                 Err(problem) => {
@@ -320,7 +347,14 @@ impl Visitor for Seat {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn leave(&mut self, _at: &Connection) {
+    async fn leave(&mut self, at: &Connection) {
+        let has_arrivals = !self.arrived.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if has_arrivals
+            && at.check().await.is_ok()
+            && let Err(problem) = self.note_arrivals(at).await
+        {
+            tracing::debug!(code = problem.code(), "what arrived last is noted when it is read");
+        }
         let joined: Vec<_> = self.joined.keys().copied().collect();
         for id in joined {
             self.forget(id);

@@ -3,7 +3,7 @@
 //! The sockets of this node are kept by conversation, to be woken. Who is present is told by each node when the first
 //! socket of a person joins a conversation and when the last one leaves; nodes answer newcomers with whom they have. A
 //! node that has not been heard for half a minute is gone, and those who were there alone with it. All of it carries ids,
-//! is shown to those who have joined the conversation, and may be wrong for a moment.
+//! is shown to those who have joined the conversation, is believed of its two people alone, and may be wrong for a moment.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +24,8 @@ use crate::platform::realtime;
 const LATEST: usize = 64;
 /// A node that is silent for so long is gone.
 const SILENT: Duration = Duration::from_secs(30);
+/// Nodes that are known of; anybody who reaches the database can forge some.
+const MOST_NODES: usize = 256;
 /// Changes that are handed to one socket; whoever takes longer reads them.
 const HANDED: usize = 32;
 
@@ -138,16 +140,26 @@ impl Place {
     }
 }
 
-#[derive(Default)]
 struct Room {
+    people: [UserId; 2],
     places: Vec<Arc<Place>>,
-    /// Up to here the places were told that something changed.
+    /// Up to here the places were told that something changed: what the database said, never what was heard.
     rev: i64,
     /// On which nodes each of the two is.
     present: HashMap<UserId, BTreeSet<Uuid>>,
 }
 
 impl Room {
+    fn of(people: [UserId; 2]) -> Self {
+        Self { people, places: Vec::new(), rev: 0, present: HashMap::new() }
+    }
+
+    fn wake(&self, id: ConsultationId, rev: i64) {
+        for place in &self.places {
+            place.change(id, rev);
+        }
+    }
+
     fn has(&self, user: UserId) -> bool {
         self.places.iter().any(|place| place.user == user)
     }
@@ -180,10 +192,10 @@ impl Hub {
         Self { platform: platform.clone(), node: platform.new_id(), known: Mutex::default() }
     }
 
-    /// A socket looks at a conversation from now on. It is shown who is there already.
-    pub fn join(&self, conversation: ConsultationId, place: &Arc<Place>) {
+    /// A socket looks at a conversation of these people from now on. It is shown who is there already.
+    pub fn join(&self, conversation: ConsultationId, people: [UserId; 2], place: &Arc<Place>) {
         let mut known = lock(&self.known);
-        let room = known.rooms.entry(conversation).or_default();
+        let room = known.rooms.entry(conversation).or_insert_with(|| Room::of(people));
         let is_first = !room.has(place.user);
         room.places.push(place.clone());
         for (user, nodes) in &room.present {
@@ -191,7 +203,7 @@ impl Hub {
                 place.show(Live::Presence { conversation, user: *user, is_online: true });
             }
         }
-        drop(known);
+        // before anybody leaves again: the others hear both in this order
         if is_first {
             self.say(Kind::Came, Some(conversation), Some(place.user));
         }
@@ -205,7 +217,6 @@ impl Hub {
         if room.places.is_empty() {
             known.rooms.remove(&conversation);
         }
-        drop(known);
         if is_last {
             self.say(Kind::Left, Some(conversation), Some(place.user));
         }
@@ -215,26 +226,21 @@ impl Hub {
         self.say(if is_typing { Kind::Writes } else { Kind::Stopped }, Some(conversation), Some(user));
     }
 
-    /// A conversation was changed and committed, perhaps on this node.
+    /// It was heard that a conversation was changed, perhaps on this node: a reason to look, whatever revision is claimed.
     pub fn changed(&self, about: &str) {
-        if let Some((id, rev)) = realtime::changed(about) {
-            self.reached(id, rev);
+        let Some((id, rev)) = realtime::changed(about) else { return };
+        let known = lock(&self.known);
+        if let Some(room) = known.rooms.get(&ConsultationId(id)).filter(|room| rev > room.rev) {
+            room.wake(ConsultationId(id), rev);
         }
     }
 
-    /// A conversation has a revision.
+    /// A conversation has a revision, says the database.
     pub fn reached(&self, id: Uuid, rev: i64) {
         let mut known = lock(&self.known);
-        if let Some(room) = known.rooms.get_mut(&ConsultationId(id)) {
-            if rev <= room.rev {
-                return;
-            }
-            if rev < i64::MAX {
-                room.rev = rev;
-            }
-            for place in &room.places {
-                place.change(ConsultationId(id), rev);
-            }
+        if let Some(room) = known.rooms.get_mut(&ConsultationId(id)).filter(|room| rev > room.rev) {
+            room.rev = rev;
+            room.wake(ConsultationId(id), rev);
         }
     }
 
@@ -258,9 +264,7 @@ impl Hub {
     pub fn missed(&self) {
         let known = lock(&self.known);
         for (conversation, room) in &known.rooms {
-            for place in &room.places {
-                place.change(*conversation, i64::MAX);
-            }
+            room.wake(*conversation, i64::MAX);
             let here: BTreeSet<_> = room.places.iter().map(|place| place.user).collect();
             for user in here {
                 self.say(Kind::Came, Some(*conversation), Some(user));
@@ -272,9 +276,13 @@ impl Hub {
     pub fn heard(&self, about: &str) {
         let Ok(word) = serde_json::from_str::<Word>(about) else { return };
         let mut known = lock(&self.known);
+        if known.heard_at.len() >= MOST_NODES && !known.heard_at.contains_key(&word.node) {
+            return;
+        }
         known.heard_at.insert(word.node, Instant::now());
         let (Some(conversation), Some(user)) = (word.conversation, word.user) else { return };
-        let Some(room) = known.rooms.get_mut(&conversation) else { return };
+        let room = known.rooms.get_mut(&conversation).filter(|room| room.people.contains(&user));
+        let Some(room) = room else { return };
         match word.kind {
             Kind::Came | Kind::Here => {
                 let nodes = room.present.entry(user).or_default();

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use uuid::Uuid;
 
-use crate::domain::chat::api::{MessageAnswer, MessagesAnswer};
+use crate::domain::chat::api::{MessageAnswer, MessagesAnswer, ReceiptState};
 use crate::platform::auth::Permission;
 use crate::platform::ids::{ConsultationId, FileId, MessageId, UserId};
 use crate::platform::realtime::{Namespace, Nothing};
@@ -53,6 +53,14 @@ pub struct ReadEvent {
     pub conversation_id: ConsultationId,
     #[oai(validator(minimum(value = "1")))]
     pub seq: i64,
+    /// `read`, unless said. `delivered` for what came by `sync`.
+    state: Option<ReceiptState>,
+}
+
+impl ReadEvent {
+    pub fn is_read(&self) -> bool {
+        self.state != Some(ReceiptState::Delivered)
+    }
 }
 
 /// `sync`.
@@ -129,7 +137,7 @@ pub fn namespace() -> Namespace {
         )
         .takes::<EditEvent, SentAnswer>("message:edit", "Puts another text in the place of one of one's own messages.")
         .takes::<DeleteEvent, SentAnswer>("message:delete", "Takes one of one's own messages back.")
-        .takes::<ReadEvent, NotedAnswer>("message:read", "Says that everything up to a message was read.")
+        .takes::<ReadEvent, NotedAnswer>("message:read", "Says that everything up to a message was read, or has arrived.")
         .takes::<About, Nothing>("typing:start", "Says that one writes.")
         .takes::<About, Nothing>("typing:stop", "Says that one has stopped.")
         .takes::<SyncEvent, MessagesAnswer>("sync", "Reads what changed after a revision: nothing is missed.")

@@ -384,6 +384,9 @@ async fn an_address_that_asks_too_often_is_refused_except_for_monitoring() {
     assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(error::render(&refusal, Locale::En, "r").header("retry-after").is_some());
     assert!(ask("/health/live").is_ok());
+    // a whole office comes back after the end of a node
+    assert!((0..10).all(|_| ask("/socket.io/?EIO=4&transport=polling").is_ok()));
+    assert_eq!(ask("/socket.io/?EIO=4&transport=polling").unwrap_err().status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

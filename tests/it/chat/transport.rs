@@ -1,0 +1,329 @@
+//! How connections end: those that read nothing, that change their transport half-way, that ask too much, and whose session
+//! ends, by polling and by WebSocket.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use huntzen::platform::Platform;
+use reqwest::StatusCode;
+use secrecy::ExposeSecret;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::raw::{Raw, entered, open_as, until};
+use super::*;
+use crate::support::process::Site;
+use crate::support::{Sockets, cluster};
+
+/// A client that polls when it is told to.
+struct Polling {
+    http: reqwest::Client,
+    url: String,
+    /// Packets that came.
+    heard: Vec<String>,
+}
+
+impl Polling {
+    async fn open(base: &str) -> Self {
+        let http = reqwest::Client::new();
+        let url = format!("{base}/socket.io/?EIO=4&transport=polling");
+        let opened = http.get(&url).send().await.unwrap().text().await.unwrap();
+        let opened: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();
+        let url = format!("{url}&sid={}", opened["sid"].as_str().unwrap());
+        Self { http, url, heard: Vec::new() }
+    }
+
+    /// In the namespace and the conversation.
+    async fn joined(base: &str, token: &str, id: &str) -> Self {
+        let mut it = Self::open(base).await;
+        it.say(&format!("40/chat,{{\"token\":\"{token}\"}}")).await;
+        it.until("40/chat,").await;
+        it.say(&format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]")).await;
+        it.until("43/chat,1").await;
+        it
+    }
+
+    fn sid(&self) -> &str {
+        self.url.split("sid=").nth(1).unwrap()
+    }
+
+    async fn say(&self, packet: &str) -> StatusCode {
+        self.http.post(&self.url).body(packet.to_owned()).send().await.unwrap().status()
+    }
+
+    /// Polls once, and answers to a heartbeat.
+    async fn poll(&mut self) -> StatusCode {
+        let answer = self.http.get(&self.url).send().await.unwrap();
+        let status = answer.status();
+        if status == StatusCode::OK {
+            let text = answer.text().await.unwrap();
+            for packet in text.split('\u{1e}') {
+                if packet == "2" {
+                    self.say("3").await;
+                }
+                self.heard.push(packet.to_owned());
+            }
+        }
+        status
+    }
+
+    /// Polls until a packet with this beginning is there.
+    async fn until(&mut self, start: &str) -> String {
+        let polling = async {
+            loop {
+                if let Some(packet) = self.heard.iter().find(|it| it.starts_with(start)) {
+                    return packet.clone();
+                }
+                assert_eq!(self.poll().await, StatusCode::OK, "before {start}: {:?}", self.heard);
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), polling).await.unwrap_or_else(|_| panic!("{start} does not come"))
+    }
+}
+
+/// Messages of which each answer to `sync` holds some tens of KB.
+async fn long_messages(talk: &Talk, user: &User, id: &str) {
+    for _ in 0..5 {
+        let sent = user.post(&format!("/conversations/{id}/messages"), message(&"\u{10348}".repeat(4_000))).await;
+        sent.expect(201);
+    }
+    talk.app.settle().await;
+}
+
+/// A connection on which so much was asked and nothing read that every buffer on the way is full: those of the two sockets,
+/// and the packets that wait in the server.
+async fn stuffed(base: &str, token: &str, id: &str) -> Raw {
+    let mut raw = entered(base, token).await;
+    let joins = format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]");
+    raw.send(Message::text(joins)).await.unwrap();
+    until(&mut raw, "43/chat,1").await.expect("it joins");
+    let asks = format!("42/chat,2[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0,\"limit\":100}}]");
+    // as fast as may be asked; ten MB
+    let mut pace = tokio::time::interval(Duration::from_millis(51));
+    for _ in 0..160 {
+        pace.tick().await;
+        raw.send(Message::text(asks.clone())).await.unwrap();
+    }
+    raw
+}
+
+#[tokio::test]
+async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_moment_later() {
+    let talk = talk().await;
+    let bob = talk.app.employee(&talk.company).await;
+    let (hers, his) = (talk.booked.str("/id"), book_on(&bob, &talk.dr, in_days(&talk.app, 4)).await.str("/id"));
+    long_messages(&talk, &talk.alice, &hers).await;
+    long_messages(&talk, &bob, &his).await;
+    let sockets = Sockets::start();
+    sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
+    for id in [&hers, &his] {
+        sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
+    }
+    let (base, mark) = (&talk.app.base, Instant::now());
+    let (of_alice, of_bob) =
+        tokio::join!(stuffed(base, &talk.alice.token, &hers), stuffed(base, &bob.token, &his));
+    let presence = async || {
+        let told = sockets.take("dr", "presence").await;
+        (told["userId"].clone(), told["online"].clone())
+    };
+    for _ in 0..2 {
+        assert_eq!(presence().await.1, true);
+    }
+    // others notice nothing
+    talk.send(&talk.alice, "Can you hear me?").await.expect(201);
+    while sockets.take("dr", "message:new").await["body"] != "Can you hear me?" {}
+
+    talk.alice.post("/auth/logout", json!({})).await.expect(204);
+    let since = Instant::now();
+    assert_eq!(presence().await, (json!(talk.alice.id), json!(false)));
+    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    // his session goes on
+    assert_eq!(presence().await, (json!(bob.id), json!(false)));
+    println!("given up {:.0?} after they stopped reading", mark.elapsed());
+    drop((of_alice, of_bob));
+}
+
+#[tokio::test]
+async fn a_node_stops_though_somebody_reads_nothing() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    long_messages(&talk, &talk.alice, &id).await;
+    let secret = cluster::template().await.config().database_roles_secret.expose_secret().to_owned();
+    let site = Site::new(talk.app.options(), Some(&secret)).await;
+    let server = site.serve().await;
+    let alice = site.user(talk.alice.id, Role::Employee, talk.alice.company_id).await;
+    let _stuffed = stuffed(&server.base, &alice.token, &id).await;
+    let since = Instant::now();
+    server.terminate();
+    let (status, log) = server.end().await;
+    assert!(status.success(), "{status}: {log}");
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn long_messages_are_read_in_parts_and_none_is_missed() {
+    let talk = talk().await;
+    for n in 0..20 {
+        talk.send(&talk.alice, &format!("{n} {}", "\u{20ac}".repeat(3_990))).await.expect(201);
+    }
+    let (mut rev, mut seqs, mut parts) = (0, Vec::new(), 0);
+    for more in std::iter::repeat(true) {
+        let part = talk.read(&talk.dr, &format!("?afterRev={rev}&limit=100")).await;
+        assert!(part.json.to_string().len() < 80 << 10, "{}", part.json.to_string().len());
+        seqs.extend(all(&part, "seq"));
+        rev = part.json["rev"].as_i64().unwrap();
+        parts += 1;
+        if !(more && part.json["hasMore"] == true) {
+            break;
+        }
+    }
+    assert_eq!(seqs, (1..=20).map(|n| json!(n)).collect::<Vec<_>>());
+    assert!(parts >= 4, "{parts}");
+    // the latest ones come first when reading back
+    let latest = talk.read(&talk.dr, "?limit=100").await;
+    let seqs = all(&latest, "seq");
+    assert_eq!((seqs.last(), &latest.json["hasMore"]), (Some(&json!(20)), &json!(true)));
+    let before = talk.read(&talk.dr, &format!("?limit=100&beforeSeq={}", seqs[0])).await;
+    assert_eq!(all(&before, "seq").last().unwrap().as_i64(), seqs[0].as_i64().map(|it| it - 1));
+}
+
+#[tokio::test]
+async fn a_change_of_transport_that_ends_half_way_leaves_nobody_behind() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    let sockets = Sockets::start();
+    sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
+    sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
+    // the client goes after it has asked, or the way between is shut as soon as it was opened
+    for asks in [true, false] {
+        let mut polling = Polling::joined(&talk.app.base, &talk.alice.token, &id).await;
+        assert_eq!(sockets.take("dr", "presence").await["online"], true);
+        let mut raw = open_as(&talk.app.base, &format!("&sid={}", polling.sid())).await;
+        if asks {
+            raw.send(Message::text("2probe")).await.unwrap();
+            until(&mut raw, "3probe").await.expect("it answers");
+        }
+        drop(raw);
+        assert_eq!(sockets.take("dr", "presence").await["online"], false, "asks: {asks}");
+        // and its client hears that it has to begin anew, instead of nothing again and again
+        assert_eq!(polling.poll().await, StatusCode::BAD_REQUEST);
+    }
+    // somebody else's half-open stream ends nobody who has changed before
+    let polling = Polling::joined(&talk.app.base, &talk.alice.token, &id).await;
+    let query = format!("&sid={}", polling.sid());
+    let mut raw = open_as(&talk.app.base, &query).await;
+    raw.send(Message::text("2probe")).await.unwrap();
+    until(&mut raw, "3probe").await.expect("it answers");
+    raw.send(Message::text("5")).await.unwrap();
+    raw.send(Message::text(format!("42/chat,7[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]"))).await.unwrap();
+    until(&mut raw, "43/chat,7").await.expect("it goes on");
+    let mut other = open_as(&talk.app.base, &query).await;
+    assert!(other.next().await.is_none_or(|it| it.is_err() || it.is_ok_and(|it| it.is_close())));
+    raw.send(Message::text(format!("42/chat,8[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]"))).await.unwrap();
+    until(&mut raw, "43/chat,8").await.expect("it goes on all the same");
+}
+
+#[tokio::test]
+async fn whoever_leaves_and_enters_anew_has_no_more_events_for_it() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    let mut raw = entered(&talk.app.base, &talk.alice.token).await;
+    let since = Instant::now();
+    for round in 0..6 {
+        for n in 0..20 {
+            let asks = format!("42/chat,{}[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]", round * 100 + n + 1);
+            raw.send(Message::text(asks)).await.unwrap();
+        }
+        raw.send(Message::text("41/chat,")).await.unwrap();
+        raw.send(Message::text(format!("40/chat,{{\"token\":\"{}\"}}", talk.alice.token))).await.unwrap();
+    }
+    // whatever it was answered until it is told off for entering too often, or let go
+    let mut done = 0;
+    let reading = async {
+        while let Some(Ok(packet)) = raw.next().await {
+            let text = packet.into_text().unwrap_or_default();
+            done += usize::from(text.starts_with("43/chat,") && text.contains("\"ok\":true"));
+            if text.starts_with("44/chat,") {
+                assert!(text.contains("too_many_requests"), "{text}");
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), reading).await.expect("it is told off, or let go");
+    let most = 20 + since.elapsed().as_secs() * 20 + 20;
+    assert!(done as u64 <= most && done >= 1, "{done} of {most} in {:?}", since.elapsed());
+    // a pause forgives
+    talk.send(&talk.alice, "Hello").await.expect(201);
+    entered(&talk.app.base, &talk.alice.token).await;
+}
+
+async fn until_it_hears_nothing(platform: &Platform) {
+    let hears_nothing = async {
+        while platform.sessions.is_fresh() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), hears_nothing).await.expect("it hears on");
+}
+
+#[tokio::test]
+async fn a_node_that_hears_nothing_of_ended_sessions_closes_their_sockets_all_the_same() {
+    let talk = talk().await;
+    let node = talk.app.second_node().await;
+    let sockets = Sockets::start();
+    let about = json!({"conversationId": talk.booked.str("/id")});
+    for (name, user) in [("alice", &talk.alice), ("dr", &talk.dr)] {
+        sockets.connect(name, &node.base, &user.token).await;
+        sockets.done(name, "conversation:join", about.clone()).await;
+    }
+    // the connections on which it would hear of them wait for something else
+    let mut held = talk.app.db().begin().await.unwrap();
+    sqlx::query("LOCK TABLE app.withdrawn_signing_keys IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    until_it_hears_nothing(&node.platform).await;
+    // as on a node that died then
+    sqlx::query("UPDATE app.user_sessions SET revoked_at = now() WHERE user_id = $1")
+        .bind(talk.alice.id)
+        .execute(talk.app.db())
+        .await
+        .unwrap();
+    let since = Instant::now();
+    assert_eq!(sockets.ended("alice").await["reason"], "io server disconnect");
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    let mut secret = message("Not for her any more");
+    secret["conversationId"] = about["conversationId"].clone();
+    sockets.done("dr", "message:send", secret).await;
+    let seen = sockets.run("events", "alice", json!({})).await;
+    assert!(!seen.to_string().contains("Not for her"), "{seen}");
+    // whose session goes on is told what there is
+    assert_eq!(sockets.take("dr", "message:new").await["body"], "Not for her any more");
+    held.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_polls_now_and_then_gets_everything_once_and_in_order() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    let mut polling = Polling::joined(&talk.app.base, &talk.dr.token, &id).await;
+    polling.heard.clear();
+    // more than waits for one reader, and nobody polls meanwhile
+    for n in 1..=200 {
+        talk.send(&talk.alice, &n.to_string()).await.expect(201);
+    }
+    let got = |polling: &Polling| -> Vec<i64> {
+        let new = polling.heard.iter().filter(|it| it.contains("[\"message:new\""));
+        new.map(|it| {
+            let packet: Value = serde_json::from_str(&it[it.find('[').unwrap()..]).unwrap();
+            packet[1]["seq"].as_i64().unwrap()
+        })
+        .collect()
+    };
+    assert_eq!(polling.poll().await, StatusCode::OK);
+    let at_first = got(&polling).len();
+    assert!((1..200).contains(&at_first), "{at_first} waited: there was no more room");
+    let reading = async {
+        while got(&polling).len() < 200 {
+            assert_eq!(polling.poll().await, StatusCode::OK);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("the rest comes");
+    assert_eq!(got(&polling), (1..=200).collect::<Vec<_>>());
+}
