@@ -370,9 +370,14 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     UPDATE app.idempotency_keys SET answer = given WHERE user_id = app.user_id() AND key = taken
 $$;
 CREATE OR REPLACE FUNCTION app.purge_idempotency_keys()
-RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    WITH gone AS (DELETE FROM app.idempotency_keys WHERE created_at < now() - interval '24 hours' RETURNING 1)
-    SELECT count(*) FROM gone
+RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    DELETE FROM app.idempotency_keys WHERE created_at < now() - app.kept_for('repeated_answer');
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END
 $$;
 ALTER FUNCTION app.take_idempotency_key(text, bytea) OWNER TO huntzen_kernel;
 ALTER FUNCTION app.keep_idempotent_answer(text, jsonb) OWNER TO huntzen_kernel;
