@@ -91,6 +91,11 @@ RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_tem
     FROM app.users u WHERE u.id = person
 $$;
 
+CREATE OR REPLACE FUNCTION app.own_erasure_facts()
+RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT app.erasure_facts(app.user_id())
+$$;
+
 -- Asks that the caller's account be erased; the request that waits already, where there is one. `obstacle` says why not.
 CREATE OR REPLACE FUNCTION app.ask_for_erasure(request uuid, at timestamptz, due timestamptz, OUT asked uuid, OUT obstacle text,
                                                OUT is_new boolean)
@@ -310,6 +315,7 @@ DECLARE
 BEGIN
     FOREACH it IN ARRAY ARRAY[
         'app.own_privacy()', 'app.erasure_obstacle(uuid, timestamptz)', 'app.erasure_facts(uuid)',
+        'app.own_erasure_facts()',
         'app.ask_for_erasure(uuid, timestamptz, timestamptz)', 'app.withdraw_erasure(timestamptz)',
         'app.due_erasures(timestamptz, int)', 'app.begin_erasure(uuid, timestamptz)', 'app.reader_of_receipt(uuid)',
         'app.erase_person(uuid, timestamptz)', 'app.carry_out_erasure(uuid, timestamptz)', 'app.list_erasures(uuid, int)',
@@ -322,7 +328,7 @@ $$;
 GRANT EXECUTE ON FUNCTION app.erasure_obstacle(uuid, timestamptz), app.erasure_facts(uuid), app.erase_person(uuid, timestamptz),
     app.cancel_consultations_of_suspended(uuid, timestamptz),
     app.audit(text, text, uuid, text, uuid, uuid, text, jsonb, text, text) TO huntzen_kernel;
-GRANT EXECUTE ON FUNCTION app.own_privacy(), app.ask_for_erasure(uuid, timestamptz, timestamptz), app.withdraw_erasure(timestamptz)
+GRANT EXECUTE ON FUNCTION app.own_privacy(), app.own_erasure_facts(), app.ask_for_erasure(uuid, timestamptz, timestamptz), app.withdraw_erasure(timestamptz)
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT EXECUTE ON FUNCTION app.due_erasures(timestamptz, int), app.begin_erasure(uuid, timestamptz),
     app.reader_of_receipt(uuid), app.carry_out_erasure(uuid, timestamptz) TO huntzen_worker;
