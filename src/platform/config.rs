@@ -438,6 +438,9 @@ impl Config {
             warnings
                 .push("TURN_URLS and TURN_SECRET are not set: calls fail wherever a firewall is between two people");
         }
+        if self.privacy_contact.is_none() {
+            warnings.push("PRIVACY_CONTACT is not set: the privacy notice names the sender of mail");
+        }
         if self.is_production() { warnings } else { Vec::new() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Days, Months, Utc};
 use rust_i18n::t;
 
 use crate::platform::locale::Locale;
@@ -18,6 +19,13 @@ pub struct Duration {
 }
 
 impl Duration {
+    /// The end of what is counted from a moment on.
+    pub fn after(&self, at: DateTime<Utc>) -> DateTime<Utc> {
+        let months = Months::new(u32::try_from(self.years.unwrap_or_default() * 12).unwrap_or_default());
+        let days = Days::new(u64::try_from(self.days.unwrap_or_default()).unwrap_or_default());
+        at.checked_add_months(months).and_then(|at| at.checked_add_days(days)).unwrap_or(at)
+    }
+
     /// As people say it: “20 years”, “7 days”.
     pub fn words(&self, locale: Locale) -> Cow<'static, str> {
         let (unit, count) = match (self.years, self.days) {
