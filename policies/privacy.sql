@@ -184,9 +184,10 @@ $$;
 -- To whom the receipt goes: the person's own mailbox, as long as it is known.
 CREATE OR REPLACE FUNCTION app.reader_of_receipt(request uuid)
 RETURNS TABLE (id uuid, email text, display_name text, locale text, time_zone text, status text, reason text, due_at timestamptz,
-               created_at timestamptz, facts jsonb)
+               created_at timestamptz, facts jsonb, is_private boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT u.id, u.email, u.display_name, u.locale, u.time_zone, r.status, r.reason, r.due_at, r.created_at, r.receipt
+    SELECT u.id, u.email, u.display_name, u.locale, u.time_zone, r.status, r.reason, r.due_at, r.created_at, r.receipt,
+           u.private_address OR u.role <> 'employee'
     FROM app.privacy_requests r JOIN app.users u ON u.id = r.user_id
     WHERE r.id = request AND u.id = app.user_id() AND u.erased_at IS NULL
       AND (u.private_address OR u.work_mailbox_lost_at IS NULL OR u.work_mailbox_lost_at = u.removed_at)

@@ -143,7 +143,8 @@ async fn send_receipt(cx: &JobContext, id: PrivacyRequestId) -> Result<()> {
         let lines = |list: &str, lines: &[super::model::Line]| {
             lines.iter().map(|line| line.words(list, &it.time_zone, it.locale)).collect::<Vec<_>>()
         };
-        let (erased, kept) = (lines("erased", &receipt.erased), lines("kept", &receipt.kept));
+        // an employer's mailbox hears that it was done, and nothing of what there was
+        let (erased, kept) = if it.is_private { (lines("erased", &receipt.erased), lines("kept", &receipt.kept)) } else { Default::default() };
         let context = json!({
             "name": it.display_name, "what": "receipt", "reason": null, "due_at": it.due_at, "time_zone": it.time_zone,
             "erased": erased, "kept": kept, "reference": id, "link": null,

@@ -85,11 +85,14 @@ pub struct Reader {
     pub due_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub facts: Option<Json<Facts>>,
+    /// Whether the mailbox is no employer's.
+    pub is_private: bool,
 }
 
 pub async fn find_reader(tx: &mut Tx, id: PrivacyRequestId) -> Result<Option<Reader>> {
     Ok(sqlx::query_as(
-        "SELECT id, email, display_name, locale, time_zone, status, reason, due_at, created_at, facts
+        "SELECT id, email, display_name, locale, time_zone, status, reason, due_at, created_at, facts,
+                is_private
          FROM app.reader_of_receipt($1)",
     )
     .bind(id)
