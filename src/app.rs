@@ -19,7 +19,7 @@ use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
     audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
-    notifications, practitioners, usage,
+    notifications, practitioners, privacy, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -70,6 +70,7 @@ fn apis() -> impl OpenApi {
         files::FilesApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
+        privacy::apis(),
     )
 }
 
@@ -85,6 +86,7 @@ pub fn registry() -> Registry {
     calls::jobs(&mut registry);
     usage::jobs(&mut registry);
     audit_trail::jobs(&mut registry);
+    privacy::jobs(&mut registry);
     registry
 }
 
@@ -247,6 +249,7 @@ pub fn sealed() -> Vec<Sealed> {
     all.push(practitioners::calendars::SEALED);
     all.extend(consultations::SEALED);
     all.extend(KeyPurpose::SEALED);
+    all.push(privacy::SEALED);
     all
 }
 

@@ -51,6 +51,7 @@ pub mod model;
 pub mod outside;
 pub mod overrides;
 pub mod quota;
+pub mod privacy;
 pub mod reactions;
 pub mod reschedule;
 pub mod service;
