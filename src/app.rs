@@ -190,7 +190,7 @@ pub async fn listen(
 }
 
 /// The owner's connection, for a command that may run beside `serve`.
-async fn database(config: &Config) -> Outcome<(PgConnectOptions, Option<DevelopmentDatabase>)> {
+pub(crate) async fn database(config: &Config) -> Outcome<(PgConnectOptions, Option<DevelopmentDatabase>)> {
     let beside = if config.database_options().is_none() { DevelopmentDatabase::beside(&config.data_dir) } else { None };
     match beside {
         Some(options) => Ok((options, None)),
