@@ -33,6 +33,7 @@ mod notifications;
 mod openapi;
 mod plans;
 mod practitioners;
+mod privacy;
 mod quota;
 mod schemathesis;
 mod seeds;

@@ -34,8 +34,10 @@ mod notice;
 pub mod operator;
 mod retention;
 
-pub use copies::SEALED;
+pub use copies::{CollectCopies, SEALED, SECTIONS, SweepCopies, copy_document, copy_subject};
+pub use erasure::SweepErasures;
 pub use error::Error;
+pub use retention::RemoveExpired;
 
 use poem_openapi::{OpenApi, Tags};
 

@@ -124,8 +124,10 @@ FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'TRUNCATE', 32
              ('app.audit_chain', 'UPDATE', 16), ('app.audit_chain', 'DELETE', 8), ('app.audit_chain', 'TRUNCATE', 32),
              ('app.consultation_events', 'UPDATE', 16), ('app.consultation_events', 'DELETE', 8),
              ('app.consultation_events', 'TRUNCATE', 32),
-             ('app.clinical_note_versions', 'UPDATE', 16), ('app.clinical_note_versions', 'DELETE', 8),
-             ('app.clinical_note_versions', 'TRUNCATE', 32)) AS wanted (relation, event, bit)
+             ('app.clinical_note_versions', 'UPDATE', 16), ('app.clinical_note_versions', 'TRUNCATE', 32),
+             ('app.consents', 'UPDATE', 16), ('app.consents', 'TRUNCATE', 32),
+             ('app.erasure_ledger', 'UPDATE', 16), ('app.erasure_ledger', 'DELETE', 8), ('app.erasure_ledger', 'TRUNCATE', 32))
+             AS wanted (relation, event, bit)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = wanted.relation::regclass AND f.proname = 'refuse_change' AND g.tgenabled = 'O'
                     AND g.tgtype & wanted.bit > 0 AND g.tgtype & 2 > 0 AND g.tgqual IS NULL
@@ -137,10 +139,21 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = 'app.audit_logs'::regclass AND f.proname = 'refuse_early_removal'
                     AND g.tgenabled = 'O' AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
 UNION ALL
+-- notes go when their legal time is over, decisions some years after their account was erased, and neither before
+SELECT format('%s lacks the trigger that keeps its rows', wanted.relation)
+FROM (VALUES ('app.clinical_notes', 'refuse_early_note_removal'), ('app.clinical_note_versions', 'refuse_early_note_removal'),
+             ('app.consents', 'refuse_removal')) AS wanted (relation, function)
+WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                  WHERE g.tgrelid = wanted.relation::regclass AND f.proname = wanted.function AND g.tgenabled = 'O'
+                    AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
+UNION ALL
 SELECT format('%s may %s %s', g.role, g.verb, g.relname) FROM given g
-WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events', 'clinical_note_versions')
+WHERE g.nspname = 'app'
+  AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events', 'clinical_note_versions', 'consents', 'erasure_ledger')
   AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE')
-  AND (g.relname, g.verb, g.role::text) <> ('audit_logs', 'DELETE', 'huntzen_kernel')
+  AND (g.relname, g.verb, g.role::text) NOT IN (
+      ('audit_logs', 'DELETE', 'huntzen_kernel'), ('clinical_note_versions', 'DELETE', 'huntzen_kernel'),
+      ('consents', 'DELETE', 'huntzen_kernel'))
 UNION ALL
 SELECT format('%s removes entries of the log', f.name) FROM our_function f
 WHERE f.prosrc ~* 'DELETE\s+FROM\s+(app\.)?audit_logs' AND f.proname <> 'cut_audit_log';

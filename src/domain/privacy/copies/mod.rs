@@ -10,7 +10,9 @@ mod service;
 mod store;
 
 pub use api::CopiesApi;
-pub use jobs::register as jobs;
+pub use jobs::{CollectCopies, SweepCopies, register as jobs};
+pub use sections::SECTIONS;
+pub use model::{document as copy_document, subject as copy_subject};
 
 use crate::platform::crypto::envelope::KeyPurpose;
 use crate::platform::crypto::rewrap::Sealed;

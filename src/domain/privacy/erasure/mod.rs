@@ -7,5 +7,5 @@ mod service;
 mod store;
 
 pub use api::ErasureApi;
-pub use jobs::register as jobs;
+pub use jobs::{SweepErasures, register as jobs};
 pub(super) use store::{Entry as LedgerEntry, list_ledger, replay};

@@ -47,9 +47,9 @@ pub async fn ask(
             return Err(refusal(obstacle).into());
         }
         let id = asked.asked.ok_or_else(|| Problem::internal("an erasure that was asked for is not there"))?;
+        let me = cx.caller().user_id;
+        tx.audit(Entry::done("erasure.asked", "privacy_request", id.0).about(me)).await?;
         if asked.is_new {
-            let me = cx.caller().user_id;
-            tx.audit(Entry::done("erasure.asked", "privacy_request", id.0).about(me)).await?;
             tx.enqueue(&MailErasure { request_id: id, what: Told::Asked }, Some(&format!("{id}:asked")), None).await?;
         }
         tx.remember(once, &()).await?;

@@ -4,4 +4,4 @@
 mod jobs;
 mod store;
 
-pub use jobs::register as jobs;
+pub use jobs::{RemoveExpired, register as jobs};
