@@ -35,6 +35,12 @@ $$;
 CREATE OR REPLACE FUNCTION app.note_accepted_terms() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        -- nobody else knows the account yet
+        INSERT INTO app.consents (user_id, place, document, version, decision, decided_at)
+            VALUES (NEW.id, 1, 'terms', NEW.terms_version, 'accepted', coalesce(NEW.terms_at, clock_timestamp()));
+        RETURN NULL;
+    END IF;
     PERFORM app.add_consent(NEW.id, 'terms', NEW.terms_version, 'accepted', coalesce(NEW.terms_at, clock_timestamp()));
     RETURN NULL;
 END
