@@ -6,9 +6,6 @@ GRANT SELECT (id, user_id, kind, status, created_at, finished_at, due_at, reason
 CREATE POLICY own ON app.privacy_requests FOR SELECT
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform
     USING (user_id = (SELECT app.user_id()));
--- a job works for the person whose doing it is
-GRANT SELECT ON app.privacy_requests TO huntzen_worker;
-CREATE POLICY of_job ON app.privacy_requests FOR SELECT TO huntzen_worker USING (user_id = (SELECT app.user_id()));
 GRANT SELECT, INSERT, DELETE ON app.privacy_requests TO huntzen_kernel;
 GRANT UPDATE (status, finished_at, reason, receipt, done_steps, all_steps, object_key, wrapped_key, sealed_key, size_bytes,
               expires_at) ON app.privacy_requests TO huntzen_kernel;

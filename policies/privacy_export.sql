@@ -1,6 +1,6 @@
 -- A person's copy of their data. It is made by a job that reads as the person: by their own role where row security lets them
 -- see what there is, and through app.own_data where they see it in no list, always about themselves alone.
-GRANT SELECT ON app.departments, app.call_parties TO huntzen_kernel;
+GRANT SELECT ON app.departments TO huntzen_kernel;
 CREATE POLICY kernel ON app.departments FOR SELECT TO huntzen_kernel USING (true);
 GRANT SELECT (label, host, read_at, created_at) ON app.external_calendars TO huntzen_kernel;
 
@@ -128,7 +128,7 @@ BEGIN
     END IF;
     CASE section
     WHEN 'account' THEN
-        RETURN QUERY SELECT jsonb_build_object('id', me.id, 'email', me.email, 'role', me.role, 'display_name', me.display_name,
+        RETURN QUERY SELECT jsonb_build_object('id', me.id, 'email', me.email, 'capacity', me.role, 'display_name', me.display_name,
             'locale', me.locale, 'time_zone', me.time_zone, 'status', me.status,
             'company', (SELECT c.name FROM app.companies c WHERE c.id = me.company_id), 'company_address', me.company_address,
             'pending_email', me.pending_email, 'email_verified_at', me.email_verified_at, 'private_address', me.private_address,

@@ -116,7 +116,9 @@ WHERE g.verb = 'UPDATE' AND (g.col IS NULL OR g.col = 'company_id');
 
 -- rule: the_identity_of_a_row_never_changes
 SELECT format('%s of %s.%s for %s', g.col, g.nspname, g.relname, g.role) FROM given g JOIN our_table t ON t.oid = g.relation
-WHERE g.verb = 'UPDATE' AND g.col IN ('id', 'user_id', 'practitioner_id', 'employee_id', 'actor_id', 'created_at');
+WHERE g.verb = 'UPDATE' AND g.col IN ('id', 'user_id', 'practitioner_id', 'employee_id', 'actor_id', 'created_at')
+  -- an erasure cuts what ties an account to a directory
+  AND (g.relname, g.col, g.role) <> ('users', 'employee_id', 'huntzen_kernel');
 
 -- rule: append_only_tables_refuse_changes
 SELECT format('%s lacks a trigger %s', wanted.relation, wanted.event)
@@ -418,7 +420,8 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
       ('app', 'companies'), ('app', 'company_settings'), ('app', 'company_networks'), ('app', 'departments'),
       ('app', 'employees'), ('app', 'member_invitations'), ('app', 'users'), ('app', 'user_sessions'), ('app', 'practitioners'),
       ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
-      ('app', 'notification_preferences'),
+      -- their own, as everybody's
+      ('app', 'notification_preferences'), ('app', 'consents'), ('app', 'privacy_requests'),
       ('app', 'articles'), ('app', 'article_translations'));
 
 -- rule: the_platform_never_learns_whose
@@ -431,7 +434,7 @@ WHERE g.role = 'huntzen_platform' AND g.verb = 'SELECT'
 UNION ALL
 -- what people were told says what they have: everybody reads their own, the staff as well
 SELECT p.name FROM rule_of p JOIN our_table t ON t.oid = p.relation
-WHERE t.name IN ('app.notifications', 'app.notification_preferences') AND p.polpermissive
+WHERE t.name IN ('app.notifications', 'app.notification_preferences', 'app.consents', 'app.privacy_requests') AND p.polpermissive
   AND 'huntzen_platform'::regrole = ANY (p.polroles)
   AND (p.reads IS NULL OR p.reads !~ 'user_id = \( SELECT app\.user_id\(\)' OR p.reads ~ '\mOR\M');
 

@@ -103,7 +103,7 @@ impl Making<'_> {
 
     async fn fill(&mut self) -> Step<()> {
         let sections = Section::of(self.begun.role);
-        let files = self.count_files().await?;
+        let files = count_files(&self.own).await?;
         self.all = i32::try_from(sections.len() + files + 1).unwrap_or(i32::MAX);
         self.cover(&sections).await?;
         if let Err(stopped) = self.step().await? {
@@ -118,18 +118,6 @@ impl Making<'_> {
             }
         }
         self.files().await
-    }
-
-    async fn count_files(&self) -> Result<usize> {
-        let (mut count, mut after) = (0, None);
-        loop {
-            let found = files::privacy::list(&self.own, after).await?;
-            count += found.len();
-            match found.last() {
-                Some(last) => after = Some(*last),
-                None => return Ok(count),
-            }
-        }
     }
 
     /// The first page: what this is, and where everything stands.
@@ -314,6 +302,18 @@ impl Making<'_> {
             self.archive.write(&piece).await?;
         }
         Ok(())
+    }
+}
+
+async fn count_files(cx: &Context) -> Result<usize> {
+    let (mut count, mut after) = (0, None);
+    loop {
+        let found = files::privacy::list(cx, after).await?;
+        count += found.len();
+        match found.last() {
+            Some(last) => after = Some(*last),
+            None => return Ok(count),
+        }
     }
 }
 
