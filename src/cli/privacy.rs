@@ -53,8 +53,5 @@ async fn replay(owner: &sqlx::postgres::PgConnectOptions, from: Option<PathBuf>)
     };
     let lines = file.as_mut().map(|file| file as &mut (dyn std::io::BufRead + Send));
     let done = operator::replay(owner, lines).await?;
-    print(&format!(
-        "{} erased again, {} erased already, {} unknown here.",
-        done.erased, done.unchanged, done.unknown
-    ))
+    print(&format!("{} erased again, {} erased already, {} unknown here.", done.erased, done.unchanged, done.unknown))
 }

@@ -301,8 +301,7 @@ impl Config {
             "a name and a postal address, one line of at most 500 characters",
             parse::line,
         );
-        let privacy_contact =
-            r.optional("PRIVACY_CONTACT", "an address of mail or of the web, one line", parse::line);
+        let privacy_contact = r.optional("PRIVACY_CONTACT", "an address of mail or of the web, one line", parse::line);
         let privacy_officer = r.optional("PRIVACY_OFFICER", "a name and an address, one line", parse::line);
         let chat_open_days = r.or("CHAT_OPEN_DAYS", 14, "0 to 365 days", |text| parse::number(text, 0..=365_u16));
         let company_invitations_per_day =

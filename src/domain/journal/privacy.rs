@@ -8,12 +8,12 @@ use super::service;
 use super::store::After;
 use crate::platform::{Context, Result};
 
-const PAGE: i64 = 100;
+const PAGE: usize = 100;
 
 /// The caller's entries, the latest day first, and where they go on.
 pub async fn entries(cx: &Context, after: After) -> Result<(Vec<Value>, After)> {
-    let found = service::list(cx, &Filter::default(), after, PAGE).await?;
-    let next = found.last().filter(|_| found.len() as i64 == PAGE).map(|last| (last.day, last.id));
+    let found = service::list(cx, &Filter::default(), after, 100).await?;
+    let next = found.last().filter(|_| found.len() == PAGE).map(|last| (last.day, last.id));
     Ok((found.iter().map(entry).collect(), next))
 }
 

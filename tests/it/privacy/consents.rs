@@ -53,7 +53,11 @@ async fn decisions_are_kept_with_version_and_time_and_can_be_taken_back() {
 async fn accepting_an_invitation_agrees_to_the_terms_and_a_new_version_asks_again() {
     let app = TestApp::start().await;
     let company = app.company("Acme").await;
-    company.hr.post("/employees", json!({"email": "new@acme.test", "firstName": "Nina", "lastName": "Petit"})).await.expect(201);
+    company
+        .hr
+        .post("/employees", json!({"email": "new@acme.test", "firstName": "Nina", "lastName": "Petit"}))
+        .await
+        .expect(201);
     app.settle().await;
     let mail = app.mails_to("new@acme.test").remove(0);
     let text = mail.text.unwrap();
@@ -82,7 +86,10 @@ async fn accepting_an_invitation_agrees_to_the_terms_and_a_new_version_asks_agai
     let staff = app.platform_admin().await;
     let counted = staff.get("/privacy/consents").await.expect(200);
     let counts = counted.json["counts"].as_array().unwrap();
-    assert!(counts.contains(&json!({"document": "terms", "version": TERMS_VERSION, "accepted": 1, "withdrawn": 0})), "{counts:?}");
+    assert!(
+        counts.contains(&json!({"document": "terms", "version": TERMS_VERSION, "accepted": 1, "withdrawn": 0})),
+        "{counts:?}"
+    );
     assert!(!counted.text().contains(&accepted.str("/user/id")));
     app.settle().await;
 }
@@ -140,7 +147,10 @@ async fn the_notice_is_for_everybody_in_both_languages_with_the_durations_in_for
     assert_eq!(of("clinical_note")["words"], "20 years");
     assert_eq!(of("audit_entry")["days"], 700);
     // what the table says is what is shown
-    sqlx::query("UPDATE app.retention_rules SET days = 90 WHERE record = 'notification_read'").execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.retention_rules SET days = 90 WHERE record = 'notification_read'")
+        .execute(app.db())
+        .await
+        .unwrap();
     let en = read("en").await;
     let all = en.json["durations"].as_array().unwrap();
     assert!(all.iter().any(|it| it["record"] == "notification_read" && it["days"] == 90));

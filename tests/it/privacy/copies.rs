@@ -83,7 +83,9 @@ async fn a_copy_holds_everything_of_its_person_in_their_language_and_nothing_of_
     assert!(copy.rows("consultation_events").iter().any(|event| event["kind"] == "STARTED"));
     assert!(copy.rows("access_log").iter().any(|entry| entry["action"] == "note.created"));
     assert!(copy.rows("own_actions").iter().any(|entry| entry["action"] == "consultation.booked"));
-    assert!(!copy.rows("sessions").is_empty() && !copy.rows("notifications").is_empty() && !copy.rows("mails").is_empty());
+    assert!(
+        !copy.rows("sessions").is_empty() && !copy.rows("notifications").is_empty() && !copy.rows("mails").is_empty()
+    );
     let file = copy.names().into_iter().find(|name| name.ends_with(PAPER)).unwrap();
     assert_eq!(copy.bytes(&file), pdf(300));
     // the readable side, in French and in her zone
@@ -107,7 +109,8 @@ async fn a_copy_holds_everything_of_its_person_in_their_language_and_nothing_of_
         user.get(&format!("/privacy/exports/{id}")).await.refused(404, "not_found");
         user.get(&format!("/privacy/exports/{id}/download")).await.refused(404, "not_found");
     }
-    let object: String = sqlx::query_scalar("SELECT object_key FROM app.privacy_requests").fetch_one(it.app.db()).await.unwrap();
+    let object: String =
+        sqlx::query_scalar("SELECT object_key FROM app.privacy_requests").fetch_one(it.app.db()).await.unwrap();
     let stored = std::fs::read(it.app.platform.config.data_dir.join("files").join(&object)).unwrap();
     assert!(!stored.windows(2).any(|two| two == b"PK") || !stored.windows(11).any(|it| it == b"account.jso"));
     // in a week it is gone
@@ -117,7 +120,12 @@ async fn a_copy_holds_everything_of_its_person_in_their_language_and_nothing_of_
     it.app.settle().await;
     assert!(!it.app.platform.config.data_dir.join("files").join(&object).exists());
     assert_eq!(it.alice.get(&format!("/privacy/exports/{id}")).await.expect(200).str("/status"), "expired");
-    assert_eq!(it.app.count("SELECT count(*) FROM app.privacy_requests WHERE wrapped_key IS NOT NULL OR object_key IS NOT NULL").await, 0);
+    assert_eq!(
+        it.app
+            .count("SELECT count(*) FROM app.privacy_requests WHERE wrapped_key IS NOT NULL OR object_key IS NOT NULL")
+            .await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -127,7 +135,9 @@ async fn private_entries_are_in_the_copy_as_they_came_with_the_wraps_that_open_t
     let wrap = |head: &[u8]| STANDARD.encode([head, &[8; 16], key.as_bytes(), &[9; 60]].concat());
     let hard = [&[1, 1][..], &65_536_u32.to_be_bytes(), &3_u32.to_be_bytes(), &[1]].concat();
     let wraps = json!({"keyId": key, "byPassphrase": wrap(&hard), "byRecoveryCode": wrap(&[1, 2])});
-    Answer::of(it.alice.request(Method::PUT, "/journal/keys").header("if-match", "\"0\"").json(&wraps)).await.expect(200);
+    Answer::of(it.alice.request(Method::PUT, "/journal/keys").header("if-match", "\"0\"").json(&wraps))
+        .await
+        .expect(200);
     let sealed = STANDARD.encode([&[1][..], key.as_bytes(), &[3; 12], &[5; 272]].concat());
     let entry = json!({"body": sealed, "date": "2026-01-05", "sealed": true});
     it.alice.post("/journal", entry).await.expect(201);
@@ -195,7 +205,10 @@ async fn an_erasure_stops_the_copy_that_is_being_made_and_takes_the_one_that_is_
     it.days_later(6).await;
     // a worker is at it: another one carries the erasure out meanwhile
     let id: Uuid = ask(&it.alice).await.expect(202).str("/id").parse().unwrap();
-    sqlx::query("DELETE FROM apalis.jobs WHERE convert_from(job, 'UTF8') LIKE '%make_copy%'").execute(it.app.db()).await.unwrap();
+    sqlx::query("DELETE FROM apalis.jobs WHERE convert_from(job, 'UTF8') LIKE '%make_copy%'")
+        .execute(it.app.db())
+        .await
+        .unwrap();
     let mut worker = it.app.as_role(huntzen::platform::db::DbRole::Worker, it.alice.id).await;
     let object = format!("privacy/ab/{}", "0".repeat(32));
     sqlx::query("SELECT * FROM app.begin_export($1, $2)").bind(id).bind(&object).execute(&mut worker).await.unwrap();
@@ -205,20 +218,30 @@ async fn an_erasure_stops_the_copy_that_is_being_made_and_takes_the_one_that_is_
     it.days_later(2).await;
     sweep(&it.app).await;
     assert_eq!(it.app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 1);
-    let goes_on: bool = sqlx::query_scalar("SELECT app.note_export($1, $2, 3, 9)").bind(id).bind(&object).fetch_one(&mut worker).await.unwrap();
-    assert!(!goes_on);
-    let finished: bool = sqlx::query_scalar("SELECT app.finish_export($1, $2, 9, decode(repeat('00', 100), 'hex'), decode(repeat('00', 78), 'hex'), now())")
+    let goes_on: bool = sqlx::query_scalar("SELECT app.note_export($1, $2, 3, 9)")
         .bind(id)
         .bind(&object)
         .fetch_one(&mut worker)
         .await
         .unwrap();
+    assert!(!goes_on);
+    let finished: bool = sqlx::query_scalar(
+        "SELECT app.finish_export($1, $2, 9, decode(repeat('00', 100), 'hex'), decode(repeat('00', 78), 'hex'), now())",
+    )
+    .bind(id)
+    .bind(&object)
+    .fetch_one(&mut worker)
+    .await
+    .unwrap();
     assert!(!finished);
     // one that is taken up only now finds nobody
     it.app.enqueue(&CollectCopies {}).await;
     it.app.settle().await;
     assert!(!it.app.platform.config.data_dir.join("files").join(&object).exists());
-    let stopped: Vec<String> = sqlx::query_scalar("SELECT status FROM app.privacy_requests WHERE kind = 'export'").fetch_all(it.app.db()).await.unwrap();
+    let stopped: Vec<String> = sqlx::query_scalar("SELECT status FROM app.privacy_requests WHERE kind = 'export'")
+        .fetch_all(it.app.db())
+        .await
+        .unwrap();
     assert!(stopped.iter().all(|status| status == "stopped" || status == "expired"), "{stopped:?} {ready}");
     // an object that no request knows goes in time
     let orphan = format!("privacy/cd/{}", "1".repeat(32));
@@ -240,9 +263,22 @@ async fn a_copy_of_an_account_that_is_erased_or_suspended_is_not_made() {
     // asked for before, taken up afterwards
     let bob = it.app.employee(&it.company).await;
     let id = ask(&bob).await.expect(202).str("/id");
-    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1").bind(bob.id).execute(it.app.db()).await.unwrap();
+    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1")
+        .bind(bob.id)
+        .execute(it.app.db())
+        .await
+        .unwrap();
     it.app.settle().await;
-    let status: String = sqlx::query_scalar("SELECT status FROM app.privacy_requests WHERE id = $1::uuid").bind(id.parse::<Uuid>().unwrap()).fetch_one(it.app.db()).await.unwrap();
+    let status: String = sqlx::query_scalar("SELECT status FROM app.privacy_requests WHERE id = $1::uuid")
+        .bind(id.parse::<Uuid>().unwrap())
+        .fetch_one(it.app.db())
+        .await
+        .unwrap();
     assert_eq!(status, "stopped");
-    assert_eq!(it.app.count("SELECT count(*) FROM app.privacy_requests WHERE object_key IS NOT NULL AND status = 'ready'").await, 0);
+    assert_eq!(
+        it.app
+            .count("SELECT count(*) FROM app.privacy_requests WHERE object_key IS NOT NULL AND status = 'ready'")
+            .await,
+        0
+    );
 }

@@ -64,11 +64,18 @@ async fn who_has_a_second_factor_shows_a_code_of_it() {
 async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_reads() {
     let mut it = life().await;
     let later = book_on(&it.alice, &it.dr, in_days(&it.app, 20)).await.str("/id");
-    it.alice.post("/privacy/consents", json!({"document": "news", "version": "2026-11", "decision": "accepted"})).await.expect(200);
+    it.alice
+        .post("/privacy/consents", json!({"document": "news", "version": "2026-11", "decision": "accepted"}))
+        .await
+        .expect(200);
     it.app.settle().await;
     let before: i64 = it.app.count("SELECT count(*) FROM app.consultations").await;
     // her own mailbox hears all of it
-    sqlx::query("UPDATE app.users SET private_address = true WHERE id = $1").bind(it.alice.id).execute(it.app.db()).await.unwrap();
+    sqlx::query("UPDATE app.users SET private_address = true WHERE id = $1")
+        .bind(it.alice.id)
+        .execute(it.app.db())
+        .await
+        .unwrap();
     let old_token = it.alice.token.clone();
     it.erase().await;
 
@@ -105,14 +112,26 @@ async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_re
         ("keys", "SELECT count(*) FROM app.encryption_keys WHERE purpose <> 'note' AND wrapped IS NOT NULL"),
         ("reasons", "SELECT count(*) FROM app.consultation_reasons"),
         ("files", "SELECT count(*) FROM app.files WHERE state <> 'deleted'"),
-        ("notifications", "SELECT count(*) FROM app.notifications n JOIN app.users u ON u.id = n.user_id WHERE u.erased_at IS NOT NULL"),
-        ("mails", "SELECT count(*) FROM app.email_log l JOIN app.users u ON u.id = l.recipient_user_id WHERE u.erased_at IS NOT NULL"),
-        ("ways in", "SELECT count(*) FROM app.user_sessions s JOIN app.users u ON u.id = s.user_id WHERE u.erased_at IS NOT NULL"),
+        (
+            "notifications",
+            "SELECT count(*) FROM app.notifications n JOIN app.users u ON u.id = n.user_id WHERE u.erased_at IS NOT NULL",
+        ),
+        (
+            "mails",
+            "SELECT count(*) FROM app.email_log l JOIN app.users u ON u.id = l.recipient_user_id WHERE u.erased_at IS NOT NULL",
+        ),
+        (
+            "ways in",
+            "SELECT count(*) FROM app.user_sessions s JOIN app.users u ON u.id = s.user_id WHERE u.erased_at IS NOT NULL",
+        ),
     ] {
         let left: i64 = sqlx::query_scalar(query).fetch_one(it.app.db()).await.unwrap();
         assert_eq!(left, 0, "{what}");
     }
-    assert_eq!(it.app.count("SELECT count(*) FROM app.encryption_keys WHERE purpose = 'note' AND wrapped IS NOT NULL").await, 1);
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.encryption_keys WHERE purpose = 'note' AND wrapped IS NOT NULL").await,
+        1
+    );
     // the files themselves go
     it.app.enqueue(&huntzen::domain::files::jobs::CollectFiles {}).await;
     it.app.settle().await;
@@ -120,7 +139,10 @@ async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_re
     let ledger = it.text_of("SELECT to_jsonb(l)::text FROM app.erasure_ledger l WHERE user_id = $1").await;
     assert!(!ledger.contains('@') && ledger.contains("key_ids"), "{ledger}");
     // an erased account stays as it is
-    let error = sqlx::query("UPDATE app.users SET display_name = 'Alice' WHERE id = $1").bind(it.alice.id).execute(it.app.db()).await;
+    let error = sqlx::query("UPDATE app.users SET display_name = 'Alice' WHERE id = $1")
+        .bind(it.alice.id)
+        .execute(it.app.db())
+        .await;
     assert_eq!(error.unwrap_err().as_database_error().unwrap().constraint(), Some("users_append_only"));
     let staff = it.app.platform_admin().await;
     let answer = staff.post(&format!("/admin/users/{}/activate", it.alice.id), json!({})).await;
@@ -137,7 +159,8 @@ async fn hr_learns_nothing_and_who_was_erased_can_be_invited_anew() {
     let path = format!("/employees/{entry}");
     let before = it.company.hr.get(&path).await.expect(200).json;
     it.erase().await;
-    it.company.hr = it.company.hr.with_token(it.app.session(it.company.hr.id, Role::Hr, it.company.hr.company_id).await);
+    it.company.hr =
+        it.company.hr.with_token(it.app.session(it.company.hr.id, Role::Hr, it.company.hr.company_id).await);
     assert_eq!(it.company.hr.get(&path).await.expect(200).json, before);
     // quotas of the company are as they were, and a new account begins anew
     it.company.hr.post(&format!("{path}/invite"), json!({})).await.expect(202);
@@ -183,7 +206,10 @@ async fn a_practitioner_ends_their_sessions_first_and_keeps_their_records() {
     let listed = it.alice.get("/practitioners").await.expect(200);
     assert!(!listed.text().contains(&other.id.to_string()), "{}", listed.text());
     other.get("/me").await.refused(401, "unauthenticated");
-    assert_eq!(it.app.count("SELECT count(*) FROM app.practitioners WHERE adeli IS NULL AND display_name = '–'").await, 1);
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.practitioners WHERE adeli IS NULL AND display_name = '–'").await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -197,7 +223,10 @@ async fn the_last_admin_stays_and_of_two_one_goes() {
     app.settle().await;
     app.clock.advance(TimeDelta::days(8));
     sweep(&app).await;
-    let outcomes: Vec<String> = sqlx::query_scalar("SELECT status FROM app.privacy_requests ORDER BY status").fetch_all(app.db()).await.unwrap();
+    let outcomes: Vec<String> = sqlx::query_scalar("SELECT status FROM app.privacy_requests ORDER BY status")
+        .fetch_all(app.db())
+        .await
+        .unwrap();
     assert_eq!(outcomes, ["done", "refused"]);
     assert_eq!(app.count("SELECT count(*) FROM app.users WHERE role = 'company_admin' AND status = 'active'").await, 1);
     let staff = app.platform_admin().await;
@@ -219,7 +248,8 @@ async fn taking_back_at_the_last_second_wins_or_is_told_that_it_is_too_late() {
     // the worker is about to begin, and waits for whoever is taking it back
     let mut taking = it.app.as_role(DbRole::Employee, it.alice.id).await;
     sqlx::query("BEGIN").execute(&mut taking).await.unwrap();
-    let outcome: String = sqlx::query_scalar("SELECT app.withdraw_erasure(now())").fetch_one(&mut taking).await.unwrap();
+    let outcome: String =
+        sqlx::query_scalar("SELECT app.withdraw_erasure(now())").fetch_one(&mut taking).await.unwrap();
     assert_eq!(outcome, "withdrawn");
     it.app.enqueue(&SweepErasures {}).await;
     let settled = async {
@@ -233,12 +263,20 @@ async fn taking_back_at_the_last_second_wins_or_is_told_that_it_is_too_late() {
     // once it has begun there is no way back
     it.alice.post("/privacy/erasure", proof()).await.expect(202);
     it.app.settle().await;
-    let id: Uuid = sqlx::query_scalar("SELECT id FROM app.privacy_requests WHERE finished_at IS NULL").fetch_one(it.app.db()).await.unwrap();
+    let id: Uuid = sqlx::query_scalar("SELECT id FROM app.privacy_requests WHERE finished_at IS NULL")
+        .fetch_one(it.app.db())
+        .await
+        .unwrap();
     let mut worker = it.app.as_role(DbRole::Worker, it.alice.id).await;
-    let begun: String = sqlx::query_scalar("SELECT app.begin_erasure($1, now() + interval '40 days')").bind(id).fetch_one(&mut worker).await.unwrap();
+    let begun: String = sqlx::query_scalar("SELECT app.begin_erasure($1, now() + interval '40 days')")
+        .bind(id)
+        .fetch_one(&mut worker)
+        .await
+        .unwrap();
     assert_eq!(begun, "begun");
     let mut taking = it.app.as_role(DbRole::Employee, it.alice.id).await;
-    let outcome: String = sqlx::query_scalar("SELECT app.withdraw_erasure(now())").fetch_one(&mut taking).await.unwrap();
+    let outcome: String =
+        sqlx::query_scalar("SELECT app.withdraw_erasure(now())").fetch_one(&mut taking).await.unwrap();
     assert_eq!(outcome, "begun");
 }
 
@@ -258,7 +296,10 @@ async fn a_booking_that_comes_as_the_erasure_begins_is_cancelled_with_it_or_refu
     };
     tokio::join!(it.app.settle(), committed);
     assert_eq!(it.app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 1);
-    assert_eq!(it.app.count("SELECT count(*) FROM app.consultations WHERE status IN ('pending', 'confirmed')").await, 0);
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.consultations WHERE status IN ('pending', 'confirmed')").await,
+        0
+    );
     // and one that comes later is refused by the database itself
     let error = sqlx::query(NEXT_MONTH).execute(it.app.db()).await.unwrap_err();
     assert_eq!(error.as_database_error().unwrap().constraint(), Some("consultations_employee_active"));

@@ -38,7 +38,10 @@ async fn a_backup_of_before_is_erased_again_by_the_ledger_and_notes_stay_with_th
     // into a database of its own, which knows of no erasure
     let restored = cluster::fresh_database().await;
     let mut conn = <sqlx::PgConnection as sqlx::Connection>::connect_with(&restored).await.unwrap();
-    sqlx::raw_sql("DROP SCHEMA app, auth, stats, apalis, migrate, public CASCADE; CREATE SCHEMA public").execute(&mut conn).await.unwrap();
+    sqlx::raw_sql("DROP SCHEMA app, auth, stats, apalis, migrate, public CASCADE; CREATE SCHEMA public")
+        .execute(&mut conn)
+        .await
+        .unwrap();
     drop(conn);
     let to = url(&restored);
     let done = Command::new(tool("pg_restore")).args(["--dbname", &to, dump.to_str().unwrap()]).output().unwrap();
@@ -62,14 +65,18 @@ async fn a_backup_of_before_is_erased_again_by_the_ledger_and_notes_stay_with_th
     assert_eq!(done, Replayed { erased: 1, unchanged: 0, unknown: 0 });
     // her journal and their messages are unreadable, the note is its author's
     alice.get("/journal").await.refused(401, "unauthenticated");
-    assert_eq!(after.count("SELECT count(*) FROM app.encryption_keys WHERE purpose <> 'note' AND wrapped IS NOT NULL").await, 0);
+    assert_eq!(
+        after.count("SELECT count(*) FROM app.encryption_keys WHERE purpose <> 'note' AND wrapped IS NOT NULL").await,
+        0
+    );
     assert_eq!(after.count("SELECT count(*) FROM app.journal_entries").await, 0);
     assert_eq!(dr.get(&talk).await.expect(200).str("/items/0/content"), "erased");
     assert_eq!(dr.get(&it.note).await.expect(200).str("/body/free"), NOTE);
     assert_eq!(after.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 1);
     assert_eq!(after.count("SELECT count(*) FROM app.audit_logs WHERE action = 'erasure.replayed'").await, 1);
     // again changes nothing; a stranger is no fault; nothing else is taken for a line
-    let more = format!("{lines}\n{{\"userId\":\"{}\",\"keyIds\":[],\"erasedAt\":\"2026-01-01T00:00:00Z\"}}\n", Uuid::new_v4());
+    let more =
+        format!("{lines}\n{{\"userId\":\"{}\",\"keyIds\":[],\"erasedAt\":\"2026-01-01T00:00:00Z\"}}\n", Uuid::new_v4());
     let done = operator::replay(&restored, Some(&mut more.as_bytes())).await.unwrap();
     assert_eq!(done, Replayed { erased: 0, unchanged: 1, unknown: 1 });
     assert!(operator::replay(&restored, Some(&mut &b"DROP TABLE\n"[..])).await.is_err());

@@ -33,7 +33,10 @@ async fn a_note_goes_with_its_key_when_its_legal_time_is_over_and_not_before() {
     tonight(&it.app).await;
     it.dr.get(&it.note).await.refused(404, "not_found");
     assert_eq!(it.app.count("SELECT count(*) FROM app.clinical_note_versions").await, 0);
-    assert_eq!(it.app.count("SELECT count(*) FROM app.encryption_keys WHERE purpose = 'note' AND wrapped IS NOT NULL").await, 0);
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.encryption_keys WHERE purpose = 'note' AND wrapped IS NOT NULL").await,
+        0
+    );
     let entry: Value = sqlx::query_scalar("SELECT details FROM app.audit_logs WHERE action = 'retention.applied' AND details ->> 'kind' = 'clinical_note'")
         .fetch_one(it.app.db())
         .await
@@ -65,7 +68,10 @@ async fn messages_reasons_and_records_go_by_the_one_table_of_durations() {
     tonight(&it.app).await;
     assert_eq!(it.app.count("SELECT count(*) FROM app.messages").await, 0);
     assert_eq!(it.app.count("SELECT count(*) FROM app.message_receipts").await, 0);
-    assert_eq!(it.app.count("SELECT count(*) FROM app.encryption_keys WHERE purpose = 'chat' AND wrapped IS NOT NULL").await, 0);
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.encryption_keys WHERE purpose = 'chat' AND wrapped IS NOT NULL").await,
+        0
+    );
     // the conversation is there, and empty; the note stays
     let talk = it.alice.get(&format!("/conversations/{}/messages", it.session)).await.expect(200);
     assert_eq!(talk.json["items"], json!([]));
@@ -73,7 +79,10 @@ async fn messages_reasons_and_records_go_by_the_one_table_of_durations() {
     it.app.enqueue(&huntzen::domain::files::jobs::CollectFiles {}).await;
     it.app.settle().await;
     assert_eq!(it.app.count("SELECT count(*) FROM app.files WHERE purpose = 'attachment'").await, 0);
-    assert_eq!(it.app.count("SELECT count(*) FROM app.email_log WHERE created_at < now() - interval '1 year'").await, 0);
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.email_log WHERE created_at < now() - interval '1 year'").await,
+        0
+    );
     // requests are kept for five years after they were answered
     assert_eq!(it.app.count("SELECT count(*) FROM app.privacy_requests").await, 1);
     it.days_later(400).await;
@@ -86,7 +95,10 @@ async fn messages_reasons_and_records_go_by_the_one_table_of_durations() {
 #[tokio::test]
 async fn what_was_agreed_to_stays_five_years_after_the_account() {
     let mut it = life().await;
-    it.alice.post("/privacy/consents", json!({"document": "news", "version": "2026-11", "decision": "accepted"})).await.expect(200);
+    it.alice
+        .post("/privacy/consents", json!({"document": "news", "version": "2026-11", "decision": "accepted"}))
+        .await
+        .expect(200);
     it.erase().await;
     it.days_later(365 * 4).await;
     tonight(&it.app).await;

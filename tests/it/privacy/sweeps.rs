@@ -113,7 +113,8 @@ async fn every_table_with_people_in_it_is_in_their_copy_or_left_out_for_a_reason
     .collect();
     let exported: BTreeSet<String> = EXPORTED.iter().flat_map(|it| it.1).map(|it| (*it).to_owned()).collect();
     let left_out: BTreeSet<String> = LEFT_OUT.iter().map(|it| it.0.to_owned()).collect();
-    let forgotten: Vec<_> = with_people.iter().filter(|it| !exported.contains(*it) && !left_out.contains(*it)).collect();
+    let forgotten: Vec<_> =
+        with_people.iter().filter(|it| !exported.contains(*it) && !left_out.contains(*it)).collect();
     assert!(
         forgotten.is_empty(),
         "{forgotten:?}: put it into app.own_data and SECTIONS, or on the list of what is left out, with the reason"
@@ -122,10 +123,16 @@ async fn every_table_with_people_in_it_is_in_their_copy_or_left_out_for_a_reason
     assert!(both.is_empty(), "{both:?}");
     assert!(with_people.len() > 40, "{with_people:?}");
     // each section of the program is on the list, and reads something
-    let sections: BTreeSet<&str> = huntzen::domain::privacy::SECTIONS.iter().map(|it| it.name).chain(["own_actions", "files"]).collect();
+    let sections: BTreeSet<&str> =
+        huntzen::domain::privacy::SECTIONS.iter().map(|it| it.name).chain(["own_actions", "files"]).collect();
     let listed: BTreeSet<&str> = EXPORTED.iter().map(|it| it.0).collect();
     assert_eq!(sections, listed);
-    println!("{} tables with people in them: {} in a copy, {} left out", with_people.len(), exported.len(), left_out.len());
+    println!(
+        "{} tables with people in them: {} in a copy, {} left out",
+        with_people.len(),
+        exported.len(),
+        left_out.len()
+    );
 }
 
 #[tokio::test]
@@ -154,10 +161,14 @@ async fn every_table_has_a_duration_or_a_reason_for_none() {
     let unknown: Vec<_> = timed.union(&endless).filter(|it| !tables.contains(*it)).collect();
     assert!(unknown.is_empty(), "{unknown:?} is no table");
     // the durations are what the functions go by: each is named in one
-    let rules: Vec<String> = sqlx::query_scalar("SELECT DISTINCT record FROM app.retention_rules").fetch_all(app.db()).await.unwrap();
+    let rules: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT record FROM app.retention_rules").fetch_all(app.db()).await.unwrap();
     let sources = ["policies", "src"].map(sources_below).concat();
     for rule in rules {
-        assert!(sources.contains(&format!("'{rule}'")) || sources.contains(&format!("\"{rule}\"")), "nothing goes by {rule}");
+        assert!(
+            sources.contains(&format!("'{rule}'")) || sources.contains(&format!("\"{rule}\"")),
+            "nothing goes by {rule}"
+        );
     }
 }
 

@@ -45,7 +45,8 @@ impl TestApp {
 
 /// A client program of PostgreSQL: the newest one of the system's, or that of the PATH.
 pub fn tool(name: &str) -> PathBuf {
-    find(name).unwrap_or_else(|| panic!("{name} is missing: install PostgreSQL's client programs (tools/install postgresql)"))
+    find(name)
+        .unwrap_or_else(|| panic!("{name} is missing: install PostgreSQL's client programs (tools/install postgresql)"))
 }
 
 fn program() -> Option<PathBuf> {

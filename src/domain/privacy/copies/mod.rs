@@ -11,8 +11,8 @@ mod store;
 
 pub use api::CopiesApi;
 pub use jobs::{CollectCopies, SweepCopies, register as jobs};
-pub use sections::SECTIONS;
 pub use model::{document as copy_document, subject as copy_subject};
+pub use sections::SECTIONS;
 
 use crate::platform::crypto::envelope::KeyPurpose;
 use crate::platform::crypto::rewrap::Sealed;

@@ -43,11 +43,7 @@ pub async fn find(tx: &mut Tx, id: PrivacyRequestId) -> Result<Option<Copy>> {
 }
 
 /// Newest first.
-pub async fn list(
-    tx: &mut Tx,
-    after: Option<(DateTime<Utc>, PrivacyRequestId)>,
-    fetch: i64,
-) -> Result<Vec<Copy>> {
+pub async fn list(tx: &mut Tx, after: Option<(DateTime<Utc>, PrivacyRequestId)>, fetch: i64) -> Result<Vec<Copy>> {
     Ok(sqlx::query_as(copies!(
         "(created_at, id) < (coalesce($1, 'infinity'), coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
          ORDER BY created_at DESC, id DESC LIMIT $3"
@@ -70,11 +66,13 @@ pub struct Stored {
 }
 
 pub async fn find_file(tx: &mut Tx, id: PrivacyRequestId, at: DateTime<Utc>) -> Result<Option<Stored>> {
-    Ok(sqlx::query_as("SELECT object_key, wrapped_key, sealed_key, size_bytes, created_at FROM app.export_file($1, $2)")
-        .bind(id)
-        .bind(at)
-        .fetch_optional(tx.conn())
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT object_key, wrapped_key, sealed_key, size_bytes, created_at FROM app.export_file($1, $2)",
+    )
+    .bind(id)
+    .bind(at)
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 /// Whose copy it is, for the worker that takes it up.

@@ -45,7 +45,7 @@ impl Example for ErasureRequest {
 /// A line of the receipt.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub struct ReceiptLine {
+pub struct ErasureReceiptLine {
     /// A word of the program, such as `journal`.
     what: String,
     count: Option<i64>,
@@ -58,15 +58,15 @@ pub struct ReceiptLine {
 /// What is erased, and what is kept, on what ground and until when.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
-pub struct ReceiptAnswer {
-    erased: Vec<ReceiptLine>,
-    kept: Vec<ReceiptLine>,
+pub struct ErasureReceipt {
+    erased: Vec<ErasureReceiptLine>,
+    kept: Vec<ErasureReceiptLine>,
 }
 
-impl ReceiptAnswer {
+impl ErasureReceipt {
     fn new(receipt: &Receipt, time_zone: &str, locale: Locale) -> Self {
         let lines = |list: &str, lines: &[Line]| {
-            let line = |it: &Line| ReceiptLine {
+            let line = |it: &Line| ErasureReceiptLine {
                 what: it.what.to_owned(),
                 count: it.count,
                 until: it.until,
@@ -91,7 +91,7 @@ pub struct ErasureAnswer {
     /// Why it was refused when its time had come.
     reason: Option<Obstacle>,
     /// As things are now. The final one is sent by mail when the account is erased.
-    receipt: ReceiptAnswer,
+    receipt: ErasureReceipt,
 }
 
 impl ErasureAnswer {
@@ -104,7 +104,7 @@ impl ErasureAnswer {
             due_at: request.due_at,
             finished_at: request.finished_at,
             reason: request.reason,
-            receipt: ReceiptAnswer::new(&it.receipt, &it.time_zone, locale),
+            receipt: ErasureReceipt::new(&it.receipt, &it.time_zone, locale),
         }
     }
 }

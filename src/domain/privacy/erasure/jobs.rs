@@ -144,7 +144,11 @@ async fn send_receipt(cx: &JobContext, id: PrivacyRequestId) -> Result<()> {
             lines.iter().map(|line| line.words(list, &it.time_zone, it.locale)).collect::<Vec<_>>()
         };
         // an employer's mailbox hears that it was done, and nothing of what there was
-        let (erased, kept) = if it.is_private { (lines("erased", &receipt.erased), lines("kept", &receipt.kept)) } else { Default::default() };
+        let (erased, kept) = if it.is_private {
+            (lines("erased", &receipt.erased), lines("kept", &receipt.kept))
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let context = json!({
             "name": it.display_name, "what": "receipt", "reason": null, "due_at": it.due_at, "time_zone": it.time_zone,
             "erased": erased, "kept": kept, "reference": id, "link": null,

@@ -130,5 +130,7 @@ pub async fn replay(tx: &mut Tx, entry: &Entry) -> Result<String> {
 
 /// The caller's clock.
 pub async fn find_time_zone(tx: &mut Tx) -> Result<String> {
-    Ok(sqlx::query_scalar("SELECT u.time_zone FROM app.users u WHERE u.id = app.user_id()").fetch_one(tx.conn()).await?)
+    Ok(sqlx::query_scalar("SELECT u.time_zone FROM app.users u WHERE u.id = app.user_id()")
+        .fetch_one(tx.conn())
+        .await?)
 }

@@ -115,10 +115,9 @@ impl NoticeAnswer {
             since: it.since,
             ground: it.ground,
         });
-        let rights = RIGHTS.into_iter().map(|right| NoticeRight {
-            right: right.to_owned(),
-            text: words(&format!("right.{right}"), locale),
-        });
+        let rights = RIGHTS
+            .into_iter()
+            .map(|right| NoticeRight { right: right.to_owned(), text: words(&format!("right.{right}"), locale) });
         Self {
             version: PRIVACY_NOTICE_VERSION.to_owned(),
             locale,

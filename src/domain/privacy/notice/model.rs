@@ -57,7 +57,8 @@ pub const DATA: [(&str, &[&str]); 10] = [
     ("rights", &["privacy_export_file", "privacy_request"]),
 ];
 
-pub const RIGHTS: [&str; 7] = ["access", "rectification", "erasure", "portability", "restriction", "objection", "complaint"];
+pub const RIGHTS: [&str; 7] =
+    ["access", "rectification", "erasure", "portability", "restriction", "objection", "complaint"];
 
 /// The words of a part of the notice.
 pub fn words(key: &str, locale: Locale) -> String {

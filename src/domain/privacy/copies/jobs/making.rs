@@ -51,15 +51,13 @@ pub async fn make(cx: JobContext, job: MakeCopy) -> Result<()> {
     let wrapped_key = key.wrap(&platform.keyring, &platform.entropy)?;
     let (file_key, sealed_key) = key.new_file_key(&document(id), &platform.entropy)?;
     let sink = files::Sink::new(platform.storage.create(&object), Some((file_key, platform.entropy.clone())));
-    let mut making =
-        Making { job: &cx, own, id, object: &object, begun, archive: Archive::new(sink), done: 0, all: 0 };
+    let mut making = Making { job: &cx, own, id, object: &object, begun, archive: Archive::new(sink), done: 0, all: 0 };
     let Ok(()) = making.fill().await? else {
         // what was written of it is called off with the archive
         return Ok(());
     };
     let bytes = i64::try_from(making.archive.finish().await?).map_err(Problem::internal)?;
-    let written =
-        Written { object: &object, bytes, wrapped_key: &wrapped_key, sealed_key: &sealed_key, at: cx.now() };
+    let written = Written { object: &object, bytes, wrapped_key: &wrapped_key, sealed_key: &sealed_key, at: cx.now() };
     let mut tx = cx.begin().await?;
     if store::finish(&mut tx, id, &written).await? {
         tx.enqueue(&MailCopy { request_id: id, is_ready: true }, Some(&format!("{id}:ready")), None).await?;
