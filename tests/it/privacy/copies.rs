@@ -17,7 +17,7 @@ impl Opened {
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.file_names().map(ToOwned::to_owned).collect()
+        self.0.file_names().map(|name| name.unwrap().into_owned()).collect()
     }
 
     pub fn bytes(&mut self, name: &str) -> Vec<u8> {

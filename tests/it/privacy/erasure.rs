@@ -83,7 +83,7 @@ async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_re
     it.alice.get("/me").await.refused(401, "unauthenticated");
     it.alice.with_token(old_token).get("/me").await.expect(401);
     let login = json!({"email": it.alice.email, "password": PASSWORD});
-    it.app.anonymous().post("/auth/login", login).await.refused(401, "wrong_credentials");
+    it.app.anonymous().post("/auth/login", login).await.refused(401, "invalid_credentials");
     // what she was told
     let receipt = it.app.mails_to(&it.alice.email).pop().unwrap();
     assert_eq!(receipt.subject, "Your account has been erased");
