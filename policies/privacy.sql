@@ -230,6 +230,13 @@ BEGIN
     DELETE FROM app.notification_preferences n WHERE n.user_id = person;
     DELETE FROM app.idempotency_keys k WHERE k.user_id = person;
     UPDATE app.email_log l SET recipient_user_id = NULL WHERE l.recipient_user_id = person;
+    -- of modules that a database of an earlier version lacks
+    IF to_regclass('app.reviews') IS NOT NULL THEN
+        DELETE FROM app.reviews r WHERE r.user_id = person;
+    END IF;
+    IF to_regclass('app.news_reads') IS NOT NULL THEN
+        DELETE FROM app.news_reads n WHERE n.user_id = person;
+    END IF;
     DELETE FROM app.calendar_feeds f WHERE f.practitioner_id = person;
     DELETE FROM app.external_calendars c WHERE c.practitioner_id = person;
     DELETE FROM app.availability_rules r WHERE r.practitioner_id = person;

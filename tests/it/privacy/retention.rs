@@ -79,10 +79,7 @@ async fn messages_reasons_and_records_go_by_the_one_table_of_durations() {
     it.app.enqueue(&huntzen::domain::files::jobs::CollectFiles {}).await;
     it.app.settle().await;
     assert_eq!(it.app.count("SELECT count(*) FROM app.files WHERE purpose = 'attachment'").await, 0);
-    assert_eq!(
-        it.app.count("SELECT count(*) FROM app.email_log").await,
-        0
-    );
+    assert_eq!(it.app.count("SELECT count(*) FROM app.email_log").await, 0);
     // requests are kept for five years after they were answered
     assert_eq!(it.app.count("SELECT count(*) FROM app.privacy_requests").await, 1);
     it.days_later(400).await;

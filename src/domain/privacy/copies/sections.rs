@@ -37,7 +37,7 @@ const fn section(name: &'static str, source: Source, roles: Whose) -> Section {
     Section { name, source, roles }
 }
 
-pub const SECTIONS: [Section; 24] = [
+pub const SECTIONS: [Section; 26] = [
     section("account", Source::Rows, Whose::Everybody),
     section("directory_entry", Source::Rows, Whose::Employees),
     section("practitioner", Source::Rows, Whose::Practitioners),
@@ -52,10 +52,12 @@ pub const SECTIONS: [Section; 24] = [
     section("journal", Source::Journal, Whose::Employees),
     section("journal_keys", Source::JournalKeys, Whose::Employees),
     section("waitlist", Source::Rows, Whose::Employees),
+    section("reviews", Source::Rows, Whose::Employees),
     section("sessions", Source::Rows, Whose::Everybody),
     section("known_devices", Source::Rows, Whose::Everybody),
     section("second_factor", Source::Rows, Whose::Everybody),
     section("mailed_links", Source::Rows, Whose::Everybody),
+    section("news_reads", Source::Rows, Whose::Everybody),
     section("notifications", Source::Rows, Whose::Everybody),
     section("notification_preferences", Source::Rows, Whose::Everybody),
     section("mails", Source::Rows, Whose::Everybody),
