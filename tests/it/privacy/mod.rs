@@ -3,6 +3,7 @@
 mod consents;
 mod copies;
 mod erasure;
+mod memory;
 mod replay;
 mod retention;
 mod sweeps;
