@@ -37,6 +37,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('consultation.read', 'consultation', true, false, true),
         ('consultation.rescheduled', 'consultation', false, false, true),
         ('consultation.started', 'consultation', false, false, true),
+        -- what somebody agrees to, and asks for of their own data, is nobody's but theirs
+        ('consent.accepted', 'consent', false, false, false),
+        ('consent.withdrawn', 'consent', false, false, false),
         ('department.listed', 'department', true, true, true),
         ('employee.created', 'employee', false, true, true),
         ('employee.deactivated', 'employee', false, true, true),
@@ -47,6 +50,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('employee.reactivated', 'employee', false, true, true),
         ('employee.read', 'employee', true, true, true),
         ('employee.updated', 'employee', false, true, true),
+        ('erasure.asked', 'privacy_request', false, false, false),
+        -- that an account is gone the staff see in the list of accounts
+        ('erasure.carried_out', 'privacy_request', false, false, true),
+        ('erasure.refused', 'privacy_request', false, false, false),
+        ('erasure.replayed', 'user', false, false, true),
+        ('erasure.withdrawn', 'privacy_request', false, false, false),
         ('export.downloaded', 'export', true, true, true),
         ('export.requested', 'export', false, true, true),
         -- what somebody brings is nobody's but theirs, and whom they gave it
@@ -76,8 +85,11 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('practitioner.reactivated', 'practitioner', false, false, true),
         ('practitioner.updated', 'practitioner', false, false, true),
         ('practitioner.verified', 'practitioner', false, false, true),
+        ('privacy_copy.asked', 'privacy_request', false, false, false),
+        ('privacy_copy.fetched', 'privacy_request', true, false, false),
         ('recovery_code.used', 'user', false, false, true),
         ('recovery_codes.renewed', 'user', false, false, true),
+        ('retention.applied', 'retention', false, false, true),
         ('secrets.rewrapped', 'secret', false, false, true),
         ('secrets.rotation_begun', 'secret', false, false, true),
         ('session.all_closed', 'user', false, false, true),
@@ -372,9 +384,14 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     UPDATE app.idempotency_keys SET answer = given WHERE user_id = app.user_id() AND key = taken
 $$;
 CREATE OR REPLACE FUNCTION app.purge_idempotency_keys()
-RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    WITH gone AS (DELETE FROM app.idempotency_keys WHERE created_at < now() - interval '24 hours' RETURNING 1)
-    SELECT count(*) FROM gone
+RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    DELETE FROM app.idempotency_keys WHERE created_at < now() - app.kept_for('repeated_answer');
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END
 $$;
 ALTER FUNCTION app.take_idempotency_key(text, bytea) OWNER TO huntzen_kernel;
 ALTER FUNCTION app.keep_idempotent_answer(text, jsonb) OWNER TO huntzen_kernel;

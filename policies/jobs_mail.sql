@@ -65,6 +65,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('notifications.send_message_mail', 'mail', '{system}', NULL),
         ('notifications.send_waitlist_mail', 'mail', '{system}', NULL),
         ('notifications.tell_unread', 'events', '{system}', NULL),
+        ('privacy.collect_copies', 'maintenance', '{system}', NULL),
+        ('privacy.erase', 'events', '{system}', NULL),
+        ('privacy.mail_copy', 'mail', '{system}', NULL),
+        ('privacy.mail_erasure', 'mail', '{system,employee,practitioner,hr,company_admin,platform_admin}', 'privacy_request'),
+        ('privacy.make_copy', 'exports', '{employee,practitioner,hr,company_admin,platform_admin}', 'privacy_request'),
+        ('privacy.remove_expired', 'maintenance', '{system}', NULL),
+        ('privacy.sweep_copies', 'maintenance', '{system}', NULL),
+        ('privacy.sweep_erasures', 'maintenance', '{system}', NULL),
         ('practitioners.deactivated', 'events', '{platform_admin}', NULL),
         ('practitioners.read_calendar', 'feeds', '{practitioner,system}', 'calendar'),
         ('practitioners.read_calendars', 'maintenance', '{system}', NULL),
@@ -122,6 +130,10 @@ BEGIN
                 SELECT FROM app.exports e
                 WHERE e.id = (p ->> 'export_id')::uuid AND e.requested_by = app.user_id()
                   AND e.company_id IS NOT DISTINCT FROM app.company_id()))
+        WHEN its = 'privacy_request' THEN EXISTS (
+            SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
+                SELECT FROM app.privacy_requests r
+                WHERE r.id = (p ->> 'request_id')::uuid AND r.user_id = app.user_id()))
         WHEN its = 'waitlist_offer' THEN EXISTS (
             SELECT FROM unnest(enqueue.payloads) p WHERE NOT EXISTS (
                 SELECT FROM app.waitlist_offers o

@@ -36,7 +36,9 @@ CREATE OR REPLACE FUNCTION app.add_notification(new_id uuid, person uuid, of_kin
                                                 nth bigint, at timestamptz)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
-    IF person IS NULL OR NOT app.wants_notice(person, of_kind, 'in_app') THEN
+    IF person IS NULL OR NOT app.wants_notice(person, of_kind, 'in_app')
+       -- an account that is closed for good reads nothing any more
+       OR EXISTS (SELECT FROM app.users u WHERE u.id = person AND u.removed_at IS NOT NULL) THEN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('notifications:' || person::text, 0));
@@ -134,16 +136,16 @@ CREATE TRIGGER external_calendars_told AFTER UPDATE OF told_at ON app.external_c
     FOR EACH ROW WHEN (NEW.told_at IS NOT NULL AND NEW.told_at IS DISTINCT FROM OLD.told_at)
     EXECUTE FUNCTION app.notify_of_calendar();
 
--- Removes what is past its time: half a year after it was read, a year after it was told. Whether there may be more.
+-- Removes what is past its time. Whether there may be more.
 CREATE OR REPLACE FUNCTION app.purge_notifications(at timestamptz, batch int)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
     gone bigint;
 BEGIN
     DELETE FROM app.notifications WHERE id IN (
-        (SELECT n.id FROM app.notifications n WHERE n.read_at < at - interval '180 days' LIMIT batch)
+        (SELECT n.id FROM app.notifications n WHERE n.read_at < at - app.kept_for('notification_read') LIMIT batch)
         UNION ALL
-        (SELECT n.id FROM app.notifications n WHERE n.created_at < at - interval '1 year' LIMIT batch));
+        (SELECT n.id FROM app.notifications n WHERE n.created_at < at - app.kept_for('notification') LIMIT batch));
     GET DIAGNOSTICS gone = ROW_COUNT;
     RETURN gone >= batch;
 END

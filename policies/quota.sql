@@ -72,6 +72,12 @@ BEGIN
         RAISE EXCEPTION 'the person has left the company'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_employee_active';
     END IF;
+    -- an erasure that begins waits for this booking, and cancels it; one that has begun is seen here
+    PERFORM FROM app.users u WHERE u.id = NEW.user_id AND u.removed_at IS NULL FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the account is closed'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_employee_active';
+    END IF;
     PERFORM FROM app.practitioners p JOIN app.users u ON u.id = p.id
         WHERE p.id = NEW.practitioner_id AND p.status = 'active' AND u.status <> 'suspended' FOR SHARE;
     IF NOT FOUND THEN

@@ -197,20 +197,20 @@ BEGIN
     -- a day longer than it counts, so that no request meets a session that vanishes under it
     DELETE FROM app.user_sessions WHERE id IN (
         SELECT s.id FROM app.user_sessions s
-        WHERE s.expires_at < at - interval '1 day' OR s.revoked_at < at - interval '1 day' LIMIT batch);
+        WHERE s.expires_at < at - app.kept_for('session') OR s.revoked_at < at - app.kept_for('session') LIMIT batch);
     GET DIAGNOSTICS gone = ROW_COUNT; most := greatest(most, gone);
     DELETE FROM app.one_time_tokens WHERE id IN (
-        SELECT t.id FROM app.one_time_tokens t WHERE t.expires_at < at - interval '1 day' LIMIT batch);
+        SELECT t.id FROM app.one_time_tokens t WHERE t.expires_at < at - app.kept_for('mailed_link') LIMIT batch);
     GET DIAGNOSTICS gone = ROW_COUNT; most := greatest(most, gone);
     DELETE FROM app.known_devices WHERE id IN (
-        SELECT d.id FROM app.known_devices d WHERE d.expires_at < at LIMIT batch);
+        SELECT d.id FROM app.known_devices d WHERE d.expires_at < at - app.kept_for('known_device') LIMIT batch);
     GET DIAGNOSTICS gone = ROW_COUNT; most := greatest(most, gone);
     DELETE FROM app.throttles WHERE key IN (
-        SELECT t.key FROM app.throttles t WHERE t.failed_at < at - interval '1 day' AND t.clear_at < at LIMIT batch);
+        SELECT t.key FROM app.throttles t WHERE t.failed_at < at - app.kept_for('failed_attempt') AND t.clear_at < at LIMIT batch);
     GET DIAGNOSTICS gone = ROW_COUNT; most := greatest(most, gone);
     -- no access token lives so long
     DELETE FROM app.ended_sessions WHERE session_id IN (
-        SELECT e.session_id FROM app.ended_sessions e WHERE e.noted_at < clock_timestamp() - interval '1 day' LIMIT batch);
+        SELECT e.session_id FROM app.ended_sessions e WHERE e.noted_at < clock_timestamp() - app.kept_for('session') LIMIT batch);
     GET DIAGNOSTICS gone = ROW_COUNT; most := greatest(most, gone);
     RETURN most >= batch;
 END

@@ -206,11 +206,11 @@ BEGIN
                   WHERE e.company_id = w.company_id AND e.id = u.employee_id AND e.status = 'active')
                OR EXISTS (SELECT FROM app.practitioners p WHERE p.id = w.practitioner_id AND p.status = 'inactive'));
     -- what somebody declined or let lapse counts for as long as they wait
-    DELETE FROM app.waitlist_offers o WHERE o.ended_at < at - interval '30 days'
+    DELETE FROM app.waitlist_offers o WHERE o.ended_at < at - app.kept_for('waitlist_place')
         AND NOT EXISTS (SELECT FROM app.waitlist_entries w WHERE w.id = o.entry_id AND w.status = 'waiting');
-    DELETE FROM app.waitlist_holds h WHERE h.ended_at < at - interval '30 days'
+    DELETE FROM app.waitlist_holds h WHERE h.ended_at < at - app.kept_for('waitlist_place')
         AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.hold_id = h.id);
-    DELETE FROM app.waitlist_entries w WHERE w.ended_at < at - interval '30 days'
+    DELETE FROM app.waitlist_entries w WHERE w.ended_at < at - app.kept_for('waitlist_place')
         AND NOT EXISTS (SELECT FROM app.waitlist_offers o WHERE o.entry_id = w.id);
 END
 $$;

@@ -19,7 +19,7 @@ use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
     audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
-    notifications, practitioners, usage,
+    notifications, practitioners, privacy, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -73,6 +73,7 @@ fn apis() -> impl OpenApi {
         files::FilesApi,
         usage::UsageApi,
         audit_trail::AuditTrailApi,
+        privacy::apis(),
     )
 }
 
@@ -88,6 +89,7 @@ pub fn registry() -> Registry {
     calls::jobs(&mut registry);
     usage::jobs(&mut registry);
     audit_trail::jobs(&mut registry);
+    privacy::jobs(&mut registry);
     registry
 }
 
@@ -193,7 +195,7 @@ pub async fn listen(
 }
 
 /// The owner's connection, for a command that may run beside `serve`.
-async fn database(config: &Config) -> Outcome<(PgConnectOptions, Option<DevelopmentDatabase>)> {
+pub(crate) async fn database(config: &Config) -> Outcome<(PgConnectOptions, Option<DevelopmentDatabase>)> {
     let beside = if config.database_options().is_none() { DevelopmentDatabase::beside(&config.data_dir) } else { None };
     match beside {
         Some(options) => Ok((options, None)),
@@ -252,6 +254,7 @@ pub fn sealed() -> Vec<Sealed> {
     all.push(practitioners::calendars::SEALED);
     all.extend(consultations::SEALED);
     all.extend(KeyPurpose::SEALED);
+    all.push(privacy::SEALED);
     all
 }
 

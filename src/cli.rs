@@ -2,6 +2,7 @@
 
 mod audit;
 mod keys;
+mod privacy;
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -55,6 +56,11 @@ pub enum Command {
     Audit {
         #[command(subcommand)]
         command: audit::AuditCommand,
+    },
+    /// The erasures that were carried out: kept outside of the backups, and replayed after a restore
+    Privacy {
+        #[command(subcommand)]
+        command: privacy::PrivacyCommand,
     },
     /// Look at the settings
     Config {
@@ -163,6 +169,7 @@ pub async fn run(cli: Cli) -> Outcome {
             print(text.trim_end())
         }
         Command::Audit { command } => Box::pin(audit::run(command)).await,
+        Command::Privacy { command } => Box::pin(privacy::run(command)).await,
         Command::Config { command: ConfigCommand::Check } => {
             let config = Config::from_process_env()?;
             print(&format!(

@@ -51,6 +51,7 @@ const DEMO: &[&str] = &[
     include_str!("../seeds/demo/07_waitlist.sql"),
     include_str!("../seeds/demo/08_notifications.sql"),
     include_str!("../seeds/demo/09_audit.sql"),
+    include_str!("../seeds/demo/10_consents.sql"),
 ];
 const DEMO_EXISTS: &str = "SELECT EXISTS (SELECT FROM app.users WHERE email = 'admin@acme.test')";
 

@@ -126,6 +126,12 @@ pub struct Config {
     pub totp_grace: TimeDelta,
     /// How long entries of the audit log are kept.
     pub audit_retention_days: u16,
+    /// Who is responsible for what is done with people's data, for the privacy notice.
+    pub privacy_controller: String,
+    /// Where people write about their data. `None`: the sender of mail.
+    pub privacy_contact: Option<String>,
+    /// The data protection officer, where there is one.
+    pub privacy_officer: Option<String>,
     /// How long a conversation takes messages after the end of its session.
     pub chat_open_days: u16,
     /// Addresses that a company may invite within 24 hours.
@@ -286,6 +292,14 @@ impl Config {
         );
         let audit_retention_days =
             r.or("AUDIT_RETENTION_DAYS", 1095, "365 to 36500 days", |text| parse::number(text, 365..=36_500_u16));
+        let privacy_controller = r.or(
+            "PRIVACY_CONTROLLER",
+            "HuntZen Care".to_owned(),
+            "a name and a postal address, one line of at most 500 characters",
+            parse::line,
+        );
+        let privacy_contact = r.optional("PRIVACY_CONTACT", "an address of mail or of the web, one line", parse::line);
+        let privacy_officer = r.optional("PRIVACY_OFFICER", "a name and an address, one line", parse::line);
         let chat_open_days = r.or("CHAT_OPEN_DAYS", 14, "0 to 365 days", |text| parse::number(text, 0..=365_u16));
         let company_invitations_per_day =
             r.or("COMPANY_INVITATIONS_PER_DAY", 20_000, "1 to 1000000 addresses", |t| parse::number(t, 1..=1_000_000));
@@ -363,6 +377,9 @@ impl Config {
                 refresh_token_ttl: refresh_token_ttl?,
                 totp_grace: TimeDelta::days(totp_grace_days?.into()),
                 audit_retention_days: audit_retention_days?,
+                privacy_controller: privacy_controller?,
+                privacy_contact,
+                privacy_officer,
                 chat_open_days: chat_open_days?,
                 company_invitations_per_day: company_invitations_per_day?,
                 outgoing_test_hosts: outgoing_test_hosts?,
@@ -433,6 +450,9 @@ impl Config {
         if self.turn.is_none() {
             warnings
                 .push("TURN_URLS and TURN_SECRET are not set: calls fail wherever a firewall is between two people");
+        }
+        if self.privacy_contact.is_none() {
+            warnings.push("PRIVACY_CONTACT is not set: the privacy notice names the sender of mail");
         }
         if self.is_production() { warnings } else { Vec::new() }
     }

@@ -65,6 +65,8 @@ ids! {
     /// A line of somebody's notifications.
     NotificationId,
     ExportId,
+    /// What somebody asked for of their own data: a copy, or its erasure.
+    PrivacyRequestId,
     /// A file that somebody brought.
     FileId,
     ArticleId,

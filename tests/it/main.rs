@@ -34,6 +34,7 @@ mod notifications;
 mod openapi;
 mod plans;
 mod practitioners;
+mod privacy;
 mod quota;
 mod schemathesis;
 mod seeds;

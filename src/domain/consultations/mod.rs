@@ -50,6 +50,7 @@ pub mod joining;
 pub mod model;
 pub mod outside;
 pub mod overrides;
+pub mod privacy;
 pub mod quota;
 pub mod reactions;
 pub mod reschedule;

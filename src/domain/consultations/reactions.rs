@@ -6,6 +6,7 @@ use crate::domain::companies::events::CompanyArchived;
 use crate::domain::employees::events::EmployeeLeft;
 use crate::domain::identity::administration::events::EmployeeSuspended;
 use crate::platform::Result;
+use crate::platform::ids::UserId;
 use crate::platform::jobs::{JobContext, Registry};
 
 /// Registers what this module does later.
@@ -57,9 +58,15 @@ async fn cancel_for_leaver(cx: JobContext, job: EmployeeLeft) -> Result<()> {
 /// An employee's account was suspended: they cannot come, so that what they had booked is cancelled, at nobody's cost,
 /// and both people are told. One that is active again by now keeps everything.
 async fn cancel_for_suspended(cx: JobContext, job: EmployeeSuspended) -> Result<()> {
-    let cx = JobContext { user_id: None, ..cx };
+    cancel_for_closed_account(&cx, job.user_id).await
+}
+
+/// Cancels what is booked by somebody whose account is suspended or closed, in the job's company. A second run finds the
+/// rest.
+pub async fn cancel_for_closed_account(cx: &JobContext, person: UserId) -> Result<()> {
+    let cx = JobContext { user_id: None, ..cx.clone() };
     let mut tx = cx.begin().await?;
-    for id in store::cancel_for_suspended(&mut tx, job.user_id, cx.now()).await? {
+    for id in store::cancel_for_suspended(&mut tx, person, cx.now()).await? {
         events::emit(&mut tx, &ConsultationCancelled { consultation_id: id }, id).await?;
         store::find_time(&mut tx, id).await?.emit(&mut tx, cx.now()).await?;
         tx.audit_done("consultation.cancelled", "consultation", id.0).await?;

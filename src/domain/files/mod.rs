@@ -23,6 +23,7 @@ mod error;
 pub mod jobs;
 mod keys;
 pub mod model;
+pub mod privacy;
 mod service;
 pub mod sniff;
 mod source;
@@ -32,7 +33,8 @@ mod stream;
 pub use api::{FileResponse, FilesApi};
 pub use error::Error;
 pub use model::{Purpose, Stored, name_document};
-pub use service::{Bringing, receive};
+pub use service::{Bringing, Fetched, fetch, receive};
+pub use stream::{Sink, begun, opened};
 
 use crate::platform::jobs::Registry;
 

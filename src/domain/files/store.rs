@@ -161,3 +161,17 @@ fn refused(error: sqlx::Error) -> Problem {
         _ => error.into(),
     }
 }
+
+/// The caller's own files, with those that came in their conversations where `received`; a hundred after one.
+pub async fn list_own(tx: &mut Tx, after: Option<FileId>, received: bool) -> Result<Vec<FileId>> {
+    Ok(sqlx::query_scalar(
+        "SELECT id FROM app.files
+         WHERE state = 'ready' AND id > coalesce($1, '00000000-0000-0000-0000-000000000000')
+           AND (owner_id = (SELECT app.user_id()) OR $2 AND message_seq IS NOT NULL)
+         ORDER BY id LIMIT 100",
+    )
+    .bind(after)
+    .bind(received)
+    .fetch_all(tx.conn())
+    .await?)
+}

@@ -7,6 +7,8 @@ use crate::platform::problem::FieldErrors;
 
 /// The terms in force. A person agrees to them with the invitation.
 pub const TERMS_VERSION: &str = "2026-11";
+/// The privacy notice in force.
+pub const PRIVACY_NOTICE_VERSION: &str = "2026-11";
 
 /// An IANA time zone that the program knows.
 pub fn check_time_zone(name: &str, pointer: &str, errors: &mut FieldErrors) {

@@ -19,6 +19,7 @@ mod api;
 mod error;
 mod keys;
 mod model;
+pub mod privacy;
 mod private;
 mod service;
 mod store;

@@ -34,6 +34,9 @@ pub enum Kind {
     /// A file that was asked for.
     ExportReady,
     ExportFailed,
+    /// A copy of one's own data.
+    PrivacyExportReady,
+    PrivacyExportFailed,
     /// A calendar that is kept elsewhere cannot be read.
     CalendarFailing,
     PasswordChanged,
@@ -41,6 +44,10 @@ pub enum Kind {
     TwoFactorChanged,
     /// A session was ended for safety.
     SessionEnded,
+    /// One's account is to be erased.
+    ErasureAsked,
+    ErasureWithdrawn,
+    ErasureRefused,
 }
 
 /// What a notification is about.
@@ -54,6 +61,7 @@ pub enum ObjectType {
     /// Its id is the consultation's.
     Conversation,
     Export,
+    PrivacyExport,
     Calendar,
     /// One's own.
     Account,
@@ -112,7 +120,7 @@ impl Preference {
 }
 
 impl Kind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::ConsultationRequested,
         Self::ConsultationBooked,
         Self::ConsultationConfirmed,
@@ -126,11 +134,16 @@ impl Kind {
         Self::MessageReceived,
         Self::ExportReady,
         Self::ExportFailed,
+        Self::PrivacyExportReady,
+        Self::PrivacyExportFailed,
         Self::CalendarFailing,
         Self::PasswordChanged,
         Self::EmailChanged,
         Self::TwoFactorChanged,
         Self::SessionEnded,
+        Self::ErasureAsked,
+        Self::ErasureWithdrawn,
+        Self::ErasureRefused,
     ];
 
     /// As the database, the API and the words' keys write it.
@@ -149,11 +162,16 @@ impl Kind {
             Self::MessageReceived => "message_received",
             Self::ExportReady => "export_ready",
             Self::ExportFailed => "export_failed",
+            Self::PrivacyExportReady => "privacy_export_ready",
+            Self::PrivacyExportFailed => "privacy_export_failed",
             Self::CalendarFailing => "calendar_failing",
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
             Self::TwoFactorChanged => "two_factor_changed",
             Self::SessionEnded => "session_ended",
+            Self::ErasureAsked => "erasure_asked",
+            Self::ErasureWithdrawn => "erasure_withdrawn",
+            Self::ErasureRefused => "erasure_refused",
         }
     }
 
@@ -168,13 +186,24 @@ impl Kind {
                 | Self::EmailChanged
                 | Self::TwoFactorChanged
                 | Self::SessionEnded
+                | Self::ErasureAsked
+                | Self::ErasureWithdrawn
+                | Self::ErasureRefused
         )
     }
 
     /// Whether people of a role are ever told of it.
     pub fn concerns(self, role: Role) -> bool {
         match self {
-            Self::PasswordChanged | Self::EmailChanged | Self::TwoFactorChanged | Self::SessionEnded => true,
+            Self::PasswordChanged
+            | Self::EmailChanged
+            | Self::TwoFactorChanged
+            | Self::SessionEnded
+            | Self::PrivacyExportReady
+            | Self::PrivacyExportFailed
+            | Self::ErasureAsked
+            | Self::ErasureWithdrawn
+            | Self::ErasureRefused => true,
             Self::WaitlistOffered => role == Role::Employee,
             Self::ExportReady | Self::ExportFailed => {
                 matches!(role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin)

@@ -48,6 +48,14 @@ pub fn number<T: FromStr + PartialOrd + Display>(text: &str, range: RangeInclusi
     if range.contains(&number) { Ok(number) } else { Err(format!("is {number}")) }
 }
 
+/// Words that people are shown.
+pub fn line(text: &str) -> Parsed<String> {
+    if text.chars().count() > 500 || text.chars().any(char::is_control) {
+        return Err("is no line of at most 500 characters".into());
+    }
+    Ok(text.trim().to_owned())
+}
+
 /// `90s`, `15m`, `24h`, `30d`.
 pub fn duration(text: &str, range: RangeInclusive<TimeDelta>) -> Parsed<TimeDelta> {
     let fault = || format!("is {text:?}, not a number with s, m, h or d");

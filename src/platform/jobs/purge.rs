@@ -8,7 +8,7 @@ use crate::platform::problem::Result;
 /// Rows removed in one statement, so that no lock is held for long.
 const BATCH: i64 = 5_000;
 
-/// Removes done jobs after 7 days, dead ones after 30, and workers that are gone.
+/// Removes done and dead jobs after their time (`app.retention_rules`), and workers that are gone.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Purge {}
 
@@ -40,8 +40,8 @@ async fn purge(cx: JobContext, _: Purge) -> Result<()> {
         let batch = sqlx::query(
             "DELETE FROM apalis.jobs WHERE id IN (
                  SELECT id FROM apalis.jobs
-                 WHERE status = 'Done' AND done_at < now() - interval '7 days'
-                    OR status = 'Killed' AND done_at < now() - interval '30 days'
+                 WHERE status = 'Done' AND done_at < now() - app.kept_for('job_done')
+                    OR status = 'Killed' AND done_at < now() - app.kept_for('job_failed')
                  LIMIT $1)",
         )
         .bind(BATCH)

@@ -23,6 +23,7 @@ macro_rules! embedded {
 }
 
 const FILES: &[(&str, &str)] = embedded![
+    "account_erasure",
     "invitation",
     "invitation_address",
     "directory_changed",
@@ -191,6 +192,10 @@ mod tests {
                     "name": "Rosa <b>", "changed_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
                 }),
             ),
+            ("account_erasure", erasure("asked", None)),
+            ("account_erasure", erasure("withdrawn", None)),
+            ("account_erasure", erasure("refused", Some("records_kept"))),
+            ("account_erasure", erasure("receipt", None)),
             ("left_company", of_directory()),
             ("left_company_privately", of_directory()),
             ("back_at_company", of_directory()),
@@ -202,6 +207,13 @@ mod tests {
         json!({
             "name": "Rosa <b>", "link": "https://care.example/p#token=x", "expires_at": "2026-11-28T00:00:00Z",
             "time_zone": "Europe/Paris",
+        })
+    }
+
+    fn erasure(what: &str, reason: Option<&str>) -> serde_json::Value {
+        json!({
+            "name": "Rosa <b>", "what": what, "reason": reason, "due_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
+            "erased": ["Your name <b>."], "kept": ["Numbers."], "reference": "0193", "link": "https://care.example/privacy",
         })
     }
 

@@ -178,6 +178,8 @@ const NOT_UNDER_MASTER_KEYS: &[&str] = &[
     // under the keys of conversations
     "app.messages.sealed",
     "app.one_time_tokens.hash",
+    // under the key beside it
+    "app.privacy_requests.sealed_key",
     "app.recovery_codes.hash",
     "app.refresh_tokens.hash",
     "app.throttles.key",

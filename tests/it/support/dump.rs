@@ -56,19 +56,28 @@ impl TestApp {
     }
 }
 
-/// The newest one of the system's, or that of the PATH.
+/// A client program of PostgreSQL: the newest one of the system's, or that of the PATH.
+pub fn tool(name: &str) -> PathBuf {
+    find(name)
+        .unwrap_or_else(|| panic!("{name} is missing: install PostgreSQL's client programs (tools/install postgresql)"))
+}
+
 fn program() -> Option<PathBuf> {
+    find("pg_dump")
+}
+
+fn find(name: &str) -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
-        .filter_map(|version| Some(version.ok()?.path().join("bin/pg_dump")))
+        .filter_map(|version| Some(version.ok()?.path().join("bin").join(name)))
         .filter(|path| path.exists())
         .collect();
     found.sort_by_key(|path| {
         let version = path.ancestors().nth(2).and_then(Path::file_name).map(|it| it.to_string_lossy().into_owned());
         version.and_then(|it| it.parse::<u32>().ok())
     });
-    let on_path = || Command::new("pg_dump").arg("--version").output().ok().map(|_| PathBuf::from("pg_dump"));
+    let on_path = || Command::new(name).arg("--version").output().ok().map(|_| PathBuf::from(name));
     found.pop().or_else(on_path)
 }
 

@@ -194,6 +194,19 @@ SELECT id(it.kind || ' of ' || m.id), m.company_id, m.sender_id, 'attachment', '
 FROM messages m, (VALUES ('sent'), ('unsent')) AS it (kind);
 UPDATE messages SET attachments = 1;
 
+-- what each agreed to; a copy of their data that waits to be fetched, and an erasure that waits for its time
+INSERT INTO consents (user_id, place, document, version, decision, decided_at)
+SELECT u.id, 1, 'terms', '2026-01', 'accepted', '2026-06-01' FROM users u;
+SET session_replication_role = replica;
+INSERT INTO privacy_requests (id, user_id, kind, status, created_at, finished_at, locale, object_key, wrapped_key, sealed_key,
+                              size_bytes, expires_at)
+SELECT id('copy for ' || u.id), u.id, 'export', 'ready', '2026-06-01', '2026-06-01', 'fr', 'privacy/00/' || md5('copy for ' || u.id),
+       decode(repeat('00', 100), 'hex'), decode(repeat('00', 78), 'hex'), 9, '2027-06-01' FROM users u;
+INSERT INTO privacy_requests (id, user_id, kind, status, created_at, due_at)
+SELECT id('erasure of ' || u.id), u.id, 'erasure', 'waiting', '2026-09-01', '2027-06-01' FROM users u;
+RESET session_replication_role;
+INSERT INTO erasure_ledger (user_id, key_ids, erased_at) VALUES (id('somebody who is gone'), '{}', '2026-06-01');
+
 INSERT INTO idempotency_keys (user_id, key, fingerprint) SELECT u.id, 'once', '\x00' FROM users u;
 INSERT INTO email_log (id, key, template, company_id, recipient_user_id, status, attempts)
 SELECT id('mail to ' || u.id), 'welcome ' || u.id, 'welcome', u.company_id, u.id, 'skipped', 1 FROM users u;
@@ -315,6 +328,9 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'place', 2, 'occurrence', 1)$$, 'read_at = now()'),
     ('app.notification_preferences', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)',
      $$'{"kind": "reminder_day"}'$$, NULL),
+    ('app.consents', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', $$'{"place": 2}'$$, NULL),
+    ('app.privacy_requests', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', DEFAULT, NULL),
+    ('app.erasure_ledger', 'false', 'NULL::uuid', $$jsonb_build_object('user_id', gen_random_uuid())$$, NULL),
     ('app.idempotency_keys', 't.user_id = me', 'NULL::uuid', $$'{"key": "twice"}'$$, NULL),
     ('app.email_log', 't.recipient_user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'key', 'another')$$, NULL),

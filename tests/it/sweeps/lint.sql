@@ -116,7 +116,9 @@ WHERE g.verb = 'UPDATE' AND (g.col IS NULL OR g.col = 'company_id');
 
 -- rule: the_identity_of_a_row_never_changes
 SELECT format('%s of %s.%s for %s', g.col, g.nspname, g.relname, g.role) FROM given g JOIN our_table t ON t.oid = g.relation
-WHERE g.verb = 'UPDATE' AND g.col IN ('id', 'user_id', 'practitioner_id', 'employee_id', 'actor_id', 'created_at');
+WHERE g.verb = 'UPDATE' AND g.col IN ('id', 'user_id', 'practitioner_id', 'employee_id', 'actor_id', 'created_at')
+  -- an erasure cuts what ties an account to a directory
+  AND (g.relname, g.col, g.role) <> ('users', 'employee_id', 'huntzen_kernel');
 
 -- rule: append_only_tables_refuse_changes
 SELECT format('%s lacks a trigger %s', wanted.relation, wanted.event)
@@ -124,8 +126,10 @@ FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'TRUNCATE', 32
              ('app.audit_chain', 'UPDATE', 16), ('app.audit_chain', 'DELETE', 8), ('app.audit_chain', 'TRUNCATE', 32),
              ('app.consultation_events', 'UPDATE', 16), ('app.consultation_events', 'DELETE', 8),
              ('app.consultation_events', 'TRUNCATE', 32),
-             ('app.clinical_note_versions', 'UPDATE', 16), ('app.clinical_note_versions', 'DELETE', 8),
-             ('app.clinical_note_versions', 'TRUNCATE', 32)) AS wanted (relation, event, bit)
+             ('app.clinical_note_versions', 'UPDATE', 16), ('app.clinical_note_versions', 'TRUNCATE', 32),
+             ('app.consents', 'UPDATE', 16), ('app.consents', 'TRUNCATE', 32),
+             ('app.erasure_ledger', 'UPDATE', 16), ('app.erasure_ledger', 'DELETE', 8), ('app.erasure_ledger', 'TRUNCATE', 32))
+             AS wanted (relation, event, bit)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = wanted.relation::regclass AND f.proname = 'refuse_change' AND g.tgenabled = 'O'
                     AND g.tgtype & wanted.bit > 0 AND g.tgtype & 2 > 0 AND g.tgqual IS NULL
@@ -137,10 +141,21 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = 'app.audit_logs'::regclass AND f.proname = 'refuse_early_removal'
                     AND g.tgenabled = 'O' AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
 UNION ALL
+-- notes go when their legal time is over, decisions some years after their account was erased, and neither before
+SELECT format('%s lacks the trigger that keeps its rows', wanted.relation)
+FROM (VALUES ('app.clinical_notes', 'refuse_early_note_removal'), ('app.clinical_note_versions', 'refuse_early_note_removal'),
+             ('app.consents', 'refuse_removal')) AS wanted (relation, function)
+WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                  WHERE g.tgrelid = wanted.relation::regclass AND f.proname = wanted.function AND g.tgenabled = 'O'
+                    AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
+UNION ALL
 SELECT format('%s may %s %s', g.role, g.verb, g.relname) FROM given g
-WHERE g.nspname = 'app' AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events', 'clinical_note_versions')
+WHERE g.nspname = 'app'
+  AND g.relname IN ('audit_logs', 'audit_chain', 'consultation_events', 'clinical_note_versions', 'consents', 'erasure_ledger')
   AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE')
-  AND (g.relname, g.verb, g.role::text) <> ('audit_logs', 'DELETE', 'huntzen_kernel')
+  AND (g.relname, g.verb, g.role::text) NOT IN (
+      ('audit_logs', 'DELETE', 'huntzen_kernel'), ('clinical_note_versions', 'DELETE', 'huntzen_kernel'),
+      ('consents', 'DELETE', 'huntzen_kernel'))
 UNION ALL
 SELECT format('%s removes entries of the log', f.name) FROM our_function f
 WHERE f.prosrc ~* 'DELETE\s+FROM\s+(app\.)?audit_logs' AND f.proname <> 'cut_audit_log';
@@ -405,7 +420,8 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
       ('app', 'companies'), ('app', 'company_settings'), ('app', 'company_networks'), ('app', 'departments'),
       ('app', 'employees'), ('app', 'member_invitations'), ('app', 'users'), ('app', 'user_sessions'), ('app', 'practitioners'),
       ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
-      ('app', 'notification_preferences'),
+      -- their own, as everybody's
+      ('app', 'notification_preferences'), ('app', 'consents'), ('app', 'privacy_requests'),
       ('app', 'articles'), ('app', 'article_translations'));
 
 -- rule: the_platform_never_learns_whose
@@ -418,7 +434,7 @@ WHERE g.role = 'huntzen_platform' AND g.verb = 'SELECT'
 UNION ALL
 -- what people were told says what they have: everybody reads their own, the staff as well
 SELECT p.name FROM rule_of p JOIN our_table t ON t.oid = p.relation
-WHERE t.name IN ('app.notifications', 'app.notification_preferences') AND p.polpermissive
+WHERE t.name IN ('app.notifications', 'app.notification_preferences', 'app.consents', 'app.privacy_requests') AND p.polpermissive
   AND 'huntzen_platform'::regrole = ANY (p.polroles)
   AND (p.reads IS NULL OR p.reads !~ 'user_id = \( SELECT app\.user_id\(\)' OR p.reads ~ '\mOR\M');
 

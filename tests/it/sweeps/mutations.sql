@@ -88,6 +88,12 @@ DROP TRIGGER clinical_note_versions_append_only ON app.clinical_note_versions;
 -- mutation: append_only_tables_refuse_changes
 GRANT UPDATE (sealed) ON app.clinical_note_versions TO huntzen_kernel;
 -- mutation: append_only_tables_refuse_changes
+DROP TRIGGER clinical_notes_kept ON app.clinical_notes;
+-- mutation: append_only_tables_refuse_changes
+ALTER TABLE app.consents DISABLE TRIGGER consents_kept;
+-- mutation: append_only_tables_refuse_changes
+GRANT DELETE ON app.erasure_ledger TO huntzen_kernel;
+-- mutation: append_only_tables_refuse_changes
 ALTER TABLE app.audit_logs DISABLE TRIGGER audit_logs_kept;
 -- mutation: append_only_tables_refuse_changes
 CREATE FUNCTION app.tidy_up() RETURNS void LANGUAGE sql AS $$ DELETE FROM app.audit_logs $$;

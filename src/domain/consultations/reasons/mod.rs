@@ -5,7 +5,10 @@
 
 mod store;
 
+use chrono::{DateTime, Utc};
+
 use super::model::{DoneBy, Reasons};
+use crate::platform::auth::Permission;
 use crate::platform::crypto::rewrap::Sealed;
 use crate::platform::crypto::seal::{Place, Purpose};
 use crate::platform::ids::{CompanyId, ConsultationId};
@@ -24,6 +27,15 @@ pub const SEALED: [Sealed; 2] = [
 pub enum About {
     Booking,
     Cancelling,
+}
+
+impl About {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Booking => "booking",
+            Self::Cancelling => "cancelling",
+        }
+    }
 }
 
 /// Whose session it is about.
@@ -71,4 +83,38 @@ pub async fn read(cx: &Context, tx: &mut Tx, of: Session) -> Result<Reasons> {
         }
     }
     Ok(found)
+}
+
+/// What was written about one of the caller's own sessions.
+pub struct Own {
+    pub consultation: ConsultationId,
+    pub about: About,
+    pub written_by: String,
+    pub written_at: DateTime<Utc>,
+    /// `None`: it does not open, which is noted.
+    pub text: Option<String>,
+}
+
+/// Some of what was written about the caller's own sessions, and where it goes on. For their copy of their data.
+pub async fn list_own(
+    cx: &Context,
+    after: Option<(ConsultationId, About)>,
+) -> Result<(Vec<Own>, Option<(ConsultationId, About)>)> {
+    let mut tx = cx.read(Permission::ReadConsultations).await?;
+    let found = store::list_own(&mut tx, after).await?;
+    let next = found.last().filter(|_| found.len() == store::PAGE).map(|it| (it.consultation_id, it.about));
+    let own = found.into_iter().map(|it| {
+        let of = Session { id: it.consultation_id, company_id: it.company_id };
+        let opened = cx.platform().keyring.open(&of.place(it.about), &it.sealed);
+        let text = match opened {
+            Ok(text) => String::from_utf8(text.to_vec()).ok(),
+            Err(error) => {
+                tracing::error!(%error, consultation_id = %of.id, "what was written about a session does not open");
+                None
+            }
+        };
+        let (written_by, written_at) = (it.written_by, it.written_at);
+        Own { consultation: of.id, about: it.about, written_by, written_at, text }
+    });
+    Ok((own.collect(), next))
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{About, Session};
 use crate::domain::consultations::model::DoneBy;
-use crate::platform::ids::ConsultationId;
+use crate::platform::ids::{CompanyId, ConsultationId};
 use crate::platform::{Result, Tx};
 
 pub async fn insert(
@@ -36,4 +36,29 @@ pub async fn list(tx: &mut Tx, id: ConsultationId) -> Result<Vec<(About, Vec<u8>
         .bind(id)
         .fetch_all(tx.conn())
         .await?)
+}
+
+pub const PAGE: usize = 100;
+
+#[derive(sqlx::FromRow)]
+pub struct OwnRow {
+    pub company_id: CompanyId,
+    pub consultation_id: ConsultationId,
+    pub about: About,
+    pub sealed: Vec<u8>,
+    pub written_by: String,
+    pub written_at: DateTime<Utc>,
+}
+
+/// Of the sessions that the caller sees.
+pub async fn list_own(tx: &mut Tx, after: Option<(ConsultationId, About)>) -> Result<Vec<OwnRow>> {
+    Ok(sqlx::query_as(
+        "SELECT company_id, consultation_id, about, sealed, written_by, written_at FROM app.consultation_reasons
+         WHERE (consultation_id, about) > (coalesce($1, '00000000-0000-0000-0000-000000000000'), coalesce($2, ''))
+         ORDER BY consultation_id, about LIMIT 100",
+    )
+    .bind(after.map(|(id, _)| id))
+    .bind(after.map(|(_, about)| about))
+    .fetch_all(tx.conn())
+    .await?)
 }

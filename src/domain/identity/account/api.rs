@@ -45,6 +45,11 @@ pub struct MeAnswer {
     totp_enabled: bool,
     /// For those whose role needs a second factor: from when on a session without one manages this account only.
     totp_required_at: Option<DateTime<Utc>>,
+    /// Documents to agree to (`POST /privacy/consents`): those that have a new version, or were never answered. Nothing is
+    /// refused meanwhile.
+    consents_due: Vec<String>,
+    /// When this account is to be erased: `DELETE /privacy/erasure` takes that back until then.
+    erasure_due_at: Option<DateTime<Utc>>,
 }
 
 impl MeAnswer {
@@ -53,6 +58,8 @@ impl MeAnswer {
         Self {
             totp_enabled: it.totp_enabled,
             totp_required_at: required_at(it.role, it.activated_at, platform.config.totp_grace),
+            consents_due: it.consents_due().into_iter().map(ToOwned::to_owned).collect(),
+            erasure_due_at: it.erasure_due_at,
             pending_email: it.pending_email(now).map(ToOwned::to_owned),
             private_address: (it.role == Role::Employee).then_some(it.private_address),
             mail_stopped: (it.role == Role::Employee).then_some(it.mail_stopped),
@@ -85,6 +92,8 @@ impl Example for MeAnswer {
             mail_stopped: Some(false),
             totp_enabled: true,
             totp_required_at: None,
+            consents_due: vec!["privacy_notice".into()],
+            erasure_due_at: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::identity::model::{PRIVACY_NOTICE_VERSION, TERMS_VERSION};
 use crate::platform::auth::Role;
 use crate::platform::ids::{CompanyId, FileId, UserId};
 use crate::platform::locale::Locale;
@@ -30,10 +31,21 @@ pub struct Profile {
     pub totp_enabled: bool,
     /// When the account was first used.
     pub activated_at: Option<DateTime<Utc>>,
+    /// The documents that the person agreed to last, each with its version.
+    pub agreed: Vec<String>,
+    /// When the account is to be erased, where the person asked for it.
+    pub erasure_due_at: Option<DateTime<Utc>>,
     pub updated_at: DateTime<Utc>,
 }
 
 impl Profile {
+    /// The documents that everybody is asked about, of which the person has not agreed to the version in force.
+    pub fn consents_due(&self) -> Vec<&'static str> {
+        let required = [("terms", TERMS_VERSION), ("privacy_notice", PRIVACY_NOTICE_VERSION)];
+        let is_due = |(document, version): &(&str, &str)| !self.agreed.contains(&format!("{document} {version}"));
+        required.into_iter().filter(is_due).map(|(document, _)| document).collect()
+    }
+
     /// Whether asking for the present address again proves it anew, instead of withdrawing a change that waits: of
     /// somebody who is back at the company whose mailbox it is.
     pub fn can_prove_present_address(&self) -> bool {

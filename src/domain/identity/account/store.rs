@@ -16,8 +16,10 @@ macro_rules! select_profile {
                     greatest(u.updated_at, second.changed_at) AS updated_at,
                     own.pending_email, own.pending_email_until, own.private_address, own.mail_stopped,
                     own.is_employed,
-                    second.secret IS NOT NULL AS totp_enabled, second.activated_at
+                    second.secret IS NOT NULL AS totp_enabled, second.activated_at,
+                    wishes.agreed, wishes.erasure_due_at
              FROM app.users u CROSS JOIN app.own_address() own CROSS JOIN app.own_two_factor() second
+                  CROSS JOIN app.own_privacy() wishes
              WHERE u.id = $1 ",
             $rest
         )

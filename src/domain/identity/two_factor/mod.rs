@@ -17,4 +17,4 @@ mod store;
 pub use api::TwoFactorApi;
 pub use jobs::jobs;
 pub use login::{Ticket, ask, setup_is_due};
-pub use proof::SEALED;
+pub use proof::{SEALED, SecondStep, begin_proven};

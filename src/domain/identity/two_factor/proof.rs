@@ -6,6 +6,7 @@ use super::error::Error;
 use super::jobs::Change;
 use super::model::{self, TotpSecret};
 use super::store::{self, TwoFactor};
+use crate::domain::identity::account::passwords::confirm;
 use crate::domain::identity::session::service::Device;
 use crate::domain::identity::throttle::{Attempt, Purpose as Throttled, Subject};
 use crate::platform::audit::{Detail, Entry};
@@ -141,6 +142,24 @@ impl Gate {
 /// Writes down that a code was refused.
 pub async fn note_refusal(tx: &mut Tx, person: UserId) -> Result<()> {
     tx.audit(Entry::refused("two_factor.refused", "user", person.0).about(person)).await
+}
+
+/// Begins the caller's transaction once they have shown the present password and, where they have a second factor, a code.
+pub async fn begin_proven(
+    cx: &Context,
+    password: &SecretString,
+    shown: Option<&SecondStep>,
+    device: &Device,
+) -> Result<Tx> {
+    let has_one = store::find_own(&mut cx.read(Permission::ManageSelf).await?).await?.secret.is_some();
+    if has_one && shown.is_none() {
+        return Err(missing());
+    }
+    confirm(cx, password, device).await?;
+    match shown {
+        Some(shown) if has_one => begin_with(cx, shown, device).await,
+        _ => cx.begin(Permission::ManageSelf).await,
+    }
 }
 
 /// Begins the caller's transaction with the code taken, once; `403` where it does not fit.

@@ -57,6 +57,16 @@ SELECT id('news for ' || u.id), u.id, 1, 'password_changed', 'account', u.id, '2
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), u.company_id, u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
+INSERT INTO consents (user_id, place, document, version, decision, decided_at)
+SELECT u.id, 1, 'terms', '2026-01', 'accepted', '2026-06-01' FROM users u ON CONFLICT DO NOTHING;
+SET session_replication_role = replica;
+INSERT INTO privacy_requests (id, user_id, kind, status, created_at, finished_at, locale, object_key, wrapped_key, sealed_key,
+                              size_bytes, expires_at)
+SELECT id('copy for ' || u.id), u.id, 'export', 'ready', '2026-06-01', '2026-06-01', 'fr', 'privacy/00/' || md5('copy for ' || u.id),
+       decode(repeat('00', 100), 'hex'), decode(repeat('00', 78), 'hex'), 9, '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
+INSERT INTO privacy_requests (id, user_id, kind, status, created_at, due_at)
+SELECT id('erasure of ' || u.id), u.id, 'erasure', 'waiting', '2026-09-01', '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
+RESET session_replication_role;
 UPDATE exports SET params = '{"from": "2026-01", "to": "2026-06", "by": null, "delimiter": "semicolon", "bom": true, "locale": "fr"}';
 
 -- keys that open: the first message and the first entry make one; those of notes are made by the test
@@ -149,6 +159,8 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
      $$t.conversation_id = fixture.id('alice with martin')$$, 't.owner_id = me', NULL),
     ('calendars', 'app.external_calendars', DEFAULT, DEFAULT, NULL, NULL),
     ('exports', 'app.exports', DEFAULT, DEFAULT, NULL, NULL),
+    ('getCopy', 'app.privacy_requests', $$t.kind = 'export'$$, DEFAULT, NULL, NULL),
+    ('downloadCopy', 'app.privacy_requests', $$t.kind = 'export'$$, DEFAULT, NULL, NULL),
     ('users', 'app.users', DEFAULT, $$t.status = 'active' AND t.role IN ('employee', 'practitioner')$$, NULL, NULL),
     ('sessions', 'app.user_sessions', 't.revoked_at IS NULL', DEFAULT, NULL, NULL);
 -- whom somebody waits for
@@ -172,10 +184,10 @@ INSERT INTO fixture.ids (name, relation, key, prefer, made_up) VALUES
 INSERT INTO fixture.ids (name, relation, key, prefer, made_up)
 SELECT name, 'app.users', $$'the quiet words of ' || t.display_name$$, $$t.id = fixture.id('alice')$$, 'the quiet words of nobody'
 FROM unnest('{login.password,changePassword.currentPassword,setUpTotp.password,disableTotp.password,
-              renewRecoveryCodes.password}'::text[]) name;
+              renewRecoveryCodes.password,askErasure.password}'::text[]) name;
 INSERT INTO fixture.ids (name, relation, key, prefer, made_up)
 SELECT name, 'app.two_factor', $$'code of ' || t.user_id$$, $$t.user_id = fixture.id('alice')$$, '000000'
-FROM unnest('{loginTotp.code,setUpTotp.code,enableTotp.code,disableTotp.code,renewRecoveryCodes.code}'::text[]) name;
+FROM unnest('{loginTotp.code,setUpTotp.code,enableTotp.code,disableTotp.code,renewRecoveryCodes.code,askErasure.code}'::text[]) name;
 INSERT INTO fixture.ids (name, relation, key, condition, prefer)
 SELECT name, 'app.one_time_tokens', $$t.purpose || ' ' || t.user_id$$, format('t.purpose = %L AND t.id = fixture.id(t.purpose || t.user_id)', purpose),
        $$t.user_id = fixture.id('alice')$$
@@ -208,7 +220,8 @@ INSERT INTO fixture.bodies (operation, body) VALUES
     ('changePassword', '{"currentPassword": null, "newPassword": "seven other quiet words"}'),
     ('setUpTotp', '{"password": null, "code": null}'),
     ('disableTotp', '{"password": null, "code": null}'),
-    ('renewRecoveryCodes', '{"password": null, "code": null}');
+    ('renewRecoveryCodes', '{"password": null, "code": null}'),
+    ('askErasure', '{"password": null, "code": null}');
 INSERT INTO fixture.bodies VALUES
     ('importEmployees', 'text/csv', E'email,first_name,last_name\nnew@acme.test,Nina,Petit\n');
 -- a picture of four points, and a PDF

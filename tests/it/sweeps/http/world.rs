@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use huntzen::domain::clinical_notes;
+use huntzen::domain::{clinical_notes, files, privacy};
 use huntzen::platform::auth::Role;
 use huntzen::platform::crypto::envelope::SubjectKey;
 use huntzen::platform::crypto::health_text::HealthText;
 use huntzen::platform::crypto::seal::{Place, Purpose};
-use huntzen::platform::ids::{CompanyId, NoteId, UserId};
+use huntzen::platform::ids::{CompanyId, NoteId, PrivacyRequestId, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 use totp_rs::{Builder, Totp};
 use uuid::Uuid;
@@ -165,6 +165,7 @@ impl World {
         world.give_second_factors().await;
         world.write_files().await;
         world.write_notes().await;
+        world.write_copies().await;
         world.sign_in(|_| true).await;
         world
     }
@@ -241,6 +242,31 @@ impl World {
             let mut file = self.app.platform.storage.create(&key);
             file.write(b"picture").await.unwrap();
             file.finish().await.unwrap();
+        }
+    }
+
+    /// The copies of people's data, so that they open.
+    async fn write_copies(&mut self) {
+        let copies: Vec<(PrivacyRequestId, UserId, String)> =
+            sqlx::query_as("SELECT id, user_id, object_key FROM app.privacy_requests WHERE kind = 'export'")
+                .fetch_all(&mut self.superuser)
+                .await
+                .unwrap();
+        let (keyring, entropy) = (&self.app.platform.keyring, &self.app.platform.entropy);
+        for (id, person, object) in copies {
+            let key = SubjectKey::new(id.0, privacy::copy_subject(id, person), entropy);
+            let (file_key, sealed_key) = key.new_file_key(&privacy::copy_document(id), entropy).unwrap();
+            let storage = self.app.platform.storage.create(&object);
+            let mut sink = files::Sink::new(storage, Some((file_key, entropy.clone())));
+            sink.write(b"PK everything").await.unwrap();
+            sink.finish().await.unwrap();
+            sqlx::query("UPDATE app.privacy_requests SET wrapped_key = $2, sealed_key = $3 WHERE id = $1")
+                .bind(id)
+                .bind(key.wrap(keyring, entropy).unwrap())
+                .bind(sealed_key)
+                .execute(&mut self.superuser)
+                .await
+                .unwrap();
         }
     }
 

@@ -1,0 +1,67 @@
+//! Every night: what is over its time is removed, some at a time.
+
+use serde::{Deserialize, Serialize};
+
+use super::store;
+use crate::platform::Result;
+use crate::platform::audit::{Detail, Entry};
+use crate::platform::jobs::{Job, JobContext, Queue, Registry};
+
+/// Records that go in one transaction.
+const BATCH: i32 = 1_000;
+/// One night removes so much of a kind, and the next one goes on.
+const MOST_BATCHES: usize = 1_000;
+
+/// What is removed here, as `app.retention_rules` calls it; `leftover` is what an erasure met on its way.
+const RECORDS: [&str; 11] = [
+    "clinical_note",
+    "message",
+    "consultation_reason",
+    "mail_record",
+    "invitation_count",
+    "member_invitation",
+    "past_override",
+    "usage_export",
+    "privacy_request",
+    "consent",
+    "leftover",
+];
+
+/// Removes the records that are over their time.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RemoveExpired {}
+
+impl Job for RemoveExpired {
+    const KIND: &'static str = "privacy.remove_expired";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+pub fn register(registry: &mut Registry) {
+    registry.on(remove_expired);
+    registry.schedule("privacy.remove_expired", "0 31 4 * * *", || RemoveExpired {});
+}
+
+async fn remove_expired(cx: JobContext, _: RemoveExpired) -> Result<()> {
+    let open_days = i32::from(cx.platform.config.chat_open_days);
+    for record in RECORDS {
+        let mut removed = 0;
+        for _ in 0..MOST_BATCHES {
+            let mut tx = cx.begin().await?;
+            let gone = store::remove(&mut tx, record, cx.now(), BATCH, open_days).await?;
+            tx.commit().await?;
+            removed += gone;
+            if gone == 0 {
+                break;
+            }
+        }
+        if removed > 0 {
+            metrics::counter!("retention_removed_total", "record" => record).increment(removed.unsigned_abs());
+            tracing::info!(record, removed, "records over their time were removed");
+            let mut tx = cx.begin().await?;
+            let entry = Entry::done("retention.applied", "retention", None).with(Detail::Kind, record);
+            tx.audit(entry.with(Detail::Count, removed)).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}

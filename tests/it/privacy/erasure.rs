@@ -1,0 +1,314 @@
+//! The end of an account.
+
+use huntzen::platform::db::DbRole;
+
+use super::*;
+
+#[tokio::test]
+async fn an_erasure_needs_the_password_waits_seven_days_and_can_be_taken_back() {
+    let mut it = life().await;
+    it.alice.get("/privacy/erasure").await.refused(404, "not_found");
+    it.alice.delete("/privacy/erasure").await.refused(404, "not_found");
+    it.alice.post("/privacy/erasure", json!({"password": "another four words"})).await.refused(403, "wrong_password");
+    it.app.clock.advance(TimeDelta::minutes(10));
+    let asked = it.alice.post("/privacy/erasure", proof()).await.expect(202);
+    assert_eq!(asked.str("/status"), "waiting");
+    let wait = instant(&asked.str("/dueAt")) - instant(&asked.str("/askedAt"));
+    assert_eq!(wait, TimeDelta::days(7));
+    // asked twice, it is one
+    let again = it.alice.post("/privacy/erasure", proof()).await.expect(202);
+    assert_eq!((again.str("/id"), again.str("/dueAt")), (asked.str("/id"), asked.str("/dueAt")));
+    // whoever logs in sees it, and everything still works
+    assert_eq!(it.alice.get("/me").await.expect(200).str("/erasureDueAt"), asked.str("/dueAt"));
+    it.app.settle().await;
+    let mails = it.app.mails_to(&it.alice.email);
+    assert!(mails.iter().any(|mail| mail.subject == "Your account is to be erased"), "{mails:?}");
+    let told = it.alice.get("/notifications").await.expect(200);
+    assert!(told.text().contains("erasure_asked"), "{}", told.text());
+    let receipt = it.alice.get("/privacy/erasure/receipt").await.expect(200);
+    assert!(receipt.text().contains("journal") && receipt.header("content-disposition").contains("attachment"));
+    assert!(!receipt.text().contains("privacy.receipt"), "{}", receipt.text());
+
+    it.days_later(6).await;
+    sweep(&it.app).await;
+    it.alice.get("/journal").await.expect(200);
+    it.alice.delete("/privacy/erasure").await.expect(204);
+    it.alice.delete("/privacy/erasure").await.refused(404, "not_found");
+    assert_eq!(it.alice.get("/privacy/erasure").await.expect(200).str("/status"), "withdrawn");
+    assert_eq!(it.alice.get("/me").await.expect(200).json.get("erasureDueAt"), None);
+    it.days_later(6).await;
+    sweep(&it.app).await;
+    assert_eq!(it.alice.get("/journal").await.expect(200).str("/items/0/body"), DIARY);
+    assert_eq!(it.app.count("SELECT count(*) FROM app.erasure_ledger").await, 0);
+}
+
+#[tokio::test]
+async fn who_has_a_second_factor_shows_a_code_of_it() {
+    let it = life().await;
+    let offer = it.alice.post("/auth/totp/setup", json!({"password": PASSWORD})).await.expect(200);
+    let app = crate::two_factor::App::of(&offer, Vec::new());
+    crate::two_factor::next_step(&it.app);
+    it.alice.post("/auth/totp/enable", json!({"code": app.code(&it.app, 0)})).await.expect(200);
+    it.alice.post("/privacy/erasure", proof()).await.refused(422, "invalid");
+    crate::two_factor::next_step(&it.app);
+    let with_code = |code: String| json!({"password": PASSWORD, "code": code});
+    let wrong = it.alice.post("/privacy/erasure", with_code("000000".into())).await;
+    assert_eq!(wrong.status, 403, "{}", wrong.text());
+    it.app.clock.advance(TimeDelta::minutes(5));
+    crate::two_factor::next_step(&it.app);
+    it.alice.post("/privacy/erasure", with_code(app.code(&it.app, 0))).await.expect(202);
+    it.app.settle().await;
+}
+
+#[tokio::test]
+async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_reads() {
+    let mut it = life().await;
+    let later = book_on(&it.alice, &it.dr, in_days(&it.app, 20)).await.str("/id");
+    it.alice
+        .post("/privacy/consents", json!({"document": "news", "version": "2026-11", "decision": "accepted"}))
+        .await
+        .expect(200);
+    it.app.settle().await;
+    let before: i64 = it.app.count("SELECT count(*) FROM app.consultations").await;
+    // her own mailbox hears all of it
+    sqlx::query("UPDATE app.users SET private_address = true WHERE id = $1")
+        .bind(it.alice.id)
+        .execute(it.app.db())
+        .await
+        .unwrap();
+    let old_token = it.alice.token.clone();
+    it.erase().await;
+
+    // nobody is signed in as her, nor can be
+    it.alice.get("/me").await.refused(401, "unauthenticated");
+    it.alice.with_token(old_token).get("/me").await.expect(401);
+    let login = json!({"email": it.alice.email, "password": PASSWORD});
+    it.app.anonymous().post("/auth/login", login).await.refused(401, "invalid_credentials");
+    // what she was told
+    let receipt = it.app.mails_to(&it.alice.email).pop().unwrap();
+    assert_eq!(receipt.subject, "Your account has been erased");
+    let text = receipt.text.unwrap();
+    assert!(text.contains("Your journal, with its keys: 1 entries") && text.contains("until"), "{text}");
+    for words in [DIARY, MESSAGE, REASON, NOTE, PAPER] {
+        assert!(!text.contains(words));
+    }
+    // the practitioner keeps the note, and sees that something was written and erased
+    assert_eq!(it.dr.get(&it.note).await.expect(200).str("/body/free"), NOTE);
+    let talk = it.dr.get(&format!("/conversations/{}/messages", it.session)).await.expect(200);
+    assert_eq!((talk.str("/items/0/content"), talk.json["items"][0].get("body")), ("erased".into(), None));
+    let session = it.dr.get(&format!("/consultations/{}", it.session)).await.expect(200);
+    assert!(session.text().contains("Deleted account") && !session.text().contains(REASON), "{}", session.text());
+    assert_eq!(it.dr.get(&format!("/consultations/{later}")).await.expect(200).str("/status"), "cancelled");
+    let cancelled = it.app.mails_to(&it.dr.email).pop().unwrap();
+    assert!(cancelled.subject.to_lowercase().contains("cancel"), "{}", cancelled.subject);
+    assert_eq!(it.app.count("SELECT count(*) FROM app.consultations").await, before);
+    // and nothing says whose they were
+    let account = it.text_of("SELECT to_jsonb(u)::text FROM app.users u WHERE id = $1").await;
+    assert!(!account.contains(&it.alice.email) && account.contains("erased.invalid"), "{account}");
+    for (what, query) in [
+        ("directory", "SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL AND employee_id IS NOT NULL"),
+        ("journal", "SELECT count(*) FROM app.journal_entries"),
+        ("journal keys", "SELECT count(*) FROM app.journal_keys"),
+        ("keys", "SELECT count(*) FROM app.encryption_keys WHERE purpose <> 'note' AND wrapped IS NOT NULL"),
+        ("reasons", "SELECT count(*) FROM app.consultation_reasons"),
+        ("files", "SELECT count(*) FROM app.files WHERE state <> 'deleted'"),
+        (
+            "notifications",
+            "SELECT count(*) FROM app.notifications n JOIN app.users u ON u.id = n.user_id WHERE u.erased_at IS NOT NULL",
+        ),
+        (
+            "mails",
+            "SELECT count(*) FROM app.email_log l JOIN app.users u ON u.id = l.recipient_user_id WHERE u.erased_at IS NOT NULL",
+        ),
+        (
+            "ways in",
+            "SELECT count(*) FROM app.user_sessions s JOIN app.users u ON u.id = s.user_id WHERE u.erased_at IS NOT NULL",
+        ),
+    ] {
+        let left: i64 = sqlx::query_scalar(query).fetch_one(it.app.db()).await.unwrap();
+        assert_eq!(left, 0, "{what}");
+    }
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.encryption_keys WHERE purpose = 'note' AND wrapped IS NOT NULL").await,
+        1
+    );
+    // the files themselves go
+    it.app.enqueue(&huntzen::domain::files::jobs::CollectFiles {}).await;
+    it.app.settle().await;
+    assert_eq!(it.app.count("SELECT count(*) FROM app.files").await, 0);
+    let ledger = it.text_of("SELECT to_jsonb(l)::text FROM app.erasure_ledger l WHERE user_id = $1").await;
+    assert!(!ledger.contains('@') && ledger.contains("key_ids"), "{ledger}");
+    // an erased account stays as it is
+    let error = sqlx::query("UPDATE app.users SET display_name = 'Alice' WHERE id = $1")
+        .bind(it.alice.id)
+        .execute(it.app.db())
+        .await;
+    assert_eq!(error.unwrap_err().as_database_error().unwrap().constraint(), Some("users_append_only"));
+    let staff = it.app.platform_admin().await;
+    let answer = staff.post(&format!("/admin/users/{}/activate", it.alice.id), json!({})).await;
+    answer.refused(409, "account_removed");
+    // once more changes nothing
+    sweep(&it.app).await;
+    assert_eq!(it.app.count("SELECT count(*) FROM app.erasure_ledger").await, 1);
+}
+
+#[tokio::test]
+async fn hr_learns_nothing_and_who_was_erased_can_be_invited_anew() {
+    let mut it = life().await;
+    let entry = it.text_of("SELECT employee_id::text FROM app.users WHERE id = $1").await;
+    let path = format!("/employees/{entry}");
+    let before = it.company.hr.get(&path).await.expect(200).json;
+    it.erase().await;
+    it.company.hr =
+        it.company.hr.with_token(it.app.session(it.company.hr.id, Role::Hr, it.company.hr.company_id).await);
+    assert_eq!(it.company.hr.get(&path).await.expect(200).json, before);
+    // quotas of the company are as they were, and a new account begins anew
+    it.company.hr.post(&format!("{path}/invite"), json!({})).await.expect(202);
+    it.app.settle().await;
+    let mail = it.app.mails_to(before["email"].as_str().unwrap()).pop().unwrap();
+    let token = mail.text.unwrap().split("#token=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let body = json!({"token": token, "password": PASSWORD, "acceptTerms": true});
+    let accepted = it.app.anonymous().post("/auth/accept-invitation", body).await.expect(200);
+    assert_ne!(accepted.str("/user/id"), it.alice.id.to_string());
+    let back = it.app.anonymous().with_token(accepted.str("/accessToken"));
+    assert_eq!(back.get("/consultations").await.expect(200).json["items"], json!([]));
+    assert_eq!(back.get("/journal").await.expect(200).json["items"], json!([]));
+    it.app.settle().await;
+}
+
+#[tokio::test]
+async fn a_practitioner_ends_their_sessions_first_and_keeps_their_records() {
+    let (app, company, alice, dr) = scene().await;
+    book_on(&alice, &dr, in_days(&app, 3)).await;
+    app.settle().await;
+    dr.post("/privacy/erasure", proof()).await.refused(409, "erasure_sessions_ahead");
+    let session: Uuid = sqlx::query_scalar("SELECT id FROM app.consultations").fetch_one(app.db()).await.unwrap();
+    dr.post(&format!("/consultations/{session}/cancel"), json!({"reason": "Leaving"})).await.expect(200);
+    dr.post("/privacy/erasure", proof()).await.expect(202);
+    app.settle().await;
+    // somebody booked meanwhile, and the session is held: its note is to be kept
+    let it = life_of((app, company, alice, dr)).await;
+    let mut it = it;
+    it.days_later(8).await;
+    sweep(&it.app).await;
+    let answer = it.dr.get("/privacy/erasure").await.expect(200);
+    assert_eq!((answer.str("/status"), answer.str("/reason")), ("refused".into(), "records_kept".into()));
+    assert_eq!(it.dr.get(&it.note).await.expect(200).str("/body/free"), NOTE);
+    assert!(it.app.mails_to(&it.dr.email).iter().any(|mail| mail.subject == "Your account could not be erased"));
+    it.dr.post("/privacy/erasure", proof()).await.refused(409, "erasure_records_kept");
+
+    // one who keeps nothing goes
+    let other = it.app.practitioner().await;
+    other.post("/privacy/erasure", proof()).await.expect(202);
+    it.app.settle().await;
+    it.days_later(8).await;
+    sweep(&it.app).await;
+    let listed = it.alice.get("/practitioners").await.expect(200);
+    assert!(!listed.text().contains(&other.id.to_string()), "{}", listed.text());
+    other.get("/me").await.refused(401, "unauthenticated");
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.practitioners WHERE adeli IS NULL AND display_name = '–'").await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn the_last_admin_stays_and_of_two_one_goes() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    company.admin.post("/privacy/erasure", proof()).await.refused(409, "erasure_last_admin");
+    let second = app.person(Role::CompanyAdmin, Some(company.id)).await;
+    company.admin.post("/privacy/erasure", proof()).await.expect(202);
+    second.post("/privacy/erasure", proof()).await.expect(202);
+    app.settle().await;
+    app.clock.advance(TimeDelta::days(8));
+    sweep(&app).await;
+    let outcomes: Vec<String> = sqlx::query_scalar("SELECT status FROM app.privacy_requests ORDER BY status")
+        .fetch_all(app.db())
+        .await
+        .unwrap();
+    assert_eq!(outcomes, ["done", "refused"]);
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE role = 'company_admin' AND status = 'active'").await, 1);
+    let staff = app.platform_admin().await;
+    staff.post("/privacy/erasure", proof()).await.refused(409, "erasure_last_admin");
+    let hr = company.hr.with_token(app.session(company.hr.id, Role::Hr, Some(company.id)).await);
+    hr.post("/privacy/erasure", proof()).await.expect(202);
+    app.settle().await;
+    app.clock.advance(TimeDelta::days(8));
+    sweep(&app).await;
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 2);
+}
+
+#[tokio::test]
+async fn taking_back_at_the_last_second_wins_or_is_told_that_it_is_too_late() {
+    let mut it = life().await;
+    it.alice.post("/privacy/erasure", proof()).await.expect(202);
+    it.app.settle().await;
+    it.days_later(8).await;
+    // the worker is about to begin, and waits for whoever is taking it back
+    let mut taking = it.app.as_role(DbRole::Employee, it.alice.id).await;
+    sqlx::query("BEGIN").execute(&mut taking).await.unwrap();
+    let outcome: String =
+        sqlx::query_scalar("SELECT app.withdraw_erasure(now())").fetch_one(&mut taking).await.unwrap();
+    assert_eq!(outcome, "withdrawn");
+    it.app.enqueue(&SweepErasures {}).await;
+    let settled = async {
+        it.app.until_one_waits().await;
+        sqlx::query("COMMIT").execute(&mut taking).await.unwrap();
+    };
+    tokio::join!(it.app.settle(), settled);
+    assert_eq!(it.app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 0);
+    assert_eq!(it.alice.get("/journal").await.expect(200).str("/items/0/body"), DIARY);
+
+    // once it has begun there is no way back
+    it.alice.post("/privacy/erasure", proof()).await.expect(202);
+    it.app.settle().await;
+    let id: Uuid = sqlx::query_scalar("SELECT id FROM app.privacy_requests WHERE finished_at IS NULL")
+        .fetch_one(it.app.db())
+        .await
+        .unwrap();
+    let mut worker = it.app.as_role(DbRole::Worker, it.alice.id).await;
+    let begun: String = sqlx::query_scalar("SELECT app.begin_erasure($1, now() + interval '40 days')")
+        .bind(id)
+        .fetch_one(&mut worker)
+        .await
+        .unwrap();
+    assert_eq!(begun, "begun");
+    let mut taking = it.app.as_role(DbRole::Employee, it.alice.id).await;
+    let outcome: String =
+        sqlx::query_scalar("SELECT app.withdraw_erasure(now())").fetch_one(&mut taking).await.unwrap();
+    assert_eq!(outcome, "begun");
+}
+
+#[tokio::test]
+async fn a_booking_that_comes_as_the_erasure_begins_is_cancelled_with_it_or_refused() {
+    let mut it = life().await;
+    it.alice.post("/privacy/erasure", proof()).await.expect(202);
+    it.app.settle().await;
+    it.days_later(8).await;
+    // a booking that has looked at the account, and is not committed yet
+    let mut booking = it.app.db().begin().await.unwrap();
+    sqlx::query(NEXT_MONTH).execute(&mut *booking).await.unwrap();
+    it.app.enqueue(&SweepErasures {}).await;
+    let committed = async {
+        it.app.until_one_waits().await;
+        booking.commit().await.unwrap();
+    };
+    tokio::join!(it.app.settle(), committed);
+    assert_eq!(it.app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 1);
+    assert_eq!(
+        it.app.count("SELECT count(*) FROM app.consultations WHERE status IN ('pending', 'confirmed')").await,
+        0
+    );
+    // and one that comes later is refused by the database itself
+    let error = sqlx::query(NEXT_MONTH).execute(it.app.db()).await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().constraint(), Some("consultations_employee_active"));
+}
+
+/// What was booked, a month later.
+const NEXT_MONTH: &str =
+    "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
+                                    busy_until, specialty, agreed_at)
+     SELECT gen_random_uuid(), company_id, user_id, practitioner_id, mode, 'confirmed', starts_at + interval '30 days',
+            ends_at + interval '30 days', busy_from + interval '30 days', busy_until + interval '30 days', specialty, now()
+     FROM app.consultations WHERE status = 'completed' LIMIT 1";
