@@ -1,7 +1,8 @@
 // A call between the two people of a session by audio, for a page. What is said goes from browser to browser; the server
 // rings, and carries what the browsers need to find each other.
 //
-//   const socket = io("https://care.example.org/audio-call", { auth: (give) => give({ token: accessToken() }) });
+//   const socket = io("https://care.example.org/audio-call");
+//   stay(socket, freshToken);
 //   const call = new Call({ socket, consultationId, deviceId: deviceOf(sessionStorage) });
 //   call.addEventListener("change", () => show(call.state, call.peer));
 //   call.addEventListener("sound", () => { audio.srcObject = call.sound; });
@@ -13,6 +14,52 @@ export function deviceOf(storage) {
   const id = storage.getItem("call-device") ?? crypto.randomUUID();
   storage.setItem("call-device", id);
   return id;
+}
+
+/** Until when a token counts, in seconds from now: by its own length where the clock of this machine is wrong. */
+function secondsLeft(token) {
+  const part = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+  const { iat, exp } = JSON.parse(atob(part));
+  return Math.min(exp - Date.now() / 1000, exp - iat);
+}
+
+/**
+ * Keeps a socket of any namespace signed in: shows a newer token a minute before the one that it has runs out, and comes back
+ * where the server has closed it, which the client of Socket.IO does not do by itself. `freshToken` gives a token that was
+ * just made (`POST /auth/refresh`), and fails only where nobody is signed in any more: then the socket stays closed.
+ */
+export function stay(socket, freshToken) {
+  let timer;
+  const later = (seconds, what) => {
+    clearTimeout(timer);
+    timer = setTimeout(what, Math.max(1, seconds) * 1000);
+  };
+  const shown = (token) => {
+    const left = secondsLeft(token);
+    later(left - Math.min(60, left / 2), renew);
+  };
+  const renew = async () => {
+    try {
+      const token = await freshToken();
+      const answer = await socket.timeout(10_000).emitWithAck("auth:refresh", { token });
+      if (answer.ok) return shown(token);
+    } catch (error) {
+      console.warn("auth:refresh", error);
+    }
+    if (socket.connected) later(5, renew); // else it shows one when it comes back
+  };
+  socket.auth = (give) => freshToken().then((token) => {
+    shown(token);
+    give({ token });
+  }, () => socket.disconnect());
+  socket.on("disconnect", (reason) => {
+    clearTimeout(timer);
+    if (reason === "io server disconnect") later(1, () => socket.connect());
+  });
+  socket.on("connect_error", ({ message }) => {
+    // refused at the door: what passes is tried again, the end of a session is not
+    if (!socket.active && !["unauthenticated", "forbidden"].includes(message)) later(5, () => socket.connect());
+  });
 }
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -37,6 +84,8 @@ export class Call extends EventTarget {
   #isOffering = false;
   #isMuted = false;
   #renewal;
+  /** The last signal that came, and of which call. */
+  #heard = { callId: null, number: 0 };
   // what is heard and what is said, each one after the other
   #hearing = Promise.resolve();
   #saying = Promise.resolve();
@@ -47,8 +96,10 @@ export class Call extends EventTarget {
     this.#about = { consultationId };
     this.#deviceId = deviceId;
     this.#policy = iceTransportPolicy;
-    const hear = (event, handle) => socket.on(event, (data) => {
+    const hear = (event, handle) => socket.on(event, (data, arrived) => {
       if (data.consultationId !== consultationId) return;
+      arrived?.();
+      if (!this.#isNew(data)) return;
       this.#hearing = this.#hearing.then(() => handle(data)).catch((error) => console.warn(event, error));
     });
     hear("call:ringing", () => this.#become("ringing", false));
@@ -68,6 +119,14 @@ export class Call extends EventTarget {
     hear("signal:offer", (data) => this.#answer(data));
     hear("signal:answer", ({ sdp }) => this.#connection?.setRemoteDescription({ type: "answer", sdp }));
     hear("signal:ice", ({ candidate }) => this.#connection?.addIceCandidate(candidate ?? undefined));
+  }
+
+  /** A signal comes twice where the connection broke before the server knew that it had come. */
+  #isNew({ callId, number }) {
+    if (number === undefined) return true;
+    if (this.#heard.callId === callId && number <= this.#heard.number) return false;
+    this.#heard = { callId, number };
+    return true;
   }
 
   /** Enters the rooms, now and whenever the socket comes back. */

@@ -10,8 +10,10 @@ use crate::platform::ids::{CallId, UserId};
 pub const RINGS_FOR: TimeDelta = TimeDelta::seconds(45);
 /// Whoever is lost may come back within this time. The database says the same.
 const AWAY_FOR: TimeDelta = TimeDelta::seconds(30);
+/// Whoever rings and is gone may come back within this time, as by loading the page anew. The database says the same.
+const RINGER_AWAY_FOR: TimeDelta = TimeDelta::seconds(10);
 /// A seat says so often that it is there.
-const HEARD_EVERY: TimeDelta = TimeDelta::seconds(10);
+pub const HEARD_EVERY: TimeDelta = TimeDelta::seconds(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -136,13 +138,30 @@ impl Call {
     pub fn due(&self, seat: Uuid, heard_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let heard = self.has(seat).then(|| heard_at + HEARD_EVERY);
         let over = match self.status {
-            Status::Ringing => Some(self.rings_until.min(self.closes_at)),
+            Status::Ringing => {
+                let caller_lost = self.other.lost_at.filter(|_| !self.is_caller).map(|at| at + RINGER_AWAY_FOR);
+                [Some(self.rings_until), Some(self.closes_at), caller_lost].into_iter().flatten().min()
+            }
             Status::Connected if self.has(seat) => {
                 Some(self.other.lost_at.map_or(self.closes_at, |at| self.closes_at.min(at + AWAY_FOR)))
             }
             Status::Connected | Status::Ended => None,
         };
         heard.into_iter().chain(over).min()
+    }
+}
+
+/// What was signalled to a connection last: of which call, and as the how-manieth.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    pub call: i32,
+    pub number: i32,
+}
+
+impl Sent {
+    /// What was signalled in a call after this is new to the connection.
+    pub fn in_call(self, call: &Call) -> i32 {
+        if self.call == call.number { self.number } else { 0 }
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::model::{Call, Here, RINGS_FOR, SignalKind};
+use super::model::{Call, Here, RINGS_FOR, Sent, SignalKind};
 use super::store::{self, Outcome, Waiting};
 use crate::domain::consultations::joining::{self, CallRoom, IceServer};
 use crate::platform::auth::Permission;
@@ -68,19 +68,22 @@ pub async fn enter(cx: &Context, id: ConsultationId, here: Here, resumes: bool) 
     Ok(Entered { company_id, closes_at, ice_servers, expires_at, call })
 }
 
-/// The calls of a consultation from some number on, and what waits for a seat that takes part in the last one.
+/// The calls of a consultation from some number on, and what waits for a seat that takes part in the last one and was not
+/// sent to it.
 pub async fn read(
     cx: &Context,
     company: CompanyId,
     id: ConsultationId,
     seat: Uuid,
     since: i32,
+    sent: Sent,
 ) -> Result<(Vec<Call>, Vec<Waiting>)> {
     let mut tx = cx.read(Permission::JoinConsultation).await?;
     let calls = store::list(&mut tx, company, id, (since > 0).then_some(since)).await?;
     let waiting = match calls.last() {
         Some(call) if call.has(seat) => {
-            store::list_signals(&mut tx, company, call.id, cx.caller().user_id, TAKEN_AT_ONCE).await?
+            let (of, after) = (cx.caller().user_id, sent.in_call(call));
+            store::list_signals(&mut tx, company, call.id, of, after, TAKEN_AT_ONCE).await?
         }
         _ => Vec::new(),
     };
@@ -179,7 +182,7 @@ pub fn open(cx: &Context, company: CompanyId, waiting: &Waiting) -> Option<Strin
     }
 }
 
-/// Forgets what the caller's device has by now.
+/// Forgets what the caller's device has acknowledged.
 pub async fn forget(cx: &Context, taken: &[Uuid]) -> Result<()> {
     let mut tx = begin(cx).await?;
     store::forget_signals(&mut tx, taken).await?;

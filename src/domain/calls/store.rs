@@ -206,25 +206,28 @@ pub async fn send_signal(
 #[derive(Clone, Debug, FromRow)]
 pub struct Waiting {
     pub id: Uuid,
+    pub number: i32,
     pub kind: SignalKind,
     pub sealed: Vec<u8>,
 }
 
-/// In the order in which it was said.
+/// What waits for somebody and was said after some number, in the order in which it was said.
 pub async fn list_signals(
     tx: &mut Tx,
     company: CompanyId,
     call: CallId,
     of: UserId,
+    after: i32,
     most: i64,
 ) -> Result<Vec<Waiting>> {
     Ok(sqlx::query_as(
-        "SELECT id, kind, sealed FROM app.call_signals
-         WHERE company_id = $1 AND call_id = $2 AND addressee_id = $3 ORDER BY number LIMIT $4",
+        "SELECT id, number, kind, sealed FROM app.call_signals
+         WHERE company_id = $1 AND call_id = $2 AND addressee_id = $3 AND number > $4 ORDER BY number LIMIT $5",
     )
     .bind(company)
     .bind(call)
     .bind(of)
+    .bind(after)
     .bind(most)
     .fetch_all(tx.conn())
     .await?)

@@ -1,5 +1,6 @@
 //! Calls: two people find each other, on whichever nodes they are.
 
+mod arrival;
 mod browser;
 mod devices;
 mod endings;
@@ -125,6 +126,13 @@ impl Line {
         let told = self.sockets.take(name, event).await;
         fits(&if event.starts_with("signal:") { format!("{event}:told") } else { event.to_owned() }, &told);
         told
+    }
+
+    /// Waits until the database says so.
+    async fn until(&self, holds: &'static str) {
+        while self.app.count(holds).await == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// What a client got and nobody took; afterwards it has nothing.

@@ -7,10 +7,17 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::calls::model::{Call, EndReason, News, Phase, SignalKind};
+use crate::domain::calls::store::Waiting;
 use crate::domain::consultations::api::IceServerAnswer;
+use crate::platform::Result;
 use crate::platform::auth::Permission;
 use crate::platform::ids::{CallId, ConsultationId};
+use crate::platform::problem::FieldErrors;
 use crate::platform::realtime::{Namespace, Nothing};
+
+/// Of what is signalled, in bytes: the database keeps no more (`call_signals_size`).
+const LARGEST_DESCRIPTION: usize = 32 << 10;
+const LARGEST_CANDIDATE: usize = 4800;
 
 /// `call:join`.
 #[derive(Object)]
@@ -195,6 +202,8 @@ pub struct EndedNews {
 pub struct DescriptionNews {
     consultation_id: ConsultationId,
     call_id: CallId,
+    /// Grows from one signal of a call to the next. One that is known came twice: it was not known that it had arrived.
+    number: i32,
     sdp: String,
 }
 
@@ -203,6 +212,8 @@ pub struct DescriptionNews {
 pub struct IceNews {
     consultation_id: ConsultationId,
     call_id: CallId,
+    /// As in an offer.
+    number: i32,
     /// Absent: there are no more.
     candidate: Option<Candidate>,
 }
@@ -235,20 +246,34 @@ pub fn kept(candidate: Option<Candidate>) -> String {
     candidate.map_or(Value::Null, |it| payload(&it)).to_string()
 }
 
+/// Refuses what takes more room than is kept for it: characters may be several bytes long.
+pub fn check_size(kind: SignalKind, contents: &str) -> Result<()> {
+    let (pointer, largest) = match kind {
+        SignalKind::Offer | SignalKind::Answer => ("/sdp", LARGEST_DESCRIPTION),
+        SignalKind::Ice => ("/candidate", LARGEST_CANDIDATE),
+    };
+    let mut faults = FieldErrors::new();
+    if contents.len() > largest {
+        faults.add_with(pointer, "max_length", &[("max", largest.to_string())]);
+    }
+    faults.finish()
+}
+
 /// The event of a signal, and its payload.
 pub fn signal(
     consultation_id: ConsultationId,
     call_id: CallId,
-    kind: SignalKind,
+    &Waiting { kind, number, .. }: &Waiting,
     contents: String,
 ) -> (&'static str, Value) {
+    let description = |sdp| payload(&DescriptionNews { consultation_id, call_id, number, sdp });
     match kind {
-        SignalKind::Offer => ("signal:offer", payload(&DescriptionNews { consultation_id, call_id, sdp: contents })),
-        SignalKind::Answer => ("signal:answer", payload(&DescriptionNews { consultation_id, call_id, sdp: contents })),
+        SignalKind::Offer => ("signal:offer", description(contents)),
+        SignalKind::Answer => ("signal:answer", description(contents)),
         SignalKind::Ice => {
             let kept = serde_json::from_str(&contents).unwrap_or_default();
             let candidate = Option::<Candidate>::parse_from_json(Some(kept)).unwrap_or_default();
-            ("signal:ice", payload(&IceNews { consultation_id, call_id, candidate }))
+            ("signal:ice", payload(&IceNews { consultation_id, call_id, number, candidate }))
         }
     }
 }
@@ -276,9 +301,9 @@ pub fn namespace() -> Namespace {
     .tells::<RingingNews>("call:ringing", "The other one rings; on every device.")
     .tells::<AcceptedNews>("call:accepted", "The other one has accepted.")
     .tells::<DeclinedNews>("call:declined", "The other one has declined.")
-    .tells::<DescriptionNews>("signal:offer", "The other one offers.")
-    .tells::<DescriptionNews>("signal:answer", "The other one answers an offer.")
-    .tells::<IceNews>("signal:ice", "A candidate of the other one's.")
+    .delivers::<DescriptionNews>("signal:offer", "The other one offers.")
+    .delivers::<DescriptionNews>("signal:answer", "The other one answers an offer.")
+    .delivers::<IceNews>("signal:ice", "A candidate of the other one's.")
     .tells::<MutedNews>("call:peer-muted", "The other one's microphone is off, or on again.")
     .tells::<LostNews>("call:peer-lost", "The other one's device is away, and may come back.")
     .tells::<BackNews>("call:peer-back", "It is back.")
