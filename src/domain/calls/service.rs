@@ -64,7 +64,7 @@ pub async fn enter(cx: &Context, id: ConsultationId, here: Here, resumes: bool) 
     }
     let call = store::list(&mut tx, company_id, id, None).await?.pop();
     tx.commit().await?;
-    let (ice_servers, expires_at) = joining::ice_servers(cx, closes_at);
+    let (ice_servers, expires_at) = joining::ice_servers(cx, id, closes_at);
     Ok(Entered { company_id, closes_at, ice_servers, expires_at, call })
 }
 

@@ -67,6 +67,13 @@ pub async fn exists(tx: &mut Tx, id: NotificationId) -> Result<bool> {
         .await?)
 }
 
+/// Whoever reads that somebody wrote to them is told of the next message anew. Before the line is noted as read; of all lines
+/// where none is named.
+pub async fn forget_noticed(tx: &mut Tx, only: Option<NotificationId>) -> Result<()> {
+    sqlx::query("SELECT app.forget_noticed_conversations($1)").bind(only).execute(tx.conn()).await?;
+    Ok(())
+}
+
 /// Notes that one was read. `false`: there is none that was not.
 pub async fn save_read(tx: &mut Tx, id: NotificationId, now: DateTime<Utc>) -> Result<bool> {
     let done = sqlx::query("UPDATE app.notifications SET read_at = $2 WHERE id = $1 AND read_at IS NULL")

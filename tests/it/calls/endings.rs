@@ -168,6 +168,20 @@ async fn whoever_claims_more_than_the_call_lasted_is_looked_at() {
 }
 
 #[tokio::test]
+async fn whoever_waits_in_the_rooms_without_a_call_was_not_together_with_the_other() {
+    let line = line().await;
+    line.enter("alice", &line.alice).await;
+    line.enter("dr", &line.dr).await;
+    let path = |rest: &str| format!("/consultations/{}{rest}", line.booked.str("/id"));
+    line.dr.post(&path("/start"), json!({})).await.expect(200);
+    line.app.clock.advance(TimeDelta::minutes(30));
+    let dr = line.dr.with_token(line.app.session(line.dr.id, Role::Practitioner, None).await);
+    let ended = dr.post(&path("/end"), json!({})).await.expect(200);
+    assert_eq!((&ended.json["timesDiffer"], &ended.json["seenMinutes"]), (&json!(true), &json!(0)), "{}", ended.json);
+    line.app.settle().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_session_has_no_call() {
     let mut line = line().await;
     let before = instant(&line.booked.str("/startsAt")) - TimeDelta::minutes(5);
