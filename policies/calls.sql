@@ -19,7 +19,7 @@ CREATE POLICY addressed ON app.call_signals FOR SELECT TO huntzen_employee, hunt
 -- Nobody writes but through the functions below: they look at who calls, and at the consultation, whose row is the queue of
 -- all that happens to its calls. What is committed is notified, by the consultation's id alone.
 GRANT SELECT, INSERT, UPDATE (status, accepted_at, ended_at, end_reason, ended_by) ON app.call_sessions TO huntzen_kernel;
-GRANT SELECT, INSERT, UPDATE (is_live, device, seat, seen_at, lost_at, returns, resumes, is_muted, signals)
+GRANT SELECT, INSERT, UPDATE (is_live, device, seat, seen_at, lost_at, returns, resumes, is_muted, signals, rung_at)
     ON app.call_parties TO huntzen_kernel;
 GRANT SELECT, INSERT, DELETE ON app.call_signals TO huntzen_kernel;
 CREATE POLICY kernel ON app.call_sessions TO huntzen_kernel USING (true) WITH CHECK (true);
@@ -397,6 +397,26 @@ BEGIN
 END
 $$;
 
+-- A device of the caller's rings.
+CREATE OR REPLACE FUNCTION app.note_rung_call(wanted uuid, at timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    room record;
+BEGIN
+    SELECT * INTO room FROM app.lock_call_room(wanted, at);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    UPDATE app.call_parties p SET rung_at = at
+        FROM app.call_sessions c
+        WHERE c.company_id = room.company_id AND c.consultation_id = wanted AND c.status = 'ringing' AND c.caller <> room.side
+          AND p.company_id = c.company_id AND p.call_id = c.id AND p.side = room.side AND p.rung_at IS NULL;
+    IF FOUND THEN
+        PERFORM pg_notify('call_changed', wanted::text);
+    END IF;
+END
+$$;
+
 -- A seat is gone: its device may come back within half a minute.
 CREATE OR REPLACE FUNCTION app.leave_call(wanted uuid, its_seat uuid, at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -460,7 +480,7 @@ BEGIN
         'app.hang_up_call(uuid, uuid, boolean, timestamptz)', 'app.call_place(uuid, uuid)',
         'app.mute_call(uuid, uuid, boolean, timestamptz)',
         'app.send_call_signal(uuid, uuid, uuid, text, bytea, timestamptz)', 'app.forget_call_signals(uuid[])',
-        'app.keep_call(uuid, uuid, timestamptz)', 'app.leave_call(uuid, uuid, timestamptz)',
+        'app.keep_call(uuid, uuid, timestamptz)', 'app.note_rung_call(uuid, timestamptz)', 'app.leave_call(uuid, uuid, timestamptz)',
         'app.keep_calls(timestamptz, int)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
@@ -474,5 +494,6 @@ GRANT EXECUTE ON FUNCTION
     app.ring_call(uuid, uuid, uuid, uuid, timestamptz, timestamptz), app.accept_call(uuid, uuid, uuid, timestamptz),
     app.hang_up_call(uuid, uuid, boolean, timestamptz), app.mute_call(uuid, uuid, boolean, timestamptz),
     app.send_call_signal(uuid, uuid, uuid, text, bytea, timestamptz), app.forget_call_signals(uuid[]),
-    app.keep_call(uuid, uuid, timestamptz), app.leave_call(uuid, uuid, timestamptz) TO huntzen_employee, huntzen_practitioner;
+    app.keep_call(uuid, uuid, timestamptz), app.note_rung_call(uuid, timestamptz),
+    app.leave_call(uuid, uuid, timestamptz) TO huntzen_employee, huntzen_practitioner;
 GRANT EXECUTE ON FUNCTION app.keep_calls(timestamptz, int) TO huntzen_worker;

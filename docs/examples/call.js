@@ -69,7 +69,9 @@ export class Call extends EventTarget {
   state = "idle";
   /** How the last call ended: `hung_up`, `declined`, `missed`, `cancelled`, `lost`, `closed`, `answered_elsewhere`, `elsewhere` */
   reason = null;
-  peer = { muted: false, lost: false };
+  peer = { muted: false, lost: false, rings: false };
+  /** A call on another device of the same person: `lost` says that it is away, and that `ring()` takes its place. Else null. */
+  elsewhere = null;
   /** What the other one says, as a MediaStream. */
   sound = null;
 
@@ -109,6 +111,9 @@ export class Call extends EventTarget {
     });
     hear("call:declined", () => this.#end("declined"));
     hear("call:ended", ({ reason }) => this.#end(reason));
+    hear("call:peer-ringing", () => this.#see({ rings: true }));
+    hear("call:device-lost", () => this.#lookOn({ lost: true }));
+    hear("call:device-back", () => this.#lookOn({ lost: false }));
     hear("call:peer-muted", ({ muted }) => this.#see({ muted }));
     hear("call:peer-lost", () => this.#see({ lost: true }));
     hear("call:peer-back", ({ resumes }) => {
@@ -187,6 +192,8 @@ export class Call extends EventTarget {
     const left = Date.parse(entered.expiresAt) - Date.now() - 60_000;
     if (left > 0 && entered.expiresAt !== entered.closesAt) this.#renewal = setTimeout(() => this.#enter(), left);
     const { call } = entered;
+    const isElsewhere = call?.status === "connected" && !call.here;
+    this.#lookOn(isElsewhere ? { lost: call.deviceLost } : null);
     if (!call) {
       if (this.state !== "idle") this.#end("lost"); // it ended while we were away
     } else if (call.here || (call.status === "ringing" && !call.outgoing)) {
@@ -198,7 +205,9 @@ export class Call extends EventTarget {
 
   /** Takes over how the call stands. `offers`: this page has no connection, and the other one waits for one. */
   async #step({ call }, offers = false) {
+    this.elsewhere = null;
     if (call.status === "ringing") {
+      this.peer.rings = call.peerRings;
       this.#become(call.outgoing ? "calling" : "ringing", call.outgoing);
     } else {
       this.#become("connected", call.outgoing);
@@ -217,6 +226,11 @@ export class Call extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
+  #lookOn(elsewhere) {
+    this.elsewhere = elsewhere;
+    this.dispatchEvent(new Event("change"));
+  }
+
   #see(change) {
     Object.assign(this.peer, change);
     this.dispatchEvent(new Event("change"));
@@ -228,7 +242,8 @@ export class Call extends EventTarget {
     this.#microphone = null;
     this.#isMuted = false;
     this.reason = reason;
-    this.peer = { muted: false, lost: false };
+    this.peer = { muted: false, lost: false, rings: false };
+    this.elsewhere = null;
     this.#become("idle");
   }
 

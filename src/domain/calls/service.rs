@@ -196,6 +196,13 @@ pub async fn keep(cx: &Context, id: ConsultationId, seat: Uuid) -> Result<()> {
     tx.commit().await
 }
 
+/// A device of the caller's rings: whoever rang it is told so.
+pub async fn note_rung(cx: &Context, id: ConsultationId) -> Result<()> {
+    let mut tx = begin(cx).await?;
+    store::note_rung(&mut tx, id, cx.now()).await?;
+    tx.commit().await
+}
+
 /// The seat is gone.
 pub async fn leave(cx: &Context, id: ConsultationId, seat: Uuid) -> Result<()> {
     let mut tx = begin(cx).await?;

@@ -4,6 +4,7 @@ mod arrival;
 mod browser;
 mod devices;
 mod endings;
+mod missed;
 mod refusals;
 mod signalling;
 

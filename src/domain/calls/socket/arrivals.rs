@@ -1,4 +1,4 @@
-//! What the client of a socket says that it has.
+//! What the client of a socket says that it has heard.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,9 +8,34 @@ use socketioxide::ack::AckStream;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// Signals that have arrived and are still kept.
+use crate::platform::ids::ConsultationId;
+
+/// What has arrived, and is not yet noted in the database.
+#[derive(Default)]
+pub struct Arrived {
+    /// They are still kept.
+    pub signals: Vec<Uuid>,
+    /// Where it rings.
+    pub rings: Vec<ConsultationId>,
+}
+
+#[derive(Clone, Copy)]
+pub enum What {
+    Signal(Uuid),
+    Ringing(ConsultationId),
+}
+
+impl Arrived {
+    fn add(&mut self, what: What) {
+        match what {
+            What::Signal(id) => self.signals.push(id),
+            What::Ringing(id) => self.rings.push(id),
+        }
+    }
+}
+
 pub struct Arrivals {
-    arrived: Arc<Mutex<Vec<Uuid>>>,
+    arrived: Arc<Mutex<Arrived>>,
     waker: Arc<Notify>,
 }
 
@@ -23,31 +48,33 @@ impl Arrivals {
         Self { arrived: Arc::default(), waker }
     }
 
-    /// Notes that a signal has arrived as soon as the client says so. Whoever does not is sent it again on their next
+    /// Notes that something has arrived as soon as the client says so. Whoever does not is sent a signal again on their next
     /// connection. They are as many as the database lets wait for one person.
-    pub fn expect(&self, signal: Uuid, ack: AckStream<Value>) {
+    pub fn expect(&self, what: What, ack: AckStream<Value>) {
         let (arrived, waker) = (self.arrived.clone(), self.waker.clone());
         tokio::spawn(async move {
             // whatever it says with it
             if matches!(ack.await, Ok(_) | Err(AckError::Decode(_))) {
-                lock(&arrived).push(signal);
+                lock(&arrived).add(what);
                 waker.notify_one();
             }
         });
     }
 
-    /// The next look forgets it.
-    pub fn note(&self, signal: Uuid) {
-        lock(&self.arrived).push(signal);
+    /// The next look notes it.
+    pub fn note(&self, what: What) {
+        lock(&self.arrived).add(what);
         self.waker.notify_one();
     }
 
-    pub fn take(&self) -> Vec<Uuid> {
+    pub fn take(&self) -> Arrived {
         std::mem::take(&mut lock(&self.arrived))
     }
 
     /// For the next time.
-    pub fn keep(&self, signals: Vec<Uuid>) {
-        lock(&self.arrived).extend(signals);
+    pub fn keep(&self, what: Arrived) {
+        let mut arrived = lock(&self.arrived);
+        arrived.signals.extend(what.signals);
+        arrived.rings.extend(what.rings);
     }
 }

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, What};
 use super::hub::{Hub, Place};
 use super::payloads::{
     self, AboutCall, CallAnswer, DescriptionEvent, EnteredAnswer, IceEvent, JoinCallEvent, MuteEvent, SteppedAnswer,
 };
 use crate::domain::calls::error::Error;
-use crate::domain::calls::model::{Call, HEARD_EVERY, Here, Sent, SignalKind, Told};
+use crate::domain::calls::model::{Call, HEARD_EVERY, Here, News, Sent, SignalKind, Told};
 use crate::domain::calls::service::{self, Entered};
 use crate::platform::http::body;
 use crate::platform::ids::{CompanyId, ConsultationId};
@@ -96,6 +96,9 @@ impl Visit {
         let told = call.as_ref().map(|call| Told::of(call, self.seat)).unwrap_or_default();
         let heard_at = at.platform().clock.now();
         let due = call.as_ref().and_then(|call| call.due(self.seat, heard_at));
+        if told.rings() {
+            self.arrivals.note(What::Ringing(id));
+        }
         // what was sent to this connection is not sent to it again
         let sent = self.rooms.get(&id).map(|room| room.sent).unwrap_or_default();
         self.rooms.insert(id, Room { company_id, closes_at, device, told, sent, heard_at, due });
@@ -148,11 +151,20 @@ impl Visit {
             for call in &calls {
                 for news in room.told.news(call, seat) {
                     let (event, data) = payloads::event(id, call.id, news);
-                    if at.emit(event, &data).is_err() {
-                        return Ok(Err(Full));
+                    if !matches!(news, News::Ringing { .. }) {
+                        if at.emit(event, &data).is_err() {
+                            return Ok(Err(Full));
+                        }
+                        continue;
+                    }
+                    // whoever rings learns that it does
+                    match at.emit_with_ack(event, &data) {
+                        Ok(Some(ack)) => self.arrivals.expect(What::Ringing(id), ack),
+                        Ok(None) => {}
+                        Err(Full) => return Ok(Err(Full)),
                     }
                 }
-                room.told = Told::of(call, seat);
+                room.told = room.told.after(call, seat);
                 room.due = call.due(seat, room.heard_at);
             }
             let Some(call) = calls.last().filter(|_| !waiting.is_empty()) else { return Ok(Ok(())) };
@@ -161,30 +173,37 @@ impl Visit {
                     Some(contents) => {
                         let (event, data) = payloads::signal(id, call.id, signal, contents);
                         match at.emit_with_ack(event, &data) {
-                            Ok(Some(ack)) => self.arrivals.expect(signal.id, ack),
+                            Ok(Some(ack)) => self.arrivals.expect(What::Signal(signal.id), ack),
                             Ok(None) => {}
                             Err(Full) => return Ok(Err(Full)),
                         }
                     }
                     // nobody can read it
-                    None => self.arrivals.note(signal.id),
+                    None => self.arrivals.note(What::Signal(signal.id)),
                 }
                 room.sent = Sent { call: call.number, number: signal.number };
             }
         }
     }
 
-    /// What the client says that it has waits for it no longer.
-    async fn forget_arrived(&self, at: &Connection) -> Result<()> {
-        let arrived = self.arrivals.take();
-        if arrived.is_empty() {
-            return Ok(());
+    /// What the client says that it has waits for it no longer, and what it hears ringing rings.
+    async fn note_arrived(&self, at: &Connection) -> Result<()> {
+        let mut arrived = self.arrivals.take();
+        let (cx, mut noted) = (at.context(), Ok(()));
+        if !arrived.signals.is_empty() {
+            noted = service::forget(&cx, &arrived.signals).await;
+            if noted.is_ok() {
+                arrived.signals.clear();
+            }
         }
-        let forgotten = service::forget(&at.context(), &arrived).await;
-        if forgotten.is_err() {
-            self.arrivals.keep(arrived);
+        while let (Ok(()), Some(id)) = (&noted, arrived.rings.last()) {
+            noted = service::note_rung(&cx, *id).await;
+            if noted.is_ok() {
+                arrived.rings.pop();
+            }
         }
-        forgotten
+        self.arrivals.keep(arrived);
+        noted
     }
 
     /// Rooms that have closed make room for others.
@@ -251,7 +270,7 @@ impl Visitor for Visit {
         let mut changed = self.place.take_changed();
         let is_due = |room: &Room| room.closes_at <= now || room.due.is_some_and(|due| due <= now);
         changed.extend(self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| *id));
-        let mut failed: Option<Problem> = self.forget_arrived(at).await.err();
+        let mut failed: Option<Problem> = self.note_arrived(at).await.err();
         for id in changed {
             match self.deliver(at, id).await {
                 // what was to be told of a room that has closed is told

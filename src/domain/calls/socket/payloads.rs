@@ -95,6 +95,10 @@ pub struct CallAnswer {
     muted: bool,
     peer_muted: bool,
     peer_lost: bool,
+    /// Whether a device of the other one's rings, as long as the call does. `call:peer-ringing` says when it begins to.
+    peer_rings: bool,
+    /// Of a call on another device of one's own: whether that is away. This one may take its place, by ringing.
+    device_lost: bool,
 }
 
 impl CallAnswer {
@@ -111,6 +115,8 @@ impl CallAnswer {
             muted: call.is_muted,
             peer_muted: call.other.is_muted,
             peer_lost: status == Phase::Connected && call.other.lost_at.is_some(),
+            peer_rings: status == Phase::Ringing && call.is_caller && call.other.rings,
+            device_lost: status == Phase::Connected && !call.has(seat) && call.lost_at.is_some(),
         })
     }
 }
@@ -157,7 +163,7 @@ pub struct AcceptedNews {
 
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
-pub struct DeclinedNews {
+pub struct CallNews {
     consultation_id: ConsultationId,
     call_id: CallId,
 }
@@ -231,7 +237,10 @@ pub fn event(consultation_id: ConsultationId, call_id: CallId, news: News) -> (&
         News::Accepted { at: started_at } => {
             ("call:accepted", payload(&AcceptedNews { consultation_id, call_id, started_at }))
         }
-        News::Declined => ("call:declined", payload(&DeclinedNews { consultation_id, call_id })),
+        News::PeerRinging => ("call:peer-ringing", payload(&CallNews { consultation_id, call_id })),
+        News::Declined => ("call:declined", payload(&CallNews { consultation_id, call_id })),
+        News::DeviceLost { until } => ("call:device-lost", payload(&LostNews { consultation_id, call_id, until })),
+        News::DeviceBack => ("call:device-back", payload(&CallNews { consultation_id, call_id })),
         News::Muted(muted) => ("call:peer-muted", payload(&MutedNews { consultation_id, call_id, muted })),
         News::Lost { until } => ("call:peer-lost", payload(&LostNews { consultation_id, call_id, until })),
         News::Back { resumes } => ("call:peer-back", payload(&BackNews { consultation_id, call_id, resumes })),
@@ -298,14 +307,20 @@ pub fn namespace() -> Namespace {
     .takes::<DescriptionEvent, Nothing>("signal:offer", "An offer for the other one's device in the call.")
     .takes::<DescriptionEvent, Nothing>("signal:answer", "The answer to an offer.")
     .takes::<IceEvent, Nothing>("signal:ice", "A candidate; without one: there are no more.")
-    .tells::<RingingNews>("call:ringing", "The other one rings; on every device.")
+    .delivers::<RingingNews>("call:ringing", "The other one rings; on every device.")
+    .tells::<CallNews>("call:peer-ringing", "A device of the other one's rings.")
     .tells::<AcceptedNews>("call:accepted", "The other one has accepted.")
-    .tells::<DeclinedNews>("call:declined", "The other one has declined.")
+    .tells::<CallNews>("call:declined", "The other one has declined.")
     .delivers::<DescriptionNews>("signal:offer", "The other one offers.")
     .delivers::<DescriptionNews>("signal:answer", "The other one answers an offer.")
     .delivers::<IceNews>("signal:ice", "A candidate of the other one's.")
     .tells::<MutedNews>("call:peer-muted", "The other one's microphone is off, or on again.")
     .tells::<LostNews>("call:peer-lost", "The other one's device is away, and may come back.")
     .tells::<BackNews>("call:peer-back", "It is back.")
+    .tells::<LostNews>(
+        "call:device-lost",
+        "The device of one's own that is in the call is away; to one that was shown that the call goes on elsewhere.",
+    )
+    .tells::<CallNews>("call:device-back", "It is back.")
     .tells::<EndedNews>("call:ended", "The call is over for this device.")
 }
