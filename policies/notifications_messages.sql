@@ -98,14 +98,14 @@ END
 $$;
 
 -- Whoever reads that somebody wrote to them knows it: they are told of the next message anew, and get no mail of this one.
--- Before the notifications are noted as read, in the order in which a conversation's reading takes the two. `only` one of
--- the caller's, or all of them.
-CREATE OR REPLACE FUNCTION app.forget_noticed_conversations(only uuid)
+-- Before the notifications are noted as read, in the order in which a conversation's reading takes the two. `one` of the
+-- caller's, or all of them.
+CREATE OR REPLACE FUNCTION app.forget_noticed_conversations(one uuid)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     DELETE FROM app.unread_conversations u
         USING app.notifications n JOIN app.conversations c ON c.id = n.object_id
         WHERE n.user_id = app.user_id() AND n.kind = 'message_received' AND n.read_at IS NULL
-          AND (only IS NULL OR n.id = only)
+          AND (one IS NULL OR n.id = one)
           AND u.company_id = c.company_id AND u.conversation_id = c.id AND u.reader_id = n.user_id AND u.noticed_at IS NOT NULL
 $$;
 
