@@ -53,6 +53,7 @@ const FILES: &[(&str, &str)] = embedded![
     "two_factor",
     "waitlist_offer",
     "message_waiting",
+    "call_missed",
 ];
 
 /// A mail's words, filled in.
@@ -164,6 +165,7 @@ mod tests {
                 }),
             ),
             ("message_waiting", json!({ "name": "Rosa", "link": "https://care.example/c" })),
+            ("call_missed", json!({ "name": "Rosa", "link": "https://care.example/c" })),
             ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
             (
                 "session_ended",
