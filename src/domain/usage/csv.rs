@@ -11,7 +11,7 @@ use crate::platform::{Problem, Result};
 /// The beginning of the file: the byte order mark where one is wanted, and the names of the columns.
 pub fn head(params: &ExportParams) -> Result<Vec<u8>> {
     let mut columns = vec!["month"];
-    columns.extend(params.by.map(Dimension::as_str));
+    columns.extend(dimensions(params).map(Dimension::as_str));
     columns.extend(["sessions", "minutes", "people", "withheld"]);
     let mut bytes = if params.bom { "\u{feff}".as_bytes().to_vec() } else { Vec::new() };
     let names = columns.into_iter().map(|column| words::column(column, params.locale).into_owned());
@@ -24,9 +24,19 @@ pub fn body(params: &ExportParams, lines: &[Line]) -> Result<Vec<u8>> {
     records(params, lines.iter().map(|line| fields(params, line).into_iter()))
 }
 
+fn dimensions(params: &ExportParams) -> impl Iterator<Item = Dimension> {
+    params.by.into_iter().flat_map(|by| std::iter::once(by.rows()).chain(by.columns()))
+}
+
 fn fields(params: &ExportParams, line: &Line) -> Vec<String> {
     let mut fields = vec![line.month.to_string()];
-    fields.extend(params.by.map(|by| words::value(by, line, params.locale).into_owned()));
+    for (dimension, key) in dimensions(params).zip([&line.row, &line.column]) {
+        fields.push(if line.is_total {
+            words::total(params.locale).into_owned()
+        } else {
+            words::value(dimension, key, line, params.locale).into_owned()
+        });
+    }
     fields.extend(match line.count {
         Count::Shown { sessions, minutes, people } => {
             [sessions.to_string(), minutes.to_string(), people.to_string(), String::new()]
@@ -64,7 +74,7 @@ pub fn defuse(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::usage::model::{Delimiter, Withheld};
+    use crate::domain::usage::model::{Breakdown, Delimiter, Withheld};
     use crate::platform::locale::Locale;
 
     #[test]
@@ -83,7 +93,7 @@ mod tests {
         let params = ExportParams {
             from: "2026-01".parse().unwrap(),
             to: "2026-02".parse().unwrap(),
-            by: Some(Dimension::Department),
+            by: Some(Breakdown::Department),
             delimiter: Delimiter::Semicolon,
             bom: true,
             locale: Locale::En,
@@ -94,7 +104,8 @@ mod tests {
             month: params.from,
             threshold: 11,
             is_total: false,
-            key: "x".into(),
+            row: "x".into(),
+            column: String::new(),
             label: Some(label.into()),
             count,
         };

@@ -4,8 +4,8 @@ use crate::causes;
 
 causes! {
     pub enum Error {
-        /// One dimension at a time.
-        OneDimension => (UNPROCESSABLE_ENTITY, "one_dimension"),
+        /// Modes by departments, or all three.
+        NotCrossed => (UNPROCESSABLE_ENTITY, "not_crossed"),
         /// The file is still being made, or could not be.
         NotReady => (CONFLICT, "not_ready"),
         Expired => (GONE, "expired"),

@@ -15,8 +15,10 @@ use crate::platform::{Problem, Result, Tx};
 
 /// Lines that are written at once.
 const BATCH: usize = 500;
+/// Months of companies that are published at once.
+const MONTHS: i32 = 200;
 
-/// Counts the usage anew.
+/// Counts what is not published, and publishes the months that are over.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefreshUsage {}
 
@@ -81,7 +83,15 @@ pub fn register(registry: &mut Registry) {
 async fn refresh(cx: JobContext, _: RefreshUsage) -> Result<()> {
     let mut tx = cx.begin().await?;
     store::refresh(&mut tx, cx.now()).await?;
-    tx.commit().await
+    tx.commit().await?;
+    loop {
+        let mut tx = cx.begin().await?;
+        let published = store::publish(&mut tx, MONTHS).await?;
+        tx.commit().await?;
+        if published == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// No attempt is left, or the last one took its worker down: nobody must wait for the file any longer.

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::error::Error;
 use super::jobs::MakeExport;
-use super::model::{Basis, Dimension, Export, ExportParams, ExportStatus, Line, Months};
+use super::model::{Basis, Breakdown, Export, ExportParams, ExportStatus, Line, Months};
 use super::store::{self, NewExport};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
@@ -26,7 +26,7 @@ pub async fn report(
     cx: &Context,
     company: Option<CompanyId>,
     months: &Months,
-    by: Option<Dimension>,
+    by: Option<Breakdown>,
 ) -> Result<Report> {
     let mut tx = cx.begin(Permission::ReadUsage).await?;
     enter(cx, &mut tx, company, "query:companyId").await?;

@@ -5,14 +5,19 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
-use super::model::{Basis, Count, Dimension, Export, ExportParams, ExportStatus, Line, Months, Withheld};
+use super::model::{Basis, Breakdown, Count, Export, ExportParams, ExportStatus, Line, Months, Withheld};
 use crate::platform::ids::{CompanyId, ExportId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Problem, Result, Tx};
 
 /// What the counters of the transaction's company rest on.
 pub async fn find_basis(tx: &mut Tx) -> Result<Option<Basis>> {
-    Ok(sqlx::query_as("SELECT as_of, threshold FROM stats.usage_basis()").fetch_optional(tx.conn()).await?)
+    Ok(sqlx::query_as(
+        "SELECT as_of, threshold, contract_starts_on, contract_ends_on, seats, sessions_per_employee
+         FROM stats.usage_basis()",
+    )
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 #[derive(sqlx::FromRow)]
@@ -20,7 +25,8 @@ struct LineRow {
     month: NaiveDate,
     threshold: i32,
     is_total: bool,
-    key: String,
+    row_key: String,
+    column_key: String,
     label: Option<String>,
     sessions: Option<i32>,
     minutes: Option<i32>,
@@ -38,34 +44,42 @@ impl TryFrom<LineRow> for Line {
             (Some("derivable"), ..) => Count::Withheld(Withheld::Derivable),
             _ => return Err(Problem::internal("a counter that is neither shown nor withheld")),
         };
-        let LineRow { threshold, is_total, key, label, .. } = row;
-        Ok(Self { month: row.month.into(), threshold, is_total, key, label, count })
+        let LineRow { threshold, is_total, row_key, column_key, label, .. } = row;
+        Ok(Self { month: row.month.into(), threshold, is_total, row: row_key, column: column_key, label, count })
     }
 }
 
-/// The counters of the transaction's company by month: the values of the dimension, then the month as a whole.
-/// What must be withheld is withheld by the database.
-pub fn stream_lines<'a>(tx: &'a mut Tx, months: &Months, by: Option<Dimension>) -> BoxStream<'a, Result<Line>> {
+/// The published counters of the transaction's company by month: the cells of the table, then the month as a whole.
+pub fn stream_lines<'a>(tx: &'a mut Tx, months: &Months, by: Option<Breakdown>) -> BoxStream<'a, Result<Line>> {
     sqlx::query_as::<_, LineRow>(
-        "SELECT month, threshold, is_total, key, label, sessions, minutes, people, withheld
-         FROM stats.company_usage($1, $2, $3)",
+        "SELECT c.month, m.threshold, c.dimensions = 'total' AS is_total, c.row_key, c.column_key, c.label, c.sessions,
+                c.minutes, c.people, c.withheld
+         FROM app.usage_cells c JOIN app.usage_months m ON m.company_id = c.company_id AND m.month = c.month
+         WHERE c.company_id = (SELECT app.company_id()) AND c.month BETWEEN $1 AND $2 AND c.dimensions IN ('total', $3)
+         ORDER BY c.month, is_total, CASE c.dimensions WHEN 'department' THEN '' ELSE c.row_key END, c.label NULLS LAST,
+                  c.row_key, c.column_key",
     )
     .bind(months.from.first_day())
     .bind(months.to.first_day())
-    .bind(by.map_or("total", Dimension::as_str))
+    .bind(by.map_or("total", Breakdown::as_str))
     .fetch(tx.conn())
     .map(|row| Line::try_from(row?))
     .boxed()
 }
 
-pub async fn list_lines(tx: &mut Tx, months: &Months, by: Option<Dimension>) -> Result<Vec<Line>> {
+pub async fn list_lines(tx: &mut Tx, months: &Months, by: Option<Breakdown>) -> Result<Vec<Line>> {
     stream_lines(tx, months, by).try_collect().await
 }
 
-/// Counts anew.
+/// Counts what is not published yet.
 pub async fn refresh(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
-    sqlx::query("SELECT stats.refresh($1)").bind(at).execute(tx.conn()).await?;
+    sqlx::query("SELECT stats.refresh($1, false)").bind(at).execute(tx.conn()).await?;
     Ok(())
+}
+
+/// Publishes so many months of companies that are over; how many there were.
+pub async fn publish(tx: &mut Tx, batch: i32) -> Result<i32> {
+    Ok(sqlx::query_scalar("SELECT stats.publish($1)").bind(batch).fetch_one(tx.conn()).await?)
 }
 
 /// An export that waits to be made.

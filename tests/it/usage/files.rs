@@ -47,13 +47,14 @@ async fn renewed(app: &TestApp, user: &User) -> User {
 #[tokio::test]
 async fn a_file_is_made_announced_and_fetched() {
     let app = TestApp::start().await;
-    let acme = Usage::new(&app, "Acme", 60).await;
+    let acme = Usage::new(&app, "Acme", 100).await;
     let last = months_ago(&app, 1);
-    let odd = acme.department("=1+1; \"odd\"").await;
+    let (odd, sales) = (acme.department("=1+1; \"odd\"").await, acme.department("Sales").await);
     acme.hold(Sessions { department: Some(odd), ..sessions(last, "sleep", 0..20, 1) }).await;
     acme.hold(sessions(last, "sleep", 20..23, 1)).await;
-    acme.hold(Sessions { department: Some(acme.department("Sales").await), ..sessions(last, "sleep", 23..40, 2) })
-        .await;
+    acme.hold(Sessions { department: Some(sales), ..sessions(last, "sleep", 23..40, 2) }).await;
+    acme.staff(odd, 60..75).await;
+    acme.staff(sales, 75..85).await;
     count_anew(&app).await;
 
     let asked = ask(&acme, "fr", json!({"delimiter": "semicolon", "bom": true})).await.expect(202);
@@ -78,7 +79,7 @@ async fn a_file_is_made_announced_and_fetched() {
         "\u{feff}\"Mois\";\"Service\";\"Séances\";\"Minutes\";\"Personnes\";\"Non communiqué\"".to_owned(),
         format!("\"{month}\";\"'=1+1; \"\"odd\"\"\";\"20\";\"1000\";\"20\";\"\""),
         format!("\"{month}\";\"Sales\";\"\";\"\";\"\";\"Révélerait un petit groupe\""),
-        format!("\"{month}\";\"Sans service\";\"\";\"\";\"\";\"Trop peu de personnes\""),
+        format!("\"{month}\";\"Autres services ou sans service\";\"\";\"\";\"\";\"Trop peu de personnes\""),
         format!("\"{month}\";\"Total\";\"57\";\"2850\";\"40\";\"\""),
     ];
     assert_eq!(file.text(), expected.join("\r\n") + "\r\n");
@@ -215,7 +216,7 @@ async fn an_unusable_request_for_a_file_is_refused() {
         ("kind", json!("payroll"), "/kind"),
         ("from", json!("2026-1"), "/from"),
         ("to", json!("2025-12"), "/to"),
-        ("by", json!("specialty,mode"), "/by"),
+        ("by", json!("mode,mode"), "/by"),
         ("format", json!({"delimiter": "tab"}), "/format/delimiter"),
         ("companyName", json!("Globex"), "/companyName"),
     ] {

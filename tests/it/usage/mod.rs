@@ -2,7 +2,9 @@
 
 mod differences;
 mod files;
+mod publishing;
 mod report;
+mod series;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, TimeZone, Utc};
 use huntzen::platform::ids::UserId;
@@ -33,9 +35,14 @@ struct Usage<'a> {
 }
 
 impl<'a> Usage<'a> {
-    /// With so many employees, all of whom have accounts.
+    /// With so many employees, all of whom have accounts; the company is a year old.
     async fn new(app: &'a TestApp, name: &str, employees: usize) -> Self {
         let (company, practitioner) = (app.company(name).await, app.practitioner().await);
+        sqlx::query("UPDATE app.companies SET created_at = now() - interval '1 year' WHERE id = $1")
+            .bind(company.id)
+            .execute(app.db())
+            .await
+            .unwrap();
         let people: Vec<UserId> = (0..employees).map(|_| app.platform.new_id()).collect();
         let ids: Vec<Uuid> = people.iter().map(|id| id.0).collect();
         sqlx::query(
@@ -71,13 +78,27 @@ impl<'a> Usage<'a> {
         id
     }
 
-    /// Puts them into the database as they would be afterwards, 50 minutes each.
+    /// Puts some of the people into a department.
+    async fn staff(&self, department: Uuid, people: std::ops::Range<usize>) {
+        let ids: Vec<Uuid> = self.people[people].iter().map(|id| id.0).collect();
+        sqlx::query("UPDATE app.employees SET department_id = $1 WHERE id = ANY ($2)")
+            .bind(department)
+            .bind(&ids)
+            .execute(self.app.db())
+            .await
+            .unwrap();
+    }
+
+    /// Puts them into the database as they would be afterwards, 50 minutes each. The people are of that department.
     async fn hold(&self, it: Sessions) {
         let starts_at = Utc.from_utc_datetime(&it.month.and_hms_opt(10, 0, 0).unwrap()) + TimeDelta::days(9);
         self.hold_at(&it, starts_at).await;
     }
 
     async fn hold_at(&self, it: &Sessions, starts_at: DateTime<Utc>) {
+        if let Some(department) = it.department {
+            self.staff(department, it.people.clone()).await;
+        }
         let mut tx = self.app.db().begin().await.unwrap();
         // the state machine lets nobody be born completed
         sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
@@ -113,9 +134,9 @@ fn sessions(month: NaiveDate, specialty: &'static str, people: std::ops::Range<u
     Sessions { month, specialty, mode: "video", department: None, people, times }
 }
 
-/// The first day of the month that lies so many months before the present one, by the companies' clock.
+/// The first day of the month that lies so many months before the first one that is not published, by the companies' clock.
 fn months_ago(app: &TestApp, count: u32) -> NaiveDate {
-    let today = app.clock.now().with_timezone(&chrono_tz::Europe::Paris).date_naive();
+    let today = (app.clock.now() - TimeDelta::days(3)).with_timezone(&chrono_tz::Europe::Paris).date_naive();
     today.with_day(1).unwrap() - Months::new(count)
 }
 
