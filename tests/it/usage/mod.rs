@@ -1,5 +1,6 @@
 //! Usage counters: what they tell, what they withhold, and the files made of them.
 
+mod attack;
 mod differences;
 mod files;
 mod publishing;
