@@ -335,7 +335,11 @@ CREATE POLICY of_company ON app.usage_months FOR SELECT
 CREATE POLICY of_company ON app.usage_cells FOR SELECT
     TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker USING (company_id = (SELECT app.company_id()));
 
--- Rates: noted with each change of the profile, by the database itself.
+-- Rates: noted with each change of the profile, by the database itself. Told their practitioner and staff.
+GRANT SELECT ON app.practitioner_rates TO huntzen_practitioner, huntzen_platform;
+CREATE POLICY own ON app.practitioner_rates FOR SELECT TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY all_rows ON app.practitioner_rates FOR SELECT TO huntzen_platform USING (true);
 GRANT SELECT, INSERT ON app.practitioner_rates TO huntzen_kernel;
 CREATE POLICY kernel ON app.practitioner_rates TO huntzen_kernel USING (true) WITH CHECK (true);
 CREATE OR REPLACE FUNCTION app.note_rate() RETURNS trigger
@@ -356,12 +360,25 @@ CREATE TRIGGER practitioners_new_rate AFTER UPDATE OF hourly_rate_cents, currenc
     FOR EACH ROW WHEN (OLD.hourly_rate_cents <> NEW.hourly_rate_cents OR OLD.currency <> NEW.currency)
     EXECUTE FUNCTION app.note_rate();
 
+-- What a session is worth: minutes times the hourly rate, rounded half up to the minor unit.
+CREATE OR REPLACE FUNCTION app.session_fee(hourly_rate int, minutes int)
+RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT round(hourly_rate * coalesce(minutes, 0) / 60.0)::bigint
+$$;
+REVOKE ALL ON FUNCTION app.session_fee(int, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.session_fee(int, int) TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
+
 -- Payroll: one's own lines, and all of them for staff and the jobs that they ask for.
 GRANT SELECT ON app.payroll_months, app.payroll_lines TO huntzen_practitioner, huntzen_platform, huntzen_worker;
 CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_practitioner, huntzen_platform, huntzen_worker USING (true);
 CREATE POLICY own ON app.payroll_lines FOR SELECT TO huntzen_practitioner USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY all_rows ON app.payroll_lines FOR SELECT TO huntzen_platform, huntzen_worker USING (true);
 
+-- When what is not published was counted.
+CREATE OR REPLACE FUNCTION stats.counted_at()
+RETURNS timestamptz LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
+    SELECT r.refreshed_at FROM app.usage_refreshes r
+$$;
 -- What a practitioner did in months that are not published yet, as far as it is counted.
 CREATE OR REPLACE FUNCTION stats.running_activity(practitioner uuid, first_month date, last_month date)
 RETURNS SETOF stats.practitioner_activity_monthly
@@ -390,41 +407,5 @@ DROP TRIGGER IF EXISTS company_settings_new_threshold ON app.company_settings;
 CREATE TRIGGER company_settings_new_threshold AFTER UPDATE OF reporting_threshold ON app.company_settings
     FOR EACH ROW WHEN (OLD.reporting_threshold <> NEW.reporting_threshold) EXECUTE FUNCTION stats.note_threshold();
 GRANT EXECUTE ON FUNCTION stats.usage_basis() TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
-GRANT EXECUTE ON FUNCTION stats.running_activity(uuid, date, date) TO huntzen_practitioner, huntzen_platform;
+GRANT EXECUTE ON FUNCTION stats.counted_at(), stats.running_activity(uuid, date, date) TO huntzen_practitioner, huntzen_platform;
 GRANT EXECUTE ON FUNCTION stats.refresh(timestamptz, boolean), stats.publish(int) TO huntzen_worker;
-
--- Files: whoever asked for one, within their company.
-GRANT SELECT ON app.exports TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
-GRANT INSERT (id, company_id, requested_by, kind, params, created_at) ON app.exports
-    TO huntzen_hr, huntzen_company_admin, huntzen_platform;
-GRANT UPDATE (status, file_key, row_count, finished_at, expires_at) ON app.exports TO huntzen_worker;
-CREATE POLICY fence ON app.exports AS RESTRICTIVE TO huntzen_hr, huntzen_company_admin
-    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
-CREATE POLICY own ON app.exports FOR SELECT TO huntzen_hr, huntzen_company_admin, huntzen_platform
-    USING (requested_by = (SELECT app.user_id()));
-CREATE POLICY own_insert ON app.exports FOR INSERT TO huntzen_hr, huntzen_company_admin, huntzen_platform
-    WITH CHECK (requested_by = (SELECT app.user_id()));
-CREATE POLICY of_job ON app.exports FOR SELECT TO huntzen_worker
-    USING (company_id IS NOT DISTINCT FROM (SELECT app.company_id()) AND requested_by = (SELECT app.user_id()));
-CREATE POLICY of_job_change ON app.exports FOR UPDATE TO huntzen_worker
-    USING (company_id IS NOT DISTINCT FROM (SELECT app.company_id()) AND requested_by = (SELECT app.user_id()))
-    WITH CHECK (company_id IS NOT DISTINCT FROM (SELECT app.company_id()) AND requested_by = (SELECT app.user_id()));
-
--- The files whose time is over, of all companies: first listed, and forgotten once they are gone.
-CREATE OR REPLACE FUNCTION app.expired_exports(at timestamptz)
-RETURNS TABLE (id uuid, file_key text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT e.id, e.file_key FROM app.exports e WHERE e.status = 'ready' AND e.expires_at <= expired_exports.at
-    ORDER BY e.expires_at LIMIT 1000
-$$;
-CREATE OR REPLACE FUNCTION app.forget_exports(gone uuid[])
-RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    UPDATE app.exports SET status = 'expired', file_key = NULL WHERE id = ANY (gone) AND status = 'ready'
-$$;
-ALTER FUNCTION app.expired_exports(timestamptz) OWNER TO huntzen_kernel;
-ALTER FUNCTION app.forget_exports(uuid[]) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.expired_exports(timestamptz), app.forget_exports(uuid[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.expired_exports(timestamptz), app.forget_exports(uuid[]) TO huntzen_worker;
-GRANT SELECT ON app.exports TO huntzen_kernel;
-GRANT UPDATE (status, file_key) ON app.exports TO huntzen_kernel;
-CREATE POLICY kernel ON app.exports TO huntzen_kernel USING (true) WITH CHECK (true);

@@ -1,34 +1,30 @@
-//! `/reports/usage` and `/exports`.
+//! `/reports/usage`.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use poem::Body as Stream;
-use poem_openapi::param::{Header, Path, Query};
-use poem_openapi::payload::{Binary, Json};
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi, Tags};
-use serde::Serialize;
+use poem_openapi::{Object, OpenApi, Tags};
 use uuid::Uuid;
 
-use super::model::{Basis, Breakdown, Count, Delimiter, Dimension, Export, ExportParams, ExportStatus, Line, Months, Withheld};
+use super::model::{Basis, Breakdown, Count, Dimension, Line, Months, Withheld};
 use super::service::{self, Report};
 use super::words;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::http::{Body, Form, Formed, IdempotencyKey, Page, PageQuery};
-use crate::platform::ids::{CompanyId, ExportId};
+use crate::platform::http::{Form, Formed};
+use crate::platform::ids::CompanyId;
 use crate::platform::locale::Locale;
-use crate::platform::{Context, Result};
+use crate::platform::Result;
 
 #[derive(Tags)]
 enum Tag {
     /// Usage counters. Numbers that rest on too few people are withheld.
     Reports,
-    /// Files made by a job, to be fetched within seven days by whoever asked for them.
-    Exports,
 }
 
-struct MonthForm;
+pub struct MonthForm;
 
 impl Form for MonthForm {
     const PATTERN: &'static str = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$";
@@ -308,144 +304,6 @@ impl Example for UsageReport {
     }
 }
 
-/// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub enum ExportKind {
-    /// The counters of `/reports/usage`.
-    Usage,
-}
-
-/// How the file is written.
-#[derive(Clone, Debug, Default, Object, Serialize)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ExportFormat {
-    /// `comma` unless said.
-    #[oai(default)]
-    delimiter: Delimiter,
-    /// Begins with a byte order mark, by which Excel knows UTF-8.
-    #[oai(default)]
-    bom: bool,
-}
-
-/// A file to be made.
-#[derive(Clone, Debug, Object, Serialize)]
-#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
-pub struct ExportRequest {
-    kind: ExportKind,
-    /// By platform admins: which company.
-    company_id: Option<CompanyId>,
-    /// The first month, `YYYY-MM`.
-    #[oai(validator(pattern = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$"))]
-    from: String,
-    /// The last month, `YYYY-MM`; at most 24 months are covered.
-    #[oai(validator(pattern = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$"))]
-    to: String,
-    /// As `by` of `/reports/usage`. Only totals unless said.
-    #[oai(validator(pattern = "^(specialty|mode|department|specialty,(mode|department)|(mode|department),specialty)$"))]
-    by: Option<String>,
-    #[oai(default)]
-    format: ExportFormat,
-}
-
-impl Example for ExportRequest {
-    fn example() -> Self {
-        Self {
-            kind: ExportKind::Usage,
-            company_id: None,
-            from: "2026-01".into(),
-            to: "2026-06".into(),
-            by: Some("specialty".into()),
-            format: ExportFormat { delimiter: Delimiter::Semicolon, bom: true },
-        }
-    }
-}
-
-/// A file that was asked for.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub struct ExportAnswer {
-    id: ExportId,
-    kind: ExportKind,
-    status: ExportStatus,
-    /// The company that it is about.
-    company_id: Option<CompanyId>,
-    from: String,
-    to: String,
-    by: Option<String>,
-    format: ExportFormat,
-    /// Lines of the file, without its header.
-    row_count: Option<i32>,
-    created_at: DateTime<Utc>,
-    finished_at: Option<DateTime<Utc>>,
-    /// From then on the file is gone.
-    expires_at: Option<DateTime<Utc>>,
-}
-
-impl From<Export> for ExportAnswer {
-    fn from(it: Export) -> Self {
-        Self {
-            id: it.id,
-            kind: ExportKind::Usage,
-            status: it.status,
-            company_id: it.company_id,
-            from: it.params.from.to_string(),
-            to: it.params.to.to_string(),
-            by: it.params.by.map(|by| by.as_str().to_owned()),
-            format: ExportFormat { delimiter: it.params.delimiter, bom: it.params.bom },
-            row_count: it.row_count,
-            created_at: it.created_at,
-            finished_at: it.finished_at,
-            expires_at: it.expires_at,
-        }
-    }
-}
-
-impl Example for ExportAnswer {
-    fn example() -> Self {
-        Self {
-            id: ExportId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0c01)),
-            kind: ExportKind::Usage,
-            status: ExportStatus::Ready,
-            company_id: Some(CompanyId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0a11))),
-            from: "2026-01".into(),
-            to: "2026-06".into(),
-            by: Some("specialty".into()),
-            format: ExportFormat { delimiter: Delimiter::Semicolon, bom: true },
-            row_count: Some(42),
-            created_at: example_time(9),
-            finished_at: Some(example_time(9)),
-            expires_at: Some(example_time(9) + service::EXPORT_LIFE),
-        }
-    }
-}
-
-#[derive(ApiResponse)]
-pub enum AcceptedExport {
-    /// The file will be made.
-    #[oai(status = 202)]
-    Accepted(Json<ExportAnswer>),
-}
-
-#[derive(ApiResponse)]
-pub enum ExportFile {
-    /// The file.
-    #[oai(status = 200, content_type = "text/csv; charset=utf-8")]
-    Csv(
-        Binary<Stream>,
-        /// Names the file, and keeps browsers from showing it.
-        #[oai(header = "Content-Disposition")]
-        String,
-        /// Always `private, no-store`.
-        #[oai(header = "Cache-Control")]
-        String,
-        /// Always `nosniff`.
-        #[oai(header = "X-Content-Type-Options")]
-        String,
-    ),
-}
-
 pub struct UsageApi;
 
 #[OpenApi(prefix_path = "/api/v1")]
@@ -503,71 +361,4 @@ impl UsageApi {
         let report = service::report(&cx, company_id.0, &months, by).await?;
         Ok(Json(UsageTimeseries::new(&report, by, cx.locale())))
     }
-
-    /// Ask for a file
-    ///
-    /// A job makes it; a mail tells when it is ready. It can be fetched for seven days by whoever asked for it. Header
-    /// and words are in the language of the request.
-    #[oai(path = "/exports", method = "post", operation_id = "requestExport", tag = "Tag::Exports")]
-    async fn request_export(
-        &self,
-        cx: Authorized<perm::Export>,
-        /// Makes a repetition harmless: it gets the first answer. Kept for 24 hours.
-        #[oai(name = "Idempotency-Key")]
-        idempotency_key: Header<Option<String>>,
-        body: Body<ExportRequest>,
-    ) -> Result<AcceptedExport> {
-        let key = IdempotencyKey::new(idempotency_key.0, "requestExport", &body.0)?;
-        let params = params(&cx, &body)?;
-        let made = service::request_export(&cx, key.as_ref(), body.company_id, params).await?;
-        Ok(AcceptedExport::Accepted(Json(made.into())))
-    }
-
-    /// One's own files
-    ///
-    /// Newest first.
-    #[oai(path = "/exports", method = "get", operation_id = "listExports", tag = "Tag::Exports")]
-    async fn list_exports(
-        &self,
-        cx: Authorized<perm::Export>,
-        /// 1–100; 20 unless said.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
-        limit: Query<Option<u32>>,
-        /// `nextCursor` of the page before.
-        cursor: Query<Option<String>>,
-    ) -> Result<Json<Page<ExportAnswer>>> {
-        let page = PageQuery::new(limit.0, cursor.0.as_deref())?;
-        let rows = service::list_exports(&cx, &page).await?;
-        Ok(Json(Page::new(&page, rows, |row| row.id, Into::into)))
-    }
-
-    /// One of one's files
-    ///
-    /// Tells whether it is ready.
-    #[oai(path = "/exports/:id", method = "get", operation_id = "getExport", tag = "Tag::Exports")]
-    async fn get_export(&self, cx: Authorized<perm::Export>, id: Path<ExportId>) -> Result<Json<ExportAnswer>> {
-        Ok(Json(service::get_export(&cx, id.0).await?.into()))
-    }
-
-    /// Fetch a file
-    ///
-    /// Refused with `409 not_ready` until it is ready, and with `410 expired` once its seven days are over.
-    #[oai(path = "/exports/:id/download", method = "get", operation_id = "downloadExport", tag = "Tag::Exports")]
-    async fn download_export(&self, cx: Authorized<perm::Export>, id: Path<ExportId>) -> Result<ExportFile> {
-        let (export, file_key) = service::fetch_export(&cx, id.0).await?;
-        let (_, bytes) = cx.platform().storage.read(&file_key).await?;
-        Ok(ExportFile::Csv(
-            Binary(Stream::from_bytes_stream(bytes)),
-            format!("attachment; filename=\"{}\"", export.file_name()),
-            "private, no-store".to_owned(),
-            "nosniff".to_owned(),
-        ))
-    }
-}
-
-fn params(cx: &Context, body: &ExportRequest) -> Result<ExportParams> {
-    let Months { from, to } = Months::read(&body.from, &body.to, "/")?;
-    let by = Breakdown::read(body.by.as_deref(), "/by")?;
-    let ExportFormat { delimiter, bom } = body.format;
-    Ok(ExportParams { from, to, by, delimiter, bom, locale: cx.locale() })
 }

@@ -1,4 +1,4 @@
-//! Why counters or files are refused.
+//! Why counters are refused.
 
 use crate::causes;
 
@@ -6,8 +6,5 @@ causes! {
     pub enum Error {
         /// Modes by departments, or all three.
         NotCrossed => (UNPROCESSABLE_ENTITY, "not_crossed"),
-        /// The file is still being made, or could not be.
-        NotReady => (CONFLICT, "not_ready"),
-        Expired => (GONE, "expired"),
     }
 }

@@ -8,8 +8,6 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use crate::platform::ids::{CompanyId, ExportId};
-use crate::platform::locale::Locale;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{FieldErrors, Problem, Result};
 
@@ -239,86 +237,6 @@ pub struct Line {
     /// The name of its department, as it was when the month was published.
     pub label: Option<String>,
     pub count: Count,
-}
-
-/// How a CSV file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, Enum)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub enum Delimiter {
-    #[default]
-    Comma,
-    /// What Excel expects where the comma is the decimal mark.
-    Semicolon,
-}
-
-impl Delimiter {
-    pub fn byte(self) -> u8 {
-        match self {
-            Self::Comma => b',',
-            Self::Semicolon => b';',
-        }
-    }
-}
-
-/// What a file of counters holds, and how it is written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExportParams {
-    pub from: Month,
-    pub to: Month,
-    pub by: Option<Breakdown>,
-    pub delimiter: Delimiter,
-    /// Begins with a byte order mark, by which Excel knows UTF-8.
-    pub bom: bool,
-    /// The language of the header and of the words in the cells.
-    pub locale: Locale,
-}
-
-/// Where a file stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, Enum)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub enum ExportStatus {
-    Pending,
-    Running,
-    /// Can be downloaded until it expires.
-    Ready,
-    /// Every attempt failed.
-    Failed,
-    /// The file is gone.
-    Expired,
-}
-
-/// A file that somebody asked for.
-#[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
-pub struct Export {
-    pub id: ExportId,
-    pub company_id: Option<CompanyId>,
-    #[sqlx(json)]
-    pub params: ExportParams,
-    pub status: ExportStatus,
-    pub file_key: Option<String>,
-    pub row_count: Option<i32>,
-    pub created_at: DateTime<Utc>,
-    pub finished_at: Option<DateTime<Utc>>,
-    pub expires_at: Option<DateTime<Utc>>,
-}
-
-impl Export {
-    /// As it stands now: a file expires by the clock, whenever it is swept away.
-    #[must_use]
-    pub fn at(mut self, now: DateTime<Utc>) -> Self {
-        if self.status == ExportStatus::Ready && self.expires_at.is_some_and(|at| at <= now) {
-            self.status = ExportStatus::Expired;
-        }
-        self
-    }
-
-    /// The name under which a browser saves it.
-    pub fn file_name(&self) -> String {
-        format!("usage-{}-{}.csv", self.params.from, self.params.to)
-    }
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ const WEAKER: [(&str, &str, &[(&str, &str)]); 6] = [
     ("tells small cells", "is_safe", &[("people >= k", "people >= k - 4")]),
     ("tells that nearly all came", "is_safe", &[("AND people <= eligible - step", "")]),
     ("takes the first range for wide enough", "withhold", &[("IF hidden >= 2 AND pooled_time > 0", "IF true OR pooled_time > 0")]),
-    ("shows all whole rows", "protect", &[("HAVING bool_and(((tried.rest = 0) OR (tried.told = 0) OR tried.rests_on_many))", ""), ("HAVING bool_and(rest = 0 OR told = 0 OR rests_on_many)", "")]),
+    ("shows all whole rows", "protect", &[("HAVING bool_and(rest = 0 OR told = 0 OR rests_on_many)", "")]),
     ("shows rows cell by cell", "protect", &[("WHEN p.has_small THEN 'small_group' ELSE 'derivable' END", "WHEN p.is_safe THEN NULL ELSE 'small_group' END")]),
 ];
 
@@ -234,9 +234,8 @@ async fn nothing_follows_from_all_that_hr_fetches_before_and_after_each_event() 
     let last = months_ago(&app, 1);
     let mut tally = Tally::default();
     let mut dice = Dice::new(7);
-    let worlds = (5000..).map(World::random).filter(|world| (60..160).contains(&world.eligible()) && world.facts.len() > 40);
+    let worlds = (5000..).map(World::random).filter(|world| world.k == 11 && (60..160).contains(&world.eligible()) && world.facts.len() > 40);
     for (n, mut world) in worlds.take(3).enumerate() {
-        world.k = 11;
         let employees = usize::try_from(world.eligible()).unwrap();
         let acme = Usage::new(&app, &format!("Company {n}"), employees).await;
         // their people in the departments of the world
