@@ -360,14 +360,6 @@ CREATE TRIGGER practitioners_new_rate AFTER UPDATE OF hourly_rate_cents, currenc
     FOR EACH ROW WHEN (OLD.hourly_rate_cents <> NEW.hourly_rate_cents OR OLD.currency <> NEW.currency)
     EXECUTE FUNCTION app.note_rate();
 
--- What a session is worth: minutes times the hourly rate, rounded half up to the minor unit.
-CREATE OR REPLACE FUNCTION app.session_fee(hourly_rate int, minutes int)
-RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT round(hourly_rate * coalesce(minutes, 0) / 60.0)::bigint
-$$;
-REVOKE ALL ON FUNCTION app.session_fee(int, int) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.session_fee(int, int) TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
-
 -- Payroll: one's own lines, and all of them for staff and the jobs that they ask for.
 GRANT SELECT ON app.payroll_months, app.payroll_lines TO huntzen_practitioner, huntzen_platform, huntzen_worker;
 CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_practitioner, huntzen_platform, huntzen_worker USING (true);

@@ -41,14 +41,7 @@ impl<'a> Practice<'a> {
     pub async fn new(app: &'a TestApp) -> Self {
         let usage = Usage::new(app, "Acme", 30).await;
         let practitioner = usage.practitioner.clone();
-        let this = Self { app, usage, practitioner };
-        let mut tx = this.past_triggers().await;
-        sqlx::query("UPDATE app.practitioner_rates SET hourly_rate_cents = 9000")
-            .execute(&mut *tx)
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
-        this
+        Self { app, usage, practitioner }
     }
 
     pub fn company(&self) -> &Company {
@@ -110,6 +103,6 @@ impl<'a> Practice<'a> {
     }
 
     pub fn id(&self) -> PractitionerId {
-        PractitionerId(self.practitioner.id.0)
+        self.practitioner.id.into()
     }
 }

@@ -103,9 +103,9 @@ SELECT stats.refresh('2026-10-10', true), stats.refresh('2026-10-10', true);
 SELECT stats.publish(1000), stats.publish(1000);
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), coalesce(u.company_id, id('acme')), u.id, 'usage', '{}', '2026-06-01'
-FROM users u WHERE u.role IN ('hr', 'company_admin', 'platform_admin')
-UNION ALL
-SELECT id('file for ' || u.id), NULL, u.id, 'practitioner_activity', '{}', '2026-06-01' FROM users u WHERE u.role = 'practitioner';
+FROM users u WHERE u.role IN ('hr', 'company_admin', 'platform_admin');
+INSERT INTO exports (id, requested_by, kind, params, created_at)
+SELECT id('file for ' || u.id), u.id, 'practitioner_activity', '{}', '2026-06-01' FROM users u WHERE u.role = 'practitioner';
 
 -- each is asked about a time of their own
 INSERT INTO waitlist_holds (id, practitioner_id, freed_from, freed_until, busy_from, busy_until)

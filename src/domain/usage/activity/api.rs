@@ -154,7 +154,7 @@ impl Example for ActivityReport {
     fn example() -> Self {
         let at = |day, hour| Utc.with_ymd_and_hms(2026, 6, day, hour, 0, 0).single().unwrap_or_default();
         let money = |amount| AmountDue { amount, currency: "EUR".into() };
-        let id = |n| Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0000 + n);
+        let id = |n: u128| Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0000 + n);
         Self {
             practitioner_id: PractitionerId(id(0x51)),
             display_name: "Dr Claire Martin".into(),

@@ -25,7 +25,7 @@ pub struct Report {
 
 pub async fn report(cx: &Context, named: Option<PractitionerId>, months: &Months) -> Result<Report> {
     let is_staff = cx.caller().role == Role::PlatformAdmin;
-    let own = PractitionerId(cx.caller().user_id.0);
+    let own = cx.caller().user_id.into();
     let practitioner = match named {
         Some(named) => named,
         None if is_staff => return Err(Problem::from(Refusal::Invalid).at("query:practitionerId", "required")),
