@@ -37,18 +37,20 @@ $$;
 -- What must not be shown of one month in one dimension.
 --
 -- The first `small` cells must not be shown by themselves; `people` ascends in them and in the others, `sessions` and `minutes`
--- go with it; every cell has at least one person. `disjoint`: nobody is counted in two cells. Shown numbers of people are
--- rounded down to a multiple of `step`.
+-- go with it; every cell has at least one person. `disjoint`: nobody is counted in two cells. `eligible`: of how many people each
+-- cell is, of whom `step` did not come where it is shown or `derivable`. Shown numbers of people are rounded down to a multiple
+-- of `step`.
 -- The answer has one word for each cell: 'small_group', 'derivable', or NULL for shown. No answer (NULL): nothing
 -- of the month may be shown, its total included.
 --
 -- With the small cells the smallest of the others is withheld, so that the sum of what is withheld, which anybody can compute
 -- from the total, rests on at least k people; and the next ones, until the bounds that a reader can compute from what is
 -- shown (at least one session for a person, at least k people in the cells beside, people of the cells at least those of the
--- total) leave each withheld number of sessions a range of at least `step`, and of people two values. Where all cells are
+-- total) leave each withheld number of sessions a range of at least `step`, and let each small cell be of few people: else it
+-- would be known that nearly all of it came. Where all cells are
 -- withheld and that is not so, the whole month is withheld, as if few people were in it.
 CREATE OR REPLACE FUNCTION stats.withhold(k int, step int, disjoint boolean, total_people int, small int, sessions int[],
-                                          minutes int[], people int[])
+                                          minutes int[], people int[], eligible int[])
 RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
 DECLARE
     cells       int := cardinality(people);
@@ -75,13 +77,15 @@ BEGIN
         others_least := small - 1 + beside * k;
         SELECT sum(s), sum(m) INTO pooled, pooled_time
             FROM unnest(withhold.sessions[1:hidden], withhold.minutes[1:hidden]) AS p (s, m);
-        SELECT coalesce(sum(least(s, p - p % step + step - 1)), 0), coalesce(sum(greatest(k, p - p % step)), 0),
+        SELECT coalesce(sum(least(s, p - p % step + step - 1, e - step)), 0), coalesce(sum(greatest(k, p - p % step)), 0),
                coalesce(sum(greatest(k + 1, p - p % step)), 0),
                -- of two cells with the same number of people the first is withheld: a shown one may have to have more
                coalesce(min(least(s, p - p % step + step - 1)) - 1, pooled)
             INTO shown_most, shown_least, shown_above, cap
-            FROM unnest(withhold.sessions[hidden + 1:], withhold.people[hidden + 1:]) AS shown (s, p);
-        others_most := (small - 1) * (k - 1) + beside * cap;
+            FROM unnest(withhold.sessions[hidden + 1:], withhold.people[hidden + 1:], withhold.eligible[hidden + 1:])
+                AS shown (s, p, e);
+        others_most := (small - 1) * (k - 1)
+            + (SELECT coalesce(sum(least(cap, e - step)), 0) FROM unnest(withhold.eligible[small + 1:hidden]) e);
         lowest := greatest(1, total - shown_most - others_most);
         most_people := least(k - 1, pooled - others_least);
         IF disjoint AND total + step - 1 - shown_least > others_least THEN
@@ -115,17 +119,20 @@ RETURNS TABLE (dimensions text, row_key text, column_key text, sessions int, min
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
     WITH given AS MATERIALIZED (
         SELECT c.dimensions, c.row_key, c.column_key, c.sessions, c.minutes, c.people,
+               coalesce(c.eligible, protect.eligible) AS eligible,
                stats.is_safe(k, step, coalesce(c.eligible, protect.eligible), c.minutes, c.people) AS is_safe
         FROM unnest(cells) c
     ), single AS MATERIALIZED (
         SELECT d.keys, d.dimensions,
-               stats.withhold(k, step, d.dimensions = 'department', t.people, d.small, d.sessions, d.minutes, d.people) AS words
+               stats.withhold(k, step, d.dimensions = 'department', t.people, d.small, d.sessions, d.minutes, d.people,
+                              d.eligible) AS words
         FROM given t
         JOIN (SELECT g.dimensions, (count(*) FILTER (WHERE NOT g.is_safe))::int AS small,
                      array_agg(g.row_key ORDER BY g.is_safe, g.people, g.row_key) AS keys,
                      array_agg(g.sessions ORDER BY g.is_safe, g.people, g.row_key) AS sessions,
                      array_agg(g.minutes ORDER BY g.is_safe, g.people, g.row_key) AS minutes,
-                     array_agg(g.people ORDER BY g.is_safe, g.people, g.row_key) AS people
+                     array_agg(g.people ORDER BY g.is_safe, g.people, g.row_key) AS people,
+                     array_agg(g.eligible ORDER BY g.is_safe, g.people, g.row_key) AS eligible
               FROM given g WHERE g.dimensions IN ('specialty', 'mode', 'department') AND g.sessions > 0
               GROUP BY g.dimensions) d ON t.dimensions = 'total' AND t.is_safe
     ), nothing AS MATERIALIZED (

@@ -56,7 +56,9 @@ async fn attack(app: &TestApp, k: i32, step: i32, cells: usize, most: i32, disjo
         "SELECT stats.withhold($1, $2, $3, (t ->> 'total')::int, (t ->> 'small')::int,
                                ARRAY(SELECT jsonb_array_elements(t -> 's')::int),
                                ARRAY(SELECT jsonb_array_elements(t -> 'm')::int),
-                               ARRAY(SELECT jsonb_array_elements(t -> 'p')::int))
+                               ARRAY(SELECT jsonb_array_elements(t -> 'p')::int),
+                               -- groups so large that nearly all of none can have come
+                               ARRAY(SELECT 1000 FROM jsonb_array_elements(t -> 'p')))
          FROM jsonb_array_elements($4) WITH ORDINALITY AS given (t, n) ORDER BY n",
     )
     .bind(k)

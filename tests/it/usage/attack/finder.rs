@@ -44,17 +44,22 @@ pub fn attack(world: &World, answer: &Answer, tally: &mut Tally) -> Vec<String> 
     found
 }
 
+/// Of how many people a cell is.
+fn eligible(world: &World, key: &Key) -> i32 {
+    match key.table.as_str() {
+        "department" => world.eligible_of(&key.row),
+        "specialty,department" => world.eligible_of(&key.column),
+        _ => world.eligible(),
+    }
+}
+
 /// Numbers that rest on few people, or on nearly everybody of a group.
 fn shown_of_few(world: &World, answer: &Answer) -> Vec<String> {
     let cells = world.cells();
     let mut found = Vec::new();
     for (key, told) in answer {
         let people = world.people(&cells[key]);
-        let group = match key.table.as_str() {
-            "department" => world.eligible_of(&key.row),
-            "specialty,department" => world.eligible_of(&key.column),
-            _ => world.eligible(),
-        };
+        let group = eligible(world, key);
         if let Told::Shown { sessions: 1.., people: shown, .. } = told {
             if people < world.k {
                 found.push(format!("{key:?} is shown of {people} people"));
@@ -178,8 +183,9 @@ impl Program {
             self.bounds.push(match told {
                 Told::Shown { sessions: 0, .. } => (0.0, 0.0),
                 Told::Shown { people, .. } => (f64::from(*people).max(k), f64::from(*people) + step - 1.0),
+                // that nearly all of a group came is found where few do not fit
                 Told::Withheld { is_small: true } => (1.0, k - 1.0),
-                Told::Withheld { is_small: false } => (k, f64::from(world.eligible())),
+                Told::Withheld { is_small: false } => (k, f64::from(eligible(world, key)) - step),
             });
             self.people.insert(key.clone(), n);
             let sessions = self.sums[key].iter().map(|part| (*part, 1.0)).chain([(n, -1.0)]).collect();
@@ -236,7 +242,7 @@ fn programs(world: &World, answer: &Answer, tally: &mut Tally) -> Vec<String> {
         let program = Program::new(world, answer, measure);
         for key in &withheld {
             let Some((least, most)) = program.range(&program.sums[*key], tally) else {
-                found.push(format!("{key:?}: the words cannot be true"));
+                found.push(format!("{key:?}: few people do not fit, so nearly all came"));
                 break;
             };
             let values = most - least + 1;
@@ -248,7 +254,7 @@ fn programs(world: &World, answer: &Answer, tally: &mut Tally) -> Vec<String> {
             }
         }
         for (key, n) in &program.people {
-            let group = if key.table == "department" { world.eligible_of(&key.row) } else { world.eligible() };
+            let group = eligible(world, key);
             let is_withheld = withheld.contains(&key);
             if !is_withheld && key.table != "department" && key.table != "total" {
                 continue;
@@ -257,7 +263,7 @@ fn programs(world: &World, answer: &Answer, tally: &mut Tally) -> Vec<String> {
             if is_withheld && least == most {
                 found.push(format!("{key:?} is exactly {least} people"));
             }
-            if least >= i64::from(group) {
+            if least > 0 && least >= i64::from(group) {
                 found.push(format!("{key:?}: all {group} came"));
             }
         }
