@@ -368,8 +368,9 @@ CREATE TRIGGER practitioners_new_rate AFTER UPDATE OF hourly_rate_cents, currenc
     EXECUTE FUNCTION app.note_rate();
 
 -- Payroll: one's own lines, and all of them for staff and the jobs that they ask for.
-GRANT SELECT ON app.payroll_months, app.payroll_lines TO huntzen_practitioner, huntzen_platform, huntzen_worker;
-CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_practitioner, huntzen_platform, huntzen_worker USING (true);
+GRANT SELECT ON app.payroll_months TO huntzen_platform;
+GRANT SELECT ON app.payroll_lines TO huntzen_practitioner, huntzen_platform, huntzen_worker;
+CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_platform USING (true);
 CREATE POLICY own ON app.payroll_lines FOR SELECT TO huntzen_practitioner USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY all_rows ON app.payroll_lines FOR SELECT TO huntzen_platform, huntzen_worker USING (true);
 

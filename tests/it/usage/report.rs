@@ -275,10 +275,10 @@ async fn nobody_but_the_statistics_reads_the_views() {
         let mut tx = app.db().begin().await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}"))).execute(&mut *tx).await.unwrap();
         for view in ["company_usage_monthly", "practitioner_activity_monthly", "department_groups"] {
-            let mut nested = tx.begin().await.unwrap();
-            let read = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT * FROM stats.{view}"))).fetch_all(&mut *nested).await;
+            sqlx::query("SAVEPOINT before").execute(&mut *tx).await.unwrap();
+            let read = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT * FROM stats.{view}"))).fetch_all(&mut *tx).await;
             assert!(read.unwrap_err().to_string().contains("permission denied"), "{role} {view}");
-            nested.rollback().await.unwrap();
+            sqlx::query("ROLLBACK TO before").execute(&mut *tx).await.unwrap();
         }
     }
 }

@@ -155,8 +155,8 @@ impl Program {
         }
         // both tables have the same rows
         for row in SPECIALTIES {
-            let by_mode = it.sums[&Key::new("specialty", row, "")].iter().map(|n| (*n, 1.0));
             let by_department = it.sums.remove(&Key::new("same", row, "")).unwrap();
+            let by_mode = it.sums[&Key::new("specialty", row, "")].iter().map(|n| (*n, 1.0));
             let difference = by_mode.chain(by_department.into_iter().map(|n| (n, -1.0))).collect();
             it.conditions.push((difference, ComparisonOp::Eq, 0.0));
         }
