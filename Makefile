@@ -6,11 +6,12 @@ FUZZ ?= 300
 SLOTS ?= 100000
 KILLS ?= 20
 CHAT ?= 10000
+ATTACK ?= 20000
 # Node.js of tools/install, and cargo of a fresh rustup
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak chaos fuzz slots timing chat bench lint advisories
+.PHONY: help run test soak chaos fuzz slots timing chat attack bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +48,10 @@ slots: ## Look at 100,000 offers around clock changes, and compare 20,000 with a
 chat: ## Write CHAT messages (10,000) on two nodes over connections that break, nodes that die, databases that restart
 	@tools/install database redis tools
 	HUNTZEN_CHAT=$(CHAT) HUNTZEN_REVOCATIONS=300 $(CARGO) test --test it chat::nodes -- --nocapture --test-threads=1 $(ARGS)
+
+attack: ## Try to get behind the counters of 20,000 companies by chance (ATTACK=…)
+	@tools/install database
+	HUNTZEN_ATTACK=$(ATTACK) $(CARGO) test --test it usage::attack -- --nocapture $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
 	@tools/install database node

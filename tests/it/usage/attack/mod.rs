@@ -79,7 +79,7 @@ fn attack_all(worlds: &[World], answers: &[Answer]) -> (Tally, Vec<String>) {
 }
 
 fn companies() -> u64 {
-    std::env::var("USAGE_ATTACK_COMPANIES").ok().and_then(|text| text.parse().ok()).unwrap_or(1000)
+    std::env::var("HUNTZEN_ATTACK").ok().and_then(|text| text.parse().ok()).unwrap_or(1000)
 }
 
 #[tokio::test]
