@@ -38,7 +38,7 @@ impl<'a> Usage<'a> {
     /// With so many employees, all of whom have accounts; the company is a year old.
     pub async fn new(app: &'a TestApp, name: &str, employees: usize) -> Self {
         let (company, practitioner) = (app.company(name).await, app.practitioner().await);
-        sqlx::query("UPDATE app.companies SET created_at = now() - interval '1 year', seats = 1000 WHERE id = $1")
+        sqlx::query("UPDATE app.companies SET created_at = now() - interval '1 year' WHERE id = $1")
             .bind(company.id)
             .execute(app.db())
             .await
