@@ -7,11 +7,12 @@ SLOTS ?= 100000
 KILLS ?= 20
 MINUTES ?= 10
 CHAT ?= 10000
+ATTACK ?= 20000
 # Node.js of tools/install, and cargo of a fresh rustup
 export PATH := $(CURDIR)/.huntzen/venv/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak chaos fuzz fuzz-parsers slots timing chat bench lint advisories
+.PHONY: help run test soak chaos fuzz fuzz-parsers slots timing chat attack bench lint advisories
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,7 +22,7 @@ run: ## Install what is missing, then start the program with its own database an
 	$(CARGO) run -- $(ARGS)
 
 test: ## Install what is missing, then run every test
-	@tools/install database redis tools browser journal schemathesis slots icalendar s3
+	@tools/install database redis tools browser journal schemathesis slots icalendar s3 spreadsheets
 	$(CARGO) test $(ARGS)
 
 soak: ## Ask 200,000 times on few connections while requests, transactions and statements fail (SOAK=…)
@@ -52,6 +53,10 @@ slots: ## Look at 100,000 offers around clock changes, and compare 20,000 with a
 chat: ## Write CHAT messages (10,000) on two nodes over connections that break, nodes that die, databases that restart
 	@tools/install database redis tools
 	HUNTZEN_CHAT=$(CHAT) HUNTZEN_REVOCATIONS=300 $(CARGO) test --test it chat::nodes -- --nocapture --test-threads=1 $(ARGS)
+
+attack: ## Try to get behind the counters of 20,000 companies by chance (ATTACK=…)
+	@tools/install database
+	HUNTZEN_ATTACK=$(ATTACK) $(CARGO) test --test it usage::attack -- --nocapture $(ARGS)
 
 bench: ## Measure the workloads against their floors (ARGS="-- --scale 10")
 	@tools/install database node

@@ -15,6 +15,8 @@ mod support {
 mod book;
 mod chat;
 mod contents;
+mod counters;
+mod csv_export;
 mod first_free;
 mod list_own;
 mod login_storm;
@@ -63,6 +65,10 @@ enum Workload {
     SocketsIdle,
     /// 2,000 sockets drop and come back at once
     ReconnectStorm,
+    /// A company's counters at histories of different length, and what counting costs there
+    Usage,
+    /// A practitioner's sessions as a CSV file, against COPY
+    CsvExport,
 }
 
 /// Measures the program against what bounds it.
@@ -89,6 +95,12 @@ struct Args {
     /// In `chat`, `REDIS_URL` of our server
     #[arg(long)]
     redis: Option<String>,
+    /// Events of the histories of `usage`, the shortest first; about 3,000 make a company
+    #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000, 5_000_000])]
+    events: Vec<u64>,
+    /// Lines of the file of `csv_export`
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u32,
     /// The server to measure; by default the one that was built with the benchmark
     #[arg(long, default_value = env!("CARGO_BIN_EXE_huntzen"))]
     server: std::path::PathBuf,
@@ -111,6 +123,12 @@ fn main() -> Outcome {
 
 async fn run(args: Args) -> Outcome {
     let wanted = |workload| args.names.is_empty() || args.names.contains(&workload);
+    if wanted(Workload::Usage) {
+        report(&args, &counters::measure(&args).await?, &[]);
+        if args.names == [Workload::Usage] {
+            return Ok(());
+        }
+    }
     let database = Database::prepare(&args.server, args.scale).await?;
     let mut lines = Vec::new();
     if wanted(Workload::ListOwn) {
@@ -134,7 +152,7 @@ async fn run(args: Args) -> Outcome {
         server.stop()?;
     }
     let writing =
-        [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20, Workload::RotateKeys];
+        [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20, Workload::RotateKeys, Workload::CsvExport];
     if writing.into_iter().any(wanted) {
         let copy = database.copy(&args.server).await?;
         if wanted(Workload::Book) {
@@ -145,6 +163,9 @@ async fn run(args: Args) -> Outcome {
         }
         if wanted(Workload::Notes4k) {
             lines.push(contents::notes(&args, &copy).await?);
+        }
+        if wanted(Workload::CsvExport) {
+            lines.push(csv_export::measure(&args, &copy).await?);
         }
         if wanted(Workload::Journal20) {
             lines.push(contents::entries(&args, &copy).await?);

@@ -78,6 +78,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('note.read', 'consultation', true, false, true),
         ('note.saved', 'consultation', false, false, true),
         ('notification_preferences.changed', 'user', false, false, false),
+        ('practitioner.activity_read', 'practitioner', true, false, true),
         ('practitioner.created', 'practitioner', false, false, true),
         ('practitioner.deactivated', 'practitioner', false, false, true),
         ('practitioner.invited', 'practitioner', false, false, true),

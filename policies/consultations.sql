@@ -296,3 +296,11 @@ CREATE POLICY own_words_practitioner ON app.consultation_reasons FOR INSERT TO h
     WITH CHECK (written_by = 'practitioner' AND about = 'cancelling'
                 AND EXISTS (SELECT FROM app.consultations c
                             WHERE c.id = consultation_id AND c.company_id = consultation_reasons.company_id));
+
+-- What a session is worth: minutes times the hourly rate, rounded half up to the minor unit.
+CREATE OR REPLACE FUNCTION app.session_fee(hourly_rate int, minutes int)
+RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT round(hourly_rate * coalesce(minutes, 0) / 60.0)::bigint
+$$;
+REVOKE ALL ON FUNCTION app.session_fee(int, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.session_fee(int, int) TO huntzen_practitioner, huntzen_platform, huntzen_kernel;

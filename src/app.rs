@@ -18,8 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
-    notifications, practitioners, privacy, usage,
+    audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, exports, files, identity,
+    journal, notifications, practitioners, privacy, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -71,7 +71,8 @@ fn apis() -> impl OpenApi {
         clinical_notes::NotesApi,
         journal::JournalApi,
         files::FilesApi,
-        usage::UsageApi,
+        // at most sixteen stand beside each other
+        (usage::UsageApi, usage::ActivityApi, exports::ExportsApi),
         audit_trail::AuditTrailApi,
         privacy::apis(),
     )
@@ -88,6 +89,7 @@ pub fn registry() -> Registry {
     notifications::jobs(&mut registry);
     calls::jobs(&mut registry);
     usage::jobs(&mut registry);
+    exports::jobs(&mut registry);
     audit_trail::jobs(&mut registry);
     privacy::jobs(&mut registry);
     registry

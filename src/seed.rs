@@ -46,7 +46,6 @@ const DEMO: &[&str] = &[
     include_str!("../seeds/demo/02_employees.sql"),
     include_str!("../seeds/demo/03_practitioners.sql"),
     include_str!("../seeds/demo/04_consultations.sql"),
-    include_str!("../seeds/demo/05_usage.sql"),
     include_str!("../seeds/demo/06_articles.sql"),
     include_str!("../seeds/demo/07_waitlist.sql"),
     include_str!("../seeds/demo/08_notifications.sql"),
@@ -146,7 +145,8 @@ async fn run(
     write_journal(&mut tx, config, now).await?;
     portraits::hang(&mut tx, config, now).await?;
     // HR reads about the history at once, not from the next hour on
-    sqlx::query("SELECT stats.refresh($1)").bind(now).execute(&mut *tx).await?;
+    sqlx::query("SELECT stats.refresh($1, true)").bind(now).execute(&mut *tx).await?;
+    while sqlx::query_scalar::<_, i32>("SELECT stats.publish(1000)").fetch_one(&mut *tx).await? > 0 {}
     tx.commit().await?;
     conn.close().await?;
     Ok(Seeded::Now)

@@ -8,6 +8,7 @@ pub mod companies;
 pub mod consultations;
 pub mod content;
 pub mod employees;
+pub mod exports;
 pub mod files;
 pub mod identity;
 pub mod journal;

@@ -22,6 +22,7 @@ mod development_database;
 mod directory;
 mod employees;
 mod encryption_keys;
+mod exports;
 mod files;
 mod hr_learns_nothing;
 mod idempotency;

@@ -61,6 +61,10 @@ async fn the_demonstration_is_what_it_is_said_to_be() {
     assert_eq!(app.count("SELECT count(DISTINCT status) FROM app.consultations").await, 6);
     let months = "SELECT count(DISTINCT (company_id, to_char(starts_at, 'YYYY-MM'))) FROM app.consultations WHERE status = 'completed'";
     assert!(app.count(months).await >= 24);
+    // a year is published, for HR as for payroll, and something of it may be shown
+    assert!(app.count("SELECT count(*) FROM app.usage_months").await >= 22);
+    assert!(app.count("SELECT count(*) FROM app.usage_cells WHERE dimensions = 'total' AND sessions > 0").await > 0);
+    assert!(app.count("SELECT count(DISTINCT month) FROM app.payroll_lines WHERE amount > 0").await >= 11);
     let practitioners_of_both = "SELECT count(*) FROM app.practitioners p WHERE 2 =
         (SELECT count(DISTINCT company_id) FROM app.consultations c WHERE c.practitioner_id = p.id)";
     assert!(app.count(practitioners_of_both).await >= 2);

@@ -210,7 +210,7 @@ impl Kind {
             | Self::ErasureRefused => true,
             Self::WaitlistOffered => role == Role::Employee,
             Self::ExportReady | Self::ExportFailed => {
-                matches!(role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin)
+                role != Role::Employee
             }
             Self::CalendarFailing => role == Role::Practitioner,
             _ => matches!(role, Role::Employee | Role::Practitioner),

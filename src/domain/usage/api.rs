@@ -1,44 +1,45 @@
-//! `/reports/usage` and `/exports`.
+//! `/reports/usage`.
 
-use chrono::{DateTime, Utc};
-use poem::Body as Stream;
-use poem_openapi::param::{Header, Path, Query};
-use poem_openapi::payload::{Binary, Json};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi, Tags};
-use serde::Serialize;
+use poem_openapi::{Object, OpenApi, Tags};
 use uuid::Uuid;
 
-use super::model::{Count, Delimiter, Dimension, Export, ExportParams, ExportStatus, Line, Months, Withheld};
+use super::model::{Basis, Breakdown, Count, Dimension, Line, Months, Withheld};
 use super::service::{self, Report};
 use super::words;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::http::{Body, Form, Formed, IdempotencyKey, Page, PageQuery};
-use crate::platform::ids::{CompanyId, ExportId};
+use crate::platform::http::{Form, Formed};
+use crate::platform::ids::CompanyId;
 use crate::platform::locale::Locale;
-use crate::platform::{Context, Result};
+use crate::platform::Result;
 
 #[derive(Tags)]
 enum Tag {
     /// Usage counters. Numbers that rest on too few people are withheld.
     Reports,
-    /// Files made by a job, to be fetched within seven days by whoever asked for them.
-    Exports,
 }
 
-struct MonthForm;
+pub struct MonthForm;
 
 impl Form for MonthForm {
     const PATTERN: &'static str = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$";
     const EXAMPLE: &'static str = "2026-01";
 }
 
-struct DimensionForm;
+struct BreakdownForm;
 
-impl Form for DimensionForm {
-    const PATTERN: &'static str = "^(specialty|mode|department)$";
-    const EXAMPLE: &'static str = "specialty";
+impl Form for BreakdownForm {
+    const PATTERN: &'static str = BY;
+    const EXAMPLE: &'static str = "specialty,mode";
 }
+
+/// One dimension, or specialty with one of the others, in either order.
+const BY: &str = "^(specialty|mode|department|specialty,(mode|department)|(mode|department),specialty)$";
 
 /// A number of the report.
 #[derive(Debug, Default, Object)]
@@ -46,9 +47,10 @@ impl Form for DimensionForm {
 pub struct UsageCell {
     specialty: Option<String>,
     mode: Option<String>,
-    /// The department's name; “No department” for those who have none.
+    /// The department's name when the month was published. Departments with few employees are counted together, with the
+    /// people of none.
     department: Option<String>,
-    /// Absent for those who have no department.
+    /// Absent for those that are counted together.
     department_id: Option<Uuid>,
     /// Completed sessions.
     sessions: Option<i32>,
@@ -70,18 +72,20 @@ impl UsageCell {
         }
     }
 
-    fn new(line: Line, by: Option<Dimension>, locale: Locale) -> Self {
-        let cell = Self::counted(line.count);
-        match by {
-            Some(Dimension::Specialty) => Self { specialty: Some(line.key), ..cell },
-            Some(Dimension::Mode) => Self { mode: Some(line.key), ..cell },
-            Some(Dimension::Department) => Self {
-                department: Some(words::department(&line, locale).into_owned()),
-                department_id: line.key.parse().ok(),
-                ..cell
-            },
-            None => cell,
+    fn new(line: &Line, by: Option<Breakdown>, locale: Locale) -> Self {
+        let mut cell = Self::counted(line.count);
+        let Some(by) = by else { return cell };
+        for (dimension, key) in std::iter::once(by.rows()).chain(by.columns()).zip([&line.row, &line.column]) {
+            match dimension {
+                Dimension::Specialty => cell.specialty = Some(key.clone()),
+                Dimension::Mode => cell.mode = Some(key.clone()),
+                Dimension::Department => {
+                    cell.department = Some(words::department(line, locale).into_owned());
+                    cell.department_id = key.parse().ok();
+                }
+            }
         }
+        cell
     }
 }
 
@@ -112,9 +116,33 @@ pub struct UsageMonth {
     month: String,
     /// The fewest people that a shown number of this month rests on: what was in force when the month closed.
     threshold: i32,
-    /// One for each value of the dimension, used or not; none without a dimension.
+    /// One for each value of the dimension, or pair of values, used or not; none without a dimension.
     cells: Vec<UsageCell>,
     totals: UsageTotals,
+}
+
+/// What the company bought.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct BoughtCare {
+    contract_starts_on: NaiveDate,
+    /// The first day that is not covered any more.
+    contract_ends_on: NaiveDate,
+    /// People who may use it.
+    seats: i32,
+    /// In each contract year.
+    sessions_per_employee: i32,
+}
+
+impl From<&Basis> for BoughtCare {
+    fn from(it: &Basis) -> Self {
+        Self {
+            contract_starts_on: it.contract_starts_on,
+            contract_ends_on: it.contract_ends_on,
+            seats: it.seats,
+            sessions_per_employee: it.sessions_per_employee,
+        }
+    }
 }
 
 /// Usage by month.
@@ -125,16 +153,17 @@ pub struct UsageReport {
     as_of: DateTime<Utc>,
     /// The fewest people that shown numbers will rest on of the months that are yet to close.
     threshold: i32,
-    /// Only months that were over by then, oldest first.
+    bought: BoughtCare,
+    /// Only months that are published, oldest first.
     months: Vec<UsageMonth>,
 }
 
 impl UsageReport {
-    fn new(report: Report, by: Option<Dimension>, locale: Locale) -> Self {
+    fn new(report: &Report, by: Option<Breakdown>, locale: Locale) -> Self {
         let mut months = Vec::new();
         let mut cells = Vec::new();
         // the line of the month as a whole comes last
-        for line in report.lines {
+        for line in &report.lines {
             if line.is_total {
                 let cells = std::mem::take(&mut cells);
                 let (month, threshold) = (line.month.to_string(), line.threshold);
@@ -143,7 +172,107 @@ impl UsageReport {
                 cells.push(UsageCell::new(line, by, locale));
             }
         }
-        Self { as_of: report.basis.as_of, threshold: report.basis.threshold, months }
+        let Basis { as_of, threshold, .. } = report.basis;
+        Self { as_of, threshold, bought: (&report.basis).into(), months }
+    }
+}
+
+/// A number of a series.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct UsagePoint {
+    /// `YYYY-MM`.
+    month: String,
+    sessions: Option<i32>,
+    minutes: Option<i32>,
+    /// Distinct people, rounded down to a multiple of five.
+    people: Option<i32>,
+    /// Why there is no number.
+    withheld: Option<Withheld>,
+}
+
+impl From<&Line> for UsagePoint {
+    fn from(line: &Line) -> Self {
+        let UsageCell { sessions, minutes, people, withheld, .. } = UsageCell::counted(line.count);
+        Self { month: line.month.to_string(), sessions, minutes, people, withheld }
+    }
+}
+
+/// One value of the dimension, or pair of values, over time.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct UsageSeries {
+    specialty: Option<String>,
+    mode: Option<String>,
+    /// The name that the department had last.
+    department: Option<String>,
+    department_id: Option<Uuid>,
+    /// Oldest first; a department has none in months in which it was counted with others.
+    points: Vec<UsagePoint>,
+}
+
+/// Usage over time.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct UsageTimeseries {
+    /// When the counters were counted.
+    as_of: DateTime<Utc>,
+    /// The months that are published of those asked for, oldest first.
+    months: Vec<String>,
+    /// The company as a whole.
+    totals: Vec<UsagePoint>,
+    series: Vec<UsageSeries>,
+}
+
+impl UsageTimeseries {
+    fn new(report: &Report, by: Option<Breakdown>, locale: Locale) -> Self {
+        let (mut months, mut totals) = (Vec::new(), Vec::new());
+        let mut series = BTreeMap::<(&str, &str), UsageSeries>::new();
+        for line in &report.lines {
+            if line.is_total {
+                months.push(line.month.to_string());
+                totals.push(line.into());
+                continue;
+            }
+            let UsageCell { specialty, mode, department, department_id, .. } = UsageCell::new(line, by, locale);
+            let of = series.entry((line.row.as_str(), line.column.as_str())).or_insert_with(|| UsageSeries {
+                specialty,
+                mode,
+                department: None,
+                department_id,
+                points: Vec::new(),
+            });
+            of.department = department;
+            of.points.push(line.into());
+        }
+        let mut series: Vec<_> = series.into_values().collect();
+        series.sort_by(|a, b| (&a.specialty, &a.department).cmp(&(&b.specialty, &b.department)));
+        Self { as_of: report.basis.as_of, months, totals, series }
+    }
+}
+
+impl Example for UsageTimeseries {
+    fn example() -> Self {
+        let point = |month: &str, count| {
+            let UsageCell { sessions, minutes, people, withheld, .. } = UsageCell::counted(count);
+            UsagePoint { month: month.into(), sessions, minutes, people, withheld }
+        };
+        let shown = |sessions, minutes, people| Count::Shown { sessions, minutes, people };
+        Self {
+            as_of: example_time(9),
+            months: vec!["2026-05".into(), "2026-06".into()],
+            totals: vec![point("2026-05", shown(80, 3900, 45)), point("2026-06", shown(92, 4480, 50))],
+            series: vec![UsageSeries {
+                specialty: None,
+                mode: Some("video".into()),
+                department: None,
+                department_id: None,
+                points: vec![
+                    point("2026-05", shown(58, 2800, 30)),
+                    point("2026-06", Count::Withheld(Withheld::Derivable)),
+                ],
+            }],
+        }
     }
 }
 
@@ -165,145 +294,14 @@ impl Example for UsageReport {
             ],
             totals: Count::Shown { sessions: 92, minutes: 4480, people: 50 }.into(),
         };
-        Self { as_of: example_time(9), threshold: 11, months: vec![month] }
+        let bought = BoughtCare {
+            contract_starts_on: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap_or_default(),
+            contract_ends_on: NaiveDate::from_ymd_opt(2027, 1, 1).unwrap_or_default(),
+            seats: 250,
+            sessions_per_employee: 6,
+        };
+        Self { as_of: example_time(9), threshold: 11, bought, months: vec![month] }
     }
-}
-
-/// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub enum ExportKind {
-    /// The counters of `/reports/usage`.
-    Usage,
-}
-
-/// How the file is written.
-#[derive(Clone, Debug, Default, Object, Serialize)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ExportFormat {
-    /// `comma` unless said.
-    #[oai(default)]
-    delimiter: Delimiter,
-    /// Begins with a byte order mark, by which Excel knows UTF-8.
-    #[oai(default)]
-    bom: bool,
-}
-
-/// A file to be made.
-#[derive(Clone, Debug, Object, Serialize)]
-#[oai(rename_all = "camelCase", deny_unknown_fields, example)]
-pub struct ExportRequest {
-    kind: ExportKind,
-    /// By platform admins: which company.
-    company_id: Option<CompanyId>,
-    /// The first month, `YYYY-MM`.
-    #[oai(validator(pattern = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$"))]
-    from: String,
-    /// The last month, `YYYY-MM`; at most 24 months are covered.
-    #[oai(validator(pattern = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$"))]
-    to: String,
-    /// Only totals unless said.
-    by: Option<Dimension>,
-    #[oai(default)]
-    format: ExportFormat,
-}
-
-impl Example for ExportRequest {
-    fn example() -> Self {
-        Self {
-            kind: ExportKind::Usage,
-            company_id: None,
-            from: "2026-01".into(),
-            to: "2026-06".into(),
-            by: Some(Dimension::Specialty),
-            format: ExportFormat { delimiter: Delimiter::Semicolon, bom: true },
-        }
-    }
-}
-
-/// A file that was asked for.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub struct ExportAnswer {
-    id: ExportId,
-    kind: ExportKind,
-    status: ExportStatus,
-    /// The company that it is about.
-    company_id: Option<CompanyId>,
-    from: String,
-    to: String,
-    by: Option<Dimension>,
-    format: ExportFormat,
-    /// Lines of the file, without its header.
-    row_count: Option<i32>,
-    created_at: DateTime<Utc>,
-    finished_at: Option<DateTime<Utc>>,
-    /// From then on the file is gone.
-    expires_at: Option<DateTime<Utc>>,
-}
-
-impl From<Export> for ExportAnswer {
-    fn from(it: Export) -> Self {
-        Self {
-            id: it.id,
-            kind: ExportKind::Usage,
-            status: it.status,
-            company_id: it.company_id,
-            from: it.params.from.to_string(),
-            to: it.params.to.to_string(),
-            by: it.params.by,
-            format: ExportFormat { delimiter: it.params.delimiter, bom: it.params.bom },
-            row_count: it.row_count,
-            created_at: it.created_at,
-            finished_at: it.finished_at,
-            expires_at: it.expires_at,
-        }
-    }
-}
-
-impl Example for ExportAnswer {
-    fn example() -> Self {
-        Self {
-            id: ExportId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0c01)),
-            kind: ExportKind::Usage,
-            status: ExportStatus::Ready,
-            company_id: Some(CompanyId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0a11))),
-            from: "2026-01".into(),
-            to: "2026-06".into(),
-            by: Some(Dimension::Specialty),
-            format: ExportFormat { delimiter: Delimiter::Semicolon, bom: true },
-            row_count: Some(42),
-            created_at: example_time(9),
-            finished_at: Some(example_time(9)),
-            expires_at: Some(example_time(9) + service::EXPORT_LIFE),
-        }
-    }
-}
-
-#[derive(ApiResponse)]
-pub enum AcceptedExport {
-    /// The file will be made.
-    #[oai(status = 202)]
-    Accepted(Json<ExportAnswer>),
-}
-
-#[derive(ApiResponse)]
-pub enum ExportFile {
-    /// The file.
-    #[oai(status = 200, content_type = "text/csv; charset=utf-8")]
-    Csv(
-        Binary<Stream>,
-        /// Names the file, and keeps browsers from showing it.
-        #[oai(header = "Content-Disposition")]
-        String,
-        /// Always `private, no-store`.
-        #[oai(header = "Cache-Control")]
-        String,
-        /// Always `nosniff`.
-        #[oai(header = "X-Content-Type-Options")]
-        String,
-    ),
 }
 
 pub struct UsageApi;
@@ -312,9 +310,10 @@ pub struct UsageApi;
 impl UsageApi {
     /// Usage by month
     ///
-    /// Completed sessions, their minutes, and how many people had them, for closed calendar months of the company's
-    /// time zone, in total and by at most one dimension. Numbers that rest on fewer people than the
-    /// month's `threshold` are withheld, and so are others from which they could be computed.
+    /// Completed sessions, their minutes, and how many people had them, for calendar months of the company's time zone, in
+    /// total and by one dimension, or by specialty and another one. A month is published three days after its end and never
+    /// changes afterwards. Numbers that rest on fewer people than the month's `threshold`, or on nearly everybody of a
+    /// department, are withheld, and so are others from which they could be computed.
     #[oai(path = "/reports/usage", method = "get", operation_id = "getUsage", tag = "Tag::Reports")]
     async fn usage(
         &self,
@@ -323,81 +322,43 @@ impl UsageApi {
         from: Query<Formed<MonthForm>>,
         /// The last month, `YYYY-MM`; at most 24 months are covered.
         to: Query<Formed<MonthForm>>,
-        /// `specialty`, `mode` or `department`: one at a time. Only totals unless said.
-        by: Query<Option<Formed<DimensionForm>>>,
+        /// `specialty`, `mode`, `department`, `specialty,mode` or `specialty,department`. Only totals unless said.
+        by: Query<Option<Formed<BreakdownForm>>>,
         /// By platform admins: which company.
         #[oai(name = "companyId")]
         company_id: Query<Option<CompanyId>>,
     ) -> Result<Json<UsageReport>> {
-        let by = Dimension::read(by.0.as_deref())?;
+        let by = Breakdown::read(by.0.as_deref(), "query:by")?;
         let months = Months::read(&from.0, &to.0, "query:")?;
         let report = service::report(&cx, company_id.0, &months, by).await?;
-        Ok(Json(UsageReport::new(report, by, cx.locale())))
+        Ok(Json(UsageReport::new(&report, by, cx.locale())))
     }
 
-    /// Ask for a file
+    /// Usage over time
     ///
-    /// A job makes it; a mail tells when it is ready. It can be fetched for seven days by whoever asked for it. Header
-    /// and words are in the language of the request.
-    #[oai(path = "/exports", method = "post", operation_id = "requestExport", tag = "Tag::Exports")]
-    async fn request_export(
+    /// The numbers of `/reports/usage`, in one series for each value of the dimension, or pair of values.
+    #[oai(
+        path = "/reports/usage/timeseries",
+        method = "get",
+        operation_id = "getUsageTimeseries",
+        tag = "Tag::Reports"
+    )]
+    async fn timeseries(
         &self,
-        cx: Authorized<perm::Export>,
-        /// Makes a repetition harmless: it gets the first answer. Kept for 24 hours.
-        #[oai(name = "Idempotency-Key")]
-        idempotency_key: Header<Option<String>>,
-        body: Body<ExportRequest>,
-    ) -> Result<AcceptedExport> {
-        let key = IdempotencyKey::new(idempotency_key.0, "requestExport", &body.0)?;
-        let params = params(&cx, &body)?;
-        let made = service::request_export(&cx, key.as_ref(), body.company_id, params).await?;
-        Ok(AcceptedExport::Accepted(Json(made.into())))
+        cx: Authorized<perm::ReadUsage>,
+        /// The first month, `YYYY-MM`.
+        from: Query<Formed<MonthForm>>,
+        /// The last month, `YYYY-MM`; at most 24 months are covered.
+        to: Query<Formed<MonthForm>>,
+        /// `specialty`, `mode`, `department`, `specialty,mode` or `specialty,department`. Only totals unless said.
+        by: Query<Option<Formed<BreakdownForm>>>,
+        /// By platform admins: which company.
+        #[oai(name = "companyId")]
+        company_id: Query<Option<CompanyId>>,
+    ) -> Result<Json<UsageTimeseries>> {
+        let by = Breakdown::read(by.0.as_deref(), "query:by")?;
+        let months = Months::read(&from.0, &to.0, "query:")?;
+        let report = service::report(&cx, company_id.0, &months, by).await?;
+        Ok(Json(UsageTimeseries::new(&report, by, cx.locale())))
     }
-
-    /// One's own files
-    ///
-    /// Newest first.
-    #[oai(path = "/exports", method = "get", operation_id = "listExports", tag = "Tag::Exports")]
-    async fn list_exports(
-        &self,
-        cx: Authorized<perm::Export>,
-        /// 1–100; 20 unless said.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
-        limit: Query<Option<u32>>,
-        /// `nextCursor` of the page before.
-        cursor: Query<Option<String>>,
-    ) -> Result<Json<Page<ExportAnswer>>> {
-        let page = PageQuery::new(limit.0, cursor.0.as_deref())?;
-        let rows = service::list_exports(&cx, &page).await?;
-        Ok(Json(Page::new(&page, rows, |row| row.id, Into::into)))
-    }
-
-    /// One of one's files
-    ///
-    /// Tells whether it is ready.
-    #[oai(path = "/exports/:id", method = "get", operation_id = "getExport", tag = "Tag::Exports")]
-    async fn get_export(&self, cx: Authorized<perm::Export>, id: Path<ExportId>) -> Result<Json<ExportAnswer>> {
-        Ok(Json(service::get_export(&cx, id.0).await?.into()))
-    }
-
-    /// Fetch a file
-    ///
-    /// Refused with `409 not_ready` until it is ready, and with `410 expired` once its seven days are over.
-    #[oai(path = "/exports/:id/download", method = "get", operation_id = "downloadExport", tag = "Tag::Exports")]
-    async fn download_export(&self, cx: Authorized<perm::Export>, id: Path<ExportId>) -> Result<ExportFile> {
-        let (export, file_key) = service::fetch_export(&cx, id.0).await?;
-        let (_, bytes) = cx.platform().storage.read(&file_key).await?;
-        Ok(ExportFile::Csv(
-            Binary(Stream::from_bytes_stream(bytes)),
-            format!("attachment; filename=\"{}\"", export.file_name()),
-            "private, no-store".to_owned(),
-            "nosniff".to_owned(),
-        ))
-    }
-}
-
-fn params(cx: &Context, body: &ExportRequest) -> Result<ExportParams> {
-    let Months { from, to } = Months::read(&body.from, &body.to, "/")?;
-    let ExportFormat { delimiter, bom } = body.format;
-    Ok(ExportParams { from, to, by: body.by, delimiter, bom, locale: cx.locale() })
 }

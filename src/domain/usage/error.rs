@@ -1,13 +1,10 @@
-//! Why counters or files are refused.
+//! Why counters are refused.
 
 use crate::causes;
 
 causes! {
     pub enum Error {
-        /// One dimension at a time.
-        OneDimension => (UNPROCESSABLE_ENTITY, "one_dimension"),
-        /// The file is still being made, or could not be.
-        NotReady => (CONFLICT, "not_ready"),
-        Expired => (GONE, "expired"),
+        /// Modes by departments, or all three.
+        NotCrossed => (UNPROCESSABLE_ENTITY, "not_crossed"),
     }
 }

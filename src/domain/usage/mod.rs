@@ -1,30 +1,35 @@
-//! Usage counters: all that a company ever learns of the care that its people take.
+//! Usage counters: all that a company ever learns of the care that its people take. And what practitioners did ([`activity`]).
 //!
-//! A materialized view counts completed sessions, minutes and people by month of the company's time zone, in total
-//! and by specialty, mode and department. It is counted anew every hour (`asOf`). Nobody reads the view: functions of
-//! the database (`policies/usage.sql`) answer for one company and withhold there what rests on too few people, so
-//! that no role ever holds a number that it must not show.
+//! ```text
+//! consultations ── every hour ──▶ views of what is not published (asOf)
+//!                                        │ three days after a month's end, once
+//!                                        ▼
+//!                       stats.protect ──▶ app.usage_cells ──▶ reports, series, files
+//! ```
+//!
+//! Materialized views count completed sessions, minutes and people of the months that are not published yet, by month of the
+//! company's time zone. Nobody reads them. When a month is published, `stats.protect` (`policies/usage.sql`) decides which of its
+//! numbers may be shown, and only these are kept; from then on nothing changes them, and nothing is counted twice, so that counting
+//! costs the same however long history is.
 //!
 //! Choices:
-//! - Only months that were over when they were counted are told. Others are left out of the answer.
-//! - One dimension at a time: crossing two makes cells so small that little could be shown.
+//! - A month is published once, three days after its end: by then whatever people can say of a session has been said. A session
+//!   that comes to light later is in no number of usage: a correction would tell of one person. Nor does another threshold,
+//!   another time zone, another department or somebody who leaves change what is published. The clock has to say twice, an hour
+//!   apart, that a month is over.
+//! - By specialty, mode or department, by specialty and mode, and by specialty and department. Modes are not crossed with
+//!   departments, nor all three: of such tables nobody can say what they tell together.
+//! - Departments with fewer employees than the threshold are counted together, with the people of none.
 //! - Numbers of people are rounded down to five; sessions and minutes are exact where they are shown.
-//! - A cell with fewer people than the company's threshold is withheld (`small_group`), and with it the smallest
-//!   other one (`derivable`), so that what can be had by subtraction rests on enough people. Where even that would
-//!   leave a reader one possible value, in any dimension, the whole month is withheld in all of them: they share
-//!   the total. A month with too few people, and a company with too few employees, is withheld entirely.
-//! - Every value of the dimension has its cell in every month, used or not, so that a withheld month does not tell
-//!   what was used.
-//! - A month is judged by the threshold that was in force when it closed, for good: whoever could have a month judged by
-//!   one threshold after the other would learn of each withheld cell how many people are in it. A change counts for the
-//!   months that close after it.
-//! - Months are not frozen yet when they are first told: late corrections count.
-//!
-//! A file of the counters (`/exports`) is written by a job, kept for seven days, and announced by mail. Only who asked
-//! for it can fetch it.
+//! - A number that rests on fewer people than the company's threshold is withheld (`small_group`), and so is one that rests on
+//!   nearly everybody of its group: fewer than five did not come. With these others are (`derivable`), so that what can be had by
+//!   subtraction rests on enough people, and leaves a range. Where even that is not so, the whole month is withheld. So is it of a
+//!   company with fewer employees than the threshold: it sees what it bought.
+//! - Every value has its cell in every month, used or not, so that a withheld month does not tell what was used.
+//! - A month is judged by the threshold that was in force when it closed.
 
+pub mod activity;
 pub mod api;
-pub mod csv;
 pub mod error;
 pub mod jobs;
 pub mod model;
@@ -32,6 +37,7 @@ pub mod service;
 pub mod store;
 pub mod words;
 
+pub use activity::{ActivityApi, ZONE, find_published_until};
 pub use api::UsageApi;
 
 use crate::platform::jobs::Registry;

@@ -8,8 +8,6 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use crate::platform::ids::{CompanyId, ExportId};
-use crate::platform::locale::Locale;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{FieldErrors, Problem, Result};
 
@@ -100,10 +98,8 @@ impl Months {
     }
 }
 
-/// What the counters of a month are broken down by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Enum)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+/// What the counters of a month can be broken down by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dimension {
     Specialty,
     Mode,
@@ -118,19 +114,71 @@ impl Dimension {
             Self::Department => "department",
         }
     }
+}
 
-    /// Reads `?by=`: nothing, or one dimension.
-    pub fn read(by: Option<&str>) -> Result<Option<Self>> {
-        match by.map(str::trim) {
-            None | Some("") => Ok(None),
-            Some("specialty") => Ok(Some(Self::Specialty)),
-            Some("mode") => Ok(Some(Self::Mode)),
-            Some("department") => Ok(Some(Self::Department)),
-            Some(several) if several.contains(',') => {
-                Err(Problem::from(Error::OneDimension).at("query:by", "one_only"))
-            }
-            Some(_) => Err(Problem::from(Refusal::Invalid).at("query:by", "dimension")),
+/// A table of a month: by one dimension, or by specialty and another one. Modes are not crossed with departments, nor all
+/// three: see `stats.protect` in `policies/usage.sql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Breakdown {
+    #[serde(rename = "specialty")]
+    Specialty,
+    #[serde(rename = "mode")]
+    Mode,
+    #[serde(rename = "department")]
+    Department,
+    #[serde(rename = "specialty,mode")]
+    SpecialtyMode,
+    #[serde(rename = "specialty,department")]
+    SpecialtyDepartment,
+}
+
+impl Breakdown {
+    /// As the database and the API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Specialty => "specialty",
+            Self::Mode => "mode",
+            Self::Department => "department",
+            Self::SpecialtyMode => "specialty,mode",
+            Self::SpecialtyDepartment => "specialty,department",
         }
+    }
+
+    /// What its rows are of.
+    pub fn rows(self) -> Dimension {
+        match self {
+            Self::Specialty | Self::SpecialtyMode | Self::SpecialtyDepartment => Dimension::Specialty,
+            Self::Mode => Dimension::Mode,
+            Self::Department => Dimension::Department,
+        }
+    }
+
+    /// What its columns are of, where it has any.
+    pub fn columns(self) -> Option<Dimension> {
+        match self {
+            Self::SpecialtyMode => Some(Dimension::Mode),
+            Self::SpecialtyDepartment => Some(Dimension::Department),
+            Self::Specialty | Self::Mode | Self::Department => None,
+        }
+    }
+
+    /// Reads `by`: nothing, one dimension, or two in either order.
+    pub fn read(by: Option<&str>, pointer: &str) -> Result<Option<Self>> {
+        let Some(by) = by.map(str::trim).filter(|by| !by.is_empty()) else { return Ok(None) };
+        let mut names: Vec<&str> = by.split(',').map(str::trim).collect();
+        names.sort_unstable();
+        let found = match names.as_slice() {
+            ["specialty"] => Self::Specialty,
+            ["mode"] => Self::Mode,
+            ["department"] => Self::Department,
+            ["mode", "specialty"] => Self::SpecialtyMode,
+            ["department", "specialty"] => Self::SpecialtyDepartment,
+            ["department", "mode"] | ["department", "mode", "specialty"] => {
+                return Err(Problem::from(Error::NotCrossed).at(pointer, "not_crossed"));
+            }
+            _ => return Err(Problem::from(Refusal::Invalid).at(pointer, "dimension")),
+        };
+        Ok(Some(found))
     }
 }
 
@@ -160,6 +208,11 @@ pub struct Basis {
     pub as_of: DateTime<Utc>,
     /// The fewest people that a shown number of a month rests on that is yet to close.
     pub threshold: i32,
+    /// What the company bought.
+    pub contract_starts_on: NaiveDate,
+    pub contract_ends_on: NaiveDate,
+    pub seats: i32,
+    pub sessions_per_employee: i32,
 }
 
 /// Sessions, minutes and people (rounded down to five), or why they are not told.
@@ -177,91 +230,13 @@ pub struct Line {
     pub threshold: i32,
     /// Of the month as a whole.
     pub is_total: bool,
-    /// A specialty, a mode, or the id of a department; empty: no department.
-    pub key: String,
-    /// The name of a department.
+    /// A specialty, a mode, the id of a department, or `others`.
+    pub row: String,
+    /// The same of a column; empty where there are none.
+    pub column: String,
+    /// The name of its department, as it was when the month was published.
     pub label: Option<String>,
     pub count: Count,
-}
-
-/// How a CSV file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, Enum)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub enum Delimiter {
-    #[default]
-    Comma,
-    /// What Excel expects where the comma is the decimal mark.
-    Semicolon,
-}
-
-impl Delimiter {
-    pub fn byte(self) -> u8 {
-        match self {
-            Self::Comma => b',',
-            Self::Semicolon => b';',
-        }
-    }
-}
-
-/// What a file of counters holds, and how it is written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExportParams {
-    pub from: Month,
-    pub to: Month,
-    pub by: Option<Dimension>,
-    pub delimiter: Delimiter,
-    /// Begins with a byte order mark, by which Excel knows UTF-8.
-    pub bom: bool,
-    /// The language of the header and of the words in the cells.
-    pub locale: Locale,
-}
-
-/// Where a file stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, Enum)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub enum ExportStatus {
-    Pending,
-    Running,
-    /// Can be downloaded until it expires.
-    Ready,
-    /// Every attempt failed.
-    Failed,
-    /// The file is gone.
-    Expired,
-}
-
-/// A file that somebody asked for.
-#[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
-pub struct Export {
-    pub id: ExportId,
-    pub company_id: Option<CompanyId>,
-    #[sqlx(json)]
-    pub params: ExportParams,
-    pub status: ExportStatus,
-    pub file_key: Option<String>,
-    pub row_count: Option<i32>,
-    pub created_at: DateTime<Utc>,
-    pub finished_at: Option<DateTime<Utc>>,
-    pub expires_at: Option<DateTime<Utc>>,
-}
-
-impl Export {
-    /// As it stands now: a file expires by the clock, whenever it is swept away.
-    #[must_use]
-    pub fn at(mut self, now: DateTime<Utc>) -> Self {
-        if self.status == ExportStatus::Ready && self.expires_at.is_some_and(|at| at <= now) {
-            self.status = ExportStatus::Expired;
-        }
-        self
-    }
-
-    /// The name under which a browser saves it.
-    pub fn file_name(&self) -> String {
-        format!("usage-{}-{}.csv", self.params.from, self.params.to)
-    }
 }
 
 #[cfg(test)]
@@ -290,10 +265,17 @@ mod tests {
     }
 
     #[test]
-    fn one_dimension_at_a_time() {
-        assert_eq!(Dimension::read(Some("mode")).unwrap(), Some(Dimension::Mode));
-        assert_eq!(Dimension::read(None).unwrap(), None);
-        assert_eq!(Dimension::read(Some("specialty,mode")).unwrap_err().code(), "one_dimension");
-        assert_eq!(Dimension::read(Some("person")).unwrap_err().code(), "invalid");
+    fn specialties_are_crossed_with_modes_or_departments() {
+        assert_eq!(Breakdown::read(Some("mode"), "query:by").unwrap(), Some(Breakdown::Mode));
+        assert_eq!(Breakdown::read(None, "query:by").unwrap(), None);
+        for by in ["specialty,mode", "mode, specialty"] {
+            assert_eq!(Breakdown::read(Some(by), "query:by").unwrap(), Some(Breakdown::SpecialtyMode));
+        }
+        for by in ["mode,department", "specialty,department,mode"] {
+            assert_eq!(Breakdown::read(Some(by), "query:by").unwrap_err().code(), "not_crossed");
+        }
+        for by in ["person", "mode,mode", "specialty,", "specialty,person"] {
+            assert_eq!(Breakdown::read(Some(by), "query:by").unwrap_err().code(), "invalid", "{by}");
+        }
     }
 }

@@ -12,22 +12,24 @@ pub fn column(name: &str, locale: Locale) -> Cow<'static, str> {
     t!(format!("usage.column.{name}"), locale = locale.as_str()).into_owned().into()
 }
 
-/// The value of the dimension that a line is about.
-pub fn value(by: Dimension, line: &Line, locale: Locale) -> Cow<'static, str> {
-    if line.is_total {
-        return t!("usage.total", locale = locale.as_str()).into_owned().into();
-    }
-    match by {
+/// The value that a line has in a dimension: of its row, or of its column.
+pub fn value(of: Dimension, key: &str, line: &Line, locale: Locale) -> Cow<'static, str> {
+    match of {
         Dimension::Department => department(line, locale),
-        by => t!(format!("usage.{}.{}", by.as_str(), line.key), locale = locale.as_str()).into_owned().into(),
+        of => t!(format!("usage.{}.{key}", of.as_str()), locale = locale.as_str()).into_owned().into(),
     }
 }
 
-/// The name of a department, or that there is none.
+/// The month as a whole.
+pub fn total(locale: Locale) -> Cow<'static, str> {
+    t!("usage.total", locale = locale.as_str()).into_owned().into()
+}
+
+/// The name of a department, or that it is those that are counted together.
 pub fn department(line: &Line, locale: Locale) -> Cow<'static, str> {
     match &line.label {
         Some(name) => name.clone().into(),
-        None => t!("usage.no_department", locale = locale.as_str()).into_owned().into(),
+        None => t!("usage.other_departments", locale = locale.as_str()).into_owned().into(),
     }
 }
 

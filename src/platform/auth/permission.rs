@@ -110,8 +110,10 @@ permissions! {
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
+    /// What practitioners did and what it is worth; one's own.
+    ReadActivity: [Practitioner, PlatformAdmin],
     /// Ask for exports and fetch one's own.
-    Export: [Hr, CompanyAdmin, PlatformAdmin],
+    Export: [Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadAuditLog: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     /// Whether the audit log is whole.
     ReadAuditVerification: [PlatformAdmin],

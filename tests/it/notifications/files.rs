@@ -13,7 +13,7 @@ struct MailReady {
 }
 
 impl Job for MailReady {
-    const KIND: &'static str = "usage.mail_export_ready";
+    const KIND: &'static str = "exports.mail_ready";
     const QUEUE: Queue = Queue::Mail;
 }
 
@@ -55,7 +55,8 @@ async fn whoever_asked_for_a_file_is_told_what_became_of_it() {
             // as the job that makes it does, the second time with success
             sqlx::query(
                 "UPDATE app.exports SET status = $2, finished_at = now(), expires_at = now() + interval '7 days', row_count = 1,
-                        file_key = CASE $2 WHEN 'ready' THEN 'exports/x.csv' END WHERE id = $1",
+                        file_key = CASE $2 WHEN 'ready' THEN 'exports/x.csv' END,
+                        failure = CASE $2 WHEN 'failed' THEN 'not_made' END WHERE id = $1",
             )
             .bind(export_id)
             .bind(status)

@@ -58,4 +58,5 @@ FROM soak.people WHERE role <> 'employee';
 INSERT INTO app.audit_logs (id, actor_id, actor_role, company_id, action, object_type, object_id, outcome)
 SELECT app.uuid_v7(), soak.id(2, company, person), role, soak.id(1, company, 0), 'consultation.booked', 'consultation',
        soak.id(5, company, person), 'success' FROM soak.people WHERE role = 'employee';
-REFRESH MATERIALIZED VIEW stats.company_usage_monthly;
+SELECT stats.refresh(now(), true);
+SELECT stats.publish(1000);

@@ -66,6 +66,21 @@ pub fn python() -> PathBuf {
     program
 }
 
+/// Python with pandas; LibreOffice is there as well, as `soffice`. Installed once, when missing.
+pub fn spreadsheets() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = root.join(".huntzen/venv/bin/python");
+    let has_all = || {
+        let runs = |command: &mut Command| command.output().is_ok_and(|it| it.status.success());
+        runs(Command::new(&program).args(["-c", "import pandas"])) && runs(Command::new("soffice").arg("--version"))
+    };
+    if !has_all() {
+        let done = Command::new(root.join("tools/install")).arg("spreadsheets").status().expect("bash is needed");
+        assert!(done.success() && has_all(), "tools/install spreadsheets failed: pandas and LibreOffice Calc are needed");
+    }
+    program
+}
+
 /// Runs `test/vectors.mjs` of web/private-journal, built once, when missing, with `input`; what it printed.
 pub fn private_journal(args: &[&str], input: &str) -> String {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

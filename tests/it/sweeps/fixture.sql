@@ -99,10 +99,14 @@ UPDATE companies SET network = 'restricted' WHERE companies.id = id('acme');
 -- one of each company is over, so that there is something to count
 UPDATE consultations SET status = 'in_progress' WHERE id IN (id('alice with durand'), id('dave with durand'));
 UPDATE consultations SET status = 'completed' WHERE status = 'in_progress';
-REFRESH MATERIALIZED VIEW stats.company_usage_monthly;
+-- by a time of its own: September and nothing later
+SELECT stats.refresh('2026-10-10', true), stats.refresh('2026-10-10', true);
+SELECT stats.publish(1000), stats.publish(1000);
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), coalesce(u.company_id, id('acme')), u.id, 'usage', '{}', '2026-06-01'
 FROM users u WHERE u.role IN ('hr', 'company_admin', 'platform_admin');
+INSERT INTO exports (id, requested_by, kind, params, created_at)
+SELECT id('file for ' || u.id), u.id, 'practitioner_activity', '{}', '2026-06-01' FROM users u WHERE u.role = 'practitioner';
 
 -- each is asked about a time of their own
 INSERT INTO waitlist_holds (id, practitioner_id, freed_from, freed_until, busy_from, busy_until)
@@ -350,4 +354,11 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.article_translations', 't.article_id = fixture.id(''article'')', 'NULL::uuid', $$'{"language": "en"}'$$, NULL),
     ('app.clients', 'true', 'NULL::uuid', DEFAULT, NULL),
     ('app.usage_refreshes', 'false', 'NULL::uuid', $$'{}'$$, NULL),
+    ('app.usage_months', 'false', 't.company_id', $$'{"month": "2020-01-01"}'$$, NULL),
+    ('app.usage_cells', 'false', 't.company_id', $$'{"row_key": "another"}'$$, NULL),
+    ('app.payroll_months', 'false', 'NULL::uuid', $$'{"month": "2020-01-01"}'$$, NULL),
+    ('app.payroll_lines', 't.practitioner_id = me', 'NULL::uuid', $$'{"currency": "CHF"}'$$, NULL),
+    ('app.practitioner_rates', 't.practitioner_id = me', 'NULL::uuid', $$'{"since": "2020-01-01"}'$$, NULL),
+    ('stats.department_groups', 'false', 't.company_id', DEFAULT, NULL),
+    ('stats.practitioner_activity_monthly', 'false', 'NULL::uuid', DEFAULT, NULL),
     ('stats.company_usage_monthly', 'false', 't.company_id', DEFAULT, NULL);

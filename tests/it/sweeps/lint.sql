@@ -128,8 +128,12 @@ FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'TRUNCATE', 32
              ('app.consultation_events', 'TRUNCATE', 32),
              ('app.clinical_note_versions', 'UPDATE', 16), ('app.clinical_note_versions', 'TRUNCATE', 32),
              ('app.consents', 'UPDATE', 16), ('app.consents', 'TRUNCATE', 32),
-             ('app.erasure_ledger', 'UPDATE', 16), ('app.erasure_ledger', 'DELETE', 8), ('app.erasure_ledger', 'TRUNCATE', 32))
-             AS wanted (relation, event, bit)
+             ('app.erasure_ledger', 'UPDATE', 16), ('app.erasure_ledger', 'DELETE', 8), ('app.erasure_ledger', 'TRUNCATE', 32),
+             ('app.usage_months', 'UPDATE', 16), ('app.usage_months', 'DELETE', 8), ('app.usage_months', 'TRUNCATE', 32),
+             ('app.usage_cells', 'UPDATE', 16), ('app.usage_cells', 'DELETE', 8), ('app.usage_cells', 'TRUNCATE', 32),
+             ('app.payroll_months', 'UPDATE', 16), ('app.payroll_months', 'DELETE', 8), ('app.payroll_months', 'TRUNCATE', 32),
+             ('app.payroll_lines', 'UPDATE', 16), ('app.payroll_lines', 'DELETE', 8), ('app.payroll_lines', 'TRUNCATE', 32)
+            ) AS wanted (relation, event, bit)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = wanted.relation::regclass AND f.proname = 'refuse_change' AND g.tgenabled = 'O'
                     AND g.tgtype & wanted.bit > 0 AND g.tgtype & 2 > 0 AND g.tgqual IS NULL

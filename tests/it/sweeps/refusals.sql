@@ -285,7 +285,7 @@ SELECT FROM app.exports WHERE requested_by <> app.user_id();
 SELECT app.enqueue('mail', 'identity.invite_employee', ARRAY[jsonb_build_object('employee_id', fixture_id('dave entry'))],
                    NULL, NULL, 8);
 -- refused: hr has somebody else's file made
-SELECT app.enqueue('exports', 'usage.export', ARRAY[jsonb_build_object('export_id', md5('file for ' || fixture_id('acme admin'))::uuid)],
+SELECT app.enqueue('exports', 'exports.make', ARRAY[jsonb_build_object('export_id', md5('file for ' || fixture_id('acme admin'))::uuid)],
                    NULL, NULL, 8);
 -- refused: hr sends the invitation of a member
 SELECT app.enqueue('mail', 'identity.invite_member', ARRAY[jsonb_build_object('invitation_id', fixture_id('newcomer of acme'))],

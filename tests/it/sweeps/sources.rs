@@ -13,6 +13,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (3, &["consultations", "content"]),
     (4, &["chat", "calls", "clinical_notes", "journal"]),
     (5, &["usage", "notifications", "audit_trail", "admin", "privacy"]),
+    (6, &["exports"]),
 ];
 
 const LONGEST_FILE: usize = 600;

@@ -48,14 +48,17 @@ async fn attack(app: &TestApp, k: i32, step: i32, cells: usize, most: i32, disjo
         .zip(&sorted)
         .map(|(table, order)| {
             let pick = |f: fn(&(i32, i32)) -> i32| order.iter().map(|i| f(&table.cells[*i])).collect::<Vec<_>>();
-            json!({"total": table.total_people, "s": pick(|c| c.0), "m": pick(|c| c.0 * 10), "p": pick(|c| c.1)})
+            let small = table.cells.iter().filter(|cell| cell.1 < k).count();
+            json!({"total": table.total_people, "small": small, "s": pick(|c| c.0), "m": pick(|c| c.0 * 10), "p": pick(|c| c.1)})
         })
         .collect();
     let words: Vec<(Option<Vec<Option<String>>>,)> = sqlx::query_as(
-        "SELECT stats.withhold($1, $2, $3, (t ->> 'total')::int,
+        "SELECT stats.withhold($1, $2, $3, (t ->> 'total')::int, (t ->> 'small')::int,
                                ARRAY(SELECT jsonb_array_elements(t -> 's')::int),
                                ARRAY(SELECT jsonb_array_elements(t -> 'm')::int),
-                               ARRAY(SELECT jsonb_array_elements(t -> 'p')::int))
+                               ARRAY(SELECT jsonb_array_elements(t -> 'p')::int),
+                               -- groups so large that nearly all of none can have come
+                               ARRAY(SELECT 1000 FROM jsonb_array_elements(t -> 'p')))
          FROM jsonb_array_elements($4) WITH ORDINALITY AS given (t, n) ORDER BY n",
     )
     .bind(k)

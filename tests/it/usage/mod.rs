@@ -1,8 +1,10 @@
 //! Usage counters: what they tell, what they withhold, and the files made of them.
 
+mod attack;
 mod differences;
-mod files;
+mod publishing;
 mod report;
+mod series;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, TimeZone, Utc};
 use huntzen::platform::ids::UserId;
@@ -14,28 +16,33 @@ use uuid::Uuid;
 use crate::support::{Company, TestApp, User};
 
 /// Completed sessions to be: of the n-th person of a company.
-struct Sessions {
-    month: NaiveDate,
-    specialty: &'static str,
-    mode: &'static str,
-    department: Option<Uuid>,
-    people: std::ops::Range<usize>,
+pub struct Sessions {
+    pub month: NaiveDate,
+    pub specialty: &'static str,
+    pub mode: &'static str,
+    pub department: Option<Uuid>,
+    pub people: std::ops::Range<usize>,
     /// For each of them.
-    times: usize,
+    pub times: usize,
 }
 
 /// A company whose people have had sessions.
-struct Usage<'a> {
-    app: &'a TestApp,
-    company: Company,
-    people: Vec<UserId>,
-    practitioner: User,
+pub struct Usage<'a> {
+    pub app: &'a TestApp,
+    pub company: Company,
+    pub people: Vec<UserId>,
+    pub practitioner: User,
 }
 
 impl<'a> Usage<'a> {
-    /// With so many employees, all of whom have accounts.
-    async fn new(app: &'a TestApp, name: &str, employees: usize) -> Self {
+    /// With so many employees, all of whom have accounts; the company is a year old.
+    pub async fn new(app: &'a TestApp, name: &str, employees: usize) -> Self {
         let (company, practitioner) = (app.company(name).await, app.practitioner().await);
+        sqlx::query("UPDATE app.companies SET created_at = now() - interval '1 year' WHERE id = $1")
+            .bind(company.id)
+            .execute(app.db())
+            .await
+            .unwrap();
         let people: Vec<UserId> = (0..employees).map(|_| app.platform.new_id()).collect();
         let ids: Vec<Uuid> = people.iter().map(|id| id.0).collect();
         sqlx::query(
@@ -59,7 +66,7 @@ impl<'a> Usage<'a> {
         Self { app, company, people, practitioner }
     }
 
-    async fn department(&self, name: &str) -> Uuid {
+    pub async fn department(&self, name: &str) -> Uuid {
         let id: Uuid = self.app.platform.new_id();
         sqlx::query("INSERT INTO app.departments (id, company_id, name) VALUES ($1, $2, $3)")
             .bind(id)
@@ -71,13 +78,27 @@ impl<'a> Usage<'a> {
         id
     }
 
-    /// Puts them into the database as they would be afterwards, 50 minutes each.
-    async fn hold(&self, it: Sessions) {
+    /// Puts some of the people into a department.
+    pub async fn staff(&self, department: Uuid, people: std::ops::Range<usize>) {
+        let ids: Vec<Uuid> = self.people[people].iter().map(|id| id.0).collect();
+        sqlx::query("UPDATE app.employees SET department_id = $1 WHERE id = ANY ($2)")
+            .bind(department)
+            .bind(&ids)
+            .execute(self.app.db())
+            .await
+            .unwrap();
+    }
+
+    /// Puts them into the database as they would be afterwards, 50 minutes each. The people are of that department.
+    pub async fn hold(&self, it: Sessions) {
         let starts_at = Utc.from_utc_datetime(&it.month.and_hms_opt(10, 0, 0).unwrap()) + TimeDelta::days(9);
         self.hold_at(&it, starts_at).await;
     }
 
-    async fn hold_at(&self, it: &Sessions, starts_at: DateTime<Utc>) {
+    pub async fn hold_at(&self, it: &Sessions, starts_at: DateTime<Utc>) {
+        if let Some(department) = it.department {
+            self.staff(department, it.people.clone()).await;
+        }
         let mut tx = self.app.db().begin().await.unwrap();
         // the state machine lets nobody be born completed
         sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
@@ -104,22 +125,22 @@ impl<'a> Usage<'a> {
         tx.commit().await.unwrap();
     }
 
-    async fn report(&self, query: &str) -> Value {
+    pub async fn report(&self, query: &str) -> Value {
         self.company.hr.get(&format!("/reports/usage?{query}")).await.expect(200).json
     }
 }
 
-fn sessions(month: NaiveDate, specialty: &'static str, people: std::ops::Range<usize>, times: usize) -> Sessions {
+pub fn sessions(month: NaiveDate, specialty: &'static str, people: std::ops::Range<usize>, times: usize) -> Sessions {
     Sessions { month, specialty, mode: "video", department: None, people, times }
 }
 
-/// The first day of the month that lies so many months before the present one, by the companies' clock.
-fn months_ago(app: &TestApp, count: u32) -> NaiveDate {
-    let today = app.clock.now().with_timezone(&chrono_tz::Europe::Paris).date_naive();
+/// The first day of the month that lies so many months before the first one that is not published, by the companies' clock.
+pub fn months_ago(app: &TestApp, count: u32) -> NaiveDate {
+    let today = (app.clock.now() - TimeDelta::days(3)).with_timezone(&chrono_tz::Europe::Paris).date_naive();
     today.with_day(1).unwrap() - Months::new(count)
 }
 
-fn name(month: NaiveDate) -> String {
+pub fn name(month: NaiveDate) -> String {
     month.format("%Y-%m").to_string()
 }
 
@@ -132,22 +153,22 @@ impl Job for Refresh {
     const QUEUE: Queue = Queue::Maintenance;
 }
 
-async fn run(app: &TestApp, job: &impl Job) {
+pub async fn run(app: &TestApp, job: &impl Job) {
     app.enqueue(job).await;
     app.settle().await;
 }
 
-async fn count_anew(app: &TestApp) {
+pub async fn count_anew(app: &TestApp) {
     run(app, &Refresh {}).await;
 }
 
 /// The cell of a month whose member has this value.
-fn cell<'a>(report: &'a Value, month: NaiveDate, member: &str, value: &str) -> &'a Value {
+pub fn cell<'a>(report: &'a Value, month: NaiveDate, member: &str, value: &str) -> &'a Value {
     let cells = find_month(report, month)["cells"].as_array().unwrap();
     cells.iter().find(|cell| cell[member] == value).unwrap_or_else(|| panic!("no {value} in {cells:?}"))
 }
 
-fn find_month(report: &Value, month: NaiveDate) -> &Value {
+pub fn find_month(report: &Value, month: NaiveDate) -> &Value {
     let months = report["months"].as_array().unwrap();
     months.iter().find(|it| it["month"] == name(month)).unwrap_or_else(|| panic!("no {month} in {months:?}"))
 }

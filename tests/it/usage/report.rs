@@ -20,14 +20,15 @@ async fn hr_reads_closed_months_above_the_threshold() {
     // not counted yet
     let range = format!("from={}&to={}&by=specialty", name(before), name(present));
     let early = acme.report(&range).await;
-    assert_eq!(find_month(&early, last)["totals"]["sessions"], 0);
+    assert_eq!(early["months"], json!([]));
 
     let counted_from = app.clock.now();
     count_anew(&app).await;
     let report = acme.report(&range).await;
     assert_eq!(report["threshold"], 11);
     assert!(report["asOf"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap() >= counted_from);
-    // the present month is not over
+    // what is bought is told in any case; the present month is not over
+    assert_eq!(report["bought"]["sessionsPerEmployee"], 12);
     let told: Vec<_> = report["months"].as_array().unwrap().iter().map(|it| it["month"].clone()).collect();
     assert_eq!(told, [json!(name(before)), json!(name(last))]);
     assert_eq!(find_month(&report, last)["totals"], json!({"sessions": 63, "minutes": 3150, "people": 25}));
@@ -68,22 +69,25 @@ async fn a_small_cell_is_withheld_and_so_is_one_from_which_it_could_be_had() {
 }
 
 #[tokio::test]
-async fn departments_have_names_and_those_without_one_are_counted_too() {
+async fn departments_have_names_and_small_ones_are_counted_with_the_people_of_none() {
     let app = TestApp::start().await;
     let acme = Usage::new(&app, "Acme", 60).await;
-    let (sales, _legal) = (acme.department("Sales").await, acme.department("Legal").await);
+    let (sales, legal) = (acme.department("Sales").await, acme.department("Legal").await);
     let last = months_ago(&app, 1);
     acme.hold(Sessions { department: Some(sales), ..sessions(last, "sleep", 0..20, 1) }).await;
-    acme.hold(sessions(last, "sleep", 20..40, 1)).await;
+    acme.hold(sessions(last, "sleep", 30..50, 1)).await;
+    acme.staff(sales, 20..30).await;
+    // too few for a line of its own
+    acme.hold(Sessions { department: Some(legal), ..sessions(last, "sleep", 50..55, 1) }).await;
     count_anew(&app).await;
     let report = acme.report(&format!("from={0}&to={0}&by=department", name(last))).await;
     let cell_of = |department: &str| cell(&report, last, "department", department);
     let expected = json!({"department": "Sales", "departmentId": sales, "sessions": 20, "minutes": 1000, "people": 20});
     assert_eq!(*cell_of("Sales"), expected);
-    assert_eq!(cell_of("Legal")["sessions"], 0);
-    let none = cell_of("Sans service");
-    assert_eq!(none["sessions"], 20);
-    assert!(none.get("departmentId").is_none());
+    let others = cell_of("Autres services ou sans service");
+    assert_eq!(others["sessions"], 25);
+    assert!(others.get("departmentId").is_none());
+    assert_eq!(find_month(&report, last)["cells"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -148,9 +152,10 @@ async fn no_threshold_tells_more_of_a_month_than_the_one_that_it_closed_by() {
     let app = TestApp::start().await;
     let acme = Usage::new(&app, "Acme", 60).await;
     let last = months_ago(&app, 1);
-    for (people, department) in [(0..2, "S"), (2..14, "B"), (14..54, "C")] {
-        let department = Some(acme.department(department).await);
-        acme.hold(Sessions { department, ..sessions(last, "sleep", people, 1) }).await;
+    for (people, department, all) in [(0..2, "S", 0..2), (2..14, "B", 2..14), (14..50, "C", 14..60)] {
+        let department = acme.department(department).await;
+        acme.hold(Sessions { department: Some(department), ..sessions(last, "sleep", people, 1) }).await;
+        acme.staff(department, all).await;
     }
     count_anew(&app).await;
     let settings = format!("/companies/{}/settings", acme.company.id);
@@ -246,14 +251,17 @@ async fn months_and_dimensions_are_checked() {
     let app = TestApp::start().await;
     let hr = app.company("Acme").await.hr;
     for (query, code, pointer) in [
-        ("from=2026-01&to=2026-02&by=specialty,mode", "one_dimension", "query:by"),
+        ("from=2026-01&to=2026-02&by=mode,department", "not_crossed", "query:by"),
+        ("from=2026-01&to=2026-02&by=mode,mode", "invalid", "query:by"),
         ("from=2026-01&to=2026-02&by=person", "invalid", "query:by"),
         ("from=2026-02&to=2026-01", "invalid", "query:to"),
         ("from=2024-01&to=2026-01", "invalid", "query:to"),
         ("from=2026-13&to=2026-12", "invalid", "query:from"),
     ] {
-        let refused = hr.get(&format!("/reports/usage?{query}")).await.refused(422, code);
-        assert_eq!(refused.json["errors"][0]["pointer"], pointer, "{query}");
+        for path in ["/reports/usage", "/reports/usage/timeseries"] {
+            let refused = hr.get(&format!("{path}?{query}")).await.refused(422, code);
+            assert_eq!(refused.json["errors"][0]["pointer"], pointer, "{query}");
+        }
     }
     hr.get("/reports/usage?to=2026-01").await.expect(400);
     let future = hr.get("/reports/usage?from=2030-01&to=2030-02").await.expect(200);
@@ -261,12 +269,16 @@ async fn months_and_dimensions_are_checked() {
 }
 
 #[tokio::test]
-async fn nobody_but_the_statistics_reads_the_view() {
+async fn nobody_but_the_statistics_reads_the_views() {
     let app = TestApp::start().await;
     for role in ["huntzen_hr", "huntzen_company_admin", "huntzen_platform", "huntzen_worker", "huntzen_kernel"] {
         let mut tx = app.db().begin().await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}"))).execute(&mut *tx).await.unwrap();
-        let read = sqlx::query("SELECT * FROM stats.company_usage_monthly").fetch_all(&mut *tx).await;
-        assert!(read.unwrap_err().to_string().contains("permission denied"), "{role}");
+        for view in ["company_usage_monthly", "practitioner_activity_monthly", "department_groups"] {
+            sqlx::query("SAVEPOINT before").execute(&mut *tx).await.unwrap();
+            let read = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT * FROM stats.{view}"))).fetch_all(&mut *tx).await;
+            assert!(read.unwrap_err().to_string().contains("permission denied"), "{role} {view}");
+            sqlx::query("ROLLBACK TO before").execute(&mut *tx).await.unwrap();
+        }
     }
 }

@@ -1,0 +1,110 @@
+//! Usage counters: the same question at histories of different length, and what counting costs there. Each history is a database
+//! of its own, counted and published on a copy.
+
+use std::time::{Duration, Instant};
+
+use huntzen::platform::auth::{Caller, Role};
+use huntzen::platform::ids::{CompanyId, SessionId, UserId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::support::database::Database;
+use crate::support::generator::Load;
+use crate::support::measure::{Line, Sample, middle};
+use crate::support::server::Server;
+use crate::{Args, Outcome};
+
+const EVENTS_OF_A_COMPANY: u64 = 3000;
+const NAMES: [&str; 3] = ["usage_short", "usage_middle", "usage_long"];
+
+/// One line for each history; the floor of each is the shortest one.
+pub async fn measure(args: &Args) -> Outcome<Vec<Line>> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (name, events) in NAMES.into_iter().zip(&args.events) {
+        let companies = u32::try_from((events / EVENTS_OF_A_COMPANY).max(1))?;
+        let database = Database::prepare(&args.server, companies).await?;
+        let copy = database.copy(&args.server).await?;
+        let mut conn = copy.connect().await?;
+        let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM app.consultation_events").fetch_one(&mut conn).await?;
+        let first = first_count(&mut conn).await?;
+        let later = time(&mut conn, "SELECT stats.refresh(now(), false)", 3).await?;
+        let whole = time(&mut conn, "SELECT stats.refresh(now(), true)", 3).await?;
+        while sqlx::query_scalar::<_, i32>("SELECT stats.publish(1000)").fetch_one(&mut conn).await? > 0 {}
+
+        let server = Server::start(&args.server, &copy).await?;
+        let load = load(&mut conn, &server).await?;
+        load.run(2)?;
+        let mut line = Line::new(name);
+        for pair in 1..=args.pairs {
+            let before = server.usage()?;
+            let mut ours = load.run(args.seconds)?;
+            ours.server = Some(server.usage()?.since(before));
+            eprintln!("{name} {pair}/{}: {ours}", args.pairs);
+            let shortest = lines.first().and_then(|line| line.ours.get(line.floor.len().min(line.ours.len() - 1)));
+            let floor = shortest.cloned().unwrap_or_else(|| ours.clone());
+            line.add(ours, floor);
+        }
+        line.peak_kib = server.usage()?.peak_kib;
+        line.notes.push(format!(
+            "{name}  {counted} events, a company's 12 months by specialty and mode: p95 {:.1} ms, {:.2} times the shortest \
+             history's, aim: at most 1.3; counting what is not published {later:.0?}, all of history {whole:.0?}, the first \
+             time with publishing {first:.1?}",
+            middle(&line.ours, |sample: &Sample| sample.p95),
+            line.ratio(|sample| sample.p50),
+        ));
+        server.stop()?;
+        lines.push(line);
+        copy.discard().await?;
+        database.stop();
+    }
+    Ok(lines)
+}
+
+/// Counts and publishes everything, as the first schedule after an upgrade does.
+async fn first_count(conn: &mut PgConnection) -> Outcome<Duration> {
+    let begun = Instant::now();
+    sqlx::query("SELECT stats.refresh(now(), true)").execute(&mut *conn).await?;
+    while sqlx::query_scalar::<_, i32>("SELECT stats.publish(1000)").fetch_one(&mut *conn).await? > 0 {}
+    Ok(begun.elapsed())
+}
+
+/// The middle one of some runs.
+async fn time(conn: &mut PgConnection, statement: &'static str, times: usize) -> Outcome<Duration> {
+    let mut took = Vec::new();
+    for _ in 0..times {
+        let begun = Instant::now();
+        sqlx::query(statement).execute(&mut *conn).await?;
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    Ok(took.get(times / 2).copied().unwrap_or_default())
+}
+
+/// HR of one company asks for its last twelve months, again and again.
+async fn load(conn: &mut PgConnection, server: &Server) -> Outcome<Load> {
+    let company: Uuid =
+        sqlx::query_scalar("SELECT company_id FROM app.usage_months GROUP BY 1 ORDER BY 1 LIMIT 1").fetch_one(&mut *conn).await?;
+    let hr = Uuid::new_v4();
+    sqlx::query(
+        "INSERT INTO app.users (id, email, password_hash, role, display_name, status, company_id)
+         VALUES ($1, $1::text || '@bench.test', 'x', 'hr', 'HR', 'active', $2)",
+    )
+    .bind(hr)
+    .bind(company)
+    .execute(&mut *conn)
+    .await?;
+    let (from, to): (String, String) = sqlx::query_as(
+        "SELECT to_char(max(month) - interval '11 months', 'YYYY-MM'), to_char(max(month), 'YYYY-MM') FROM app.usage_months",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let caller = Caller {
+        user_id: UserId(hr),
+        role: Role::Hr,
+        company_id: Some(CompanyId(company)),
+        session_id: SessionId(Uuid::new_v4()),
+        totp_setup_required: false,
+    };
+    let path = format!("/api/v1/reports/usage?from={from}&to={to}&by=specialty,mode");
+    Ok(Load { address: server.address, path, tokens: vec![server.sign(&caller)?], connections: 1, bookings: None })
+}

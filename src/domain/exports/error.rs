@@ -1,0 +1,13 @@
+//! Why files are refused.
+
+use crate::causes;
+
+causes! {
+    pub enum Error {
+        /// The file is still being made, or could not be.
+        NotReady => (CONFLICT, "not_ready"),
+        Expired => (GONE, "expired"),
+        /// Not a kind for people of this role.
+        NotYourKind => (FORBIDDEN, "export_kind"),
+    }
+}

@@ -1,0 +1,189 @@
+//! Writing the files, telling what became of them, sweeping them away.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::lines::Reader;
+use super::model::{Export, Failure, Status};
+use super::service::EXPORT_LIFE;
+use super::store::{self, Finished};
+use crate::platform::ids::ExportId;
+use crate::platform::jobs::{Job, JobContext, Queue, Registry};
+use crate::platform::mail::{self, Letter, Recipient};
+use crate::platform::{Problem, Result, Tx};
+
+/// So many lines are written before it is said how far the file is, and looked whether it is still wanted.
+const STRIDE: i32 = 20_000;
+
+/// Writes the file of an export.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MakeExport {
+    pub export_id: ExportId,
+}
+
+impl Job for MakeExport {
+    const KIND: &'static str = "exports.make";
+    const QUEUE: Queue = Queue::Exports;
+}
+
+/// Tells the person who asked for an export that it is ready.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MailExportReady {
+    pub export_id: ExportId,
+}
+
+impl Job for MailExportReady {
+    const KIND: &'static str = "exports.mail_ready";
+    const QUEUE: Queue = Queue::Mail;
+}
+
+/// Tells the person who asked for an export that it could not be made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MailExportFailed {
+    pub export_id: ExportId,
+}
+
+impl Job for MailExportFailed {
+    const KIND: &'static str = "exports.mail_failed";
+    const QUEUE: Queue = Queue::Mail;
+}
+
+/// Removes the files whose time is over.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SweepExports {}
+
+impl Job for SweepExports {
+    const KIND: &'static str = "exports.sweep";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+pub fn register(registry: &mut Registry) {
+    registry.on(make);
+    registry.on_given_up(give_up);
+    registry.on(mail_ready);
+    registry.on(mail_failed);
+    registry.on(sweep);
+    registry.schedule("exports.sweep", "0 35 * * * *", || SweepExports {});
+}
+
+/// No attempt is left, or the last one took its worker down: nobody must wait for the file any longer.
+async fn give_up(cx: JobContext, job: MakeExport) -> Result<()> {
+    let id = job.export_id;
+    let mut tx = cx.begin().await?;
+    store::hold(&mut tx, id).await?;
+    if find_wanted(&mut tx, id).await?.is_some() {
+        store::save_failed(&mut tx, id, Failure::NotMade, cx.now()).await?;
+        tx.enqueue(&MailExportFailed { export_id: id }, Some(&id.to_string()), None).await?;
+    }
+    tx.commit().await
+}
+
+async fn make(cx: JobContext, job: MakeExport) -> Result<()> {
+    let id = job.export_id;
+    // held until the file is there: a second worker then finds it made
+    let mut tx = cx.begin().await?;
+    store::hold(&mut tx, id).await?;
+    let Some(export) = find_wanted(&mut tx, id).await? else { return Ok(()) };
+    let mut beside = cx.begin().await?;
+    store::save_running(&mut beside, id).await?;
+    beside.commit().await?;
+
+    // the name follows from the id: a repetition replaces what an earlier one left
+    let file_key = format!("exports/{}.csv", id.0.simple());
+    let Some(row_count) = write_file(&cx, &mut tx, &export, &file_key).await? else {
+        return refuse(&cx, tx, id, &file_key).await;
+    };
+    if !store::is_entitled(&mut tx, id).await? {
+        return refuse(&cx, tx, id, &file_key).await;
+    }
+    let done = Finished { file_key: &file_key, row_count, at: cx.now(), expires_at: cx.now() + EXPORT_LIFE };
+    store::save_ready(&mut tx, id, &done).await?;
+    tx.enqueue(&MailExportReady { export_id: id }, Some(&id.to_string()), None).await?;
+    tx.commit().await
+}
+
+/// Who asked may not have it any more: nothing of it stays.
+async fn refuse(cx: &JobContext, mut tx: Tx, id: ExportId, file_key: &str) -> Result<()> {
+    cx.platform.storage.delete(file_key).await?;
+    store::save_failed(&mut tx, id, Failure::NotEntitled, cx.now()).await?;
+    tx.commit().await
+}
+
+/// The export, if its file is still to be made.
+async fn find_wanted(tx: &mut Tx, id: ExportId) -> Result<Option<Export>> {
+    let export = store::find(tx, id).await?;
+    Ok(export.filter(|export| {
+        let is_over = matches!(export.status, Status::Ready | Status::Expired);
+        !is_over && export.failure != Some(Failure::NotEntitled)
+    }))
+}
+
+/// Streams the lines into the file; how many there are. `None`: who asked may not have it any more.
+async fn write_file(cx: &JobContext, tx: &mut Tx, export: &Export, file_key: &str) -> Result<Option<i32>> {
+    let mut reader = Reader::new(export.kind, &export.params);
+    let expected = reader.count(tx).await?;
+    let mut file = cx.platform.storage.create(file_key);
+    file.write(&reader.head()).await?;
+    let (mut rows, mut told) = (0, -STRIDE);
+    loop {
+        if rows - told >= STRIDE {
+            told = rows;
+            // beside the transaction that reads: it is to be seen at once
+            let mut beside = cx.begin().await?;
+            if !store::is_entitled(&mut beside, export.id).await? {
+                return Ok(None);
+            }
+            store::save_progress(&mut beside, export.id, rows, expected).await?;
+            beside.commit().await?;
+        }
+        let Some(piece) = reader.next(tx).await? else { break };
+        rows = i32::checked_add(rows, piece.rows).ok_or_else(|| Problem::internal("too many lines"))?;
+        file.write(&piece.bytes).await?;
+    }
+    file.finish().await?;
+    Ok(Some(rows))
+}
+
+async fn mail_ready(cx: JobContext, job: MailExportReady) -> Result<()> {
+    tell(&cx, job.export_id, Status::Ready, "export_ready").await
+}
+
+async fn mail_failed(cx: JobContext, job: MailExportFailed) -> Result<()> {
+    tell(&cx, job.export_id, Status::Failed, "export_failed").await
+}
+
+/// Tells who asked for a file, if it is still as they are told.
+async fn tell(cx: &JobContext, id: ExportId, status: Status, template: &'static str) -> Result<()> {
+    mail::deliver(cx, &format!("exports.{template}:{id}"), async |tx| {
+        let Some(reader) = store::find_requester(tx, id, status).await? else { return Ok(None) };
+        if !store::wants_mail(tx, reader.id, template).await? {
+            return Ok(None);
+        }
+        let context = json!({
+            "name": reader.display_name,
+            "link": format!("{}/exports/{id}", cx.platform.config.public_url.as_str().trim_end_matches('/')),
+            "expires_at": reader.expires_at,
+            "time_zone": reader.time_zone,
+        });
+        let to = mail::mailbox(Some(&reader.display_name), &reader.email)?;
+        Ok(Some(Letter::new(to, Recipient::User(reader.id), reader.locale, template, context)))
+    })
+    .await
+}
+
+async fn sweep(cx: JobContext, _: SweepExports) -> Result<()> {
+    loop {
+        let mut tx = cx.begin().await?;
+        let expired = store::list_expired(&mut tx, cx.now()).await?;
+        if expired.is_empty() {
+            return Ok(());
+        }
+        // files first: one that is forgotten could not be found again
+        for (_, file_key) in &expired {
+            cx.platform.storage.delete(file_key).await?;
+        }
+        let ids: Vec<_> = expired.into_iter().map(|(id, _)| id).collect();
+        store::forget_files(&mut tx, &ids).await?;
+        tx.commit().await?;
+    }
+}
