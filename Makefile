@@ -20,7 +20,7 @@ run: ## Install what is missing, then start the program with its own database an
 	$(CARGO) run -- $(ARGS)
 
 test: ## Install what is missing, then run every test
-	@tools/install database redis tools browser journal schemathesis slots icalendar s3
+	@tools/install database redis tools browser journal schemathesis slots icalendar feeds s3
 	$(CARGO) test $(ARGS)
 
 soak: ## Ask 200,000 times on few connections while requests, transactions and statements fail (SOAK=…)

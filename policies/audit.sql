@@ -7,6 +7,13 @@ CREATE OR REPLACE FUNCTION app.audit_actions()
 RETURNS TABLE (action text, object_type text, is_read boolean, employer boolean, staff boolean)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     VALUES
+        ('article.archived', 'article', false, false, true),
+        ('article.created', 'article', false, false, true),
+        ('article.deleted', 'article', false, false, true),
+        ('article.published', 'article', false, false, true),
+        ('article.scheduled', 'article', false, false, true),
+        ('article.unpublished', 'article', false, false, true),
+        ('article.updated', 'article', false, false, true),
         ('audit_log.break_acknowledged', 'audit_log', false, false, true),
         ('audit_log.cut', 'audit_log', false, false, true),
         ('audit_log.read', 'audit_log', true, false, true),
@@ -77,6 +84,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('practitioner.verified', 'practitioner', false, false, true),
         ('recovery_code.used', 'user', false, false, true),
         ('recovery_codes.renewed', 'user', false, false, true),
+        -- what an employee writes of a session would say that they had one
+        ('review.changed', 'consultation', false, false, true),
+        ('review.deleted', 'consultation', false, false, true),
+        ('review.listed', 'review', true, false, true),
+        ('review.published', 'review', false, false, true),
+        ('review.rejected', 'review', false, false, true),
+        ('review.written', 'consultation', false, false, true),
         ('secrets.rewrapped', 'secret', false, false, true),
         ('session.all_closed', 'user', false, false, true),
         ('session.closed', 'session', false, false, true),

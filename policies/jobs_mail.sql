@@ -30,6 +30,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('consultations.requested', 'events', '{employee}', 'consultation'),
         ('consultations.rescheduled', 'events', '{employee,practitioner}', 'consultation'),
         ('consultations.time_freed', 'events', '{employee,practitioner,system}', 'consultation'),
+        ('content.publish_due', 'maintenance', '{system}', NULL),
         ('employees.employee_left', 'events', '{hr,company_admin}', 'employee'),
         ('identity.account_touched', 'events', '{visitor,employee,practitioner,hr,company_admin,platform_admin}', 'user'),
         ('files.collect', 'maintenance', '{system}', NULL),

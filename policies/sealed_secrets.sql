@@ -37,6 +37,9 @@ BEGIN
             RETURN QUERY SELECT k.id, coalesce(k.person_id, k.keeper_id), k.company_id, k.wrapped FROM app.encryption_keys k
                 WHERE k.purpose = split_part(place, '.', 2) AND k.id > beyond AND app.sealed_under(k.wrapped) <> wanted
                 ORDER BY k.id LIMIT most;
+        WHEN 'reviews.sealed' THEN
+            RETURN QUERY SELECT r.id, NULL::uuid, NULL::uuid, r.sealed FROM app.reviews r
+                WHERE r.id > beyond AND app.sealed_under(r.sealed) <> wanted ORDER BY r.id LIMIT most;
         WHEN 'signing_keys.secret' THEN
             RETURN QUERY SELECT k.id, NULL::uuid, NULL::uuid, k.secret FROM app.signing_keys k
                 WHERE k.id > beyond AND app.sealed_under(k.secret) <> wanted ORDER BY k.id LIMIT most;
@@ -61,6 +64,8 @@ BEGIN
         WHEN 'encryption_keys.chat', 'encryption_keys.note', 'encryption_keys.journal', 'encryption_keys.file' THEN
             UPDATE app.encryption_keys k SET wrapped = renewed
                 WHERE k.id = row_id AND k.purpose = split_part(place, '.', 2) AND k.wrapped = before;
+        WHEN 'reviews.sealed' THEN
+            UPDATE app.reviews r SET sealed = renewed WHERE r.id = row_id AND r.sealed = before;
         WHEN 'signing_keys.secret' THEN
             UPDATE app.signing_keys k SET secret = renewed WHERE k.id = row_id AND k.secret = before;
     END CASE;
@@ -88,6 +93,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
         LEFT JOIN app.encryption_keys k
             ON k.purpose = kind.purpose AND app.sealed_under(k.wrapped) <> convert_to(newest, 'UTF8')
         GROUP BY kind.purpose
+    UNION ALL SELECT 'reviews.sealed', count(*) FROM app.reviews r
+        WHERE app.sealed_under(r.sealed) <> convert_to(newest, 'UTF8')
     UNION ALL SELECT 'signing_keys.secret', count(*) FROM app.signing_keys k
         WHERE app.sealed_under(k.secret) <> convert_to(newest, 'UTF8')
 $$;

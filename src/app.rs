@@ -19,7 +19,7 @@ use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
     audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
-    notifications, practitioners, usage,
+    notifications, practitioners, reviews, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -62,7 +62,7 @@ fn apis() -> impl OpenApi {
         practitioners::PractitionersApi,
         practitioners::CalendarsApi,
         consultations::apis(),
-        content::ContentApi,
+        (content::apis(), reviews::ReviewsApi),
         chat::ChatApi,
         notifications::NotificationsApi,
         clinical_notes::NotesApi,
@@ -79,6 +79,7 @@ pub fn registry() -> Registry {
     identity::jobs(&mut registry);
     practitioners::jobs(&mut registry);
     files::jobs(&mut registry);
+    content::jobs(&mut registry);
     consultations::jobs(&mut registry);
     consultations::departure::jobs(&mut registry);
     notifications::jobs(&mut registry);
@@ -246,6 +247,7 @@ pub fn sealed() -> Vec<Sealed> {
     all.extend(identity::two_factor::SEALED);
     all.push(practitioners::calendars::SEALED);
     all.extend(consultations::SEALED);
+    all.push(reviews::SEALED);
     all.extend(KeyPurpose::SEALED);
     all
 }

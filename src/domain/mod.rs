@@ -13,4 +13,5 @@ pub mod identity;
 pub mod journal;
 pub mod notifications;
 pub mod practitioners;
+pub mod reviews;
 pub mod usage;

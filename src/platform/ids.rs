@@ -68,6 +68,8 @@ ids! {
     /// A file that somebody brought.
     FileId,
     ArticleId,
+    /// What an employee said of a session. Random, so that it tells nothing of when.
+    ReviewId,
 }
 
 impl FileId {

@@ -34,6 +34,7 @@ mod openapi;
 mod plans;
 mod practitioners;
 mod quota;
+mod reviews;
 mod schemathesis;
 mod seeds;
 mod slots;

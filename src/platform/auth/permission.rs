@@ -104,10 +104,17 @@ permissions! {
     KeepNotes: [Practitioner],
     /// One's own journal.
     KeepJournal: [Employee],
+    /// Say what one thought of a session that was held.
+    WriteReview: [Employee],
+    ReadReviews: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    ModerateReviews: [PlatformAdmin],
     /// Bring files, and delete one's own.
     BringFile: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadFile: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    /// One's own drafts; staff all articles.
+    WriteArticles: [Practitioner, PlatformAdmin],
+    PublishArticles: [PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
     /// Ask for exports and fetch one's own.

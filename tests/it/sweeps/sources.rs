@@ -11,7 +11,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (1, &["companies"]),
     (2, &["employees", "practitioners", "files"]),
     (3, &["consultations", "content"]),
-    (4, &["chat", "calls", "clinical_notes", "journal"]),
+    (4, &["chat", "calls", "clinical_notes", "journal", "reviews"]),
     (5, &["usage", "notifications", "audit_trail", "admin"]),
 ];
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::model::{Found, Shown, Sort, next_page};
 use crate::domain::consultations::slots::{self, FirstFree, Search, Slot};
-use crate::domain::practitioners::{self, Filter, Listed, Status, Whose};
+use crate::domain::practitioners::{self, After, Filter, Listed, Order, Status, Whose};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Cursor, PageQuery};
 use crate::platform::ids::PractitionerId;
@@ -41,7 +41,7 @@ pub async fn search(cx: &Context, mut query: Query) -> Result<Page> {
     let sees_times = matches!(role, Role::Employee | Role::PlatformAdmin);
     let mut faults = FieldErrors::new();
     faults.check(sees_times || query.free_before.is_none(), "query:freeBefore", "not_for_role");
-    faults.check(sees_times || query.sort == Sort::Name, "query:sort", "not_for_role");
+    faults.check(sees_times || query.sort != Sort::NextFree, "query:sort", "not_for_role");
     faults.finish()?;
     // employees may also see whom they have met, and company admins choose from all; a list is of the network
     query.filter.network_only = matches!(role, Role::Employee | Role::Hr);
@@ -51,18 +51,19 @@ pub async fn search(cx: &Context, mut query: Query) -> Result<Page> {
 
     let mut tx = cx.read(Permission::ListPractitioners).await?;
     match query.sort {
-        Sort::Name => by_name(cx, &mut tx, &query, sees_times).await,
+        Sort::Name => in_order(cx, &mut tx, &query, Order::Name, sees_times).await,
+        Sort::Rating => in_order(cx, &mut tx, &query, Order::Rating, sees_times).await,
         Sort::NextFree => by_next_free(cx, &mut tx, &query).await,
     }
 }
 
-async fn by_name(cx: &Context, tx: &mut Tx, query: &Query, sees_times: bool) -> Result<Page> {
-    let page: PageQuery<Place> = PageQuery::new(query.limit, query.cursor.as_deref())?;
+async fn in_order(cx: &Context, tx: &mut Tx, query: &Query, order: Order, sees_times: bool) -> Result<Page> {
+    let page: PageQuery<After> = PageQuery::new(query.limit, query.cursor.as_deref())?;
     let limit = page.limit as usize;
     if query.free_before.is_some() {
-        return free_by_name(cx, tx, query, page.after, limit).await;
+        return free_in_order(cx, tx, query, order, page.after, limit).await;
     }
-    let rows = practitioners::directory(tx, &query.filter, page.after.as_ref(), page.fetch()).await?;
+    let rows = practitioners::directory(tx, &query.filter, order, page.after.as_ref(), page.fetch()).await?;
     let free = if sees_times { first_free(cx, tx, &rows, query).await? } else { HashMap::new() };
     let mut items: Vec<Found> = with_times(rows, &free);
     let is_more = items.len() > limit;
@@ -72,24 +73,23 @@ async fn by_name(cx: &Context, tx: &mut Tx, query: &Query, sees_times: bool) -> 
     Ok(Page { items, next_cursor })
 }
 
-/// Where a page by name goes on.
-type Place = (String, PractitionerId);
-
-fn place(it: &Listed) -> Place {
-    (it.display_name.clone(), it.id)
+/// Where a page in an order goes on.
+fn place(it: &Listed) -> After {
+    (it.rating.map_or(0, |it| it.tenths), it.display_name.clone(), it.id)
 }
 
 /// Whether somebody is free is known only when it was looked for.
-async fn free_by_name(
+async fn free_in_order(
     cx: &Context,
     tx: &mut Tx,
     query: &Query,
-    mut after: Option<Place>,
+    order: Order,
+    mut after: Option<After>,
     limit: usize,
 ) -> Result<Page> {
     let mut items: Vec<Found> = Vec::new();
     for _ in 0..CHUNKS {
-        let rows = practitioners::directory(tx, &query.filter, after.as_ref(), CHUNK).await?;
+        let rows = practitioners::directory(tx, &query.filter, order, after.as_ref(), CHUNK).await?;
         let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
         after = rows.last().map(place).filter(|_| !is_last);
         let free = first_free(cx, tx, &rows, query).await?;
@@ -111,7 +111,7 @@ async fn by_next_free(cx: &Context, tx: &mut Tx, query: &Query) -> Result<Page> 
     let shown = query.cursor.as_deref().map(Shown::decode).transpose()?.unwrap_or_default();
     let (mut all, mut after) = (Vec::new(), None);
     for _ in 0..CHUNKS {
-        let rows = practitioners::directory(tx, &query.filter, after.as_ref(), CHUNK).await?;
+        let rows = practitioners::directory(tx, &query.filter, Order::Name, after.as_ref(), CHUNK).await?;
         let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
         after = rows.last().map(place);
         let free = first_free(cx, tx, &rows, query).await?;

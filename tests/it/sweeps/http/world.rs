@@ -165,6 +165,7 @@ impl World {
         world.give_second_factors().await;
         world.write_files().await;
         world.write_notes().await;
+        world.write_reviews().await;
         world.sign_in(|_| true).await;
         world
     }
@@ -277,6 +278,24 @@ impl World {
                 .unwrap();
         }
         raw_sql("RESET session_replication_role").execute(&mut self.superuser).await.unwrap();
+    }
+
+    /// The reviews of the fixture, so that they open.
+    async fn write_reviews(&mut self) {
+        let reviews: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM app.reviews").fetch_all(&mut self.superuser).await.unwrap();
+        let platform = &self.app.platform;
+        for row in reviews {
+            let purpose = Purpose::new("reviews.text");
+            let place = Place { purpose, table: "reviews", column: "sealed", row, person: None, company: None };
+            let words = br#"{"text":"Somebody was listened to","marks":[]}"#;
+            sqlx::query("UPDATE app.reviews SET sealed = $2 WHERE id = $1")
+                .bind(row)
+                .bind(platform.keyring.seal(&place, words, &platform.entropy).unwrap())
+                .execute(&mut self.superuser)
+                .await
+                .unwrap();
+        }
     }
 
     /// A text of fixture.ids as it is sent: `code of …` is what somebody's app shows at this moment.
