@@ -67,6 +67,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('member.invited', 'member', false, true, true),
         ('member.read_by_platform', 'member', true, true, true),
         ('member.removed', 'member', false, true, true),
+        ('news.announced', 'news', false, false, true),
+        ('news.deleted', 'news', false, false, true),
+        ('news.updated', 'news', false, false, true),
         -- of the session that it is about: its person finds in their access log that it was opened
         ('note.amended', 'consultation', false, false, true),
         ('note.created', 'consultation', false, false, true),

@@ -17,12 +17,13 @@
 //! **Names.** A text keeps every name that it ever had: old ones lead to it, and no other text gets them.
 //!
 //! What readers see is decided by the database, which shows published articles only. Programs that cannot sign in get
-//! titles and summaries ([`feed`]).
+//! titles and summaries ([`feed`]). Announcements are in [`news`].
 
 pub mod api;
 mod error;
 mod feed;
 pub mod model;
+mod news;
 pub mod service;
 mod store;
 mod writing;
@@ -36,7 +37,7 @@ use crate::platform::jobs::Registry;
 
 /// What this module answers.
 pub fn apis() -> impl OpenApi {
-    (api::ContentApi, feed::FeedApi, writing::WritingApi)
+    (api::ContentApi, feed::FeedApi, writing::WritingApi, news::NewsApi)
 }
 
 /// The handlers and schedules of this module.

@@ -115,6 +115,8 @@ permissions! {
     /// One's own drafts; staff all articles.
     WriteArticles: [Practitioner, PlatformAdmin],
     PublishArticles: [PlatformAdmin],
+    ReadNews: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    WriteNews: [Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
     /// Ask for exports and fetch one's own.

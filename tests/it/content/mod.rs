@@ -1,6 +1,7 @@
 //! Articles: who reads which, in which language, and that nothing in them can do harm.
 
 mod feed;
+mod news;
 mod writing;
 
 use huntzen::platform::auth::Role;

@@ -223,6 +223,15 @@ INSERT INTO article_translations (article_id, language, slug, title, summary, bo
 SELECT a.id, 'fr', 'article-' || a.status || CASE a.author_id WHEN id('durand') THEN '-of-durand' ELSE '' END, 'Titre', 'Résumé', 'Texte'
 FROM articles a;
 
+-- news of each company, and of the platform for everybody and for globex; everybody has read something
+INSERT INTO news (id, company_id, title_fr, body_fr, published_at)
+SELECT id('news of ' || c.name), c.id, 'Nouvelles de ' || c.name, 'Texte de ' || c.name, '2026-06-01' FROM companies c;
+INSERT INTO platform_news (id, audience, title_fr, body_fr, published_at)
+VALUES (id('news for everybody'), 'everybody', 'Nouvelles pour tous', 'Texte pour tous', '2026-06-01'),
+       (id('news for globex'), 'chosen', 'Nouvelles choisies', 'Texte choisi', '2026-06-01');
+INSERT INTO platform_news_companies (company_id, news_id) VALUES (id('globex'), id('news for globex'));
+INSERT INTO news_reads (user_id, news_id, read_at) SELECT u.id, id('news that is gone'), '2026-06-01' FROM users u;
+
 INSERT INTO audit_acknowledgements (id, chain, at, decided_by, reason, findings)
 SELECT id('break of ' || c.name), c.id, '2026-06-01', 'Somebody', 'An outage', '[{"fault": "removed", "sequence": 1}]'
 FROM companies c WHERE c.id IN (id('acme'), id('globex'));
@@ -348,6 +357,13 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      'NULL::uuid', $$'{"language": "en"}'$$, NULL),
     ('app.article_slugs', 't.article_id IN (SELECT a.id FROM app.articles a WHERE a.status = ''published'' OR a.author_id = me)',
      'NULL::uuid', $$'{"slug": "another"}'$$, NULL),
+    -- a company's are of all its people
+    ('app.news', 't.company_id = (SELECT u.company_id FROM app.users u WHERE u.id = me)', 't.company_id', DEFAULT, NULL),
+    ('app.platform_news', 't.audience = ''everybody'' OR t.id IN (SELECT c.news_id FROM app.platform_news_companies c
+                           JOIN app.users u ON u.company_id = c.company_id WHERE u.id = me)', 'NULL::uuid', DEFAULT, NULL),
+    ('app.platform_news_companies', 'false', 't.company_id', $$jsonb_build_object('news_id', fixture.id('news for everybody'))$$, NULL),
+    ('app.news_reads', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)',
+     $$jsonb_build_object('news_id', fixture.id('news for everybody'))$$, NULL),
     ('app.clients', 'true', 'NULL::uuid', DEFAULT, NULL),
     ('app.usage_refreshes', 'false', 'NULL::uuid', $$'{}'$$, NULL),
     ('stats.company_usage_monthly', 'false', 't.company_id', DEFAULT, NULL);

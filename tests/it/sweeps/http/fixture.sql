@@ -181,6 +181,15 @@ INSERT INTO fixture.ids (name, relation, key) VALUES
     ('getArticle', 'app.articles', $$(SELECT s.slug FROM app.article_slugs s WHERE s.article_id = t.id)$$);
 INSERT INTO fixture.ids (name, relation, key)
 SELECT name, 'app.reviews', 't.consultation_id' FROM unnest('{getOwnReview,changeReview,deleteReview}'::text[]) name;
+-- both kinds; what is everybody's is nobody else's
+CREATE VIEW fixture.all_news AS
+    SELECT n.id, n.company_id, 'company' AS audience FROM app.news n
+    UNION ALL SELECT n.id, NULL, n.audience FROM app.platform_news n;
+INSERT INTO fixture.ids (name, relation, condition, own, company) VALUES
+    ('news', 'fixture.all_news', $$its IS NULL OR t.audience <> 'everybody'$$,
+     $$CASE WHEN its IS NULL THEN t.audience = 'everybody' OR t.company_id IS NULL AND me IN (fixture.id('staff'), fixture.id('staff 2'))
+            ELSE t.company_id = its END$$, 't.company_id'),
+    ('companyIds', 'app.companies', DEFAULT, NULL, NULL);
 INSERT INTO fixture.ids (name, relation, prefer) VALUES ('reviews', 'app.reviews', $$t.status = 'pending'$$);
 INSERT INTO fixture.ids (name, relation, prefer, own) VALUES
     ('articles', 'app.articles', $$t.status = 'draft'$$, $$t.author_id = me$$),
