@@ -19,7 +19,7 @@ use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
     audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
-    notifications, practitioners, reviews, usage,
+    notifications, practitioners, reviews, search, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -62,7 +62,7 @@ fn apis() -> impl OpenApi {
         practitioners::PractitionersApi,
         practitioners::CalendarsApi,
         consultations::apis(),
-        (content::apis(), reviews::ReviewsApi),
+        (content::apis(), reviews::ReviewsApi, search::SearchApi),
         chat::ChatApi,
         notifications::NotificationsApi,
         clinical_notes::NotesApi,

@@ -14,4 +14,5 @@ pub mod journal;
 pub mod notifications;
 pub mod practitioners;
 pub mod reviews;
+pub mod search;
 pub mod usage;

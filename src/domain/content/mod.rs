@@ -30,6 +30,7 @@ mod writing;
 
 pub use api::ArticleItem;
 pub use error::Error;
+pub use store::list_by_ids as by_ids;
 
 use poem_openapi::OpenApi;
 

@@ -88,6 +88,24 @@ impl FromRow<'_, PgRow> for Article {
     }
 }
 
+/// Those of some published articles that the caller sees, in no order.
+pub async fn list_by_ids(tx: &mut Tx, ids: &[ArticleId], language: Locale) -> Result<Vec<Summary>> {
+    Ok(sqlx::query_as(
+        "SELECT a.id, a.category, a.tags, a.cover_id, a.status, a.publish_at, a.published_at, a.created_at,
+                t.language, t.slug, t.title, t.summary
+         FROM app.articles a
+         CROSS JOIN LATERAL (
+             SELECT t.language, t.slug, t.title, t.summary FROM app.article_translations t WHERE t.article_id = a.id
+             ORDER BY t.language = $2 DESC LIMIT 1
+         ) t
+         WHERE a.id = ANY ($1) AND a.status = 'published'",
+    )
+    .bind(ids)
+    .bind(language)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// Which article a name leads to, and whether it is a present one. Two articles may share a name in different languages, and
 /// one may have had a name that another one has in the other: a present name comes first, then the one of the wanted language.
 pub async fn resolve(tx: &mut Tx, slug: &str, language: Locale) -> Result<Option<(ArticleId, bool)>> {

@@ -488,6 +488,20 @@ pub async fn list(
     rows.into_iter().map(ListedRow::read).collect()
 }
 
+/// Those of some practitioners whom the caller sees, in no order.
+pub async fn list_by_ids(tx: &mut Tx, ids: &[PractitionerId]) -> Result<Vec<Listed>> {
+    let rows: Vec<ListedRow> = sqlx::query_as(
+        "SELECT p.id, p.display_name, p.languages, p.modes, p.status, p.avatar_id, p.rating_tenths, p.review_count,
+                ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
+                      ORDER BY s.rank, s.specialty) AS specialties
+         FROM app.practitioners p WHERE p.id = ANY ($1)",
+    )
+    .bind(ids)
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(ListedRow::read).collect()
+}
+
 /// Notes that somebody was verified; who waited for it is active from now on.
 pub async fn save_verified(
     tx: &mut Tx,

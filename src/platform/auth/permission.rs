@@ -115,6 +115,8 @@ permissions! {
     /// One's own drafts; staff all articles.
     WriteArticles: [Practitioner, PlatformAdmin],
     PublishArticles: [PlatformAdmin],
+    /// Practitioners (but for practitioners themselves) and articles.
+    Search: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadNews: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     WriteNews: [Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.

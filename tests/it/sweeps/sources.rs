@@ -12,7 +12,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (2, &["employees", "practitioners", "files"]),
     (3, &["consultations", "content"]),
     (4, &["chat", "calls", "clinical_notes", "journal", "reviews"]),
-    (5, &["usage", "notifications", "audit_trail", "admin"]),
+    (5, &["usage", "notifications", "audit_trail", "search", "admin"]),
 ];
 
 const LONGEST_FILE: usize = 600;

@@ -43,7 +43,7 @@ pub struct PractitionerItem {
 }
 
 impl PractitionerItem {
-    fn of(it: Found, role: Role) -> Self {
+    pub fn of(it: Found, role: Role) -> Self {
         Self {
             id: it.listed.id,
             display_name: it.listed.display_name,

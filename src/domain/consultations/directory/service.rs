@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::model::{Found, Shown, Sort, next_page};
 use crate::domain::consultations::slots::{self, FirstFree, Search, Slot};
-use crate::domain::practitioners::{self, After, Filter, Listed, Order, Status, Whose};
+use crate::domain::practitioners::{self, After, Filter, Listed, Mode, Order, Status, Whose};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Cursor, PageQuery};
 use crate::platform::ids::PractitionerId;
@@ -36,9 +36,14 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
+/// Whether somebody is told when practitioners have time.
+fn sees_times(role: Role) -> bool {
+    matches!(role, Role::Employee | Role::PlatformAdmin)
+}
+
 pub async fn search(cx: &Context, mut query: Query) -> Result<Page> {
     let role = cx.caller().role;
-    let sees_times = matches!(role, Role::Employee | Role::PlatformAdmin);
+    let sees_times = sees_times(role);
     let mut faults = FieldErrors::new();
     faults.check(sees_times || query.free_before.is_none(), "query:freeBefore", "not_for_role");
     faults.check(sees_times || query.sort != Sort::NextFree, "query:sort", "not_for_role");
@@ -135,6 +140,27 @@ async fn first_free(
     rows: &[Listed],
     query: &Query,
 ) -> Result<HashMap<PractitionerId, Slot>> {
+    free_before(cx, tx, rows, query.filter.mode, query.free_before).await
+}
+
+/// Practitioners whom somebody found, with when they have time for the caller, where the caller books.
+pub async fn with_first_free(
+    cx: &Context,
+    tx: &mut Tx,
+    rows: Vec<Listed>,
+    mode: Option<Mode>,
+) -> Result<Vec<Found>> {
+    let free = if sees_times(cx.caller().role) { free_before(cx, tx, &rows, mode, None).await? } else { HashMap::new() };
+    Ok(with_times(rows, &free))
+}
+
+async fn free_before(
+    cx: &Context,
+    tx: &mut Tx,
+    rows: &[Listed],
+    mode: Option<Mode>,
+    before: Option<DateTime<Utc>>,
+) -> Result<HashMap<PractitionerId, Slot>> {
     let coverage = match slots::find_coverage(cx, tx).await {
         Ok(coverage) => coverage,
         Err(problem) if problem.status().is_server_error() => return Err(problem),
@@ -143,9 +169,9 @@ async fn first_free(
     let ids: Vec<PractitionerId> = rows.iter().map(|row| row.id).collect();
     let now = cx.now();
     let furthest = now + FURTHEST;
-    let to = query.free_before.map_or(furthest, |before| before.min(furthest));
+    let to = before.map_or(furthest, |before| before.min(furthest));
     let search = Search { whose: Whose::These(&ids), from: now, to, but_for: None };
-    let wanted = FirstFree { length: None, mode: query.filter.mode };
+    let wanted = FirstFree { length: None, mode };
     slots::find_first_free(cx, tx, coverage.as_ref(), &search, wanted).await
 }
 
