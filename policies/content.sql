@@ -9,8 +9,10 @@ GRANT DELETE ON app.articles TO huntzen_practitioner, huntzen_platform;
 GRANT INSERT (article_id, language, slug, title, summary, body, created_at), UPDATE (slug, title, summary, body), DELETE
     ON app.article_translations TO huntzen_practitioner, huntzen_platform;
 
-CREATE POLICY published ON app.articles FOR SELECT
-    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin USING (status = 'published');
+CREATE POLICY published ON app.articles FOR SELECT TO huntzen_practitioner USING (status = 'published');
+-- a company that has no articles reads none
+CREATE POLICY included ON app.articles FOR SELECT TO huntzen_employee, huntzen_hr, huntzen_company_admin
+    USING (status = 'published' AND (SELECT app.has_feature('articles')));
 CREATE POLICY own ON app.articles FOR SELECT TO huntzen_practitioner USING (author_id = (SELECT app.user_id()));
 CREATE POLICY own_draft ON app.articles FOR INSERT TO huntzen_practitioner
     WITH CHECK (author_id = (SELECT app.user_id()) AND status = 'draft');

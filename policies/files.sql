@@ -173,7 +173,7 @@ $$;
 CREATE OR REPLACE FUNCTION app.shows_cover(file uuid)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT EXISTS (SELECT FROM app.articles a WHERE a.cover_id = file
-                     AND (a.status = 'published' OR a.author_id = app.user_id()))
+                     AND (a.status = 'published' AND app.has_feature('articles') OR a.author_id = app.user_id()))
 $$;
 
 -- A file that the caller may fetch, with the key that opens it where it is sealed. No row: there is none for them.

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
+    admin, audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
     notifications, practitioners, reviews, search, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
@@ -40,6 +40,7 @@ use crate::platform::images::Images;
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
+use crate::platform::maintenance::Maintenance;
 use crate::platform::outgoing::Outgoing;
 use crate::platform::realtime::{self, Mount, Wire};
 use crate::platform::storage::Storage;
@@ -62,7 +63,7 @@ fn apis() -> impl OpenApi {
         practitioners::PractitionersApi,
         practitioners::CalendarsApi,
         consultations::apis(),
-        (content::apis(), reviews::ReviewsApi, search::SearchApi),
+        (content::apis(), reviews::ReviewsApi, search::SearchApi, admin::OperationsApi),
         chat::ChatApi,
         notifications::NotificationsApi,
         clinical_notes::NotesApi,
@@ -106,6 +107,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         mailer: Mailer::open(&config)?,
         outgoing: Outgoing::new(&config)?,
         limits: Limits::new(&config),
+        maintenance: Maintenance::default(),
         wire: Wire::open(&config, base)?,
         config: Arc::new(config),
         clock,

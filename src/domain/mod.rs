@@ -1,5 +1,6 @@
 //! The modules, by floor: a module imports only from floors below its own.
 
+pub mod admin;
 pub mod audit_trail;
 pub mod calls;
 pub mod chat;

@@ -66,11 +66,14 @@ macro_rules! select_terms {
                     (SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                      ORDER BY s.rank, s.specialty LIMIT 1) AS specialty
              FROM (SELECT id, display_name, time_zone, session_lengths, buffer_before_minutes, buffer_after_minutes,
-                          min_notice_minutes, horizon_days, modes, status, updated_at,
+                          min_notice_minutes, horizon_days, status, updated_at,
+                          -- as far as the company of who asks has them
+                          ARRAY(SELECT mode FROM unnest(modes) AS mode
+                                WHERE mode <> ALL (ARRAY(SELECT app.features_off()))) AS modes,
                           id = ANY (ARRAY(SELECT app.suspended_practitioners())) AS is_suspended
                    FROM app.practitioners) p
              WHERE ", $whose, "
-               AND (NOT $2 OR (p.status = 'active' AND NOT p.is_suspended
+               AND (NOT $2 OR (p.status = 'active' AND NOT p.is_suspended AND cardinality(p.modes) > 0
                                AND ((SELECT c.network FROM app.companies c WHERE c.id = (SELECT app.company_id())) = 'open'
                                     OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
                                                          WHERE n.company_id = (SELECT app.company_id()))))))"

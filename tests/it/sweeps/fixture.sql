@@ -232,6 +232,8 @@ VALUES (id('news for everybody'), 'everybody', 'Nouvelles pour tous', 'Texte pou
 INSERT INTO platform_news_companies (company_id, news_id) VALUES (id('globex'), id('news for globex'));
 INSERT INTO news_reads (user_id, news_id, read_at) SELECT u.id, id('news that is gone'), '2026-06-01' FROM users u;
 
+INSERT INTO feature_flags (company_id, feature, is_on) VALUES (id('acme'), 'articles', true), (id('globex'), 'audio', false);
+
 INSERT INTO audit_acknowledgements (id, chain, at, decided_by, reason, findings)
 SELECT id('break of ' || c.name), c.id, '2026-06-01', 'Somebody', 'An outage', '[{"fault": "removed", "sequence": 1}]'
 FROM companies c WHERE c.id IN (id('acme'), id('globex'));
@@ -364,6 +366,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.platform_news_companies', 'false', 't.company_id', $$jsonb_build_object('news_id', fixture.id('news for everybody'))$$, NULL),
     ('app.news_reads', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)',
      $$jsonb_build_object('news_id', fixture.id('news for everybody'))$$, NULL),
+    ('app.feature_flags', 'false', 't.company_id', $$'{"feature": "chat"}'$$, NULL),
+    ('app.maintenance', 'false', 'NULL::uuid', $$'{}'$$, NULL),
     ('app.clients', 'true', 'NULL::uuid', DEFAULT, NULL),
     ('app.usage_refreshes', 'false', 'NULL::uuid', $$'{}'$$, NULL),
     ('stats.company_usage_monthly', 'false', 't.company_id', DEFAULT, NULL);

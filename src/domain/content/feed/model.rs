@@ -10,7 +10,6 @@ use crate::platform::locale::Locale;
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Item {
     pub id: Uuid,
-    pub language: Locale,
     pub slug: String,
     pub title: String,
     pub summary: String,

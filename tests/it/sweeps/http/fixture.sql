@@ -190,6 +190,8 @@ INSERT INTO fixture.ids (name, relation, condition, own, company) VALUES
      $$CASE WHEN its IS NULL THEN t.audience = 'everybody' OR t.company_id IS NULL AND me IN (fixture.id('staff'), fixture.id('staff 2'))
             ELSE t.company_id = its END$$, 't.company_id'),
     ('companyIds', 'app.companies', DEFAULT, NULL, NULL);
+INSERT INTO fixture.ids (name, relation, made_up) VALUES ('jobs', 'apalis.jobs', '01KAP7V3T8M4Q2Z9X6C5B1N0HD');
+INSERT INTO fixture.bodies (operation, body) VALUES ('search', '{"q": "martin"}'), ('setMaintenance', '{"isOn": false, "retryAfterSeconds": 600}');
 INSERT INTO fixture.ids (name, relation, prefer) VALUES ('reviews', 'app.reviews', $$t.status = 'pending'$$);
 INSERT INTO fixture.ids (name, relation, prefer, own) VALUES
     ('articles', 'app.articles', $$t.status = 'draft'$$, $$t.author_id = me$$),
