@@ -18,6 +18,7 @@ mod contents;
 mod first_free;
 mod list_own;
 mod login_storm;
+mod search;
 mod slots_60_days;
 
 use std::error::Error;
@@ -44,6 +45,8 @@ enum Workload {
     Slots60Days,
     /// An employee finds who of 500 practitioners has time first
     FirstFreeSlot,
+    /// An employee searches 10,000 practitioners and articles
+    Search,
     /// Employees book, each another slot
     Book,
     /// 200 clients book 50 slots, and the next 50, and so on
@@ -80,6 +83,9 @@ struct Args {
     /// Connections on either side
     #[arg(long, default_value_t = 32)]
     connections: u32,
+    /// In `search`, practitioners and articles
+    #[arg(long, default_value_t = 10_000)]
+    findings: usize,
     /// In `chat`, clients say that each message has arrived, which is noted and shown to its sender
     #[arg(long)]
     acknowledge: bool,
@@ -145,6 +151,11 @@ async fn run(args: Args) -> Outcome {
         if wanted(Workload::Journal20) {
             lines.push(contents::entries(&args, &copy).await?);
         }
+        copy.discard().await?;
+    }
+    if wanted(Workload::Search) {
+        let copy = database.copy(&args.server).await?;
+        lines.push(search::measure(&args, &copy).await?);
         copy.discard().await?;
     }
     let mut notes = Vec::new();

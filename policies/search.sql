@@ -5,7 +5,7 @@ REVOKE ALL ON FUNCTION app.index_article() FROM PUBLIC;
 
 -- The words of a question: eight at most, small letters without accents, no single letters.
 CREATE OR REPLACE FUNCTION app.words_asked(question text)
-RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE ROWS 4 SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT it.word
     FROM (SELECT part.word, min(part.place) AS place
           FROM regexp_split_to_table(lower(public.unaccent(question)), '[^a-z0-9]+') WITH ORDINALITY AS part (word, place)
@@ -14,27 +14,35 @@ RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, p
 $$;
 
 -- Practitioners in whom each word of a question occurs, and how well: in the name, in what they are called by their field of
--- care, in what they say of themselves; misspelt a little where words are longer.
+-- care, in what they say of themselves. Longer words that nobody has so may be misspelt a little.
 CREATE OR REPLACE FUNCTION app.practitioners_ranked(question text)
 RETURNS TABLE (id uuid, score real) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WITH wanted AS MATERIALIZED (SELECT w.word FROM app.words_asked(question) AS w (word)),
-    hits AS (
-        SELECT w.word, p.id, 1.0 AS score FROM wanted w JOIN app.practitioners p ON p.search_name LIKE '%' || w.word || '%'
+    exact AS MATERIALIZED (
+        SELECT w.word, p.id, 1.0::real AS score
+        FROM wanted w JOIN app.practitioners p ON p.search_name LIKE '%' || w.word || '%'
         UNION ALL
         SELECT w.word, p.id, 0.3 FROM wanted w JOIN app.practitioners p ON p.search_text LIKE '%' || w.word || '%'
-        UNION ALL
-        SELECT w.word, p.id, 0.8 * public.word_similarity(w.word, p.search_name)
-        FROM wanted w JOIN app.practitioners p ON w.word OPERATOR(public.<%) p.search_name WHERE length(w.word) >= 4
-        UNION ALL
-        SELECT w.word, p.id, 0.25 * public.word_similarity(w.word, p.search_text)
-        FROM wanted w JOIN app.practitioners p ON w.word OPERATOR(public.<%) p.search_text WHERE length(w.word) >= 5
         UNION ALL
         SELECT w.word, s.practitioner_id, 0.6
         FROM wanted w
         JOIN app.words_of_specialties() field
           ON (length(w.word) >= 3 AND ' ' || field.words LIKE '% ' || w.word || '%')
-             OR (length(w.word) >= 5 AND w.word OPERATOR(public.<%) field.words)
+             OR (length(w.word) >= 5 AND public.word_similarity(w.word, field.words) >= 0.6)
         JOIN app.practitioner_specialties s ON s.specialty = field.specialty
+    ), hits AS (
+        SELECT e.word, e.id, e.score FROM exact e
+        UNION ALL
+        -- one slip leaves the first letters or the last ones whole, and those an index finds
+        SELECT w.word, p.id, 0.8 * public.word_similarity(w.word, p.search_name)
+        FROM wanted w JOIN app.practitioners p
+          ON p.search_name LIKE '%' || left(w.word, 3) || '%' OR p.search_name LIKE '%' || right(w.word, 3) || '%'
+        WHERE length(w.word) >= 4 AND NOT EXISTS (SELECT FROM exact e WHERE e.word = w.word AND e.score = 1)
+          AND public.word_similarity(w.word, p.search_name) >= 0.5
+        UNION ALL
+        SELECT w.word, p.id, 0.25 * public.word_similarity(w.word, p.search_text)
+        FROM wanted w JOIN app.practitioners p ON w.word OPERATOR(public.<%) p.search_text
+        WHERE length(w.word) >= 5 AND NOT EXISTS (SELECT FROM exact e WHERE e.word = w.word)
     ), best AS (
         SELECT h.id, h.word, max(h.score) AS score FROM hits h GROUP BY h.id, h.word
     )
@@ -42,8 +50,8 @@ RETURNS TABLE (id uuid, score real) LANGUAGE sql STABLE SECURITY DEFINER SET sea
 $$;
 
 -- Texts of published articles in which each word of a question occurs, and how well: by its stem in the language of the text,
--- also where it is only begun, in title, summary or body; misspelt a little in title and summary; as a tag. Words that a
--- language is full of do not count in it.
+-- also where it is only begun, in the title, as a tag, or anywhere. Longer words that no text has so may be misspelt a little
+-- in title and summary. Words that a language is full of do not count in it.
 CREATE OR REPLACE FUNCTION app.articles_ranked(question text)
 RETURNS TABLE (article_id uuid, language text, score real)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -52,17 +60,22 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
         FROM app.words_asked(question) AS w (word),
              (VALUES ('fr', 'french'::regconfig), ('en', 'english'::regconfig)) AS l (language, config)
         WHERE numnode(to_tsquery(l.config, w.word)) > 0
-    ), hits AS (
-        SELECT a.language, a.word, t.article_id, 1.5 * ts_rank('{0.1, 0.2, 0.4, 1.0}', t.search_words, a.query) AS score
-        FROM asked a JOIN app.article_translations t ON t.search_words @@ a.query AND t.language = a.language
+    ), exact AS MATERIALIZED (
+        SELECT a.language, a.word, t.article_id, 1.0::real AS score
+        FROM asked a JOIN app.article_translations t ON t.search_title @@ a.query AND t.language = a.language
         UNION ALL
-        SELECT a.language, a.word, t.article_id, 0.5 * public.word_similarity(a.word, t.search_text)
-        FROM asked a JOIN app.article_translations t ON a.word OPERATOR(public.<%) t.search_text AND t.language = a.language
-        WHERE length(a.word) >= 5
+        SELECT a.language, a.word, t.article_id, 0.2
+        FROM asked a JOIN app.article_translations t ON t.search_words @@ a.query AND t.language = a.language
         UNION ALL
         SELECT a.language, a.word, t.article_id, 0.7
         FROM asked a JOIN app.articles tagged ON tagged.tags @> ARRAY[a.word]
         JOIN app.article_translations t ON t.article_id = tagged.id AND t.language = a.language
+    ), hits AS (
+        SELECT e.language, e.word, e.article_id, e.score FROM exact e
+        UNION ALL
+        SELECT a.language, a.word, t.article_id, 0.5 * public.word_similarity(a.word, t.search_text)
+        FROM asked a JOIN app.article_translations t ON a.word OPERATOR(public.<%) t.search_text AND t.language = a.language
+        WHERE length(a.word) >= 5 AND NOT EXISTS (SELECT FROM exact e WHERE e.word = a.word)
     ), best AS (
         SELECT h.article_id, h.language, h.word, max(h.score) AS score FROM hits h GROUP BY h.article_id, h.language, h.word
     ), whole AS (

@@ -25,4 +25,5 @@ mod store;
 
 pub use api::ReviewsApi;
 pub use error::Error;
-pub use service::SEALED;
+pub use model::{Marks, Words};
+pub use service::{SEALED, place};

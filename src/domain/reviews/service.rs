@@ -24,7 +24,8 @@ const LAST: DateTime<Utc> = match DateTime::from_timestamp(32_503_680_000, 0) {
     None => DateTime::UNIX_EPOCH,
 };
 
-fn place(id: ReviewId) -> seal::Place {
+/// Where the words of a review are sealed to.
+pub fn place(id: ReviewId) -> seal::Place {
     seal::Place {
         purpose: SEALED.purpose,
         table: SEALED.table,

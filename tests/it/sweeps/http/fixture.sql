@@ -191,7 +191,6 @@ INSERT INTO fixture.ids (name, relation, condition, own, company) VALUES
             ELSE t.company_id = its END$$, 't.company_id'),
     ('companyIds', 'app.companies', DEFAULT, NULL, NULL);
 INSERT INTO fixture.ids (name, relation, made_up) VALUES ('jobs', 'apalis.jobs', '01KAP7V3T8M4Q2Z9X6C5B1N0HD');
-INSERT INTO fixture.bodies (operation, body) VALUES ('search', '{"q": "martin"}'), ('setMaintenance', '{"isOn": false, "retryAfterSeconds": 600}');
 INSERT INTO fixture.ids (name, relation, prefer) VALUES ('reviews', 'app.reviews', $$t.status = 'pending'$$);
 INSERT INTO fixture.ids (name, relation, prefer, own) VALUES
     ('articles', 'app.articles', $$t.status = 'draft'$$, $$t.author_id = me$$),
@@ -227,6 +226,8 @@ CREATE TABLE fixture.bodies (
     body      text NOT NULL
 );
 INSERT INTO fixture.bodies (operation, body) VALUES
+    ('search', '{"q": "martin"}'),
+    ('setMaintenance', '{"isOn": false, "retryAfterSeconds": 600}'),
     ('bookConsultation', '{"practitionerId": null, "startsAt": "2026-09-14T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
     ('verifyPractitioner', '{"checks": ["identity", "adeli"]}'),
     ('explainSlot', '{"at": "2026-09-14T08:00:00Z"}'),
