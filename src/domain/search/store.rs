@@ -11,26 +11,34 @@ pub struct Question<'a> {
     pub role: Role,
 }
 
+// Each id is looked up, whatever the planner expects of the functions: OFFSET 0 keeps it from turning the join around and
+// reading the table for each of them.
 macro_rules! articles {
     () => {
         "SELECT 'article'::text AS kind, a.id, max((m.score * 10000)::int) AS score
-         FROM app.articles_ranked($1) m JOIN app.articles a ON a.id = m.article_id
-         WHERE $2 AND a.status = 'published' AND ($3::text IS NULL OR a.category = $3)
-           AND ($4 OR $5 OR $6::text IS NULL OR $7::text IS NULL OR $8::text IS NULL OR true)
+         FROM app.articles_ranked($1) m
+         CROSS JOIN LATERAL (SELECT a.id FROM app.articles a
+                             WHERE a.id = m.article_id AND a.status = 'published' AND ($3::text IS NULL OR a.category = $3)
+                             OFFSET 0) a
+         WHERE $2 AND ($4 OR $5 OR $6::text IS NULL OR $7::text IS NULL OR $8::text IS NULL OR true)
          GROUP BY a.id"
     };
 }
 macro_rules! practitioners {
     () => {
         "SELECT 'practitioner'::text AS kind, p.id, (m.score * 10000)::int AS score
-         FROM app.practitioners_ranked($1) m JOIN app.practitioners p ON p.id = m.id
-         WHERE $4 AND p.status = 'active' AND p.id <> ALL (ARRAY(SELECT app.suspended_practitioners()))
-           AND (NOT $5 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
-                OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
-                                     WHERE n.company_id = app.company_id())))
-           AND ($6::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
-                                            WHERE s.practitioner_id = p.id AND s.specialty = $6))
-           AND ($7::text IS NULL OR $7 = ANY (p.languages)) AND ($8::text IS NULL OR $8 = ANY (p.modes))"
+         FROM app.practitioners_ranked($1) m
+         CROSS JOIN LATERAL (
+             SELECT p.id FROM app.practitioners p
+             WHERE p.id = m.id AND p.status = 'active' AND p.id <> ALL (ARRAY(SELECT app.suspended_practitioners()))
+               AND (NOT $5 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
+                    OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
+                                         WHERE n.company_id = app.company_id())))
+               AND ($6::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
+                                                WHERE s.practitioner_id = p.id AND s.specialty = $6))
+               AND ($7::text IS NULL OR $7 = ANY (p.languages)) AND ($8::text IS NULL OR $8 = ANY (p.modes))
+             OFFSET 0) p
+         WHERE $4"
     };
 }
 /// Practitioners find articles; the others find practitioners as well.
