@@ -14,11 +14,12 @@ RETURNS SETOF text LANGUAGE sql STABLE ROWS 4 SECURITY DEFINER SET search_path =
 $$;
 
 -- Practitioners in whom each word of a question occurs, and how well: in the name, in what they are called by their field of
--- care, in what they say of themselves. Longer words that nobody has so may be misspelt a little.
+-- care, in what they say of themselves; misspelt a little where words are longer. Nothing here depends on whom else there is:
+-- whoever asks may not see them all, and would learn of them by the order.
 CREATE OR REPLACE FUNCTION app.practitioners_ranked(question text)
 RETURNS TABLE (id uuid, score real) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WITH wanted AS MATERIALIZED (SELECT w.word FROM app.words_asked(question) AS w (word)),
-    exact AS MATERIALIZED (
+    hits AS (
         SELECT w.word, p.id, 1.0::real AS score
         FROM wanted w JOIN app.practitioners p ON p.search_name LIKE '%' || w.word || '%'
         UNION ALL
@@ -30,19 +31,15 @@ RETURNS TABLE (id uuid, score real) LANGUAGE sql STABLE SECURITY DEFINER SET sea
           ON (length(w.word) >= 3 AND ' ' || field.words LIKE '% ' || w.word || '%')
              OR (length(w.word) >= 5 AND public.word_similarity(w.word, field.words) >= 0.6)
         JOIN app.practitioner_specialties s ON s.specialty = field.specialty
-    ), hits AS (
-        SELECT e.word, e.id, e.score FROM exact e
         UNION ALL
         -- one slip leaves the first letters or the last ones whole, and those an index finds
         SELECT w.word, p.id, 0.8 * public.word_similarity(w.word, p.search_name)
         FROM wanted w JOIN app.practitioners p
           ON p.search_name LIKE '%' || left(w.word, 3) || '%' OR p.search_name LIKE '%' || right(w.word, 3) || '%'
-        WHERE length(w.word) >= 4 AND NOT EXISTS (SELECT FROM exact e WHERE e.word = w.word AND e.score = 1)
-          AND public.word_similarity(w.word, p.search_name) >= 0.5
+        WHERE length(w.word) >= 4 AND public.word_similarity(w.word, p.search_name) >= 0.5
         UNION ALL
-        SELECT w.word, p.id, 0.25 * public.word_similarity(w.word, p.search_text)
-        FROM wanted w JOIN app.practitioners p ON w.word OPERATOR(public.<%) p.search_text
-        WHERE length(w.word) >= 5 AND NOT EXISTS (SELECT FROM exact e WHERE e.word = w.word)
+        SELECT w.word, p.id, 0.15
+        FROM wanted w JOIN app.practitioners p ON w.word OPERATOR(public.<%) p.search_text WHERE length(w.word) >= 5
     ), best AS (
         SELECT h.id, h.word, max(h.score) AS score FROM hits h GROUP BY h.id, h.word
     )
@@ -50,8 +47,8 @@ RETURNS TABLE (id uuid, score real) LANGUAGE sql STABLE SECURITY DEFINER SET sea
 $$;
 
 -- Texts of published articles in which each word of a question occurs, and how well: by its stem in the language of the text,
--- also where it is only begun, in the title, as a tag, or anywhere. Longer words that no text has so may be misspelt a little
--- in title and summary. Words that a language is full of do not count in it.
+-- also where it is only begun, in the title, as a tag, or anywhere. Longer words that no published text has so may be misspelt
+-- a little in title and summary. Words that a language is full of do not count in it.
 CREATE OR REPLACE FUNCTION app.articles_ranked(question text)
 RETURNS TABLE (article_id uuid, language text, score real)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -75,7 +72,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
         UNION ALL
         SELECT a.language, a.word, t.article_id, 0.5 * public.word_similarity(a.word, t.search_text)
         FROM asked a JOIN app.article_translations t ON a.word OPERATOR(public.<%) t.search_text AND t.language = a.language
-        WHERE length(a.word) >= 5 AND NOT EXISTS (SELECT FROM exact e WHERE e.word = a.word)
+        WHERE length(a.word) >= 5 
+          AND NOT EXISTS (SELECT FROM exact e JOIN app.articles shown ON shown.id = e.article_id AND shown.status = 'published'
+                          WHERE e.word = a.word)
     ), best AS (
         SELECT h.article_id, h.language, h.word, max(h.score) AS score FROM hits h GROUP BY h.article_id, h.language, h.word
     ), whole AS (

@@ -49,8 +49,6 @@ async fn a_job_that_always_fails_ends_in_the_dead_letters() {
     // tried again, it dies again
     let path = format!("/admin/jobs/{}", dead["id"].as_str().unwrap());
     post(&staff, &format!("{path}/retry")).await.expect(204);
-    post(&staff, &format!("{path}/retry")).await.refused(409, "job_not_dead");
-    post(&staff, &format!("{path}/discard")).await.refused(409, "job_not_dead");
     app.settle_with_dead().await;
     assert_eq!(jobs(&staff, "").await[0]["id"], dead["id"]);
     // with what it lacked, it is done
@@ -74,6 +72,21 @@ async fn a_job_that_always_fails_ends_in_the_dead_letters() {
         .await
         .unwrap();
     assert_eq!(noted, ["job.retried", "job.retried", "job.discarded"]);
+}
+
+#[tokio::test]
+async fn what_is_not_dead_is_left_alone() {
+    let app = TestApp::start().await;
+    let staff = app.platform_admin().await;
+    hopeless(&app).await;
+    // nobody works, so it waits
+    let waiting = jobs(&staff, "?state=pending").await.remove(0);
+    for verb in ["retry", "discard"] {
+        let path = format!("/admin/jobs/{}/{verb}", waiting["id"].as_str().unwrap());
+        post(&staff, &path).await.refused(409, "job_not_dead");
+    }
+    assert_eq!(jobs(&staff, "?state=pending").await, [waiting]);
+    app.settle_with_dead().await;
 }
 
 #[tokio::test]
