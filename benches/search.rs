@@ -20,12 +20,22 @@ const QUESTIONS: [(&str, &str); 5] = [
 ];
 /// The most frequent first.
 const SUBJECTS: [&str; 12] = [
-    "sommeil", "stress", "travail", "fatigue", "équipe", "repas", "marche", "souffle", "colère", "pause", "deuil",
+    "sommeil",
+    "stress",
+    "travail",
+    "fatigue",
+    "équipe",
+    "repas",
+    "marche",
+    "souffle",
+    "colère",
+    "pause",
+    "deuil",
     "parentalité",
 ];
 const SYLLABLES: [&str; 20] = [
-    "ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "zo", "bre", "cla", "dri", "plo", "tra",
-    "ven",
+    "ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "zo", "bre", "cla", "dri", "plo",
+    "tra", "ven",
 ];
 const WORDS: usize = 20_000;
 const AT_ONCE: usize = 500;
@@ -57,7 +67,10 @@ pub async fn measure(args: &Args, database: &Database) -> Outcome<Line> {
         line.ours.extend(all);
     }
     line.peak_kib = server.usage()?.peak_kib;
-    line.notes.push(format!("search  over {0} practitioners and {0} articles in two languages, one connection", args.findings));
+    line.notes.push(format!(
+        "search  over {0} practitioners and {0} articles in two languages, one connection",
+        args.findings
+    ));
     server.stop()?;
     Ok(line)
 }
@@ -68,6 +81,7 @@ struct Writer {
     entropy: Entropy,
 }
 
+#[allow(clippy::indexing_slicing)] // within the lengths that stand beside
 impl Writer {
     fn new() -> Self {
         let entropy = Entropy::seeded(9);
@@ -155,6 +169,8 @@ async fn fill(conn: &mut PgConnection, findings: usize) -> Outcome {
         }
         done += count;
     }
-    sqlx::raw_sql("VACUUM (ANALYZE) app.practitioners, app.articles, app.article_translations").execute(&mut *conn).await?;
+    sqlx::raw_sql("VACUUM (ANALYZE) app.practitioners, app.articles, app.article_translations")
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }

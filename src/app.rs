@@ -18,8 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    admin, audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity, journal,
-    notifications, practitioners, reviews, search, usage,
+    admin, audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, files, identity,
+    journal, notifications, practitioners, reviews, search, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use poem::http::Method;
 use tokio::sync::Mutex;
 
+use crate::platform::Platform;
 use crate::platform::db::Actor;
 use crate::platform::problem::{Error, Problem, Result};
-use crate::platform::Platform;
 
 /// How long what was read is believed.
 const FRESH: Duration = Duration::from_secs(2);

@@ -58,15 +58,27 @@ async fn scene() -> (TestApp, Company, User) {
     let alice = app.employee(&company).await;
     doctor(&app, "Élodie Lœuillet", "Thérapies brèves.").await;
     doctor(&app, "Marc Sommer", "Le sommeil des travailleurs de nuit.").await;
-    article(&app, "published", "sleep", &["sommeil"], [
-        ("Dormir mieux", "Sept habitudes pour s’endormir.", "Évitez les écrans."),
-        ("Sleeping better", "Seven habits to fall asleep.", "Avoid screens."),
-    ])
+    article(
+        &app,
+        "published",
+        "sleep",
+        &["sommeil"],
+        [
+            ("Dormir mieux", "Sept habitudes pour s’endormir.", "Évitez les écrans."),
+            ("Sleeping better", "Seven habits to fall asleep.", "Avoid screens."),
+        ],
+    )
     .await;
-    article(&app, "published", "nutrition", &["repas"], [
-        ("Manger de nuit", "Repas et horaires décalés.", "Un mauvais sommeil donne faim."),
-        ("Eating at night", "Meals and shift work.", "Poor sleep makes hungry."),
-    ])
+    article(
+        &app,
+        "published",
+        "nutrition",
+        &["repas"],
+        [
+            ("Manger de nuit", "Repas et horaires décalés.", "Un mauvais sommeil donne faim."),
+            ("Eating at night", "Meals and shift work.", "Poor sleep makes hungry."),
+        ],
+    )
     .await;
     (app, company, alice)
 }
@@ -148,7 +160,8 @@ async fn findings_are_narrowed_and_counted() {
     ] {
         let answer = ask(&alice, &format!("q=nuit&{filter}")).await;
         assert_eq!(found(&answer), expected, "{filter}");
-        let figures: i64 = answer["facets"]["types"].as_array().unwrap().iter().map(|it| it["count"].as_i64().unwrap()).sum();
+        let figures: i64 =
+            answer["facets"]["types"].as_array().unwrap().iter().map(|it| it["count"].as_i64().unwrap()).sum();
         assert_eq!(usize::try_from(figures).unwrap(), expected.len(), "{filter}");
     }
     // with when somebody has time, for who books
@@ -170,18 +183,34 @@ async fn what_somebody_may_not_see_changes_no_order_no_count_and_no_page() {
     for status in ["draft", "published"] {
         let id = article(&app, status, "sleep", &["sommeil"], [("Sommeil", "Sommeil sommeil", "Sommeil"); 2]).await;
         if status == "published" {
-            sqlx::query("UPDATE app.articles SET status = 'archived' WHERE id = $1").bind(id).execute(app.db()).await.unwrap();
+            sqlx::query("UPDATE app.articles SET status = 'archived' WHERE id = $1")
+                .bind(id)
+                .execute(app.db())
+                .await
+                .unwrap();
         }
     }
     let gone = doctor(&app, "Sommeil Sommeil", "Sommeil").await;
-    sqlx::query("UPDATE app.practitioners SET status = 'inactive' WHERE id = $1").bind(gone.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.practitioners SET status = 'inactive' WHERE id = $1")
+        .bind(gone.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     let suspended = doctor(&app, "Sommeil Suspendu", "Sommeil").await;
-    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1").bind(suspended.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1")
+        .bind(suspended.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     for (user, expected) in &before {
         assert_eq!(&everything(&ask(user, "q=sommeil&limit=2").await), expected);
     }
     // whom a company does not offer, its people do not find; its admin chooses among all
-    sqlx::query("UPDATE app.companies SET network = 'restricted' WHERE id = $1").bind(company.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.companies SET network = 'restricted' WHERE id = $1")
+        .bind(company.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     for (user, people) in [(&alice, 0), (&company.hr, 0), (&company.admin, 1), (&staff, 1)] {
         let answer = ask(user, "q=sommeil").await;
         assert_eq!(count(&answer, "types", "practitioner"), people, "{answer}");
@@ -205,7 +234,14 @@ async fn pages_hold_everything_once() {
     let company = app.company("Acme").await;
     let alice = app.employee(&company).await;
     for n in 0..7 {
-        article(&app, "published", "work", &[], [(&format!("Une pause {n}"), "Pauses", "Texte"), ("A break", "Breaks", "Text")]).await;
+        article(
+            &app,
+            "published",
+            "work",
+            &[],
+            [(&format!("Une pause {n}"), "Pauses", "Texte"), ("A break", "Breaks", "Text")],
+        )
+        .await;
         doctor(&app, &format!("Dr Pause {n}"), "").await;
     }
     let (mut seen, mut query, mut pages) = (Vec::new(), "q=pause&limit=4".to_owned(), 0);
@@ -229,12 +265,21 @@ async fn pages_hold_everything_once() {
 async fn practitioners_come_by_rating_and_by_next_free_time_as_well() {
     let (app, _, alice) = scene().await;
     let busy = doctor(&app, "Sommer Busy", "").await;
-    sqlx::query("DELETE FROM app.availability_rules WHERE practitioner_id = $1").bind(busy.id).execute(app.db()).await.unwrap();
-    sqlx::query("UPDATE app.practitioners SET rating_tenths = 49, review_count = 3 WHERE id = $1").bind(busy.id).execute(app.db()).await.unwrap();
+    sqlx::query("DELETE FROM app.availability_rules WHERE practitioner_id = $1")
+        .bind(busy.id)
+        .execute(app.db())
+        .await
+        .unwrap();
+    sqlx::query("UPDATE app.practitioners SET rating_tenths = 49, review_count = 3 WHERE id = $1")
+        .bind(busy.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     assert_eq!(found(&ask(&alice, "q=sommer&type=practitioner&sort=next_free").await), ["Marc Sommer", "Sommer Busy"]);
     assert_eq!(found(&ask(&alice, "q=sommer&type=practitioner&sort=rating").await), ["Sommer Busy", "Marc Sommer"]);
     let first = ask(&alice, "q=sommer&type=practitioner&sort=rating&limit=1").await;
-    let next = format!("q=sommer&type=practitioner&sort=rating&limit=1&cursor={}", first["nextCursor"].as_str().unwrap());
+    let next =
+        format!("q=sommer&type=practitioner&sort=rating&limit=1&cursor={}", first["nextCursor"].as_str().unwrap());
     assert_eq!(found(&ask(&alice, &next).await), ["Marc Sommer"]);
     for (query, pointer, status) in [
         ("q=sommer&sort=rating", "query:sort", 422),
@@ -276,7 +321,10 @@ async fn words_are_looked_up_in_indexes() {
     .execute(&mut *app.db().acquire().await.unwrap())
     .await
     .unwrap();
-    for (function, tables) in [("articles_ranked", ["article_translations", "articles"]), ("practitioners_ranked", ["practitioners", "users"])] {
+    for (function, tables) in [
+        ("articles_ranked", ["article_translations", "articles"]),
+        ("practitioners_ranked", ["practitioners", "users"]),
+    ] {
         let mut conn = app.db().acquire().await.unwrap();
         let mut tx = conn.begin().await.unwrap();
         // as the functions' owner, whose rows no policy narrows

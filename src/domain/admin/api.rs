@@ -118,9 +118,8 @@ pub struct OverviewAnswer {
 impl From<Overview> for OverviewAnswer {
     fn from(it: Overview) -> Self {
         let Overview { as_of, counts, queues, maintenance } = it;
-        let count = |what: &str, of: &str| {
-            counts.iter().find(|it| it.what == what && it.of == of).map_or(0, |it| it.count)
-        };
+        let count =
+            |what: &str, of: &str| counts.iter().find(|it| it.what == what && it.of == of).map_or(0, |it| it.count);
         Self {
             as_of,
             companies: CompanyCounts {
@@ -300,6 +299,7 @@ impl Example for EmailAnswer {
 }
 
 /// The modules of a company.
+#[allow(clippy::struct_excessive_bools)] // each is one module
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct FeaturesBody {

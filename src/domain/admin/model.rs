@@ -120,6 +120,7 @@ impl Feature {
 }
 
 /// All of them.
+#[allow(clippy::struct_excessive_bools)] // each is one module
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     pub video: bool,

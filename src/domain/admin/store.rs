@@ -112,10 +112,11 @@ pub async fn is_company(tx: &mut Tx, id: CompanyId) -> Result<bool> {
 }
 
 pub async fn find_features(tx: &mut Tx, id: CompanyId) -> Result<Features> {
-    let off: Vec<Feature> = sqlx::query_scalar("SELECT feature FROM app.feature_flags WHERE company_id = $1 AND NOT is_on")
-        .bind(id)
-        .fetch_all(tx.conn())
-        .await?;
+    let off: Vec<Feature> =
+        sqlx::query_scalar("SELECT feature FROM app.feature_flags WHERE company_id = $1 AND NOT is_on")
+            .bind(id)
+            .fetch_all(tx.conn())
+            .await?;
     Ok(Features::without(&off))
 }
 

@@ -189,6 +189,7 @@ pub(super) fn etag(it: &Article) -> Etag {
 }
 
 #[derive(ApiResponse)]
+#[allow(clippy::large_enum_variant)] // made once for an answer
 pub enum ArticleResponse {
     /// The article as it is now.
     #[oai(status = 200)]

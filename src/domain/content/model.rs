@@ -144,7 +144,8 @@ pub fn slug_of(title: &str) -> String {
 
 /// Whether a text is a name for addresses.
 pub fn is_slug(text: &str) -> bool {
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
     text.len() <= 120 && text.split('-').all(is_word) && matches!(Named::from(text.to_owned()), Named::Slug(_))
 }
 

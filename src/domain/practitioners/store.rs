@@ -444,7 +444,9 @@ macro_rules! select_listed {
              FROM app.practitioners p
              WHERE ($9::text IS NULL OR p.status = $9)
                AND (NOT $7 OR p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
-               AND ($1::text IS NULL OR ", $after, ")
+               AND ($1::text IS NULL OR ",
+            $after,
+            ")
                AND ($3::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
                                                 WHERE s.practitioner_id = p.id AND s.specialty = $3))
                AND ($4::text IS NULL OR $4 = ANY (p.languages))
@@ -454,7 +456,9 @@ macro_rules! select_listed {
                     OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
                                          WHERE n.company_id = app.company_id())))
                AND $10::smallint IS NOT NULL
-             ORDER BY ", $order, " LIMIT $8"
+             ORDER BY ",
+            $order,
+            " LIMIT $8"
         )
     };
 }

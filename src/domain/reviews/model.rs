@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn addresses_and_numbers_are_found() {
-        let text = "😀 Écrivez à ana.silva@example.org, appelez le 06 12.34-56 78 ou +33 (0)6 12 34 56 78 avant 2026. @ a@ @b";
+        let text =
+            "😀 Écrivez à ana.silva@example.org, appelez le 06 12.34-56 78 ou +33 (0)6 12 34 56 78 avant 2026. @ a@ @b";
         assert_eq!(marked(text, &[]), ["ana.silva@example.org,", "06 12.34-56 78", "33 (0)6 12 34 56 78"]);
         assert!(marked("En 2024, 10 sur 10", &[]).is_empty());
     }

@@ -137,15 +137,9 @@ impl SearchApi {
         /// `nextCursor` of the page before, of the same order.
         cursor: Param<Option<String>>,
     ) -> Result<Json<SearchPage>> {
-        let filter = Filter {
-            kind: kind.0,
-            specialty: specialty.0,
-            language: language.0,
-            mode: mode.0,
-            category: category.0,
-        };
-        let query =
-            Query { words: q.0, filter, sort: sort.0.unwrap_or_default(), limit: limit.0, cursor: cursor.0 };
+        let filter =
+            Filter { kind: kind.0, specialty: specialty.0, language: language.0, mode: mode.0, category: category.0 };
+        let query = Query { words: q.0, filter, sort: sort.0.unwrap_or_default(), limit: limit.0, cursor: cursor.0 };
         let Page { items, next_cursor, facets } = service::search(&cx, query).await?;
         let role = cx.caller().role;
         let items = items.into_iter().map(|it| SearchItem::of(it, role)).collect();

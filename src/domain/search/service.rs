@@ -15,6 +15,8 @@ use crate::platform::{Context, Result, Tx};
 
 /// Words that the directory looks for; more narrow nothing.
 const MOST_WORDS: usize = 8;
+/// More than any score.
+const MOST: i32 = 100_000;
 
 /// What is asked.
 pub struct Query {
@@ -53,7 +55,9 @@ async fn by_relevance(cx: &Context, query: &Query) -> Result<Page> {
     let page: PageQuery<Hit> = PageQuery::new(query.limit, query.cursor.as_deref())?;
     let mut tx = cx.read(Permission::Search).await?;
     let question = Question { words: &query.words, filter: &query.filter, role: cx.caller().role };
-    let mut hits = store::list(&mut tx, &question, page.after, page.fetch()).await?;
+    // a forged cursor may hold what no score is
+    let after = page.after.map(|it| Hit { score: it.score.clamp(0, MOST), ..it });
+    let mut hits = store::list(&mut tx, &question, after, page.fetch()).await?;
     let limit = page.limit as usize;
     let is_more = hits.len() > limit;
     hits.truncate(limit);
@@ -99,8 +103,7 @@ async fn by_directory(cx: &Context, query: Query, sort: directory::Sort) -> Resu
         status: Some(practitioners::Status::Active),
         network_only: false,
     };
-    let asked =
-        directory::Query { filter, free_before: None, sort, limit: query.limit, cursor: query.cursor };
+    let asked = directory::Query { filter, free_before: None, sort, limit: query.limit, cursor: query.cursor };
     let found = directory::search(cx, asked).await?;
     let items = found.items.into_iter().map(|it| Item::Practitioner(Box::new(it))).collect();
     Ok(Page { items, next_cursor: found.next_cursor, facets })

@@ -1,6 +1,7 @@
 //! SQL of search. Every row passes the policies of who asks before it is ranked or counted.
 
 use super::model::{Facet, Filter, Hit, Kind};
+use crate::domain::practitioners::{Mode, Specialty};
 use crate::platform::auth::Role;
 use crate::platform::{Result, Tx};
 
@@ -99,16 +100,17 @@ macro_rules! ask {
             .bind(filter.takes(Kind::Practitioner))
             // company admins choose among all; staff see all
             .bind(matches!(role, Role::Employee | Role::Hr))
-            .bind(filter.specialty.map(|it| it.as_str()))
+            .bind(filter.specialty.map(Specialty::as_str))
             .bind(&filter.language)
-            .bind(filter.mode.map(|it| it.as_str()))
+            .bind(filter.mode.map(Mode::as_str))
     }};
 }
 
 /// The best hits, after one.
 pub async fn list(tx: &mut Tx, it: &Question<'_>, after: Option<Hit>, fetch: i64) -> Result<Vec<Hit>> {
     let statement = if it.role == Role::Practitioner { page!(articles) } else { page!(both) };
-    let hits = ask!(statement, it).bind(after.map(|it| it.score)).bind(after.map(|it| it.kind)).bind(after.map(|it| it.id));
+    let hits =
+        ask!(statement, it).bind(after.map(|it| it.score)).bind(after.map(|it| it.kind)).bind(after.map(|it| it.id));
     Ok(hits.bind(fetch).fetch_all(tx.conn()).await?)
 }
 

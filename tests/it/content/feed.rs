@@ -49,7 +49,10 @@ async fn whoever_cannot_sign_in_reads_titles_and_no_text() {
     article(&app, "published", 1, "sleep", &[("en", "sleeping", "The whole text")]).await;
     let first = feed(&app, "").await;
     assert!(first.text().contains("Title of sleeping") && !first.text().contains("The whole text"));
-    let again = app.anonymous().request(reqwest::Method::GET, "/articles/feed.xml").header("if-none-match", first.header("etag"));
+    let again = app
+        .anonymous()
+        .request(reqwest::Method::GET, "/articles/feed.xml")
+        .header("if-none-match", first.header("etag"));
     Answer::of(again).await.expect(304);
     app.anonymous().get("/articles/sleeping").await.refused(401, "unauthenticated");
     app.anonymous().get("/articles/feed.xml?language=de").await.refused(400, "invalid_parameter");

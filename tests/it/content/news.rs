@@ -36,7 +36,10 @@ async fn everybody_reads_the_news_that_are_for_them_and_no_others() {
     announce(&globex.admin, "Of Globex").await;
     announce(&staff, "For everybody").await;
     let chosen = staff
-        .post("/news", json!({"texts": {"en": {"title": "For Globex", "body": "B"}}, "companyIds": [globex.id, globex.id]}))
+        .post(
+            "/news",
+            json!({"texts": {"en": {"title": "For Globex", "body": "B"}}, "companyIds": [globex.id, globex.id]}),
+        )
         .await
         .expect(201);
     assert_eq!(chosen.json["companyIds"], json!([globex.id]));
@@ -66,12 +69,20 @@ async fn everybody_reads_the_news_that_are_for_them_and_no_others() {
 
     // and the database says the same to whoever gets past the program
     let mut conn = app.as_role(DbRole::Hr, acme.hr.id).await;
-    sqlx::query("SELECT set_config('app.company_id', $1, false)").bind(acme.id.to_string()).execute(&mut conn).await.unwrap();
+    sqlx::query("SELECT set_config('app.company_id', $1, false)")
+        .bind(acme.id.to_string())
+        .execute(&mut conn)
+        .await
+        .unwrap();
     let moved = sqlx::query("INSERT INTO app.news (id, company_id, title_fr, body_fr, published_at) VALUES (gen_random_uuid(), $1, 'x', 'y', now())")
         .bind(globex.id);
     assert!(moved.execute(&mut conn).await.is_err());
     assert!(sqlx::query("SELECT id FROM app.platform_news").execute(&mut conn).await.is_err());
-    let others: i64 = sqlx::query_scalar("SELECT count(*) FROM app.news WHERE company_id = $1").bind(globex.id).fetch_one(&mut conn).await.unwrap();
+    let others: i64 = sqlx::query_scalar("SELECT count(*) FROM app.news WHERE company_id = $1")
+        .bind(globex.id)
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
     assert_eq!(others, 0);
 }
 
@@ -93,7 +104,10 @@ async fn what_somebody_has_read_is_theirs_alone() {
         assert!(other.get(&format!("/news/{first}")).await.expect(200).json.get("readAt").is_none());
     }
     // a change leaves it read
-    acme.hr.patch(&format!("/news/{first}"), json!({"texts": {"en": {"title": "First, again", "body": "B"}}})).await.expect(200);
+    acme.hr
+        .patch(&format!("/news/{first}"), json!({"texts": {"en": {"title": "First, again", "body": "B"}}}))
+        .await
+        .expect(200);
     assert_eq!(titles(&alice, "?unread=true").await, ["Second"]);
     // with the news go the marks
     acme.admin.delete(&format!("/news/{first}")).await.expect(204);
@@ -135,7 +149,10 @@ async fn news_come_in_the_readers_language_or_in_the_one_that_there_is() {
     assert_eq!((french.str("/language"), english.str("/language")), ("fr".into(), "en".into()));
     assert!(!english.str("/html").contains("script"), "{}", english.json);
     assert!(english.json.get("texts").is_none());
-    acme.hr.patch(&format!("/news/{id}"), json!({"texts": {"fr": {"title": "Seul", "body": "Texte"}}})).await.expect(200);
+    acme.hr
+        .patch(&format!("/news/{id}"), json!({"texts": {"fr": {"title": "Seul", "body": "Texte"}}}))
+        .await
+        .expect(200);
     assert_eq!(ask("en").await.expect(200).str("/title"), "Seul");
 }
 
@@ -152,7 +169,11 @@ async fn what_is_wrong_with_news_is_told() {
         (&acme.hr, json!({"texts": {"en": {"title": " ", "body": "B"}}}), "/texts/en/title"),
         (&acme.hr, json!({"texts": {"en": {"title": "T"}}}), "/texts/en/body"),
         (&acme.hr, json!({"texts": {"en": {"title": "T", "body": long}}}), "/texts/en/body"),
-        (&acme.hr, json!({"texts": {"en": {"title": "T", "body": "B"}}, "expiresAt": "2020-01-01T00:00:00Z"}), "/expiresAt"),
+        (
+            &acme.hr,
+            json!({"texts": {"en": {"title": "T", "body": "B"}}, "expiresAt": "2020-01-01T00:00:00Z"}),
+            "/expiresAt",
+        ),
         (&acme.hr, json!({"texts": {"en": {"title": "T", "body": "B"}}, "companyIds": [acme.id]}), "/companyIds"),
         (&staff, json!({"texts": {"en": {"title": "T", "body": "B"}}, "companyIds": []}), "/companyIds"),
         (&staff, json!({"texts": {"en": {"title": "T", "body": "B"}}, "companyIds": [Uuid::new_v4()]}), "/companyIds"),
@@ -162,14 +183,18 @@ async fn what_is_wrong_with_news_is_told() {
     }
     let id = announce(&acme.hr, "Fine").await;
     let path = format!("/news/{id}");
-    Answer::of(acme.hr.request(Method::PATCH, &path).json(&json!({"expiresAt": null}))).await.refused(428, "precondition_required");
+    Answer::of(acme.hr.request(Method::PATCH, &path).json(&json!({"expiresAt": null})))
+        .await
+        .refused(428, "precondition_required");
     let known = acme.hr.get(&path).await.header("etag").to_owned();
     acme.admin.patch(&path, json!({"texts": {"en": {"title": "Finer", "body": "B"}}})).await.expect(200);
     let late = acme.hr.request(Method::PATCH, &path).header("if-match", &known).json(&json!({"expiresAt": null}));
     Answer::of(late).await.refused(412, "stale");
     Answer::of(acme.hr.request(Method::DELETE, &path).header("if-match", known)).await.refused(412, "stale");
     staff.delete(&path).await.refused(404, "not_found");
-    let send = |title: &'static str| Answer::of(acme.hr.request(Method::POST, "/news").header("idempotency-key", "once").json(&news(title)));
+    let send = |title: &'static str| {
+        Answer::of(acme.hr.request(Method::POST, "/news").header("idempotency-key", "once").json(&news(title)))
+    };
     let first = send("Once").await.expect(201);
     assert_eq!(send("Once").await.expect(201).str("/id"), first.str("/id"));
     send("Twice").await.refused(422, "idempotency_mismatch");

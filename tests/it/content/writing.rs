@@ -29,20 +29,21 @@ async fn post(user: &User, path: &str) -> Answer {
 /// The clock's turn.
 async fn tick(app: &TestApp) {
     let mut tx = app.db().begin().await.unwrap();
-    sqlx::query("SELECT app.enqueue('maintenance', 'content.publish_due', ARRAY['{}'::jsonb], ARRAY[NULL::text], NULL, 3)")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query(
+        "SELECT app.enqueue('maintenance', 'content.publish_due', ARRAY['{}'::jsonb], ARRAY[NULL::text], NULL, 3)",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     app.settle().await;
 }
 
-async fn picture(app: &TestApp, user: &User) -> String {
+async fn picture(user: &User) -> String {
     let mut png = Vec::new();
     image::DynamicImage::new_rgb8(4, 4).write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
     let file = Part::bytes(png).file_name("cover.png");
     let form = Form::new().text("purpose", "article_image").part("file", file);
-    let _ = app;
     Answer::of(user.request(Method::POST, "/files").multipart(form)).await.expect(201).str("/id")
 }
 
@@ -108,9 +109,8 @@ async fn the_clock_publishes_what_was_planned_at_the_time_that_was_said() {
     let (mut staff, mut reader) = (app.platform_admin().await, app.practitioner().await);
     let id = begun(&staff, "Planned").await;
     let planned = app.clock.now() + TimeDelta::hours(2);
-    let path = |at: chrono::DateTime<chrono::Utc>| {
-        format!("/articles/{id}/publish?at={}", at.format("%Y-%m-%dT%H:%M:%SZ"))
-    };
+    let path =
+        |at: chrono::DateTime<chrono::Utc>| format!("/articles/{id}/publish?at={}", at.format("%Y-%m-%dT%H:%M:%SZ"));
     let past = post(&staff, &path(app.clock.now() - TimeDelta::minutes(1))).await.refused(422, "invalid");
     assert_eq!(past.json["errors"][0]["pointer"], "query:at");
     assert_eq!(post(&staff, &path(planned)).await.expect(200).json["status"], "scheduled");
@@ -150,7 +150,9 @@ async fn practitioners_write_drafts_of_their_own_and_nothing_else() {
     assert_eq!(author.get("/articles?status=draft").await.expect(200).json["items"].as_array().unwrap().len(), 1);
     assert_eq!(other.get("/articles?status=draft").await.expect(200).json["items"], json!([]));
     other.get(&path).await.refused(404, "not_found");
-    for (method, path) in [(Method::PATCH, path.as_str()), (Method::DELETE, path.as_str()), (Method::PATCH, "/articles/none")] {
+    for (method, path) in
+        [(Method::PATCH, path.as_str()), (Method::DELETE, path.as_str()), (Method::PATCH, "/articles/none")]
+    {
         let request = other.request(method, path).header("if-match", "*").json(&json!({"category": "work"}));
         Answer::of(request).await.refused(404, "not_found");
     }
@@ -194,7 +196,10 @@ async fn names_lead_to_their_article_for_good() {
     staff.patch(&format!("/articles/{id}"), renamed).await.expect(200);
     let moved = reader.get("/articles/first-name?language=en").await.expect(308);
     assert_eq!(moved.header("location"), "/api/v1/articles/second-name?language=en");
-    assert_eq!(reader.get("/articles/first-name").await.expect(308).header("location"), "/api/v1/articles/nom-francais");
+    assert_eq!(
+        reader.get("/articles/first-name").await.expect(308).header("location"),
+        "/api/v1/articles/nom-francais"
+    );
     reader.get("/articles/second-name?language=en").await.expect(200);
     assert_eq!(reader.get(&format!("/articles/{id}?language=en")).await.expect(200).json["slug"], "second-name");
 
@@ -211,7 +216,10 @@ async fn names_lead_to_their_article_for_good() {
     let back = staff.patch(&format!("/articles/{id}"), back).await.expect(200);
     assert_eq!(back.json["translations"], json!([{"language": "en", "slug": "first-name"}]));
     // of a text that is gone the name leads to the one that there is
-    assert_eq!(reader.get("/articles/nom-francais").await.expect(308).header("location"), "/api/v1/articles/first-name");
+    assert_eq!(
+        reader.get("/articles/nom-francais").await.expect(308).header("location"),
+        "/api/v1/articles/first-name"
+    );
     // once it is archived, nobody learns of it
     staff.delete(&format!("/articles/{id}")).await.expect(204);
     reader.get("/articles/second-name").await.refused(404, "not_found");
@@ -235,7 +243,9 @@ async fn two_who_change_an_article_do_not_overwrite_each_other() {
     let french = staff.get(&format!("{path}?language=fr")).await.expect(200).header("etag").to_owned();
     change(staff.clone(), Some(french.clone())).await.expect(200);
     change(colleague.clone(), Some(french.clone())).await.refused(412, "stale");
-    Answer::of(colleague.request(Method::POST, &format!("{path}/publish")).header("if-match", &french)).await.refused(412, "stale");
+    Answer::of(colleague.request(Method::POST, &format!("{path}/publish")).header("if-match", &french))
+        .await
+        .refused(412, "stale");
     Answer::of(colleague.request(Method::DELETE, &path).header("if-match", &french)).await.refused(412, "stale");
     // of two at once one is told
     let now = staff.get(&path).await.header("etag").to_owned();
@@ -252,10 +262,17 @@ async fn what_is_wrong_with_an_article_is_told_at_once() {
     let bad = json!({"category": "sleep", "tags": ["ok", "Bad tag", "ok"], "coverId": "01941f29-7c00-7c1f-8a52-6d0e4b9f3a17",
         "texts": [text("en", "A"), {"language": "en", "slug": "No Slug", "title": "T", "summary": "S", "body": "B"}]});
     let refused = author.post("/articles", bad).await.refused(422, "invalid");
-    let mut faults: Vec<_> = refused.json["errors"].as_array().unwrap().iter()
-        .map(|it| format!("{} {}", it["pointer"].as_str().unwrap(), it["code"].as_str().unwrap())).collect();
+    let mut faults: Vec<_> = refused.json["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| format!("{} {}", it["pointer"].as_str().unwrap(), it["code"].as_str().unwrap()))
+        .collect();
     faults.sort();
-    assert_eq!(faults, ["/tags/1 article_tag", "/tags/2 duplicate", "/texts/1/language duplicate", "/texts/1/slug article_slug"]);
+    assert_eq!(
+        faults,
+        ["/tags/1 article_tag", "/tags/2 duplicate", "/texts/1/language duplicate", "/texts/1/slug article_slug"]
+    );
     for (body, pointer) in [
         (json!({"category": "gossip", "texts": [text("en", "T")]}), "/category"),
         (json!({"category": "work", "texts": []}), "/texts"),
@@ -264,7 +281,10 @@ async fn what_is_wrong_with_an_article_is_told_at_once() {
         (json!({"category": "work", "texts": [text("en", "   ")]}), "/texts/0/title"),
         (json!({"category": "work", "texts": [text("en", &"x".repeat(201))]}), "/texts/0/title"),
         (json!({"category": "work", "texts": [text("en", "a\u{0}b")]}), "/texts/0/title"),
-        (json!({"category": "work", "coverId": "01941f29-7c00-7c1f-8a52-6d0e4b9f3a17", "texts": [text("en", "T")]}), "/coverId"),
+        (
+            json!({"category": "work", "coverId": "01941f29-7c00-7c1f-8a52-6d0e4b9f3a17", "texts": [text("en", "T")]}),
+            "/coverId",
+        ),
         (json!({"category": "work", "status": "published", "texts": [text("en", "T")]}), "/status"),
     ] {
         let refused = author.post("/articles", body).await.refused(422, "invalid");
@@ -295,7 +315,7 @@ async fn a_cover_is_seen_by_whoever_reads_the_article() {
     let (staff, author, other) = (app.platform_admin().await, app.practitioner().await, app.practitioner().await);
     let company = app.company("Acme").await;
     let reader = app.employee(&company).await;
-    let cover = picture(&app, &author).await;
+    let cover = picture(&author).await;
     // somebody else's picture is none
     let body = json!({"category": "work", "coverId": cover, "texts": [text("en", "With a cover")]});
     let refused = other.post("/articles", body.clone()).await.refused(422, "invalid");
@@ -314,6 +334,5 @@ async fn a_cover_is_seen_by_whoever_reads_the_article() {
     // a picture that is deleted is on no article
     author.delete(&url).await.expect(204);
     assert!(reader.get("/articles/with-a-cover").await.expect(200).json.get("coverUrl").is_none());
-    // an avatar is no cover
     app.settle().await;
 }

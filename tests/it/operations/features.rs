@@ -24,7 +24,10 @@ async fn a_company_books_in_the_ways_that_it_has() {
     let (app, company, alice, dr) = scene().await;
     let staff = staff_of(&app).await;
     let path = format!("/admin/companies/{}/features", company.id);
-    assert_eq!(staff.get(&path).await.expect(200).json, json!({"video": true, "audio": true, "chat": true, "articles": true}));
+    assert_eq!(
+        staff.get(&path).await.expect(200).json,
+        json!({"video": true, "audio": true, "chat": true, "articles": true})
+    );
     let before = book_on(&alice, &dr, in_days(&app, 1)).await;
     set(&staff, &company, &["video"]).await;
     let day = in_days(&app, 2);
@@ -107,12 +110,20 @@ async fn modules_are_changed_by_staff_who_know_how_they_are() {
     let known = staff.get(&path).await.expect(200).header("etag").to_owned();
     put(Some(known.clone()), all(false)).await.expect(200);
     put(Some(known), all(true)).await.refused(412, "stale");
-    for (body, pointer) in [(json!({"video": true}), "/audio"), (json!({"video": 1, "audio": true, "chat": true, "articles": true}), "/video")] {
+    for (body, pointer) in [
+        (json!({"video": true}), "/audio"),
+        (json!({"video": 1, "audio": true, "chat": true, "articles": true}), "/video"),
+    ] {
         let refused = put(Some("*".into()), body).await.refused(422, "invalid");
-        assert!(refused.json["errors"].as_array().unwrap().iter().any(|it| it["pointer"] == pointer), "{}", refused.json);
+        assert!(
+            refused.json["errors"].as_array().unwrap().iter().any(|it| it["pointer"] == pointer),
+            "{}",
+            refused.json
+        );
     }
     // what changed is noted, for the company as well
     let log = company.admin.get("/audit-logs").await.expect(200).json;
-    let entry = log["items"].as_array().unwrap().iter().find(|it| it["action"] == "company.features_changed").unwrap().clone();
+    let entry =
+        log["items"].as_array().unwrap().iter().find(|it| it["action"] == "company.features_changed").unwrap().clone();
     assert_eq!(entry["details"]["fields"], json!(["articles"]), "{entry}");
 }

@@ -15,14 +15,19 @@ async fn switch(staff: &User, is_on: bool) -> Value {
 async fn nothing_is_changed_while_the_platform_is_maintained() {
     let (app, company, alice, dr) = crate::consultations::scene().await;
     let staff = app.platform_admin().await;
-    assert_eq!(staff.get("/admin/maintenance").await.expect(200).json, json!({"isOn": false, "retryAfterSeconds": 300}));
+    assert_eq!(
+        staff.get("/admin/maintenance").await.expect(200).json,
+        json!({"isOn": false, "retryAfterSeconds": 300})
+    );
     let state = switch(&staff, true).await;
     assert!(state["since"].is_string() && state["isOn"] == true);
     // again is the same, since the same time
     assert_eq!(switch(&staff, true).await, state);
 
     for person in [&alice, &dr, &company.hr, &company.admin] {
-        let refused = Answer::of(person.request(Method::PATCH, "/me").header("if-match", "*").json(&json!({"locale": "fr"}))).await;
+        let refused =
+            Answer::of(person.request(Method::PATCH, "/me").header("if-match", "*").json(&json!({"locale": "fr"})))
+                .await;
         let refused = refused.refused(503, "maintenance");
         assert_eq!(refused.header("retry-after"), "600");
         person.get("/me").await.expect(200);
@@ -45,10 +50,11 @@ async fn nothing_is_changed_while_the_platform_is_maintained() {
 
     switch(&staff, false).await;
     alice.patch("/me", json!({"locale": "fr"})).await.expect(200);
-    let actions: Vec<String> = sqlx::query_scalar("SELECT action FROM app.audit_logs WHERE object_type = 'maintenance' ORDER BY at, id")
-        .fetch_all(app.db())
-        .await
-        .unwrap();
+    let actions: Vec<String> =
+        sqlx::query_scalar("SELECT action FROM app.audit_logs WHERE object_type = 'maintenance' ORDER BY at, id")
+            .fetch_all(app.db())
+            .await
+            .unwrap();
     assert_eq!(actions, ["maintenance.begun", "maintenance.ended"]);
     for bad in [json!({"isOn": "yes"}), json!({"isOn": true, "retryAfterSeconds": 5}), json!({})] {
         staff.put("/admin/maintenance", bad).await.refused(422, "invalid");
@@ -64,7 +70,8 @@ async fn every_node_hears_of_it() {
     let (alice, staff) = (app.employee(&company).await, app.platform_admin().await);
     let other = app.second_node().await;
     let there = alice.at(&other.base);
-    let change = || Answer::of(there.request(Method::PATCH, "/me").header("if-match", "*").json(&json!({"locale": "fr"})));
+    let change =
+        || Answer::of(there.request(Method::PATCH, "/me").header("if-match", "*").json(&json!({"locale": "fr"})));
     change().await.expect(200);
     switch(&staff, true).await;
     let until = Instant::now() + Duration::from_secs(10);

@@ -5,7 +5,6 @@ mod maintenance;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::support::{Answer, TestApp, User};
 
@@ -67,10 +66,11 @@ async fn a_job_that_always_fails_ends_in_the_dead_letters() {
     let path = format!("/admin/jobs/{}", jobs(&staff, "").await[0]["id"].as_str().unwrap());
     post(&staff, &format!("{path}/discard")).await.expect(204);
     post(&staff, &format!("{path}/discard")).await.refused(404, "not_found");
-    let noted: Vec<String> = sqlx::query_scalar("SELECT action FROM app.audit_logs WHERE object_type = 'job' ORDER BY at, id")
-        .fetch_all(app.db())
-        .await
-        .unwrap();
+    let noted: Vec<String> =
+        sqlx::query_scalar("SELECT action FROM app.audit_logs WHERE object_type = 'job' ORDER BY at, id")
+            .fetch_all(app.db())
+            .await
+            .unwrap();
     assert_eq!(noted, ["job.retried", "job.retried", "job.discarded"]);
 }
 
@@ -103,8 +103,12 @@ async fn only_staff_run_the_queue() {
         }
         post(person, &format!("/admin/jobs/{id}/retry")).await.refused(403, "forbidden");
     }
-    for (path, pointer) in [("/admin/jobs?state=lost", "query:state"), ("/admin/jobs?queue=none", "query:queue"),
-                            ("/admin/jobs?limit=0", "query:limit"), ("/admin/emails?status=read", "query:status")] {
+    for (path, pointer) in [
+        ("/admin/jobs?state=lost", "query:state"),
+        ("/admin/jobs?queue=none", "query:queue"),
+        ("/admin/jobs?limit=0", "query:limit"),
+        ("/admin/emails?status=read", "query:status"),
+    ] {
         assert_eq!(staff.get(path).await.expect(400).json["errors"][0]["pointer"], pointer);
     }
     for bad in ["x", "01KAP7V3T8M4Q2Z9X6C5B1N0HD", "01kap7v3t8m4q2z9x6c5b1n0hd", "%27%20OR%201"] {
@@ -142,7 +146,10 @@ async fn the_overview_counts_and_names_nobody() {
     let answer = staff.get("/admin/overview").await.expect(200);
     let it = &answer.json;
     assert_eq!(it["companies"], json!({"active": 1, "suspended": 0, "archived": 0}));
-    assert_eq!((&it["accounts"]["employees"], &it["accounts"]["hr"], &it["accounts"]["suspended"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(
+        (&it["accounts"]["employees"], &it["accounts"]["hr"], &it["accounts"]["suspended"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
     assert_eq!((&it["practitioners"]["active"], &it["reviewsToModerate"]), (&json!(1), &json!(1)));
     assert_eq!(it["maintenance"]["isOn"], json!(false));
     let said = answer.text();
@@ -161,16 +168,23 @@ async fn the_log_of_mails_says_what_was_sent_and_never_to_whom() {
     let answer = staff.get("/admin/emails?status=sent").await.expect(200);
     let items = answer.json["items"].as_array().unwrap();
     let templates: Vec<&str> = items.iter().map(|it| it["template"].as_str().unwrap()).collect();
-    assert!(templates.contains(&"appointment_booked_employee") && templates.contains(&"appointment_booked_practitioner"));
+    assert!(
+        templates.contains(&"appointment_booked_employee") && templates.contains(&"appointment_booked_practitioner")
+    );
     assert!(items.iter().all(|it| it["companyId"] == json!(company.id) && it["sentAt"].is_string()), "{}", answer.json);
     let said = answer.text();
     for person in [&alice, &dr] {
         assert!(!said.contains(&person.id.to_string()) && !said.contains(&person.email), "{said}");
     }
-    assert_eq!(staff.get("/admin/emails?template=appointment_booked_employee").await.expect(200).json["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        staff.get("/admin/emails?template=appointment_booked_employee").await.expect(200).json["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(staff.get("/admin/emails?status=failed").await.expect(200).json, json!({"items": []}));
     let first = staff.get("/admin/emails?limit=1").await.expect(200);
     let next = staff.get(&format!("/admin/emails?limit=1&cursor={}", first.str("/nextCursor"))).await.expect(200);
     assert_ne!(first.json["items"][0]["id"], next.json["items"][0]["id"]);
-    let _ = Uuid::nil();
 }

@@ -3,7 +3,6 @@
 mod moderation;
 mod rating;
 
-use huntzen::platform::auth::Role;
 use huntzen::platform::db::DbRole;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -108,7 +107,10 @@ async fn a_session_that_was_held_is_reviewed_once_by_who_was_in_it() {
     for reader in [&alice, &bob, &dr, &company.hr, &company.admin, &staff] {
         assert!(shown(reader, &dr).await.is_empty());
     }
-    assert_eq!(app.count("SELECT count(*) FROM app.reviews WHERE position('listened' IN encode(sealed, 'escape')) > 0").await, 0);
+    assert_eq!(
+        app.count("SELECT count(*) FROM app.reviews WHERE position('listened' IN encode(sealed, 'escape')) > 0").await,
+        0
+    );
     app.settle().await;
 }
 
@@ -171,7 +173,11 @@ async fn what_is_published_tells_neither_who_nor_when_nor_which_session() {
     other.get(&format!("/practitioners/{}/reviews", dr.id)).await.refused(404, "not_found");
     alice.get(&format!("/practitioners/{}/reviews", Uuid::new_v4())).await.refused(404, "not_found");
     // whom one's company does not offer, one does not read about
-    sqlx::query("UPDATE app.companies SET network = 'restricted' WHERE id = $1").bind(other_company.id).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.companies SET network = 'restricted' WHERE id = $1")
+        .bind(other_company.id)
+        .execute(app.db())
+        .await
+        .unwrap();
     elsewhere.get(&format!("/practitioners/{}/reviews", dr.id)).await.refused(404, "not_found");
 
     let columns: Vec<String> = sqlx::query_scalar(
@@ -184,7 +190,9 @@ async fn what_is_published_tells_neither_who_nor_when_nor_which_session() {
     let id: Uuid = sqlx::query_scalar("SELECT id FROM app.published_reviews").fetch_one(app.db()).await.unwrap();
     assert_eq!(id.get_version_num(), 4, "an id of version 7 tells when");
     // the roles of readers hold no way to the author
-    for (role, person) in [(DbRole::Practitioner, &dr), (DbRole::Hr, &company.hr), (DbRole::CompanyAdmin, &company.admin)] {
+    for (role, person) in
+        [(DbRole::Practitioner, &dr), (DbRole::Hr, &company.hr), (DbRole::CompanyAdmin, &company.admin)]
+    {
         let mut conn = app.as_role(role, person.id).await;
         assert!(sqlx::query("SELECT id FROM app.reviews").execute(&mut conn).await.is_err(), "{role:?}");
     }
@@ -212,14 +220,21 @@ async fn an_author_who_changes_it_waits_for_a_moderator_again() {
     assert!(shown(&alice, &dr).await.is_empty());
     publish_all(&staff).await;
     assert_eq!(shown(&dr, &dr).await, [json!({"rating": 3, "text": "A calm hour."})]);
-    let stale = alice.request(Method::PATCH, &path).header("if-match", changed.header("etag")).json(&json!({"rating": 1}));
+    let stale =
+        alice.request(Method::PATCH, &path).header("if-match", changed.header("etag")).json(&json!({"rating": 1}));
     Answer::of(stale).await.refused(412, "stale");
-    Answer::of(alice.request(Method::PATCH, &path).json(&json!({"rating": 1}))).await.refused(428, "precondition_required");
+    Answer::of(alice.request(Method::PATCH, &path).json(&json!({"rating": 1})))
+        .await
+        .refused(428, "precondition_required");
 
     // taken back, nothing is left; another one may be written
     alice.delete(&path).await.expect(204);
     assert!(shown(&alice, &dr).await.is_empty());
-    assert_eq!(app.count("SELECT count(*) FROM app.reviews").await + app.count("SELECT count(*) FROM app.published_reviews").await, 0);
+    assert_eq!(
+        app.count("SELECT count(*) FROM app.reviews").await
+            + app.count("SELECT count(*) FROM app.published_reviews").await,
+        0
+    );
     alice.post(&path, json!({"rating": 5, "text": "Better still"})).await.expect(201);
 }
 
@@ -231,9 +246,13 @@ async fn what_an_erased_person_said_is_gone() {
     write(&app, &bob, &dr, 5, "His").await;
     publish_all(&staff).await;
     let mut conn = app.as_role(DbRole::Worker, alice.id).await;
-    sqlx::query("SELECT set_config('app.company_id', $1, false)").bind(company.id.to_string()).execute(&mut conn).await.unwrap();
-    let gone: i64 = sqlx::query_scalar("SELECT app.erase_reviews($1)").bind(alice.id).fetch_one(&mut conn).await.unwrap();
+    sqlx::query("SELECT set_config('app.company_id', $1, false)")
+        .bind(company.id.to_string())
+        .execute(&mut conn)
+        .await
+        .unwrap();
+    let gone: i64 =
+        sqlx::query_scalar("SELECT app.erase_reviews($1)").bind(alice.id).fetch_one(&mut conn).await.unwrap();
     assert_eq!(gone, 1);
     assert_eq!(shown(&bob, &dr).await, [json!({"rating": 5, "text": "His"})]);
-    let _ = Role::Employee;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{publish_all, scene, session, shown, waiting, write};
+use super::{publish_all, scene, shown, waiting, write};
 use crate::support::{TestApp, User};
 
 async fn rating(user: &User, dr: &User) -> (Value, Value) {
@@ -15,7 +15,12 @@ async fn rating(user: &User, dr: &User) -> (Value, Value) {
 
 async fn named(app: &TestApp, name: &str) -> User {
     let dr = app.practitioner().await;
-    sqlx::query("UPDATE app.practitioners SET display_name = $2 WHERE id = $1").bind(dr.id).bind(name).execute(app.db()).await.unwrap();
+    sqlx::query("UPDATE app.practitioners SET display_name = $2 WHERE id = $1")
+        .bind(dr.id)
+        .bind(name)
+        .execute(app.db())
+        .await
+        .unwrap();
     dr
 }
 
@@ -42,7 +47,11 @@ async fn an_average_is_shown_from_three_reviews_on() {
     assert_eq!((&me["rating"], &me["reviewCount"]), (&json!(3.8), &json!(4)));
     assert_eq!(rating(&company.hr, &dr).await.1, json!(4));
     // taken back below three, there is none any more
-    for session in sqlx::query_scalar::<_, uuid::Uuid>("SELECT consultation_id FROM app.reviews LIMIT 2").fetch_all(app.db()).await.unwrap() {
+    for session in sqlx::query_scalar::<_, uuid::Uuid>("SELECT consultation_id FROM app.reviews LIMIT 2")
+        .fetch_all(app.db())
+        .await
+        .unwrap()
+    {
         alice.delete(&format!("/consultations/{session}/review")).await.expect(204);
     }
     assert_eq!(rating(&alice, &dr).await, nothing);
@@ -62,7 +71,6 @@ async fn many_verdicts_at_once_make_one_average() {
     }
     assert_eq!(rating(&alice, &dr).await, (json!(3.3), json!(6)));
     assert_eq!(app.count("SELECT count(*) FROM app.published_reviews").await, 6);
-    let _ = session;
 }
 
 #[tokio::test]
@@ -92,5 +100,8 @@ async fn practitioners_are_listed_by_what_is_said_of_them() {
     }
     assert_eq!(seen, expected);
     let soon = "freeBefore=2100-01-01T00:00:00Z";
-    assert_eq!(names(&alice.get(&format!("/practitioners?sort=rating&{soon}&q=anne")).await.expect(200).json), ["Anne"]);
+    assert_eq!(
+        names(&alice.get(&format!("/practitioners?sort=rating&{soon}&q=anne")).await.expect(200).json),
+        ["Anne"]
+    );
 }

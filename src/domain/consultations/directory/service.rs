@@ -144,13 +144,9 @@ async fn first_free(
 }
 
 /// Practitioners whom somebody found, with when they have time for the caller, where the caller books.
-pub async fn with_first_free(
-    cx: &Context,
-    tx: &mut Tx,
-    rows: Vec<Listed>,
-    mode: Option<Mode>,
-) -> Result<Vec<Found>> {
-    let free = if sees_times(cx.caller().role) { free_before(cx, tx, &rows, mode, None).await? } else { HashMap::new() };
+pub async fn with_first_free(cx: &Context, tx: &mut Tx, rows: Vec<Listed>, mode: Option<Mode>) -> Result<Vec<Found>> {
+    let free =
+        if sees_times(cx.caller().role) { free_before(cx, tx, &rows, mode, None).await? } else { HashMap::new() };
     Ok(with_times(rows, &free))
 }
 

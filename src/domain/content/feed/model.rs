@@ -1,5 +1,7 @@
 //! RSS 2.0 (rssboard.org/rss-specification), with the link to itself that its best practices ask for.
 
+use std::fmt::Write;
+
 use chrono::{DateTime, Utc};
 use rust_i18n::t;
 use uuid::Uuid;
@@ -28,7 +30,7 @@ pub fn render(items: &[Item], locale: Locale, public: &str) -> String {
     element(&mut xml, "link", &format!("{public}/articles"));
     element(&mut xml, "description", &t!("feed.description", locale = language));
     element(&mut xml, "language", language);
-    xml.push_str(&format!("<atom:link href=\"{}\" rel=\"self\" type=\"application/rss+xml\"/>\n", escaped(&own)));
+    let _ = writeln!(xml, "<atom:link href=\"{}\" rel=\"self\" type=\"application/rss+xml\"/>", escaped(&own));
     if let Some(changed) = items.iter().map(|it| it.updated_at).max() {
         element(&mut xml, "lastBuildDate", &changed.to_rfc2822());
     }
@@ -39,7 +41,7 @@ pub fn render(items: &[Item], locale: Locale, public: &str) -> String {
         element(&mut xml, "description", &it.summary);
         element(&mut xml, "category", &t!(format!("article_category.{}", it.category), locale = language));
         // the same article, whatever it is called
-        xml.push_str(&format!("<guid isPermaLink=\"false\">urn:uuid:{}</guid>\n", it.id));
+        let _ = writeln!(xml, "<guid isPermaLink=\"false\">urn:uuid:{}</guid>", it.id);
         element(&mut xml, "pubDate", &it.published_at.to_rfc2822());
         xml.push_str("</item>\n");
     }
@@ -48,7 +50,7 @@ pub fn render(items: &[Item], locale: Locale, public: &str) -> String {
 }
 
 fn element(xml: &mut String, name: &str, text: &str) {
-    xml.push_str(&format!("<{name}>{}</{name}>\n", escaped(text)));
+    let _ = writeln!(xml, "<{name}>{}</{name}>", escaped(text));
 }
 
 /// Without what no XML document may hold (XML 1.0, 2.2), however it is written.

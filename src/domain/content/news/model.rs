@@ -36,7 +36,8 @@ pub struct Texts {
 impl Texts {
     /// The text in a language, or in the other one.
     pub fn in_language(&self, wanted: Locale) -> Option<(Locale, &Text)> {
-        let (french, english) = (self.fr.as_ref().map(|it| (Locale::Fr, it)), self.en.as_ref().map(|it| (Locale::En, it)));
+        let (french, english) =
+            (self.fr.as_ref().map(|it| (Locale::Fr, it)), self.en.as_ref().map(|it| (Locale::En, it)));
         match wanted {
             Locale::Fr => french.or(english),
             Locale::En => english.or(french),
@@ -68,6 +69,7 @@ pub struct News {
 
 /// A change; what is absent stays.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::option_option)] // absent, nothing and something are three things
 pub struct Change {
     pub texts: Option<Texts>,
     /// Inner `None`: without an end.

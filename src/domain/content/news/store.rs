@@ -97,7 +97,11 @@ pub async fn list(
     }
     let statement = match role {
         Role::Employee => concat!(
-            "SELECT * FROM ((", page!(platform), ") UNION ALL (", page!(company), ")) n
+            "SELECT * FROM ((",
+            page!(platform),
+            ") UNION ALL (",
+            page!(company),
+            ")) n
              ORDER BY n.published_at DESC, n.id DESC LIMIT $5"
         ),
         Role::Hr | Role::CompanyAdmin => page!(company),
@@ -204,11 +208,12 @@ fn name(audience: &Audience) -> &'static str {
 async fn save_companies(tx: &mut Tx, id: NewsId, audience: &Audience) -> Result<()> {
     sqlx::query("DELETE FROM app.platform_news_companies WHERE news_id = $1").bind(id).execute(tx.conn()).await?;
     let Audience::Companies(companies) = audience else { return Ok(()) };
-    let done = sqlx::query("INSERT INTO app.platform_news_companies (company_id, news_id) SELECT unnest($2::uuid[]), $1")
-        .bind(id)
-        .bind(companies)
-        .execute(tx.conn())
-        .await;
+    let done =
+        sqlx::query("INSERT INTO app.platform_news_companies (company_id, news_id) SELECT unnest($2::uuid[]), $1")
+            .bind(id)
+            .bind(companies)
+            .execute(tx.conn())
+            .await;
     match done {
         Err(error) if broken_constraint(&error) == Some("platform_news_companies_company_id_fkey") => {
             Err(Problem::from(Refusal::Invalid).at("/companyIds", "unknown"))
@@ -268,10 +273,12 @@ pub async fn delete(tx: &mut Tx, role: Role, id: NewsId) -> Result<()> {
 
 /// Notes that the caller has read it, once.
 pub async fn note_read(tx: &mut Tx, id: NewsId, at: DateTime<Utc>) -> Result<()> {
-    sqlx::query("INSERT INTO app.news_reads (user_id, news_id, read_at) VALUES (app.user_id(), $1, $2) ON CONFLICT DO NOTHING")
-        .bind(id)
-        .bind(at)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "INSERT INTO app.news_reads (user_id, news_id, read_at) VALUES (app.user_id(), $1, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(id)
+    .bind(at)
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }

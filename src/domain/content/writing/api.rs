@@ -32,7 +32,7 @@ pub struct TextRequest {
     /// What lists and the feed show.
     #[oai(validator(min_length = 1, max_length = 500, pattern = r"\S"))]
     summary: String,
-    /// Markdown (CommonMark, with tables).
+    /// Markdown, with tables.
     #[oai(validator(min_length = 1, max_length = 100000, pattern = r"\S"))]
     body: String,
 }
@@ -150,8 +150,7 @@ impl WritingApi {
     ) -> Result<ArticleCreated> {
         let key = IdempotencyKey::new(key.0, "createArticle", &body.0)?;
         let NewArticle { category, tags, cover_id, texts } = body.0;
-        let draft =
-            Change { category: None, tags: Some(tags), cover: Some(cover_id), texts: Some(new_texts(texts)) };
+        let draft = Change { category: None, tags: Some(tags), cover: Some(cover_id), texts: Some(new_texts(texts)) };
         let seen = service::create(&cx, category, draft, key.as_ref()).await?;
         let etag = etag(&seen.article).as_str().to_owned();
         Ok(ArticleCreated::Created(Json(seen.into()), etag))

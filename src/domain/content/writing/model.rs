@@ -23,6 +23,7 @@ pub struct NewText {
 
 /// A change of an article; what is absent stays.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::option_option)] // absent, nothing and something are three things
 pub struct Change {
     pub category: Option<Category>,
     pub tags: Option<Vec<String>>,

@@ -73,12 +73,7 @@ pub async fn delete(cx: &Context, named: &Named, if_match: Option<&str>) -> Resu
 }
 
 /// Publishes it now, or has the clock do it.
-pub async fn publish(
-    cx: &Context,
-    named: &Named,
-    at: Option<DateTime<Utc>>,
-    if_match: Option<&str>,
-) -> Result<Seen> {
+pub async fn publish(cx: &Context, named: &Named, at: Option<DateTime<Utc>>, if_match: Option<&str>) -> Result<Seen> {
     let now = cx.now();
     let mut faults = FieldErrors::new();
     faults.check(at.is_none_or(|at| at > now), "query:at", "in_past");

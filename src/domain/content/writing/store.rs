@@ -74,6 +74,7 @@ pub async fn insert(
 }
 
 /// Gives the article a new version as well.
+#[allow(clippy::option_option)] // absent, nothing and something are three things
 pub async fn save(
     tx: &mut Tx,
     id: ArticleId,
