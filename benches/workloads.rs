@@ -21,6 +21,7 @@ mod first_free;
 mod list_own;
 mod login_storm;
 mod rotation;
+mod search;
 mod slots_60_days;
 
 use std::error::Error;
@@ -47,6 +48,8 @@ enum Workload {
     Slots60Days,
     /// An employee finds who of 500 practitioners has time first
     FirstFreeSlot,
+    /// An employee searches 10,000 practitioners and articles
+    Search,
     /// Employees book, each another slot
     Book,
     /// 200 clients book 50 slots, and the next 50, and so on
@@ -89,6 +92,9 @@ struct Args {
     /// Connections on either side
     #[arg(long, default_value_t = 32)]
     connections: u32,
+    /// In `search`, practitioners and articles
+    #[arg(long, default_value_t = 10_000)]
+    findings: usize,
     /// In `chat`, clients do not say that each message has arrived, which is noted and shown to its sender otherwise
     #[arg(long)]
     silent: bool,
@@ -151,8 +157,14 @@ async fn run(args: Args) -> Outcome {
         lines.push(first_free::measure(&args, &database, &server).await?);
         server.stop()?;
     }
-    let writing =
-        [Workload::Book, Workload::BookContended, Workload::Notes4k, Workload::Journal20, Workload::RotateKeys, Workload::CsvExport];
+    let writing = [
+        Workload::Book,
+        Workload::BookContended,
+        Workload::Notes4k,
+        Workload::Journal20,
+        Workload::RotateKeys,
+        Workload::CsvExport,
+    ];
     if writing.into_iter().any(wanted) {
         let copy = database.copy(&args.server).await?;
         if wanted(Workload::Book) {
@@ -173,6 +185,11 @@ async fn run(args: Args) -> Outcome {
         if wanted(Workload::RotateKeys) {
             lines.push(rotation::measure(&args, &copy).await?);
         }
+        copy.discard().await?;
+    }
+    if wanted(Workload::Search) {
+        let copy = database.copy(&args.server).await?;
+        lines.push(search::measure(&args, &copy).await?);
         copy.discard().await?;
     }
     let mut notes = Vec::new();

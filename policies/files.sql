@@ -91,6 +91,7 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     UPDATE app.practitioners p SET avatar_id = NULL FROM app.files f
         WHERE f.id = file AND p.id = f.owner_id AND p.avatar_id = file;
     UPDATE app.companies c SET logo_id = NULL FROM app.files f WHERE f.id = file AND c.id = f.company_id AND c.logo_id = file;
+    UPDATE app.articles a SET cover_id = NULL WHERE a.cover_id = file;
     UPDATE app.files f SET state = 'deleted', deleted_at = at, sealed_key = NULL, sealed_name = NULL
         WHERE f.id = file AND f.state <> 'deleted';
 $$;
@@ -180,6 +181,13 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_t
            END
 $$;
 
+-- Whether a picture is on an article that the caller may read.
+CREATE OR REPLACE FUNCTION app.shows_cover(file uuid)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM app.articles a WHERE a.cover_id = file
+                     AND (a.status = 'published' AND app.has_feature('articles') OR a.author_id = app.user_id()))
+$$;
+
 -- A file that the caller may fetch, with the key that opens it where it is sealed. No row: there is none for them.
 CREATE OR REPLACE FUNCTION app.readable_file(file uuid, at timestamptz)
 RETURNS TABLE (id uuid, company_id uuid, owner_id uuid, purpose text, object_key text, media_type text, size_bytes bigint,
@@ -199,6 +207,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
             WHEN 'logo' THEN f.company_id = app.company_id()
                              AND app.connected_role() IN ('employee', 'hr', 'company_admin')
             WHEN 'article_image' THEN f.owner_id = app.user_id() OR app.connected_role() = 'platform_admin'
+                                      OR app.shows_cover(f.id)
             WHEN 'avatar' THEN app.sees_avatar_of(f.owner_id) END
 $$;
 
@@ -315,7 +324,7 @@ BEGIN
         'app.open_upload(uuid, text, uuid, text, bigint, timestamptz, timestamptz, bigint, int, int)',
         'app.drop_file(uuid, timestamptz)', 'app.lock_where_shown(uuid)',
         'app.finish_upload(uuid, text, bigint, bytea, bytea, bytea, timestamptz, timestamptz, bigint)',
-        'app.give_up_upload(uuid, timestamptz)', 'app.sees_avatar_of(uuid)', 'app.readable_file(uuid, timestamptz)',
+        'app.give_up_upload(uuid, timestamptz)', 'app.sees_avatar_of(uuid)', 'app.shows_cover(uuid)', 'app.readable_file(uuid, timestamptz)',
         'app.own_file_key()',
         'app.keep_own_file_key(uuid, bytea, timestamptz)', 'app.delete_file(uuid, timestamptz)', 'app.attach_files(uuid, uuid[], timestamptz)', 'app.drop_attachments()',
         'app.files_to_collect(timestamptz, int)', 'app.forget_files(uuid[])',
@@ -326,7 +335,7 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION app.may_bring(text), app.drop_file(uuid, timestamptz), app.lock_where_shown(uuid),
-    app.sees_avatar_of(uuid) TO huntzen_kernel;
+    app.sees_avatar_of(uuid), app.shows_cover(uuid) TO huntzen_kernel;
 GRANT EXECUTE ON FUNCTION
     app.open_upload(uuid, text, uuid, text, bigint, timestamptz, timestamptz, bigint, int, int),
     app.finish_upload(uuid, text, bigint, bytea, bytea, bytea, timestamptz, timestamptz, bigint),

@@ -30,6 +30,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('consultations.requested', 'events', '{employee}', 'consultation'),
         ('consultations.rescheduled', 'events', '{employee,practitioner}', 'consultation'),
         ('consultations.time_freed', 'events', '{employee,practitioner,system}', 'consultation'),
+        ('content.publish_due', 'maintenance', '{system}', NULL),
         ('employees.employee_left', 'events', '{hr,company_admin}', 'employee'),
         ('exports.mail_failed', 'mail', '{system}', NULL),
         ('exports.mail_ready', 'mail', '{system}', NULL),

@@ -18,8 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::SeedKind;
 use crate::domain::identity::administration::operator::{self, Invitation};
 use crate::domain::{
-    audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, exports, files, identity,
-    journal, notifications, practitioners, privacy, usage,
+    admin, audit_trail, calls, chat, clinical_notes, companies, consultations, content, employees, exports, files,
+    identity, journal, notifications, practitioners, privacy, reviews, search, usage,
 };
 use crate::platform::auth::revocation::RevokedSessions;
 use crate::platform::auth::signing_keys::{self, Published, Withdrawn};
@@ -41,6 +41,7 @@ use crate::platform::images::Images;
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
 use crate::platform::mail::{self, Mailer};
+use crate::platform::maintenance::Maintenance;
 use crate::platform::outgoing::Outgoing;
 use crate::platform::realtime::{self, Mount, Wire};
 use crate::platform::storage::Storage;
@@ -65,7 +66,7 @@ fn apis() -> impl OpenApi {
         practitioners::PractitionersApi,
         practitioners::CalendarsApi,
         consultations::apis(),
-        content::ContentApi,
+        (content::apis(), reviews::ReviewsApi, search::SearchApi, admin::OperationsApi),
         chat::ChatApi,
         notifications::NotificationsApi,
         clinical_notes::NotesApi,
@@ -84,6 +85,7 @@ pub fn registry() -> Registry {
     identity::jobs(&mut registry);
     practitioners::jobs(&mut registry);
     files::jobs(&mut registry);
+    content::jobs(&mut registry);
     consultations::jobs(&mut registry);
     consultations::departure::jobs(&mut registry);
     notifications::jobs(&mut registry);
@@ -114,6 +116,7 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         mailer: Mailer::open(&config)?,
         outgoing: Outgoing::new(&config)?,
         limits: Limits::new(&config),
+        maintenance: Maintenance::default(),
         wire: Wire::open(&config, base)?,
         config: Arc::new(config),
         clock,
@@ -255,6 +258,7 @@ pub fn sealed() -> Vec<Sealed> {
     all.extend(identity::two_factor::SEALED);
     all.push(practitioners::calendars::SEALED);
     all.extend(consultations::SEALED);
+    all.push(reviews::SEALED);
     all.extend(KeyPurpose::SEALED);
     all.push(privacy::SEALED);
     all

@@ -5,6 +5,7 @@
 //! data is there already, nothing is touched.
 
 mod portraits;
+mod reviews;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnectOptions;
@@ -51,6 +52,7 @@ const DEMO: &[&str] = &[
     include_str!("../seeds/demo/08_notifications.sql"),
     include_str!("../seeds/demo/09_audit.sql"),
     include_str!("../seeds/demo/10_consents.sql"),
+    include_str!("../seeds/demo/11_news.sql"),
 ];
 const DEMO_EXISTS: &str = "SELECT EXISTS (SELECT FROM app.users WHERE email = 'admin@acme.test')";
 
@@ -143,6 +145,7 @@ async fn run(
     converse(&mut tx, config, now).await?;
     write_notes(&mut tx, config, now).await?;
     write_journal(&mut tx, config, now).await?;
+    reviews::write(&mut tx, config, now).await?;
     portraits::hang(&mut tx, config, now).await?;
     // HR reads about the history at once, not from the next hour on
     sqlx::query("SELECT stats.refresh($1, true)").bind(now).execute(&mut *tx).await?;

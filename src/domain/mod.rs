@@ -1,5 +1,6 @@
 //! The modules, by floor: a module imports only from floors below its own.
 
+pub mod admin;
 pub mod audit_trail;
 pub mod calls;
 pub mod chat;
@@ -15,4 +16,6 @@ pub mod journal;
 pub mod notifications;
 pub mod practitioners;
 pub mod privacy;
+pub mod reviews;
+pub mod search;
 pub mod usage;

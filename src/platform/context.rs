@@ -20,6 +20,7 @@ use crate::platform::ids::{self, UserId};
 use crate::platform::images::Images;
 use crate::platform::locale::Locale;
 use crate::platform::mail::Mailer;
+use crate::platform::maintenance::Maintenance;
 use crate::platform::outgoing::Outgoing;
 use crate::platform::problem::Result;
 use crate::platform::realtime::Wire;
@@ -43,6 +44,7 @@ pub struct Platform {
     /// Requests to addresses that people give.
     pub outgoing: Outgoing,
     pub limits: Limits,
+    pub maintenance: Maintenance,
     /// To the other nodes.
     pub wire: Wire,
 }

@@ -68,6 +68,9 @@ struct Readiness {
     /// Where `REDIS_URL` is set. While it is away, the database tells the nodes what changed.
     #[oai(skip_serializing_if_is_none)]
     redis: Option<State>,
+    /// Where changes are refused for a while; reading goes on, so the node stays with the balancer.
+    #[oai(skip_serializing_if_is_none)]
+    maintenance: Option<bool>,
 }
 
 impl Example for Readiness {
@@ -79,6 +82,7 @@ impl Example for Readiness {
             storage: State::Ok,
             mail: State::Ok,
             redis: None,
+            maintenance: None,
         }
     }
 }
@@ -174,6 +178,7 @@ impl MonitoringApi {
             storage: storage.into(),
             mail: mail.into(),
             redis: redis.map(State::from),
+            maintenance: platform.maintenance.state(platform).await.is_on.then_some(true),
         };
         *last = Some((Instant::now(), found));
         found

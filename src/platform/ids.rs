@@ -70,6 +70,10 @@ ids! {
     /// A file that somebody brought.
     FileId,
     ArticleId,
+    /// An announcement of the platform or of a company.
+    NewsId,
+    /// What an employee said of a session. Random, so that it tells nothing of when.
+    ReviewId,
 }
 
 impl FileId {

@@ -15,6 +15,7 @@ pub mod images;
 pub mod jobs;
 pub mod locale;
 pub mod mail;
+pub mod maintenance;
 pub mod outgoing;
 pub mod problem;
 pub mod realtime;

@@ -75,6 +75,8 @@ causes! {
         TooManyRequests => (TOO_MANY_REQUESTS, "too_many_requests"),
         Internal => (INTERNAL_SERVER_ERROR, "internal"),
         Unavailable => (SERVICE_UNAVAILABLE, "unavailable"),
+        /// Nothing is changed for a while.
+        Maintenance => (SERVICE_UNAVAILABLE, "maintenance"),
         /// Files cannot be kept or fetched for now.
         StorageUnavailable => (SERVICE_UNAVAILABLE, "storage_unavailable"),
     }

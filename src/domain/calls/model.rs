@@ -199,18 +199,31 @@ pub struct Told {
 /// What a socket is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    Ringing { until: DateTime<Utc> },
+    Ringing {
+        until: DateTime<Utc>,
+    },
     /// A device of the other one's rings.
     PeerRinging,
-    Accepted { at: DateTime<Utc> },
+    Accepted {
+        at: DateTime<Utc>,
+    },
     Declined,
     Muted(bool),
-    Lost { until: DateTime<Utc> },
-    Back { resumes: bool },
+    Lost {
+        until: DateTime<Utc>,
+    },
+    Back {
+        resumes: bool,
+    },
     /// The device of one's own that is in the call is away.
-    DeviceLost { until: DateTime<Utc> },
+    DeviceLost {
+        until: DateTime<Utc>,
+    },
     DeviceBack,
-    Ended { reason: EndReason, by_me: bool },
+    Ended {
+        reason: EndReason,
+        by_me: bool,
+    },
 }
 
 impl Told {

@@ -209,9 +209,7 @@ impl Kind {
             | Self::ErasureWithdrawn
             | Self::ErasureRefused => true,
             Self::WaitlistOffered => role == Role::Employee,
-            Self::ExportReady | Self::ExportFailed => {
-                role != Role::Employee
-            }
+            Self::ExportReady | Self::ExportFailed => role != Role::Employee,
             Self::CalendarFailing => role == Role::Practitioner,
             _ => matches!(role, Role::Employee | Role::Practitioner),
         }

@@ -208,6 +208,7 @@ pub struct Practitioner {
     pub confirms_by_hand: bool,
     pub status: Status,
     pub avatar_id: Option<FileId>,
+    pub rating: Option<Rating>,
     /// What only the practitioner and the platform see.
     pub private: Option<Private>,
     pub updated_at: DateTime<Utc>,
@@ -335,7 +336,39 @@ pub struct Listed {
     pub modes: Vec<Mode>,
     pub status: Status,
     pub avatar_id: Option<FileId>,
+    pub rating: Option<Rating>,
 }
+
+/// What clients say of a practitioner on average. There is none below three reviews: it would be somebody's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rating {
+    /// 10 to 50.
+    pub tenths: i16,
+    pub reviews: i32,
+}
+
+impl Rating {
+    /// Of the two columns, which are there together or not at all.
+    pub fn of(tenths: Option<i16>, reviews: Option<i32>) -> Option<Self> {
+        Some(Self { tenths: tenths?, reviews: reviews? })
+    }
+
+    /// 1 to 5, with one decimal.
+    pub fn stars(self) -> f64 {
+        f64::from(self.tenths) / 10.0
+    }
+}
+
+/// The order of a list of practitioners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Name,
+    /// The best first; who has no average comes last, by name.
+    Rating,
+}
+
+/// Where a list goes on: after somebody's rating (0 where there is none), name and id.
+pub type After = (i16, String, PractitionerId);
 
 /// What a list is narrowed by.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::error::Error;
 use super::hours::Rule;
 use super::model::{
-    BookingTerms, Check, Filter, Listed, Mode, Money, Practitioner, Private, Specialty, Status, Verification,
+    After, BookingTerms, Check, Filter, Listed, Mode, Money, Order, Practitioner, Private, Rating, Specialty, Status,
+    Verification,
 };
 use crate::domain::companies;
 use crate::platform::db::{OrConstraint, broken_constraint};
@@ -65,11 +66,14 @@ macro_rules! select_terms {
                     (SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                      ORDER BY s.rank, s.specialty LIMIT 1) AS specialty
              FROM (SELECT id, display_name, time_zone, session_lengths, buffer_before_minutes, buffer_after_minutes,
-                          min_notice_minutes, horizon_days, modes, status, updated_at,
+                          min_notice_minutes, horizon_days, status, updated_at,
+                          -- as far as the company of who asks has them
+                          ARRAY(SELECT mode FROM unnest(modes) AS mode
+                                WHERE mode <> ALL (ARRAY(SELECT app.features_off()))) AS modes,
                           id = ANY (ARRAY(SELECT app.suspended_practitioners())) AS is_suspended
                    FROM app.practitioners) p
              WHERE ", $whose, "
-               AND (NOT $2 OR (p.status = 'active' AND NOT p.is_suspended
+               AND (NOT $2 OR (p.status = 'active' AND NOT p.is_suspended AND cardinality(p.modes) > 0
                                AND ((SELECT c.network FROM app.companies c WHERE c.id = (SELECT app.company_id())) = 'open'
                                     OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
                                                          WHERE n.company_id = (SELECT app.company_id()))))))"
@@ -324,6 +328,8 @@ struct Row {
     confirms_by_hand: bool,
     status: String,
     avatar_id: Option<FileId>,
+    rating_tenths: Option<i16>,
+    review_count: Option<i32>,
     updated_at: DateTime<Utc>,
 }
 
@@ -344,7 +350,7 @@ pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner
     let row: Option<Row> = sqlx::query_as(
         "SELECT p.id, p.display_name, p.languages, p.modes, p.bio_fr, p.bio_en, p.time_zone, p.session_lengths,
                 p.buffer_before_minutes, p.buffer_after_minutes, p.min_notice_minutes, p.horizon_days,
-                p.confirms_by_hand, p.status, p.avatar_id, p.updated_at,
+                p.confirms_by_hand, p.status, p.avatar_id, p.rating_tenths, p.review_count, p.updated_at,
                 ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                       ORDER BY s.rank, s.specialty) AS specialties
          FROM app.practitioners p WHERE p.id = $1",
@@ -370,6 +376,7 @@ pub async fn find(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner
             confirms_by_hand: row.confirms_by_hand,
             status: read(&row.status)?,
             avatar_id: row.avatar_id,
+            rating: Rating::of(row.rating_tenths, row.review_count),
             private: None,
             updated_at: row.updated_at,
         })
@@ -409,6 +416,8 @@ struct ListedRow {
     modes: Vec<String>,
     status: String,
     avatar_id: Option<FileId>,
+    rating_tenths: Option<i16>,
+    review_count: Option<i32>,
 }
 
 impl ListedRow {
@@ -421,44 +430,80 @@ impl ListedRow {
             modes: read_all(&self.modes)?,
             status: read(&self.status)?,
             avatar_id: self.avatar_id,
+            rating: Rating::of(self.rating_tenths, self.review_count),
         })
     }
 }
 
-/// Practitioners by name, which is also the order of the index that the page walks along.
+macro_rules! select_listed {
+    ($after:literal, $order:literal) => {
+        concat!(
+            "SELECT p.id, p.display_name, p.languages, p.modes, p.status, p.avatar_id, p.rating_tenths, p.review_count,
+                    ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
+                          ORDER BY s.rank, s.specialty) AS specialties
+             FROM app.practitioners p
+             WHERE ($9::text IS NULL OR p.status = $9)
+               AND (NOT $7 OR p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
+               AND ($1::text IS NULL OR ",
+            $after,
+            ")
+               AND ($3::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
+                                                WHERE s.practitioner_id = p.id AND s.specialty = $3))
+               AND ($4::text IS NULL OR $4 = ANY (p.languages))
+               AND ($5::text IS NULL OR $5 = ANY (p.modes))
+               AND ($6::text[] IS NULL OR p.id = ANY (ARRAY(SELECT app.practitioners_like($6))))
+               AND (NOT $7 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
+                    OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
+                                         WHERE n.company_id = app.company_id())))
+               AND $10::smallint IS NOT NULL
+             ORDER BY ",
+            $order,
+            " LIMIT $8"
+        )
+    };
+}
+
+/// Practitioners by name, which is also the order of the index that the page walks along, or by what is said of them.
 pub async fn list(
     tx: &mut Tx,
     filter: &Filter,
-    after: Option<&(String, PractitionerId)>,
+    order: Order,
+    after: Option<&After>,
     limit: i64,
 ) -> Result<Vec<Listed>> {
+    let statement = match order {
+        Order::Name => select_listed!("(p.display_name, p.id) > ($1, $2::uuid)", "p.display_name, p.id"),
+        Order::Rating => select_listed!(
+            "(- coalesce(p.rating_tenths, 0), p.display_name, p.id) > (- $10::smallint, $1, $2::uuid)",
+            "- coalesce(p.rating_tenths, 0), p.display_name, p.id"
+        ),
+    };
+    let rows: Vec<ListedRow> = sqlx::query_as(statement)
+        .bind(after.map(|(_, name, _)| name))
+        .bind(after.map(|(_, _, id)| id))
+        .bind(filter.specialty.map(Specialty::as_str))
+        .bind(&filter.language)
+        .bind(filter.mode.map(Mode::as_str))
+        .bind((!filter.words.is_empty()).then_some(&filter.words))
+        .bind(filter.network_only)
+        .bind(limit)
+        .bind(filter.status.map(Status::as_str))
+        // a forged cursor may hold what no average is
+        .bind(after.map_or(0, |(tenths, ..)| (*tenths).clamp(0, 50)))
+        .fetch_all(tx.conn())
+        .await?;
+    rows.into_iter().map(ListedRow::read).collect()
+}
+
+/// Those of some practitioners whom the caller sees, in no order.
+pub async fn list_by_ids(tx: &mut Tx, ids: &[PractitionerId]) -> Result<Vec<Listed>> {
     let rows: Vec<ListedRow> = sqlx::query_as(
-        "SELECT p.id, p.display_name, p.languages, p.modes, p.status, p.avatar_id,
+        "SELECT p.id, p.display_name, p.languages, p.modes, p.status, p.avatar_id, p.rating_tenths, p.review_count,
                 ARRAY(SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = p.id
                       ORDER BY s.rank, s.specialty) AS specialties
-         FROM app.practitioners p
-         WHERE ($9::text IS NULL OR p.status = $9)
-           AND (NOT $7 OR p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
-           AND ($1::text IS NULL OR (p.display_name, p.id) > ($1, $2::uuid))
-           AND ($3::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
-                                            WHERE s.practitioner_id = p.id AND s.specialty = $3))
-           AND ($4::text IS NULL OR $4 = ANY (p.languages))
-           AND ($5::text IS NULL OR $5 = ANY (p.modes))
-           AND ($6::text[] IS NULL OR p.id = ANY (ARRAY(SELECT app.practitioners_like($6))))
-           AND (NOT $7 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
-                OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
-                                     WHERE n.company_id = app.company_id())))
-         ORDER BY p.display_name, p.id LIMIT $8",
+         FROM app.practitioners p WHERE p.id = ANY ($1)",
     )
-    .bind(after.map(|(name, _)| name))
-    .bind(after.map(|(_, id)| id))
-    .bind(filter.specialty.map(Specialty::as_str))
-    .bind(&filter.language)
-    .bind(filter.mode.map(Mode::as_str))
-    .bind((!filter.words.is_empty()).then_some(&filter.words))
-    .bind(filter.network_only)
-    .bind(limit)
-    .bind(filter.status.map(Status::as_str))
+    .bind(ids)
     .fetch_all(tx.conn())
     .await?;
     rows.into_iter().map(ListedRow::read).collect()

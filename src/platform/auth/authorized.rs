@@ -11,7 +11,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::permission::Grant;
 use super::{Caller, Role};
 use crate::platform::problem::{Error, Problem, Result};
-use crate::platform::{Context, Platform, RequestInfo};
+use crate::platform::{Context, Platform, RequestInfo, maintenance};
 
 /// A signed-in caller who holds the permission `P`. Put it first among a handler's arguments,
 /// so that a refusal comes before the body is read.
@@ -40,6 +40,14 @@ fn platform(request: &Request) -> Result<Arc<Platform>> {
 
 fn info(request: &Request) -> RequestInfo {
     request.extensions().get::<RequestInfo>().cloned().unwrap_or_default()
+}
+
+/// Changes wait for the end of maintenance.
+async fn refuse_change(platform: &Platform, request: &Request) -> Result<()> {
+    if maintenance::is_change(request.method(), request.original_uri().path()) {
+        platform.maintenance.refuse(platform).await?;
+    }
+    Ok(())
 }
 
 /// The access token of `Authorization: Bearer` (RFC 6750).
@@ -95,6 +103,9 @@ impl<'a, P: Grant> ApiExtractor<'a> for Authorized<P> {
         let info = info(request);
         info.note_caller(caller.user_id);
         P::PERMISSION.check(&caller)?;
+        if caller.role != Role::PlatformAdmin {
+            refuse_change(&platform, request).await?;
+        }
         Ok(Self { context: Context::new(platform, caller, info), grant: PhantomData })
     }
 }
@@ -110,7 +121,9 @@ impl<'a> ApiExtractor<'a> for Anonymous {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self { platform: platform(request)?, request: info(request) })
+        let platform = platform(request)?;
+        refuse_change(&platform, request).await?;
+        Ok(Self { platform, request: info(request) })
     }
 }
 

@@ -104,10 +104,21 @@ permissions! {
     KeepNotes: [Practitioner],
     /// One's own journal.
     KeepJournal: [Employee],
+    /// Say what one thought of a session that was held.
+    WriteReview: [Employee],
+    ReadReviews: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    ModerateReviews: [PlatformAdmin],
     /// Bring files, and delete one's own.
     BringFile: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadFile: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
     ReadArticles: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    /// One's own drafts; staff all articles.
+    WriteArticles: [Practitioner, PlatformAdmin],
+    PublishArticles: [PlatformAdmin],
+    /// Practitioners (but for practitioners themselves) and articles.
+    Search: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    ReadNews: [Employee, Practitioner, Hr, CompanyAdmin, PlatformAdmin],
+    WriteNews: [Hr, CompanyAdmin, PlatformAdmin],
     /// Usage counters, above the reporting threshold.
     ReadUsage: [Hr, CompanyAdmin, PlatformAdmin],
     /// What practitioners did and what it is worth; one's own.

@@ -61,6 +61,11 @@ pub async fn dead_jobs(tx: &mut Tx, page_size: i32, before: Option<&str>) -> Res
     Ok(jobs)
 }
 
+/// Whether there is such a job.
+pub async fn is_there(tx: &mut Tx, id: &str) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT app.is_job($1)").bind(id).fetch_one(tx.conn()).await?)
+}
+
 /// Queues a dead job again, with all its attempts. `false`: there is no such dead job.
 pub async fn retry(tx: &mut Tx, id: &str) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT app.retry_job($1)").bind(id).fetch_one(tx.conn()).await?)

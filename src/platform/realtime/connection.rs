@@ -152,13 +152,19 @@ impl Connection {
         Ok(answer(&Renewed { expires_at }))
     }
 
+    /// What somebody does over a socket changes something, or is about to.
+    async fn admit(&self) -> Result<()> {
+        self.check().await?;
+        self.platform.maintenance.refuse(&self.platform).await
+    }
+
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
         let Received { name, data, ack } = received;
         let answered = match data {
             None => Err(Error::MalformedJson.into()),
             Some(data) if name == "auth:refresh" => self.renew(data).await,
             Some(_) if self.namespace.as_ref().is_some_and(|it| !it.has(&name)) => Err(Error::UnknownEvent.into()),
-            Some(data) => match self.check().await {
+            Some(data) => match self.admit().await {
                 Ok(()) => visitor.event(self, &name, data).await,
                 Err(refused) => Err(refused),
             },

@@ -36,7 +36,11 @@ async fn the_typed_client_of_the_documentation_compiles_talks_renews_its_token_a
     let (seen, ()) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), example), answering);
     let seen: Value = serde_json::from_str(&seen.expect("it ends").unwrap()).unwrap();
     let said = json!(["Hello from the example", "Good morning", "On a newer token", "Back again", "And again"]);
-    assert_eq!((&seen["said"], &seen["connects"], &seen["before"]["connects"]), (&said, &json!(3), &json!(1)), "{seen}");
+    assert_eq!(
+        (&seen["said"], &seen["connects"], &seen["before"]["connects"]),
+        (&said, &json!(3), &json!(1)),
+        "{seen}"
+    );
     assert!(seen["before"]["logins"].as_i64().unwrap() >= 2, "{seen}");
     assert_eq!(all(&talk.read(&talk.dr, "").await, "body"), said.as_array().unwrap().clone());
 }

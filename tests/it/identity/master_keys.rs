@@ -99,6 +99,7 @@ async fn secrets_move_to_the_newest_master_key_and_the_older_one_can_go() {
             said("external_calendars.url", 0, 0),
             said("consultation_reasons.booking", 0, 0),
             said("consultation_reasons.cancelling", 0, 0),
+            said("reviews.sealed", 0, 0),
             said("encryption_keys.chat", 0, 0),
             said("encryption_keys.note", 0, 0),
             said("encryption_keys.journal", 0, 0),

@@ -76,7 +76,10 @@ pub fn spreadsheets() -> PathBuf {
     };
     if !has_all() {
         let done = Command::new(root.join("tools/install")).arg("spreadsheets").status().expect("bash is needed");
-        assert!(done.success() && has_all(), "tools/install spreadsheets failed: pandas and LibreOffice Calc are needed");
+        assert!(
+            done.success() && has_all(),
+            "tools/install spreadsheets failed: pandas and LibreOffice Calc are needed"
+        );
     }
     program
 }
@@ -105,6 +108,19 @@ pub fn icalendar(file: &[u8]) -> serde_json::Value {
     });
     let said = pipe(Command::new(python).arg(root.join("tests/tools/parse-ics.py")), file);
     serde_json::from_str(&said.unwrap_or_else(|complaint| panic!("icalendar: {complaint}"))).unwrap()
+}
+
+/// What two readers of RSS, installed once when missing, understand of a feed. Panics with what they complain of.
+pub fn feed(file: &[u8]) -> serde_json::Value {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = INSTALLED.get_or_init(|| {
+        let done = Command::new(root.join("tools/install")).arg("feeds").status().expect("bash is needed");
+        assert!(done.success(), "tools/install feeds failed");
+        root.join(".huntzen/venv/bin/python")
+    });
+    let said = pipe(Command::new(python).arg(root.join("tests/tools/check-feed.py")), file);
+    serde_json::from_str(&said.unwrap_or_else(|complaint| panic!("the feed: {complaint}"))).unwrap()
 }
 
 /// A program of the system, such as those that `tools/install browser` brings.

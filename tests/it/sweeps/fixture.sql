@@ -169,6 +169,14 @@ INSERT INTO clinical_note_versions (company_id, note_id, practitioner_id, versio
 SELECT n.company_id, n.id, n.practitioner_id, 1, 'text', 'free', decode(repeat('00', 120), 'hex'), '2026-09-07 09:00Z'
 FROM clinical_notes n;
 
+-- what was said of the sessions that are over: one that waits, one that was published
+INSERT INTO reviews (id, company_id, consultation_id, user_id, rating, sealed, written_at)
+SELECT id('review of ' || c.id), c.company_id, c.id, c.user_id, 4, decode(repeat('00', 120), 'hex'), '2026-09-07 10:00Z'
+FROM consultations c WHERE c.status = 'completed';
+UPDATE reviews SET status = 'published', version = 2, moderated_at = '2026-09-07 11:00Z' WHERE user_id = id('dave');
+INSERT INTO published_reviews (id, practitioner_id, rating, body)
+SELECT r.id, r.practitioner_id, r.rating, 'Somebody was listened to' FROM reviews r WHERE r.status = 'published';
+
 -- everybody's journal: two entries, one of them private, and the keys
 INSERT INTO journal_keys (company_id, user_id, key_id, by_passphrase, by_recovery_code, created_at, updated_at)
 SELECT u.company_id, u.id, '01938f2e-7a10-7c3e-9b1d-2f4a6c8e0a71', decode(repeat('00', 120), 'hex'), decode(repeat('00', 120), 'hex'),
@@ -224,11 +232,25 @@ UNION ALL
 SELECT id('booking by ' || u.id), u.id, u.role, u.company_id, 'consultation.booked', 'consultation', 'success'
 FROM users u WHERE u.role = 'employee';
 
-INSERT INTO articles (id, status, category, publish_at, published_at)
-VALUES (id('article'), 'published', 'sleep', NULL, '2026-06-01'), (id('draft'), 'draft', 'sleep', NULL, NULL),
-       (id('scheduled article'), 'scheduled', 'sleep', '2027-06-01', NULL);
+INSERT INTO articles (id, status, category, publish_at, published_at, author_id)
+VALUES (id('article'), 'published', 'sleep', NULL, '2026-06-01', NULL), (id('draft'), 'draft', 'sleep', NULL, NULL, id('martin')),
+       (id('draft of durand'), 'draft', 'sleep', NULL, NULL, id('durand')),
+       (id('scheduled article'), 'scheduled', 'sleep', '2027-06-01', NULL, NULL);
+-- their names are kept by a trigger
 INSERT INTO article_translations (article_id, language, slug, title, summary, body)
-SELECT a.id, 'fr', 'article-' || a.status, 'Titre', 'Résumé', 'Texte' FROM articles a;
+SELECT a.id, 'fr', 'article-' || a.status || CASE a.author_id WHEN id('durand') THEN '-of-durand' ELSE '' END, 'Titre', 'Résumé', 'Texte'
+FROM articles a;
+
+-- news of each company, and of the platform for everybody and for globex; everybody has read something
+INSERT INTO news (id, company_id, title_fr, body_fr, published_at)
+SELECT id('news of ' || c.name), c.id, 'Nouvelles de ' || c.name, 'Texte de ' || c.name, '2026-06-01' FROM companies c;
+INSERT INTO platform_news (id, audience, title_fr, body_fr, published_at)
+VALUES (id('news for everybody'), 'everybody', 'Nouvelles pour tous', 'Texte pour tous', '2026-06-01'),
+       (id('news for globex'), 'chosen', 'Nouvelles choisies', 'Texte choisi', '2026-06-01');
+INSERT INTO platform_news_companies (company_id, news_id) VALUES (id('globex'), id('news for globex'));
+INSERT INTO news_reads (user_id, news_id, read_at) SELECT u.id, id('news that is gone'), '2026-06-01' FROM users u;
+
+INSERT INTO feature_flags (company_id, feature, is_on) VALUES (id('acme'), 'articles', true), (id('globex'), 'audio', false);
 
 INSERT INTO audit_acknowledgements (id, chain, at, decided_by, reason, findings)
 SELECT id('break of ' || c.name), c.id, '2026-06-01', 'Somebody', 'An outage', '[{"fault": "removed", "sequence": 1}]'
@@ -284,6 +306,9 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.call_signals', 't.addressee_id = me', 't.company_id', $$jsonb_build_object('id', gen_random_uuid(), 'number', 2)$$, NULL),
     ('app.unread_conversations', 't.reader_id = me', 't.company_id', $$jsonb_build_object('reader_id', me)$$, NULL),
     ('app.clinical_notes', 't.practitioner_id = me', 't.company_id', DEFAULT, NULL),
+    ('app.reviews', 't.user_id = me', 't.company_id', DEFAULT, 'version = t.version + 1, status = ''pending'', moderated_at = NULL'),
+    -- everybody reads of whom they see; nobody's own
+    ('app.published_reviews', 't.practitioner_id = me', 'NULL::uuid', DEFAULT, NULL),
     ('app.clinical_note_versions', 't.practitioner_id = me', 't.company_id', $$'{"version": 2}'$$, NULL),
     ('app.retention_rules', 'false', 'NULL::uuid', $$'{"record": "another"}'$$, NULL),
     ('app.journal_entries', 't.user_id = me', 't.company_id', DEFAULT, 'version = t.version + 1'),
@@ -350,8 +375,21 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('chain', gen_random_uuid())$$, NULL),
     ('app.exports', 't.requested_by = me', 't.company_id', DEFAULT, NULL),
     -- what is published is everybody's own
-    ('app.articles', 't.status = ''published''', 'NULL::uuid', DEFAULT, NULL),
-    ('app.article_translations', 't.article_id = fixture.id(''article'')', 'NULL::uuid', $$'{"language": "en"}'$$, NULL),
+    ('app.articles', 't.status = ''published'' OR t.author_id = me', 'NULL::uuid',
+     $$jsonb_build_object('id', gen_random_uuid(), 'author_id', me)$$, NULL),
+    ('app.article_translations', 't.article_id IN (SELECT a.id FROM app.articles a WHERE a.status = ''published'' OR a.author_id = me)',
+     'NULL::uuid', $$'{"language": "en"}'$$, NULL),
+    ('app.article_slugs', 't.article_id IN (SELECT a.id FROM app.articles a WHERE a.status = ''published'' OR a.author_id = me)',
+     'NULL::uuid', $$'{"slug": "another"}'$$, NULL),
+    -- a company's are of all its people
+    ('app.news', 't.company_id = (SELECT u.company_id FROM app.users u WHERE u.id = me)', 't.company_id', DEFAULT, NULL),
+    ('app.platform_news', 't.audience = ''everybody'' OR t.id IN (SELECT c.news_id FROM app.platform_news_companies c
+                           JOIN app.users u ON u.company_id = c.company_id WHERE u.id = me)', 'NULL::uuid', DEFAULT, NULL),
+    ('app.platform_news_companies', 'false', 't.company_id', $$jsonb_build_object('news_id', fixture.id('news for everybody'))$$, NULL),
+    ('app.news_reads', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)',
+     $$jsonb_build_object('news_id', fixture.id('news for everybody'))$$, NULL),
+    ('app.feature_flags', 'false', 't.company_id', $$'{"feature": "chat"}'$$, NULL),
+    ('app.maintenance', 'false', 'NULL::uuid', $$'{}'$$, NULL),
     ('app.clients', 'true', 'NULL::uuid', DEFAULT, NULL),
     ('app.usage_refreshes', 'false', 'NULL::uuid', $$'{}'$$, NULL),
     ('app.usage_months', 'false', 't.company_id', $$'{"month": "2020-01-01"}'$$, NULL),

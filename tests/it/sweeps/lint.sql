@@ -426,13 +426,16 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
       ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
       -- their own, as everybody's
       ('app', 'notification_preferences'), ('app', 'consents'), ('app', 'privacy_requests'),
-      ('app', 'articles'), ('app', 'article_translations'));
+      ('app', 'articles'), ('app', 'article_translations'), ('app', 'article_slugs'),
+      -- what was published of practitioners, without authors; their own announcements, and what they have read of them
+      ('app', 'published_reviews'), ('app', 'news'), ('app', 'news_reads'));
 
 -- rule: the_platform_never_learns_whose
 SELECT format('%s of %s.%s', coalesce(g.col, 'all'), g.nspname, g.relname) FROM given g
 WHERE g.role = 'huntzen_platform' AND g.verb = 'SELECT'
   AND ((g.relname = 'consultations' AND (g.col IS NULL OR g.col IN ('user_id', 'department_id')))
        OR (g.relname = 'email_log' AND (g.col IS NULL OR g.col IN ('key', 'recipient_user_id', 'recipient_employee_id')))
+       OR (g.relname = 'reviews' AND (g.col IS NULL OR g.col IN ('user_id', 'company_id', 'consultation_id')))
        OR g.relname IN ('messages', 'message_receipts', 'clinical_notes', 'clinical_note_versions', 'journal_entries',
                         'unread_conversations'))
 UNION ALL

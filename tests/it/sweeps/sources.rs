@@ -11,8 +11,8 @@ const FLOORS: &[(u8, &[&str])] = &[
     (1, &["companies"]),
     (2, &["employees", "practitioners", "files"]),
     (3, &["consultations", "content"]),
-    (4, &["chat", "calls", "clinical_notes", "journal"]),
-    (5, &["usage", "notifications", "audit_trail", "admin", "privacy"]),
+    (4, &["chat", "calls", "clinical_notes", "journal", "reviews"]),
+    (5, &["usage", "notifications", "audit_trail", "search", "admin", "privacy"]),
     (6, &["exports"]),
 ];
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::model::{Found, Sort};
 use super::service::{self, Query};
 use crate::domain::practitioners::api::Tag;
+use crate::domain::practitioners::model::Rating;
 use crate::domain::practitioners::{Filter, Mode, Specialty, Status};
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, Role, perm};
@@ -35,10 +36,14 @@ pub struct PractitionerItem {
     status: Option<Status>,
     /// Their picture, fetched with an access token.
     avatar_url: Option<String>,
+    /// What clients say of them on average, 1 to 5, from three reviews on.
+    rating: Option<f64>,
+    /// How many reviews that is.
+    review_count: Option<i32>,
 }
 
 impl PractitionerItem {
-    fn of(it: Found, role: Role) -> Self {
+    pub fn of(it: Found, role: Role) -> Self {
         Self {
             id: it.listed.id,
             display_name: it.listed.display_name,
@@ -48,6 +53,8 @@ impl PractitionerItem {
             next_free_at: it.next_free_at,
             status: (role == Role::PlatformAdmin).then_some(it.listed.status),
             avatar_url: it.listed.avatar_id.map(FileId::url),
+            rating: it.listed.rating.map(Rating::stars),
+            review_count: it.listed.rating.map(|it| it.reviews),
         }
     }
 }
@@ -63,6 +70,8 @@ impl Example for PractitionerItem {
             next_free_at: DateTime::from_timestamp(1_795_527_000, 0),
             status: None,
             avatar_url: Some(FileId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0af1)).url()),
+            rating: Some(4.7),
+            review_count: Some(12),
         }
     }
 }
@@ -74,8 +83,8 @@ impl DirectoryApi {
     /// List practitioners
     ///
     /// Active practitioners: employees and HR see their company's network, company admins everybody whom they may choose
-    /// for it; platform admins also those who wait to be verified or take no bookings any more. By name, or who has time
-    /// first. Pages by time show everybody once, although times move between two of them; they end after the thousand
+    /// for it; platform admins also those who wait to be verified or take no bookings any more. By name, by what clients
+    /// say, or who has time first. Pages by time show everybody once, although times move between two of them; they end after the thousand
     /// who have time first. A page of those who are free before a time may hold fewer than `limit`, even none, and still
     /// have a next one.
     #[oai(path = "/practitioners", method = "get", operation_id = "listPractitioners")]
@@ -97,7 +106,8 @@ impl DirectoryApi {
         /// Who have a free session that starts before this instant. For employees and platform admins.
         #[oai(name = "freeBefore")]
         free_before: Param<Option<DateTime<Utc>>>,
-        /// `next_free`, for employees and platform admins: who has time first. By name unless said.
+        /// `next_free`, for employees and platform admins: who has time first; `rating`: of whom clients say the best. By
+        /// name unless said.
         sort: Param<Option<Sort>>,
         /// For platform admins, who otherwise see practitioners in every state. Others see active ones.
         status: Param<Option<Status>>,

@@ -14,4 +14,6 @@ mod api;
 mod model;
 mod service;
 
-pub use api::DirectoryApi;
+pub use api::{DirectoryApi, PractitionerItem};
+pub use model::{Found, Sort};
+pub use service::{Query, search, with_first_free};

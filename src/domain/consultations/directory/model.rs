@@ -20,6 +20,8 @@ pub enum Sort {
     Name,
     /// Who has time first; who has none comes last, by name.
     NextFree,
+    /// Whose clients say the best of them; who has no average yet comes last, by name.
+    Rating,
 }
 
 /// A practitioner, with when they have time.
@@ -99,6 +101,7 @@ mod tests {
                 modes: Vec::new(),
                 status: Status::Active,
                 avatar_id: None,
+                rating: None,
             },
             next_free_at: hour.and_then(|hour| DateTime::from_timestamp(hour * 3600, 0)),
         }

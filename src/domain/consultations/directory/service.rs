@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::model::{Found, Shown, Sort, next_page};
 use crate::domain::consultations::slots::{self, FirstFree, Search, Slot};
-use crate::domain::practitioners::{self, Filter, Listed, Status, Whose};
+use crate::domain::practitioners::{self, After, Filter, Listed, Mode, Order, Status, Whose};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Cursor, PageQuery};
 use crate::platform::ids::PractitionerId;
@@ -36,12 +36,17 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
+/// Whether somebody is told when practitioners have time.
+fn sees_times(role: Role) -> bool {
+    matches!(role, Role::Employee | Role::PlatformAdmin)
+}
+
 pub async fn search(cx: &Context, mut query: Query) -> Result<Page> {
     let role = cx.caller().role;
-    let sees_times = matches!(role, Role::Employee | Role::PlatformAdmin);
+    let sees_times = sees_times(role);
     let mut faults = FieldErrors::new();
     faults.check(sees_times || query.free_before.is_none(), "query:freeBefore", "not_for_role");
-    faults.check(sees_times || query.sort == Sort::Name, "query:sort", "not_for_role");
+    faults.check(sees_times || query.sort != Sort::NextFree, "query:sort", "not_for_role");
     faults.finish()?;
     // employees may also see whom they have met, and company admins choose from all; a list is of the network
     query.filter.network_only = matches!(role, Role::Employee | Role::Hr);
@@ -51,18 +56,19 @@ pub async fn search(cx: &Context, mut query: Query) -> Result<Page> {
 
     let mut tx = cx.read(Permission::ListPractitioners).await?;
     match query.sort {
-        Sort::Name => by_name(cx, &mut tx, &query, sees_times).await,
+        Sort::Name => in_order(cx, &mut tx, &query, Order::Name, sees_times).await,
+        Sort::Rating => in_order(cx, &mut tx, &query, Order::Rating, sees_times).await,
         Sort::NextFree => by_next_free(cx, &mut tx, &query).await,
     }
 }
 
-async fn by_name(cx: &Context, tx: &mut Tx, query: &Query, sees_times: bool) -> Result<Page> {
-    let page: PageQuery<Place> = PageQuery::new(query.limit, query.cursor.as_deref())?;
+async fn in_order(cx: &Context, tx: &mut Tx, query: &Query, order: Order, sees_times: bool) -> Result<Page> {
+    let page: PageQuery<After> = PageQuery::new(query.limit, query.cursor.as_deref())?;
     let limit = page.limit as usize;
     if query.free_before.is_some() {
-        return free_by_name(cx, tx, query, page.after, limit).await;
+        return free_in_order(cx, tx, query, order, page.after, limit).await;
     }
-    let rows = practitioners::directory(tx, &query.filter, page.after.as_ref(), page.fetch()).await?;
+    let rows = practitioners::directory(tx, &query.filter, order, page.after.as_ref(), page.fetch()).await?;
     let free = if sees_times { first_free(cx, tx, &rows, query).await? } else { HashMap::new() };
     let mut items: Vec<Found> = with_times(rows, &free);
     let is_more = items.len() > limit;
@@ -72,24 +78,23 @@ async fn by_name(cx: &Context, tx: &mut Tx, query: &Query, sees_times: bool) -> 
     Ok(Page { items, next_cursor })
 }
 
-/// Where a page by name goes on.
-type Place = (String, PractitionerId);
-
-fn place(it: &Listed) -> Place {
-    (it.display_name.clone(), it.id)
+/// Where a page in an order goes on.
+fn place(it: &Listed) -> After {
+    (it.rating.map_or(0, |it| it.tenths), it.display_name.clone(), it.id)
 }
 
 /// Whether somebody is free is known only when it was looked for.
-async fn free_by_name(
+async fn free_in_order(
     cx: &Context,
     tx: &mut Tx,
     query: &Query,
-    mut after: Option<Place>,
+    order: Order,
+    mut after: Option<After>,
     limit: usize,
 ) -> Result<Page> {
     let mut items: Vec<Found> = Vec::new();
     for _ in 0..CHUNKS {
-        let rows = practitioners::directory(tx, &query.filter, after.as_ref(), CHUNK).await?;
+        let rows = practitioners::directory(tx, &query.filter, order, after.as_ref(), CHUNK).await?;
         let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
         after = rows.last().map(place).filter(|_| !is_last);
         let free = first_free(cx, tx, &rows, query).await?;
@@ -111,7 +116,7 @@ async fn by_next_free(cx: &Context, tx: &mut Tx, query: &Query) -> Result<Page> 
     let shown = query.cursor.as_deref().map(Shown::decode).transpose()?.unwrap_or_default();
     let (mut all, mut after) = (Vec::new(), None);
     for _ in 0..CHUNKS {
-        let rows = practitioners::directory(tx, &query.filter, after.as_ref(), CHUNK).await?;
+        let rows = practitioners::directory(tx, &query.filter, Order::Name, after.as_ref(), CHUNK).await?;
         let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
         after = rows.last().map(place);
         let free = first_free(cx, tx, &rows, query).await?;
@@ -135,6 +140,23 @@ async fn first_free(
     rows: &[Listed],
     query: &Query,
 ) -> Result<HashMap<PractitionerId, Slot>> {
+    free_before(cx, tx, rows, query.filter.mode, query.free_before).await
+}
+
+/// Practitioners whom somebody found, with when they have time for the caller, where the caller books.
+pub async fn with_first_free(cx: &Context, tx: &mut Tx, rows: Vec<Listed>, mode: Option<Mode>) -> Result<Vec<Found>> {
+    let free =
+        if sees_times(cx.caller().role) { free_before(cx, tx, &rows, mode, None).await? } else { HashMap::new() };
+    Ok(with_times(rows, &free))
+}
+
+async fn free_before(
+    cx: &Context,
+    tx: &mut Tx,
+    rows: &[Listed],
+    mode: Option<Mode>,
+    before: Option<DateTime<Utc>>,
+) -> Result<HashMap<PractitionerId, Slot>> {
     let coverage = match slots::find_coverage(cx, tx).await {
         Ok(coverage) => coverage,
         Err(problem) if problem.status().is_server_error() => return Err(problem),
@@ -143,9 +165,9 @@ async fn first_free(
     let ids: Vec<PractitionerId> = rows.iter().map(|row| row.id).collect();
     let now = cx.now();
     let furthest = now + FURTHEST;
-    let to = query.free_before.map_or(furthest, |before| before.min(furthest));
+    let to = before.map_or(furthest, |before| before.min(furthest));
     let search = Search { whose: Whose::These(&ids), from: now, to, but_for: None };
-    let wanted = FirstFree { length: None, mode: query.filter.mode };
+    let wanted = FirstFree { length: None, mode };
     slots::find_first_free(cx, tx, coverage.as_ref(), &search, wanted).await
 }
 

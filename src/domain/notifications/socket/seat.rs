@@ -166,8 +166,7 @@ impl Seat {
         }
         let mut gone = Vec::new();
         let now = at.platform().clock.now();
-        let is_asked =
-            |id: &&PractitionerId| self.watched.get(*id).is_none_or(|it| now - it.seen_at >= ASKED_EVERY);
+        let is_asked = |id: &&PractitionerId| self.watched.get(*id).is_none_or(|it| now - it.seen_at >= ASKED_EVERY);
         let asked: Vec<_> = due.iter().filter(is_asked).copied().collect();
         if !asked.is_empty() {
             match slots::find_listable(&at.context(), &asked).await {

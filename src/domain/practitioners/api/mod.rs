@@ -12,7 +12,7 @@ mod hours;
 
 pub use hours::{AvailabilityAnswer, AvailabilityRequest};
 
-use super::model::{Change, Check, Mode, Money, Practitioner, Private, Specialty, Status, Verification};
+use super::model::{Change, Check, Mode, Money, Practitioner, Private, Rating, Specialty, Status, Verification};
 use super::service::{self, NewPractitioner};
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
@@ -160,6 +160,7 @@ impl From<PractitionerRequest> for NewPractitioner {
                 confirms_by_hand: it.confirms_by_hand,
                 status: Status::Unverified,
                 avatar_id: None,
+                rating: None,
                 private: Some(Private {
                     email: it.email,
                     rpps: it.rpps,
@@ -296,6 +297,10 @@ pub struct PractitionerAnswer {
     status: Status,
     /// Their picture, fetched with an access token.
     avatar_url: Option<String>,
+    /// What clients say of them on average, 1 to 5, from three reviews on.
+    rating: Option<f64>,
+    /// How many reviews that is.
+    review_count: Option<i32>,
     email: Option<String>,
     rpps: Option<String>,
     adeli: Option<String>,
@@ -343,6 +348,8 @@ impl From<Practitioner> for PractitionerAnswer {
             confirms_by_hand: it.confirms_by_hand,
             status: it.status,
             avatar_url: it.avatar_id.map(FileId::url),
+            rating: it.rating.map(Rating::stars),
+            review_count: it.rating.map(|it| it.reviews),
             email,
             rpps,
             adeli,
@@ -357,6 +364,7 @@ impl Example for PractitionerAnswer {
         let mut it = NewPractitioner::from(PractitionerRequest::example()).profile;
         it.id = EXAMPLE_ID;
         it.status = Status::Active;
+        it.rating = Some(Rating { tenths: 47, reviews: 12 });
         it.avatar_id = Some(FileId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0af1)));
         if let Some(private) = &mut it.private {
             private.verification = Some(Verification {

@@ -184,6 +184,7 @@ fn platform(config: Config) -> Arc<Platform> {
         mailer: Mailer::open(&config).unwrap(),
         outgoing: crate::platform::outgoing::Outgoing::new(&config).unwrap(),
         limits: Limits::new(&config),
+        maintenance: crate::platform::maintenance::Maintenance::default(),
         wire: crate::platform::realtime::Wire::open(&config, &nowhere).unwrap(),
         entropy,
         config: Arc::new(config),

@@ -43,6 +43,12 @@ SELECT id('alice with martin later'), id('acme'), id('alice'), id('martin'), 'ch
 UPDATE consultations SET status = 'in_progress' WHERE consultations.id = id('milton with martin');
 INSERT INTO consultation_events (company_id, consultation_id, kind, at, actor_role)
 VALUES (id('initech'), id('milton with martin'), 'STARTED', '2026-09-07 08:00Z', 'practitioner');
+-- one that was held, and that nobody has said anything of
+INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
+SELECT id('alice with martin held'), id('acme'), id('alice'), id('martin'), 'chat', 'confirmed', at, at + '1 hour', at, at + '1 hour',
+       'psychology' FROM (VALUES (timestamptz '2026-08-03 08:00Z')) AS it (at);
+UPDATE consultations SET status = 'in_progress' WHERE consultations.id = id('alice with martin held');
+UPDATE consultations SET status = 'completed' WHERE consultations.id = id('alice with martin held');
 -- one that is open and needs no video server, one that nobody said anything of yet
 INSERT INTO consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from, busy_until, specialty)
 SELECT id('alice with martin ' || name), id('acme'), id('alice'), id('martin'), 'chat', 'confirmed', at, at + '20 minutes', at,
@@ -68,6 +74,12 @@ INSERT INTO privacy_requests (id, user_id, kind, status, created_at, due_at)
 SELECT id('erasure of ' || u.id), u.id, 'erasure', 'waiting', '2026-09-01', '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
 RESET session_replication_role;
 UPDATE exports SET params = '{"from": "2026-01", "to": "2026-06", "by": null, "delimiter": "semicolon", "bom": true, "locale": "fr"}';
+
+-- pictures for articles
+INSERT INTO files (id, owner_id, purpose, state, object_key, media_type, size_bytes, digest, created_at, ready_at)
+SELECT id('picture by ' || u.id), u.id, 'article_image', 'ready', 'files/02/' || md5('picture by ' || u.id), 'image/png', 7,
+       sha256('picture'), '2026-06-01', '2026-06-01'
+FROM users u WHERE u.role IN ('practitioner', 'platform_admin');
 
 -- keys that open: the first message and the first entry make one; those of notes are made by the test
 TRUNCATE encryption_keys;
@@ -146,6 +158,8 @@ INSERT INTO fixture.ids (name, relation, condition, prefer, own, company) VALUES
     ('clientId', NULL, DEFAULT, DEFAULT, NULL, NULL),
     -- one that has begun
     ('createNote', 'app.consultations', DEFAULT, $$t.status IN ('in_progress', 'completed')$$, NULL, NULL),
+    -- one that was held and has no review yet, and those that have one
+    ('writeReview', 'app.consultations', $$t.status = 'completed'$$, $$t.id NOT IN (SELECT r.consultation_id FROM app.reviews r)$$, NULL, NULL),
     ('notes', 'app.clinical_notes', DEFAULT, $$t.status = 'draft'$$, NULL, NULL),
     ('addAddendum', 'app.clinical_notes', DEFAULT, $$t.status = 'finalized'$$, NULL, NULL),
     ('journal', 'app.journal_entries', DEFAULT, $$t.private_key_id IS NULL$$, NULL, NULL),
@@ -175,7 +189,25 @@ INSERT INTO fixture.ids (name, relation, key, prefer, own) VALUES
      DEFAULT, 'true');
 -- that of somebody who has no sessions: whoever has the address reads the rest, which is what it is for
 UPDATE fixture.ids SET condition = $$t.practitioner_id = fixture.id('petit')$$ WHERE name = 'getCalendarFeed';
-INSERT INTO fixture.ids (name, relation, key) VALUES ('getArticle', 'app.articles', $$'article-' || t.status$$);
+INSERT INTO fixture.ids (name, relation, key) VALUES
+    ('getArticle', 'app.articles', $$(SELECT s.slug FROM app.article_slugs s WHERE s.article_id = t.id)$$);
+INSERT INTO fixture.ids (name, relation, key)
+SELECT name, 'app.reviews', 't.consultation_id' FROM unnest('{getOwnReview,changeReview,deleteReview}'::text[]) name;
+-- both kinds; what is everybody's is nobody else's
+CREATE VIEW fixture.all_news AS
+    SELECT n.id, n.company_id, 'company' AS audience FROM app.news n
+    UNION ALL SELECT n.id, NULL, n.audience FROM app.platform_news n;
+INSERT INTO fixture.ids (name, relation, condition, own, company) VALUES
+    ('news', 'fixture.all_news', $$its IS NULL OR t.audience <> 'everybody'$$,
+     $$CASE WHEN its IS NULL THEN t.audience = 'everybody' OR t.company_id IS NULL AND me IN (fixture.id('staff'), fixture.id('staff 2'))
+            ELSE t.company_id = its END$$, 't.company_id'),
+    ('companyIds', 'app.companies', DEFAULT, NULL, NULL);
+INSERT INTO fixture.ids (name, relation, made_up) VALUES ('jobs', 'apalis.jobs', '01KAP7V3T8M4Q2Z9X6C5B1N0HD');
+INSERT INTO fixture.ids (name, relation, prefer) VALUES ('reviews', 'app.reviews', $$t.status = 'pending'$$);
+INSERT INTO fixture.ids (name, relation, prefer, own) VALUES
+    ('articles', 'app.articles', $$t.status = 'draft'$$, $$t.author_id = me$$),
+    ('coverId', 'app.files', DEFAULT, 't.owner_id = me');
+UPDATE fixture.ids SET condition = $$t.purpose = 'article_image'$$ WHERE name = 'coverId';
 UPDATE fixture.ids SET key = 't.key_id' WHERE name = 'keyId';
 
 -- What people know and hold, named `operation.property`: passwords, codes of their app (made when they are sent), tokens.
@@ -206,6 +238,8 @@ CREATE TABLE fixture.bodies (
     body      text NOT NULL
 );
 INSERT INTO fixture.bodies (operation, body) VALUES
+    ('search', '{"q": "martin"}'),
+    ('setMaintenance', '{"isOn": false, "retryAfterSeconds": 600}'),
     ('bookConsultation', '{"practitionerId": null, "startsAt": "2026-09-14T08:00:00Z", "durationMinutes": 60, "mode": "video"}'),
     ('verifyPractitioner', '{"checks": ["identity", "adeli"]}'),
     ('explainSlot', '{"at": "2026-09-14T08:00:00Z"}'),

@@ -15,8 +15,14 @@ const SHORTEST: usize = 5;
 const SHARED: [&str; 4] = ["app.companies", "app.company_settings", "app.company_networks", "app.departments"];
 
 /// What no employer learns of their people: accounts and care.
-const CARE: [&str; 5] =
-    ["app.consultations", "app.consultation_events", "app.user_sessions", "app.clinical_notes", "app.journal_entries"];
+const CARE: [&str; 6] = [
+    "app.consultations",
+    "app.consultation_events",
+    "app.user_sessions",
+    "app.clinical_notes",
+    "app.journal_entries",
+    "app.reviews",
+];
 
 struct Line {
     table: String,

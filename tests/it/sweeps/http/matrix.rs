@@ -29,7 +29,7 @@ const NOTES: [&str; 4] = ["app.audit_logs", "app.audit_chain", "app.audit_heads"
 
 /// What is written to without an entry in the audit log: answers kept for repetitions, the counts of attempts, what
 /// people write for themselves, what two people write to each other with the files that are sent, and what somebody has read of what they were told.
-const UNNOTED: [&str; 10] = [
+const UNNOTED: [&str; 11] = [
     "app.idempotency_keys",
     "app.journal_entries",
     "app.throttles",
@@ -39,6 +39,7 @@ const UNNOTED: [&str; 10] = [
     "app.encryption_keys",
     "app.unread_conversations",
     "app.notifications",
+    "app.news_reads",
     "app.files",
 ];
 

@@ -166,6 +166,7 @@ impl World {
         world.write_files().await;
         world.write_notes().await;
         world.write_copies().await;
+        world.write_reviews().await;
         world.sign_in(|_| true).await;
         world
     }
@@ -305,6 +306,24 @@ impl World {
         raw_sql("RESET session_replication_role").execute(&mut self.superuser).await.unwrap();
     }
 
+    /// The reviews of the fixture, so that they open.
+    async fn write_reviews(&mut self) {
+        let reviews: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM app.reviews").fetch_all(&mut self.superuser).await.unwrap();
+        let platform = &self.app.platform;
+        for row in reviews {
+            let purpose = Purpose::new("reviews.text");
+            let place = Place { purpose, table: "reviews", column: "sealed", row, person: None, company: None };
+            let words = br#"{"text":"Somebody was listened to","marks":[]}"#;
+            sqlx::query("UPDATE app.reviews SET sealed = $2 WHERE id = $1")
+                .bind(row)
+                .bind(platform.keyring.seal(&place, words, &platform.entropy).unwrap())
+                .execute(&mut self.superuser)
+                .await
+                .unwrap();
+        }
+    }
+
     /// A text of fixture.ids as it is sent: `code of …` is what somebody's app shows at this moment.
     pub fn spoken(&self, text: String) -> String {
         let Some(person) = text.strip_prefix("code of ") else { return text };
@@ -340,7 +359,10 @@ impl World {
 
     /// Keeps the rows as they are now: what is put back from here on.
     pub async fn keep(&mut self, vocabulary: &str) {
-        for sql in ["DELETE FROM apalis.jobs", KEEP] {
+        let dead = "INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, done_at, priority)
+                    SELECT apalis.generate_ulid(), 'maintenance', convert_to('{\"kind\": \"jobs.purge\", \"data\": {}}', 'UTF8'), 'Killed', 8, 8,
+                           '2026-09-01', '2026-09-01', 0";
+        for sql in ["DELETE FROM apalis.jobs", dead, KEEP] {
             raw_sql(sql).execute(&mut self.superuser).await.unwrap();
         }
         for (caller, person) in CALLERS.iter().zip(&mut self.people) {

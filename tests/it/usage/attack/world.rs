@@ -44,7 +44,13 @@ impl Dice {
     pub fn skewed(&mut self, count: usize, by: f64) -> usize {
         let weights: Vec<f64> = (1..=count).map(|n| (n as f64).powf(-by)).collect();
         let mut left = self.part() * weights.iter().sum::<f64>();
-        weights.iter().position(|weight| { left -= weight; left < 0.0 }).unwrap_or(count - 1)
+        weights
+            .iter()
+            .position(|weight| {
+                left -= weight;
+                left < 0.0
+            })
+            .unwrap_or(count - 1)
     }
 }
 

@@ -1,0 +1,10 @@
+//! Why something of the administration is refused.
+
+use crate::causes;
+
+causes! {
+    pub enum Error {
+        /// Only what has failed for good is tried again or discarded by hand.
+        JobNotDead => (CONFLICT, "job_not_dead"),
+    }
+}

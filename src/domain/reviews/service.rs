@@ -1,0 +1,221 @@
+//! Write, change, take back; read what was published; moderate.
+
+use chrono::{DateTime, Utc};
+use uuid::Builder;
+
+use super::model::{Marks, Moderated, Own, Rejection, Shown, Status, Words};
+use super::store::{self, KeptModerated, KeptOwn, New, Place, Verdict};
+use crate::platform::audit::{Detail, Entry};
+use crate::platform::auth::Permission;
+use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::rewrap::Sealed;
+use crate::platform::crypto::seal::{self, Purpose, SealError};
+use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
+use crate::platform::ids::{ConsultationId, PractitionerId, ReviewId};
+use crate::platform::problem::Error as Refusal;
+use crate::platform::{Context, Problem, Result, Tx};
+
+const TEXT: Purpose = Purpose::new("reviews.text");
+/// Where words are kept. The place names neither person nor company: who moderates opens them without knowing either.
+pub const SEALED: Sealed = Sealed { purpose: TEXT, table: "reviews", column: "sealed" };
+/// As the database keeps them at most.
+const LAST: DateTime<Utc> = match DateTime::from_timestamp(32_503_680_000, 0) {
+    Some(last) => last,
+    None => DateTime::UNIX_EPOCH,
+};
+
+/// Where the words of a review are sealed to.
+pub fn place(id: ReviewId) -> seal::Place {
+    seal::Place {
+        purpose: SEALED.purpose,
+        table: SEALED.table,
+        column: SEALED.column,
+        row: id.0,
+        person: None,
+        company: None,
+    }
+}
+
+/// The words, with what in them may tell of a person.
+async fn seal(cx: &Context, tx: &mut Tx, id: ReviewId, session: ConsultationId, text: &HealthText) -> Result<Vec<u8>> {
+    let marks = Marks::of(text.expose());
+    let names = store::names_among(tx, session, &marks.candidates()).await?;
+    let words = Words { text: text.expose().to_owned(), marks: marks.found(&names) };
+    let words = zeroize::Zeroizing::new(serde_json::to_vec(&words).map_err(Problem::internal)?);
+    let platform = cx.platform();
+    Ok(platform.keyring.seal(&place(id), &words, &platform.entropy)?)
+}
+
+/// What does not open is noted, and left out.
+fn open(cx: &Context, id: ReviewId, sealed: &[u8]) -> Option<Words> {
+    let opened = cx.platform().keyring.open(&place(id), sealed);
+    let words = opened.and_then(|words| serde_json::from_slice(&words).map_err(|_| SealError::Forged));
+    words.inspect_err(|error| tracing::error!(%error, review_id = %id, "a review does not open")).ok()
+}
+
+fn own(cx: &Context, kept: KeptOwn) -> Own {
+    let text = open(cx, kept.id, &kept.sealed).map(|words| HealthText::new(words.text));
+    let KeptOwn { consultation_id, practitioner_id, status, version, rating, rejected_for, written_at, .. } = kept;
+    Own { consultation_id, practitioner_id, status, version, rating, text, rejected_for, written_at }
+}
+
+async fn find_own(tx: &mut Tx, session: ConsultationId) -> Result<KeptOwn> {
+    store::find_own(tx, session).await?.ok_or_else(|| Refusal::NotFound.into())
+}
+
+/// Says something of a session that was held.
+pub async fn write(
+    cx: &Context,
+    session: ConsultationId,
+    rating: i16,
+    text: &HealthText,
+    once: Option<&IdempotencyKey>,
+) -> Result<Own> {
+    let mut tx = cx.begin(Permission::WriteReview).await?;
+    if tx.recall::<ConsultationId>(once).await?.is_some() {
+        return Ok(own(cx, find_own(&mut tx, session).await?));
+    }
+    if !store::is_own_session(&mut tx, session).await? {
+        return Err(Refusal::NotFound.into());
+    }
+    let caller = cx.caller();
+    let company_id = caller.company_id.ok_or_else(|| Problem::internal("an employee has a company"))?;
+    let id = ReviewId(Builder::from_random_bytes(cx.platform().entropy.bytes()).into_uuid());
+    let sealed = seal(cx, &mut tx, id, session, text).await?;
+    let new = New { id, company_id, user_id: caller.user_id, session, rating, sealed: &sealed, at: cx.now() };
+    store::insert(&mut tx, &new).await?;
+    tx.audit_done("review.written", "consultation", session.0).await?;
+    // its words are kept in one place
+    tx.remember(once, &session).await?;
+    finish(cx, tx, session).await
+}
+
+pub async fn read_own(cx: &Context, session: ConsultationId) -> Result<Own> {
+    let mut tx = cx.read(Permission::WriteReview).await?;
+    Ok(own(cx, find_own(&mut tx, session).await?))
+}
+
+/// Other stars, other words, or both. A moderator looks at it again.
+pub async fn change(
+    cx: &Context,
+    session: ConsultationId,
+    rating: Option<i16>,
+    text: Option<&HealthText>,
+    if_match: Option<&str>,
+) -> Result<Own> {
+    let mut tx = cx.begin(Permission::WriteReview).await?;
+    let known = find_own(&mut tx, session).await?;
+    Etag::of_version(known.version).require(if_match)?;
+    let sealed = match text {
+        Some(text) => seal(cx, &mut tx, known.id, session, text).await?,
+        None => known.sealed.clone(),
+    };
+    if !store::save(&mut tx, &known, rating.unwrap_or(known.rating), &sealed, cx.now()).await? {
+        return Err(Refusal::Stale.into());
+    }
+    tx.audit_done("review.changed", "consultation", session.0).await?;
+    finish(cx, tx, session).await
+}
+
+/// Nothing of it is left.
+pub async fn take_back(cx: &Context, session: ConsultationId, if_match: Option<&str>) -> Result<()> {
+    let mut tx = cx.begin(Permission::WriteReview).await?;
+    let known = find_own(&mut tx, session).await?;
+    Etag::of_version(known.version).require(if_match)?;
+    if !store::delete(&mut tx, &known).await? {
+        return Err(Refusal::Stale.into());
+    }
+    tx.audit_done("review.deleted", "consultation", session.0).await?;
+    tx.commit().await
+}
+
+async fn finish(cx: &Context, mut tx: Tx, session: ConsultationId) -> Result<Own> {
+    let written = own(cx, find_own(&mut tx, session).await?);
+    tx.commit().await?;
+    Ok(written)
+}
+
+/// What was published of a practitioner whom the caller sees.
+pub async fn list(cx: &Context, of: PractitionerId, page: &PageQuery<ReviewId>) -> Result<Vec<Shown>> {
+    let mut tx = cx.read(Permission::ReadReviews).await?;
+    if !store::sees_practitioner(&mut tx, of).await? {
+        return Err(Refusal::NotFound.into());
+    }
+    store::list_shown(&mut tx, of, page.after, page.fetch()).await
+}
+
+fn moderated(cx: &Context, kept: KeptModerated) -> Moderated {
+    let words = open(cx, kept.id, &kept.sealed);
+    let (text, marks) = words.map(|words| (HealthText::new(words.text), words.marks)).unzip();
+    Moderated {
+        id: kept.id,
+        practitioner_id: kept.practitioner_id,
+        practitioner_name: kept.practitioner_name,
+        status: kept.status,
+        version: kept.version,
+        rating: kept.rating,
+        text,
+        marks: marks.unwrap_or_default(),
+        rejected_for: kept.rejected_for,
+        written_at: kept.written_at,
+    }
+}
+
+/// What waits for a moderator, or what became of it: the one that was written first comes first.
+pub async fn queue(cx: &Context, status: Status, page: &PageQuery<Place>) -> Result<Vec<Moderated>> {
+    let mut tx = cx.begin(Permission::ModerateReviews).await?;
+    let after = page.after.map(|(at, id)| (at.clamp(DateTime::UNIX_EPOCH, LAST), id));
+    let kept = store::list_moderated(&mut tx, status, after, page.fetch()).await?;
+    tx.audit_done("review.listed", "review", None).await?;
+    tx.commit().await?;
+    Ok(kept.into_iter().map(|kept| moderated(cx, kept)).collect())
+}
+
+async fn find_moderated(tx: &mut Tx, id: ReviewId) -> Result<KeptModerated> {
+    store::find_moderated(tx, id).await?.ok_or_else(|| Refusal::NotFound.into())
+}
+
+pub async fn moderate(cx: &Context, id: ReviewId) -> Result<Moderated> {
+    let mut tx = cx.begin(Permission::ModerateReviews).await?;
+    let kept = find_moderated(&mut tx, id).await?;
+    tx.audit_done("review.listed", "review", id.0).await?;
+    tx.commit().await?;
+    Ok(moderated(cx, kept))
+}
+
+/// Shows it to everybody who sees the practitioner. `if_match` says which words were read.
+pub async fn publish(cx: &Context, id: ReviewId, if_match: Option<&str>) -> Result<Moderated> {
+    let mut tx = cx.begin(Permission::ModerateReviews).await?;
+    let known = find_moderated(&mut tx, id).await?;
+    Etag::of_version(known.version).require(if_match)?;
+    if known.status == Status::Published {
+        return Ok(moderated(cx, known));
+    }
+    let words = open(cx, id, &known.sealed).ok_or_else(|| Problem::internal("a review does not open"))?;
+    if !store::moderate(&mut tx, &known, Verdict::Publish(&words.text), cx.now()).await? {
+        return Err(Refusal::Stale.into());
+    }
+    tx.audit_done("review.published", "review", id.0).await?;
+    decided(cx, tx, id).await
+}
+
+/// Shows it to nobody; its author learns for which kind of reason.
+pub async fn reject(cx: &Context, id: ReviewId, reason: Rejection, if_match: Option<&str>) -> Result<Moderated> {
+    let mut tx = cx.begin(Permission::ModerateReviews).await?;
+    let known = find_moderated(&mut tx, id).await?;
+    Etag::of_version(known.version).require(if_match)?;
+    if known.status == Status::Rejected && known.rejected_for == Some(reason) {
+        return Ok(moderated(cx, known));
+    }
+    if !store::moderate(&mut tx, &known, Verdict::Reject(reason), cx.now()).await? {
+        return Err(Refusal::Stale.into());
+    }
+    tx.audit(Entry::done("review.rejected", "review", id.0).with(Detail::Reason, reason.as_str())).await?;
+    decided(cx, tx, id).await
+}
+
+async fn decided(cx: &Context, mut tx: Tx, id: ReviewId) -> Result<Moderated> {
+    let kept = find_moderated(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(moderated(cx, kept))
+}

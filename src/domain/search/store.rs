@@ -1,0 +1,121 @@
+//! SQL of search. Every row passes the policies of who asks before it is ranked or counted.
+
+use super::model::{Facet, Filter, Hit, Kind};
+use crate::domain::practitioners::{Mode, Specialty};
+use crate::platform::auth::Role;
+use crate::platform::{Result, Tx};
+
+/// What is asked of the statements below.
+pub struct Question<'a> {
+    pub words: &'a str,
+    pub filter: &'a Filter,
+    pub role: Role,
+}
+
+// Each id is looked up, whatever the planner expects of the functions: OFFSET 0 keeps it from turning the join around and
+// reading the table for each of them.
+macro_rules! articles {
+    () => {
+        "SELECT 'article'::text AS kind, a.id, max((m.score * 10000)::int) AS score
+         FROM app.articles_ranked($1) m
+         CROSS JOIN LATERAL (SELECT a.id FROM app.articles a
+                             WHERE a.id = m.article_id AND a.status = 'published' AND ($3::text IS NULL OR a.category = $3)
+                             OFFSET 0) a
+         WHERE $2 AND ($4 OR $5 OR $6::text IS NULL OR $7::text IS NULL OR $8::text IS NULL OR true)
+         GROUP BY a.id"
+    };
+}
+macro_rules! practitioners {
+    () => {
+        "SELECT 'practitioner'::text AS kind, p.id, (m.score * 10000)::int AS score
+         FROM app.practitioners_ranked($1) m
+         CROSS JOIN LATERAL (
+             SELECT p.id FROM app.practitioners p
+             WHERE p.id = m.id AND p.status = 'active' AND p.id <> ALL (ARRAY(SELECT app.suspended_practitioners()))
+               AND (NOT $5 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
+                    OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
+                                         WHERE n.company_id = app.company_id())))
+               AND ($6::text IS NULL OR EXISTS (SELECT FROM app.practitioner_specialties s
+                                                WHERE s.practitioner_id = p.id AND s.specialty = $6))
+               AND ($7::text IS NULL OR $7 = ANY (p.languages)) AND ($8::text IS NULL OR $8 = ANY (p.modes))
+             OFFSET 0) p
+         WHERE $4"
+    };
+}
+/// Practitioners find articles; the others find practitioners as well.
+macro_rules! hits {
+    (both) => {
+        concat!("WITH hits AS MATERIALIZED (", articles!(), " UNION ALL ", practitioners!(), ") ")
+    };
+    (articles) => {
+        concat!("WITH hits AS MATERIALIZED (", articles!(), ") ")
+    };
+}
+macro_rules! page {
+    ($what:tt) => {
+        concat!(
+            hits!($what),
+            "SELECT h.score, h.kind, h.id FROM hits h
+             WHERE $9::int IS NULL OR (- h.score, h.kind, h.id) > (- $9, $10::text, $11::uuid)
+             ORDER BY - h.score, h.kind, h.id LIMIT $12"
+        )
+    };
+}
+macro_rules! of_both {
+    () => {
+        "SELECT 'type' AS facet, h.kind AS value, count(*) AS count FROM hits h GROUP BY h.kind
+         UNION ALL SELECT 'category', a.category, count(*) FROM hits h JOIN app.articles a ON a.id = h.id
+                   WHERE h.kind = 'article' GROUP BY a.category"
+    };
+}
+macro_rules! facets {
+    (both) => {
+        concat!(
+            hits!(both),
+            of_both!(),
+            " UNION ALL SELECT 'specialty', s.specialty, count(*)
+                        FROM hits h JOIN app.practitioner_specialties s ON s.practitioner_id = h.id
+                        WHERE h.kind = 'practitioner' GROUP BY s.specialty
+              UNION ALL SELECT 'language', spoken.language, count(*)
+                        FROM hits h JOIN app.practitioners p ON p.id = h.id, unnest(p.languages) AS spoken (language)
+                        WHERE h.kind = 'practitioner' GROUP BY spoken.language
+              UNION ALL SELECT 'mode', held.mode, count(*)
+                        FROM hits h JOIN app.practitioners p ON p.id = h.id, unnest(p.modes) AS held (mode)
+                        WHERE h.kind = 'practitioner' GROUP BY held.mode
+              ORDER BY 1, 3 DESC, 2"
+        )
+    };
+    (articles) => {
+        concat!(hits!(articles), of_both!(), " ORDER BY 1, 3 DESC, 2")
+    };
+}
+
+macro_rules! ask {
+    ($statement:expr, $it:expr) => {{
+        let Question { words, filter, role } = $it;
+        sqlx::query_as($statement)
+            .bind(*words)
+            .bind(filter.takes(Kind::Article))
+            .bind(filter.category)
+            .bind(filter.takes(Kind::Practitioner))
+            // company admins choose among all; staff see all
+            .bind(matches!(role, Role::Employee | Role::Hr))
+            .bind(filter.specialty.map(Specialty::as_str))
+            .bind(&filter.language)
+            .bind(filter.mode.map(Mode::as_str))
+    }};
+}
+
+/// The best hits, after one.
+pub async fn list(tx: &mut Tx, it: &Question<'_>, after: Option<Hit>, fetch: i64) -> Result<Vec<Hit>> {
+    let statement = if it.role == Role::Practitioner { page!(articles) } else { page!(both) };
+    let hits =
+        ask!(statement, it).bind(after.map(|it| it.score)).bind(after.map(|it| it.kind)).bind(after.map(|it| it.id));
+    Ok(hits.bind(fetch).fetch_all(tx.conn()).await?)
+}
+
+/// How many of all hits are of which type, category, field of care, language and mode.
+pub async fn count(tx: &mut Tx, it: &Question<'_>) -> Result<Vec<Facet>> {
+    let statement = if it.role == Role::Practitioner { facets!(articles) } else { facets!(both) };
+    Ok(ask!(statement, it).fetch_all(tx.conn()).await?)
+}
