@@ -62,6 +62,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('notifications.purge', 'maintenance', '{system}', NULL),
         ('notifications.send_appointment_mail', 'mail', '{system}', NULL),
         ('notifications.send_message_mail', 'mail', '{system}', NULL),
+        ('notifications.send_missed_call_mail', 'mail', '{system}', NULL),
         ('notifications.send_waitlist_mail', 'mail', '{system}', NULL),
         ('notifications.tell_unread', 'events', '{system}', NULL),
         ('practitioners.deactivated', 'events', '{platform_admin}', NULL),

@@ -72,7 +72,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     ELSIF NOT app.has_unread_message(it.company_id, it.conversation_id, it.reader_id) THEN
-        -- it was taken back
+        -- it was taken back, and so is that it waits
+        UPDATE app.notifications n SET read_at = at
+            WHERE n.user_id = it.reader_id AND n.object_id = it.conversation_id AND n.kind = 'message_received'
+              AND n.read_at IS NULL;
         DELETE FROM app.unread_conversations u
             WHERE u.company_id = it.company_id AND u.conversation_id = it.conversation_id AND u.reader_id = it.reader_id;
         RETURN NULL;
@@ -94,6 +97,18 @@ BEGIN
 END
 $$;
 
+-- Whoever reads that somebody wrote to them knows it: they are told of the next message anew, and get no mail of this one.
+-- Before the notifications are noted as read, in the order in which a conversation's reading takes the two. `one` of the
+-- caller's, or all of them.
+CREATE OR REPLACE FUNCTION app.forget_noticed_conversations(one uuid)
+RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    DELETE FROM app.unread_conversations u
+        USING app.notifications n JOIN app.conversations c ON c.id = n.object_id
+        WHERE n.user_id = app.user_id() AND n.kind = 'message_received' AND n.read_at IS NULL
+          AND (one IS NULL OR n.id = one)
+          AND u.company_id = c.company_id AND u.conversation_id = c.id AND u.reader_id = n.user_id AND u.noticed_at IS NOT NULL
+$$;
+
 -- Whether a mail about a conversation of the transaction's company still has something to tell.
 CREATE OR REPLACE FUNCTION app.waits_to_be_read(conversation uuid, reader uuid, waits_since timestamptz)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -110,7 +125,7 @@ BEGIN
     FOREACH it IN ARRAY ARRAY[
         'app.note_unread_message()', 'app.note_read_conversation()', 'app.has_unread_message(uuid, uuid, uuid)',
         'app.due_unread_conversations(timestamptz, int)', 'app.notify_of_messages(uuid, uuid, uuid, timestamptz)',
-        'app.waits_to_be_read(uuid, uuid, timestamptz)']::regprocedure[] LOOP
+        'app.forget_noticed_conversations(uuid)', 'app.waits_to_be_read(uuid, uuid, timestamptz)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
     END LOOP;
@@ -119,3 +134,5 @@ $$;
 GRANT EXECUTE ON FUNCTION app.has_unread_message(uuid, uuid, uuid) TO huntzen_kernel;
 GRANT EXECUTE ON FUNCTION app.due_unread_conversations(timestamptz, int),
     app.notify_of_messages(uuid, uuid, uuid, timestamptz), app.waits_to_be_read(uuid, uuid, timestamptz) TO huntzen_worker;
+GRANT EXECUTE ON FUNCTION app.forget_noticed_conversations(uuid)
+    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::model::{Channel, Kind};
-use super::store;
+use super::{calls, store};
 use crate::domain::consultations;
 use crate::domain::consultations::model::DoneBy;
 use crate::platform::Result;
@@ -16,7 +16,7 @@ use crate::platform::ids::{ConsultationId, UserId};
 use crate::platform::jobs::{Job, JobContext, Queue};
 use crate::platform::mail::{self, Letter, Recipient};
 
-/// Looks for conversations that wait to be read.
+/// Looks for conversations that wait to be read, and for calls that were missed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TellUnread {}
 
@@ -64,7 +64,7 @@ pub async fn tell_unread(cx: JobContext, _: TellUnread) -> Result<()> {
         }
         tx.commit().await?;
     }
-    Ok(())
+    calls::tell_missed(&cx).await
 }
 
 /// Says that there is something, and neither what nor from whom.

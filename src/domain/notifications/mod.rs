@@ -10,10 +10,14 @@
 //! **Preferences** are a person's for each kind and channel; only what somebody does not want is kept. Messages about
 //! safety, and about sessions that are taken away, are told everybody: the database holds no wish against them.
 //!
+//! **Messages and missed calls** are no jobs of their own while they happen: the database notes them, and the schedule looks
+//! ([`messages`], [`calls`]).
+//!
 //! **Live** ([`socket`]): triggers notify whose list, or which of whose sessions, has changed, by ids; the sockets of that
 //! person on every node read it as themselves.
 
 mod api;
+pub mod calls;
 mod error;
 pub mod jobs;
 pub mod messages;
@@ -47,6 +51,7 @@ pub fn jobs(registry: &mut Registry) {
     registry.on(waitlist::send_waitlist_mail);
     registry.on(messages::tell_unread);
     registry.on(messages::send_message_mail);
+    registry.on(calls::send_missed_call_mail);
     registry.schedule("notifications.tell_unread", "*/10 * * * * *", || messages::TellUnread {});
     registry.on(jobs::purge);
     registry.schedule("notifications.purge", "0 7 4 * * *", || jobs::Purge {});

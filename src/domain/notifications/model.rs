@@ -27,6 +27,8 @@ pub enum Kind {
     ConsultationMissed,
     ReminderDay,
     ReminderHour,
+    /// The other one rang, and nobody answered.
+    CallMissed,
     /// A time is kept for somebody who waits.
     WaitlistOffered,
     /// The other one wrote, and it was not read at once.
@@ -112,7 +114,7 @@ impl Preference {
 }
 
 impl Kind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ConsultationRequested,
         Self::ConsultationBooked,
         Self::ConsultationConfirmed,
@@ -122,6 +124,7 @@ impl Kind {
         Self::ConsultationMissed,
         Self::ReminderDay,
         Self::ReminderHour,
+        Self::CallMissed,
         Self::WaitlistOffered,
         Self::MessageReceived,
         Self::ExportReady,
@@ -145,6 +148,7 @@ impl Kind {
             Self::ConsultationMissed => "consultation_missed",
             Self::ReminderDay => "reminder_day",
             Self::ReminderHour => "reminder_hour",
+            Self::CallMissed => "call_missed",
             Self::WaitlistOffered => "waitlist_offered",
             Self::MessageReceived => "message_received",
             Self::ExportReady => "export_ready",
@@ -230,7 +234,7 @@ mod tests {
                     !kind.as_str().starts_with("consultation") && !kind.as_str().starts_with("reminder"),
                     "{kind:?}"
                 );
-                assert!(![Kind::MessageReceived, Kind::WaitlistOffered].contains(&kind), "{kind:?}");
+                assert!(![Kind::MessageReceived, Kind::WaitlistOffered, Kind::CallMissed].contains(&kind), "{kind:?}");
             }
         }
     }

@@ -47,6 +47,7 @@ pub async fn find_end(cx: &Context) -> Result<(i64, i64)> {
 /// Notes that one was read; how many are not. Once more changes nothing.
 pub async fn read(cx: &Context, id: NotificationId) -> Result<i64> {
     let mut tx = cx.begin(Permission::Notifications).await?;
+    store::forget_noticed(&mut tx, Some(id)).await?;
     let is_news = store::save_read(&mut tx, id, cx.now()).await?;
     if !is_news && !store::exists(&mut tx, id).await? {
         return Err(Refusal::NotFound.into());
@@ -59,6 +60,7 @@ pub async fn read(cx: &Context, id: NotificationId) -> Result<i64> {
 /// Notes that all were read; how many are not.
 pub async fn read_all(cx: &Context) -> Result<i64> {
     let mut tx = cx.begin(Permission::Notifications).await?;
+    store::forget_noticed(&mut tx, None).await?;
     store::save_all_read(&mut tx, cx.now()).await?;
     let unread = store::count_unread(&mut tx).await?;
     tx.commit().await?;

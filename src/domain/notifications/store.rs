@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::error::Error;
 use super::model::{Channel, Kind, Line, Refused};
 use crate::platform::db::broken_constraint;
-use crate::platform::ids::{CompanyId, ConsultationId, NotificationId, UserId, WaitlistOfferId};
+use crate::platform::ids::{CallId, CompanyId, ConsultationId, NotificationId, UserId, WaitlistOfferId};
 use crate::platform::{Problem, Result, Tx};
 
 /// More are not counted.
@@ -65,6 +65,13 @@ pub async fn exists(tx: &mut Tx, id: NotificationId) -> Result<bool> {
         .bind(id)
         .fetch_one(tx.conn())
         .await?)
+}
+
+/// Whoever reads that somebody wrote to them is told of the next message anew. Before the line is noted as read; of all lines
+/// where none is named.
+pub async fn forget_noticed(tx: &mut Tx, only: Option<NotificationId>) -> Result<()> {
+    sqlx::query("SELECT app.forget_noticed_conversations($1)").bind(only).execute(tx.conn()).await?;
+    Ok(())
 }
 
 /// Notes that one was read. `false`: there is none that was not.
@@ -183,6 +190,35 @@ pub async fn waits_to_be_read(
         .bind(since)
         .fetch_one(tx.conn())
         .await?)
+}
+
+/// Calls of all companies of which it is to be decided whether somebody missed them.
+pub async fn list_missed_calls(tx: &mut Tx, now: DateTime<Utc>, most: i32) -> Result<Vec<(CompanyId, CallId)>> {
+    Ok(sqlx::query_as("SELECT company_id, call_id FROM app.due_missed_calls($1, $2)")
+        .bind(now)
+        .bind(most)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+/// Tells whoever missed a call; the session and who it is, where a mail is to be sent.
+pub async fn notify_of_missed_call(
+    tx: &mut Tx,
+    id: NotificationId,
+    call: CallId,
+    now: DateTime<Utc>,
+) -> Result<Option<(ConsultationId, UserId)>> {
+    Ok(sqlx::query_as("SELECT consultation_id, reader_id FROM app.notify_of_missed_call($1, $2, $3)")
+        .bind(id)
+        .bind(call)
+        .bind(now)
+        .fetch_optional(tx.conn())
+        .await?)
+}
+
+/// Whether the two have not talked since a call was missed, and still may.
+pub async fn is_call_missed(tx: &mut Tx, call: CallId, now: DateTime<Utc>) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT app.is_call_missed($1, $2)").bind(call).bind(now).fetch_one(tx.conn()).await?)
 }
 
 /// Whether somebody wants to be told of a kind by a channel, as they say now.

@@ -52,6 +52,7 @@ const FILES: &[(&str, &str)] = embedded![
     "two_factor",
     "waitlist_offer",
     "message_waiting",
+    "call_missed",
 ];
 
 /// A mail's words, filled in.
@@ -163,6 +164,7 @@ mod tests {
                 }),
             ),
             ("message_waiting", json!({ "name": "Rosa", "link": "https://care.example/c" })),
+            ("call_missed", json!({ "name": "Rosa", "link": "https://care.example/c" })),
             ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
             (
                 "session_ended",

@@ -109,6 +109,48 @@ async fn whoever_reads_at_once_and_what_is_taken_back_is_not_told() {
 }
 
 #[tokio::test]
+async fn what_is_taken_back_after_it_was_told_waits_no_longer_and_the_next_message_is_told() {
+    let mut talk = talk().await;
+    let sent = talk.send(&talk.alice).await;
+    talk.after(TimeDelta::seconds(11)).await;
+    assert_eq!(talk.told(&talk.dr).await, (1, 0));
+    talk.alice.delete(&format!("/messages/{}", sent.str("/id"))).await.expect(200);
+    talk.after(TimeDelta::minutes(10)).await;
+    assert_eq!(talk.told(&talk.dr).await, (0, 0), "there is nothing to read");
+    assert_eq!(unread(&talk.dr).await, 0);
+    talk.send(&talk.alice).await;
+    talk.after(TimeDelta::seconds(11)).await;
+    assert_eq!(talk.told(&talk.dr).await, (1, 0));
+    talk.read(&talk.dr, 2).await;
+    assert_eq!(talk.told(&talk.dr).await, (0, 0));
+}
+
+#[tokio::test]
+async fn whoever_marks_it_as_read_is_told_of_the_next_message() {
+    let mut talk = talk().await;
+    for n in 0..2 {
+        talk.send(&talk.dr).await;
+        talk.after(TimeDelta::seconds(11)).await;
+        assert_eq!(talk.told(&talk.alice).await, (1, 0), "{n}");
+        // the notification, not the conversation
+        if n == 0 {
+            talk.alice.post("/notifications/read-all", json!({})).await.expect(200);
+        } else {
+            let list = talk.alice.get("/notifications?unread=true").await.expect(200);
+            talk.alice.post(&format!("/notifications/{}/read", list.str("/items/0/id")), json!({})).await.expect(200);
+        }
+        assert_eq!(talk.told(&talk.alice).await, (0, 0));
+    }
+    talk.after(TimeDelta::minutes(11)).await;
+    assert_eq!(talk.told(&talk.alice).await, (0, 0), "whoever knows of it gets no mail");
+    // one that was not told yet waits on
+    talk.send(&talk.dr).await;
+    talk.alice.post("/notifications/read-all", json!({})).await.expect(200);
+    talk.after(TimeDelta::minutes(11)).await;
+    assert_eq!(talk.told(&talk.alice).await, (1, 1));
+}
+
+#[tokio::test]
 async fn each_says_whether_they_want_it_and_where() {
     let mut talk = talk().await;
     for (is_alice, in_app, email, expected) in [(true, false, true, (0, 1)), (false, true, false, (1, 0))] {

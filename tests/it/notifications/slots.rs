@@ -141,10 +141,15 @@ async fn only_who_may_list_slots_watches_them_and_employers_never_do() {
     for name in ["hr", "admin"] {
         assert_eq!(sockets.run("events", name, json!({})).await, json!([]), "{name}");
     }
-    // who is not in the network any more is told a last time, and then nothing
+    // who is not in the network any more is told a last time, when they are asked for again, and then nothing
     sqlx::query("DELETE FROM app.company_networks").execute(app.db()).await.unwrap();
     let touch = "UPDATE app.practitioners SET min_notice_minutes = min_notice_minutes + 1 WHERE id = $1";
     sqlx::query("DELETE FROM app.notifications").execute(app.db()).await.unwrap();
+    sqlx::query(touch).bind(dr.id).execute(app.db()).await.unwrap();
+    for name in ["dr", "alice"] {
+        told(&sockets, name, &dr).await;
+    }
+    app.clock.advance(chrono::TimeDelta::seconds(16));
     for _ in 0..2 {
         sqlx::query(touch).bind(dr.id).execute(app.db()).await.unwrap();
         told(&sockets, "dr", &dr).await;

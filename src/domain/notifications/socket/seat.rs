@@ -29,6 +29,8 @@ const READ_AT_ONCE: u32 = 50;
 const MOST_WATCHED: usize = 20;
 /// That a practitioner's free times have changed is told so often.
 const SLOTS_EVERY: Duration = Duration::from_secs(1);
+/// Whether the caller may list somebody's free times is asked so often: `slots:changed` says no more than that.
+const ASKED_EVERY: TimeDelta = TimeDelta::seconds(15);
 /// What was told in the last moments before a break may not have been heard either.
 const BREAK: TimeDelta = TimeDelta::minutes(1);
 /// Sockets of this node that look for what they may have missed, at one moment.
@@ -36,11 +38,17 @@ static CATCHING_UP: Semaphore = Semaphore::const_new(8);
 /// A reader who takes nothing for so long is let go; they come back when they can.
 const STUCK: Duration = Duration::from_secs(30);
 
+/// A practitioner whose free times are watched.
+struct Watched {
+    told_at: Option<Instant>,
+    /// When the caller could list them.
+    seen_at: DateTime<Utc>,
+}
+
 pub struct Seat {
     hub: Arc<Hub>,
     place: Arc<Place>,
-    /// Whose free times it watches, and when it was last told.
-    watched: HashMap<PractitionerId, Option<Instant>>,
+    watched: HashMap<PractitionerId, Watched>,
     /// The last notification that it was told, or that was there when it came. Nothing yet: it has just come.
     told: Option<i64>,
     /// How many are unread, as it was told.
@@ -133,7 +141,7 @@ impl Seat {
         if self.watched.len() >= MOST_WATCHED {
             return Err(Error::TooManyWatched.into());
         }
-        self.watched.insert(id, None);
+        self.watched.insert(id, Watched { told_at: None, seen_at: at.platform().clock.now() });
         self.hub.watch(id, &self.place);
         Ok(())
     }
@@ -146,10 +154,8 @@ impl Seat {
 
     /// Tells whose free times have changed, each once a second at most; whether there was room for all.
     async fn tell_slots(&mut self, at: &Connection, changed: Vec<PractitionerId>) -> Result<Result<(), Full>> {
-        let is_due = |id: &PractitionerId| match self.watched.get(id) {
-            Some(Some(told)) => told.elapsed() >= SLOTS_EVERY,
-            Some(None) => true,
-            None => false,
+        let is_due = |id: &PractitionerId| {
+            self.watched.get(id).is_some_and(|it| it.told_at.is_none_or(|at| at.elapsed() >= SLOTS_EVERY))
         };
         let (due, early): (Vec<_>, Vec<_>) =
             changed.into_iter().filter(|id| self.watched.contains_key(id)).partition(is_due);
@@ -158,23 +164,36 @@ impl Seat {
         if due.is_empty() {
             return Ok(Ok(()));
         }
-        let seen = match slots::find_listable(&at.context(), &due).await {
-            Ok(seen) => seen,
-            Err(problem) => {
-                self.place.keep(|reasons| reasons.slots.extend(due));
-                return Err(problem);
+        let mut gone = Vec::new();
+        let now = at.platform().clock.now();
+        let is_asked = |id: &&PractitionerId| self.watched.get(*id).is_none_or(|it| now - it.seen_at >= ASKED_EVERY);
+        let asked: Vec<_> = due.iter().filter(is_asked).copied().collect();
+        if !asked.is_empty() {
+            match slots::find_listable(&at.context(), &asked).await {
+                Ok(seen) => {
+                    for id in asked {
+                        match self.watched.get_mut(&id) {
+                            Some(it) if seen.contains(&id) => it.seen_at = now,
+                            _ => gone.push(id),
+                        }
+                    }
+                }
+                Err(problem) => {
+                    self.place.keep(|reasons| reasons.slots.extend(due));
+                    return Err(problem);
+                }
             }
-        };
+        }
         for (n, id) in due.iter().enumerate() {
             if tell(at, "slots:changed", &SlotsNews { practitioner_id: *id }).is_err() {
                 self.place.keep(|reasons| reasons.slots.extend(due.iter().skip(n)));
                 return Ok(Err(Full));
             }
-            if seen.contains(id) {
-                self.watched.insert(*id, Some(Instant::now()));
-            } else {
+            if gone.contains(id) {
                 // there is nothing to list any more: that was the last word
                 self.unwatch(*id);
+            } else if let Some(it) = self.watched.get_mut(id) {
+                it.told_at = Some(Instant::now());
             }
         }
         Ok(Ok(()))

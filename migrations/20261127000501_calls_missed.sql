@@ -1,0 +1,33 @@
+-- A call says whether it is heard where it rings, and whoever missed it is told.
+ALTER TABLE app.call_parties
+    -- since when a device of whoever is rung rings
+    ADD COLUMN rung_at timestamptz;
+ALTER TABLE app.call_sessions
+    -- when it was decided whether whoever missed it is told
+    ADD COLUMN missed_told_at timestamptz;
+-- what is over stays as it was
+DROP TRIGGER call_sessions_final ON app.call_sessions;
+CREATE TRIGGER call_sessions_final BEFORE UPDATE OF status, accepted_at, ended_at, end_reason, ended_by ON app.call_sessions
+    FOR EACH ROW WHEN (OLD.status = 'ended') EXECUTE FUNCTION app.refuse_change();
+CREATE INDEX call_sessions_missed ON app.call_sessions (ended_at)
+    WHERE end_reason IN ('missed', 'cancelled') AND missed_told_at IS NULL;
+
+ALTER TABLE app.notifications DROP CONSTRAINT notifications_kind,
+    ADD CONSTRAINT notifications_kind CHECK (object_type = CASE
+        WHEN kind IN ('consultation_requested', 'consultation_booked', 'consultation_confirmed', 'consultation_rescheduled',
+                      'consultation_cancelled', 'consultation_expired', 'consultation_missed', 'reminder_day',
+                      'reminder_hour', 'call_missed') THEN 'consultation'
+        WHEN kind = 'waitlist_offered' THEN 'waitlist_offer'
+        WHEN kind = 'message_received' THEN 'conversation'
+        WHEN kind IN ('export_ready', 'export_failed') THEN 'export'
+        WHEN kind = 'calendar_failing' THEN 'calendar'
+        WHEN kind IN ('password_changed', 'email_changed', 'two_factor_changed', 'session_ended') THEN 'account'
+        ELSE '' END) NOT VALID;
+ALTER TABLE app.notifications VALIDATE CONSTRAINT notifications_kind;
+ALTER TABLE app.notification_preferences DROP CONSTRAINT notification_preferences_kind,
+    ADD CONSTRAINT notification_preferences_kind CHECK (kind IN
+        ('consultation_requested', 'consultation_booked', 'consultation_confirmed', 'consultation_rescheduled',
+         'consultation_cancelled', 'consultation_expired', 'consultation_missed', 'reminder_day', 'reminder_hour',
+         'call_missed', 'waitlist_offered', 'message_received', 'export_ready', 'export_failed', 'calendar_failing',
+         'password_changed', 'email_changed', 'two_factor_changed', 'session_ended')) NOT VALID;
+ALTER TABLE app.notification_preferences VALIDATE CONSTRAINT notification_preferences_kind;
