@@ -72,7 +72,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
                      AND e.at >= c.starts_at - interval '10 minutes')
 $$;
 -- When the server saw both people in the session at once, until some time. Who was never seen leaving stayed until its
--- planned end.
+-- planned end. By audio whoever enters the rooms waits to be rung: they are together as long as they have a call.
 CREATE OR REPLACE FUNCTION app.times_together(session uuid, until timestamptz)
 RETURNS tstzmultirange LANGUAGE sql STABLE AS $$
     WITH stays AS (
@@ -84,8 +84,17 @@ RETURNS tstzmultirange LANGUAGE sql STABLE AS $$
         WHERE j.consultation_id = session AND j.kind = 'JOINED' AND j.at >= c.starts_at - interval '10 minutes' AND j.at < until
         GROUP BY j.actor_role
     )
+    , calls AS (
+        SELECT range_agg(tstzrange(s.at, greatest(s.at, least(until, coalesce((
+            SELECT min(e.at) FROM app.consultation_events e
+            WHERE e.consultation_id = session AND e.kind = 'CALL_ENDED' AND e.at >= s.at), until))))) AS times
+        FROM app.consultation_events s
+        WHERE s.consultation_id = session AND s.kind = 'CALL_STARTED' AND s.at < until
+    )
     SELECT coalesce((SELECT times FROM stays WHERE actor_role = 'employee')
-                    * (SELECT times FROM stays WHERE actor_role = 'practitioner'), '{}')
+                    * (SELECT times FROM stays WHERE actor_role = 'practitioner')
+                    * CASE (SELECT c.mode FROM app.consultations c WHERE c.id = session)
+                          WHEN 'audio' THEN coalesce((SELECT times FROM calls), '{}') ELSE '{(,)}' END, '{}')
 $$;
 CREATE OR REPLACE FUNCTION app.seen_together(session uuid, until timestamptz)
 RETURNS interval LANGUAGE sql STABLE AS $$

@@ -1,6 +1,7 @@
 // Decides about a Jitsi token as Prosody's token module does (mod_auth_token, mod_token_verification, token_affiliation), set
 // up as docs/video.md says. Written from the rules alone: no library of tokens, no code of ours.
-// Standard input: {token, secret, appId, domain, room, now}. Prints {entered, affiliation, name}, or {refused}.
+// Standard input: {token, secret, appId, domain, muc, mucPrefix, room, now}: rooms are below the domain `muc`, and the mapper's
+// prefix (`muc_mapper_domain_prefix`) is `mucPrefix`; without them `conference`, as the packages have it. Prints {entered, affiliation, name}, or {refused}.
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 const chunks = [];
@@ -35,13 +36,22 @@ function authenticate({ token, secret, appId, now }) {
   return body;
 }
 
-/** token_verification: which room of the deployment may be entered. The address of a room is in lower case. */
-function verifyRoom(body, { room, domain }) {
+/**
+ * token_verification: which room of the deployment may be entered. The address of a room is in lower case; it is compared with
+ * the token's room below the prefix and the token's domain, whatever the deployment's own domain is.
+ */
+function verifyRoom(body, { room, domain, mucPrefix = "conference", muc = `${mucPrefix}.${domain}` }) {
   must(typeof body.room === "string" && body.room !== "*", "a token for every room");
   must(typeof body.sub === "string" && body.sub !== "*", "a token for every domain");
-  const wanted = `${room.toLowerCase()}@conference.${domain}`;
+  const wanted = `${room.toLowerCase()}@${muc}`;
   // enable_domain_verification: compared as it stands, so that a room in capitals is never entered
-  must(wanted === `${body.room}@conference.${body.sub.toLowerCase()}`, "room or domain");
+  must(wanted === `${body.room}@${mucPrefix}.${body.sub.toLowerCase()}`, "room or domain");
+}
+
+/** What the interface offers by the token: nothing that keeps or carries away what is said. Left out, all is offered. */
+function features({ features = {} }) {
+  const kept = ["recording", "livestreaming", "transcription"];
+  return kept.filter((name) => features[name] !== "false" && features[name] !== false);
 }
 
 /** token_affiliation: who moderates. Whoever is neither said to be owner nor moderator is a member. */
@@ -56,7 +66,7 @@ try {
   const body = authenticate(asked);
   verifyRoom(body, asked);
   const user = body.context?.user ?? {};
-  console.log(JSON.stringify({ entered: true, affiliation: affiliation(user), name: user.name }));
+  console.log(JSON.stringify({ entered: true, affiliation: affiliation(user), name: user.name, offered: features(body.context ?? {}) }));
 } catch (error) {
   if (!(error instanceof Refused)) throw error;
   console.log(JSON.stringify({ refused: error.message }));

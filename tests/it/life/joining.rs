@@ -99,11 +99,16 @@ async fn by_prosodys_rules_the_practitioner_moderates_one_room_until_it_closes()
         for when in [now, now - TimeDelta::seconds(9), closes - second] {
             let entered = decided(&token, &room, when, &json!({}));
             assert_eq!(
-                (&entered["entered"], &entered["affiliation"]),
-                (&json!(true), &json!(affiliation)),
+                (&entered["entered"], &entered["affiliation"], &entered["offered"]),
+                (&json!(true), &json!(affiliation), &json!([])),
                 "{entered}"
             );
         }
+        // Jitsi's images: the rooms' domain has to be below the token's, and is not unless it is set
+        let images = json!({"mucPrefix": "muc", "muc": "muc.meet.care.test"});
+        assert_eq!(decided(&token, &room, now, &images)["entered"], true);
+        let unset = json!({"mucPrefix": "muc", "muc": "muc.meet.jitsi"});
+        assert_eq!(decided(&token, &room, now, &unset), json!({"refused": "room or domain"}));
         // whoever writes the room's address in capitals enters the same room
         assert_eq!(decided(&token, &room.to_uppercase(), now, &json!({}))["entered"], true);
         for (refused, room, when, differs) in [

@@ -31,7 +31,19 @@ struct Claims<'a> {
 #[derive(Serialize)]
 struct About<'a> {
     user: User<'a>,
+    features: Features,
 }
+
+/// What the interface offers to do: nothing that keeps what is said, or carries it elsewhere. What a token does not name is
+/// offered.
+#[derive(Serialize)]
+struct Features {
+    recording: &'static str,
+    livestreaming: &'static str,
+    transcription: &'static str,
+}
+
+const NOTHING_IS_KEPT: Features = Features { recording: "false", livestreaming: "false", transcription: "false" };
 
 #[derive(Serialize)]
 struct User<'a> {
@@ -79,6 +91,7 @@ pub fn token(
                 moderator,
                 affiliation,
             },
+            features: NOTHING_IS_KEPT,
         },
     };
     let header = Header { typ: Some("JWT".into()), ..Header::new(Algorithm::HS256) };

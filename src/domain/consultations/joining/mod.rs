@@ -83,7 +83,7 @@ fn room(cx: &Context, id: ConsultationId, it: &store::Joining, now: DateTime<Utc
             Room::Video { url, token, domain: jitsi.domain.clone(), room, expires_at: closes_at }
         }
         Mode::Audio => {
-            let (ice_servers, expires_at) = ice_servers(cx, closes_at);
+            let (ice_servers, expires_at) = ice_servers(cx, id, closes_at);
             Room::Audio { namespace: CALLS, room: id.to_string(), ice_servers, expires_at }
         }
         Mode::Chat => Room::Chat { conversation_id: id },
@@ -91,9 +91,10 @@ fn room(cx: &Context, id: ConsultationId, it: &store::Joining, now: DateTime<Utc
 }
 
 /// What helps a call to connect, and until when: an hour at most, so that a longer call asks again.
-pub fn ice_servers(cx: &Context, closes_at: DateTime<Utc>) -> (Vec<IceServer>, DateTime<Utc>) {
+pub fn ice_servers(cx: &Context, id: ConsultationId, closes_at: DateTime<Utc>) -> (Vec<IceServer>, DateTime<Utc>) {
     let expires_at = closes_at.min(cx.now() + LONGEST_CREDENTIALS);
-    (turn::ice_servers(cx.platform().config.turn.as_ref(), &cx.platform().entropy, expires_at), expires_at)
+    let whose = format!("{id} {}", cx.caller().user_id);
+    (turn::ice_servers(cx.platform().config.turn.as_ref(), &whose, expires_at), expires_at)
 }
 
 /// Where a call takes place.
