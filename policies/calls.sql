@@ -19,7 +19,7 @@ CREATE POLICY addressed ON app.call_signals FOR SELECT TO huntzen_employee, hunt
 -- Nobody writes but through the functions below: they look at who calls, and at the consultation, whose row is the queue of
 -- all that happens to its calls. What is committed is notified, by the consultation's id alone.
 GRANT SELECT, INSERT, UPDATE (status, accepted_at, ended_at, end_reason, ended_by) ON app.call_sessions TO huntzen_kernel;
-GRANT SELECT, INSERT, UPDATE (is_live, device, seat, seen_at, lost_at, returns, resumes, is_muted, signals)
+GRANT SELECT, INSERT, UPDATE (is_live, device, seat, seen_at, lost_at, returns, resumes, is_muted, signals, rung_at)
     ON app.call_parties TO huntzen_kernel;
 GRANT SELECT, INSERT, DELETE ON app.call_signals TO huntzen_kernel;
 CREATE POLICY kernel ON app.call_sessions TO huntzen_kernel USING (true) WITH CHECK (true);
@@ -107,19 +107,22 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     FOR NO KEY UPDATE
 $$;
 
--- Ends a call whose time is over: nobody answered, somebody stayed away for half a minute, or the rooms are closed.
+-- Ends a call whose time is over: nobody answered, who rings has been gone for ten seconds, somebody stayed away for half a
+-- minute, or the rooms are closed.
 CREATE OR REPLACE FUNCTION app.end_call_in_time(wanted uuid, at timestamptz)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
     UPDATE app.call_sessions c
         SET status = 'ended',
-            end_reason = CASE WHEN c.closes_at <= at THEN 'closed' WHEN c.status = 'ringing' THEN 'missed' ELSE 'lost' END,
+            end_reason = CASE WHEN c.closes_at <= at THEN 'closed'
+                              WHEN c.status = 'connected' THEN 'lost'
+                              WHEN c.rings_until <= at THEN 'missed' ELSE 'cancelled' END,
             ended_at = greatest(at, coalesce(c.accepted_at, c.rang_at))
         WHERE c.id = wanted
           AND (c.closes_at <= at OR c.status = 'ringing' AND c.rings_until <= at
-               OR c.status = 'connected'
-                  AND EXISTS (SELECT FROM app.call_parties p WHERE p.company_id = c.company_id AND p.call_id = c.id
-                                AND p.lost_at <= at - interval '30 seconds'));
+               OR EXISTS (SELECT FROM app.call_parties p WHERE p.company_id = c.company_id AND p.call_id = c.id
+                            AND p.lost_at <= at - CASE c.status WHEN 'ringing' THEN interval '10 seconds'
+                                                                ELSE interval '30 seconds' END));
     RETURN FOUND;
 END
 $$;
@@ -192,9 +195,10 @@ BEGIN
         IF mine.seat = its_seat THEN
             RETURN 'again';
         ELSIF live.status = 'ringing' AND live.caller <> room.side THEN
+            -- the call first, then its sides, as whoever ends it does
+            UPDATE app.call_sessions c SET status = 'connected', accepted_at = greatest(at, c.rang_at) WHERE c.id = live.id;
             UPDATE app.call_parties p SET device = its_device, seat = its_seat, seen_at = at
                 WHERE p.company_id = live.company_id AND p.call_id = live.id AND p.side = room.side;
-            UPDATE app.call_sessions c SET status = 'connected', accepted_at = greatest(at, c.rang_at) WHERE c.id = live.id;
             RETURN 'accepted';
         ELSIF mine.lost_at IS NULL THEN
             RETURN 'elsewhere';
@@ -255,9 +259,9 @@ BEGIN
     ELSIF live.caller = room.side THEN
         RETURN 'not_ringing';
     END IF;
+    UPDATE app.call_sessions c SET status = 'connected', accepted_at = greatest(at, c.rang_at) WHERE c.id = live.id;
     UPDATE app.call_parties p SET device = its_device, seat = its_seat, seen_at = at
         WHERE p.company_id = live.company_id AND p.call_id = live.id AND p.side = room.side;
-    UPDATE app.call_sessions c SET status = 'connected', accepted_at = greatest(at, c.rang_at) WHERE c.id = live.id;
     RETURN 'accepted';
 END
 $$;
@@ -354,7 +358,7 @@ BEGIN
 END
 $$;
 
--- Forgets what the caller's device has by now.
+-- Forgets what the caller's device says that it has.
 CREATE OR REPLACE FUNCTION app.forget_call_signals(taken uuid[])
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     DELETE FROM app.call_signals s WHERE s.id = ANY (taken) AND s.addressee_id = app.user_id()
@@ -393,6 +397,26 @@ BEGIN
 END
 $$;
 
+-- A device of the caller's rings.
+CREATE OR REPLACE FUNCTION app.note_rung_call(wanted uuid, at timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    room record;
+BEGIN
+    SELECT * INTO room FROM app.lock_call_room(wanted, at);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    UPDATE app.call_parties p SET rung_at = at
+        FROM app.call_sessions c
+        WHERE c.company_id = room.company_id AND c.consultation_id = wanted AND c.status = 'ringing' AND c.caller <> room.side
+          AND p.company_id = c.company_id AND p.call_id = c.id AND p.side = room.side AND p.rung_at IS NULL;
+    IF FOUND THEN
+        PERFORM pg_notify('call_changed', wanted::text);
+    END IF;
+END
+$$;
+
 -- A seat is gone: its device may come back within half a minute.
 CREATE OR REPLACE FUNCTION app.leave_call(wanted uuid, its_seat uuid, at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -410,7 +434,8 @@ END
 $$;
 
 -- What nobody is there to end, of all companies: calls whose time is over, and those of nodes that went; what was signalled
--- and never taken. How many calls ended.
+-- and never taken. How many calls ended. Whoever was not heard for a minute is lost first, and their call ends at a later
+-- turn: it may be the database that nobody could reach, and then they are heard now.
 CREATE OR REPLACE FUNCTION app.keep_calls(at timestamptz, most int)
 RETURNS int LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
@@ -418,17 +443,26 @@ DECLARE
     ended int := 0;
 BEGIN
     DELETE FROM app.call_signals s WHERE s.created_at <= at - interval '2 minutes';
-    FOR it IN SELECT c.id, c.status,
-                     (SELECT max(p.seen_at) FROM app.call_parties p WHERE p.company_id = c.company_id AND p.call_id = c.id) AS last_seen
+    FOR it IN SELECT c.id, c.company_id, c.consultation_id, c.status,
+                     (SELECT max(p.seen_at) FROM app.call_parties p WHERE p.company_id = c.company_id AND p.call_id = c.id) AS last_seen,
+                     -- empty, as long as one of them is not
+                     (SELECT CASE WHEN count(p.lost_at) = 2 THEN max(p.lost_at) END FROM app.call_parties p
+                      WHERE p.company_id = c.company_id AND p.call_id = c.id) AS lost_since
               FROM app.call_sessions c WHERE c.status <> 'ended' ORDER BY c.rang_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED LOOP
-        IF app.end_call_in_time(it.id, at) THEN
-            ended := ended + 1;
-        ELSIF it.status = 'connected' AND it.last_seen <= at - interval '1 minute' THEN
+        IF it.status = 'connected' AND it.last_seen <= at - interval '1 minute' AND it.lost_since <= at - interval '30 seconds' THEN
             -- both went with their nodes
             UPDATE app.call_sessions c
                 SET status = 'ended', end_reason = 'abandoned', ended_at = greatest(it.last_seen, c.accepted_at)
                 WHERE c.id = it.id;
             ended := ended + 1;
+        ELSIF app.end_call_in_time(it.id, at) THEN
+            ended := ended + 1;
+        ELSIF it.status = 'connected' AND it.last_seen <= at - interval '1 minute' THEN
+            UPDATE app.call_parties p SET lost_at = at
+                WHERE p.company_id = it.company_id AND p.call_id = it.id AND p.lost_at IS NULL;
+            IF FOUND THEN
+                PERFORM pg_notify('call_changed', it.consultation_id::text);
+            END IF;
         END IF;
     END LOOP;
     RETURN ended;
@@ -446,7 +480,7 @@ BEGIN
         'app.hang_up_call(uuid, uuid, boolean, timestamptz)', 'app.call_place(uuid, uuid)',
         'app.mute_call(uuid, uuid, boolean, timestamptz)',
         'app.send_call_signal(uuid, uuid, uuid, text, bytea, timestamptz)', 'app.forget_call_signals(uuid[])',
-        'app.keep_call(uuid, uuid, timestamptz)', 'app.leave_call(uuid, uuid, timestamptz)',
+        'app.keep_call(uuid, uuid, timestamptz)', 'app.note_rung_call(uuid, timestamptz)', 'app.leave_call(uuid, uuid, timestamptz)',
         'app.keep_calls(timestamptz, int)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
@@ -460,5 +494,6 @@ GRANT EXECUTE ON FUNCTION
     app.ring_call(uuid, uuid, uuid, uuid, timestamptz, timestamptz), app.accept_call(uuid, uuid, uuid, timestamptz),
     app.hang_up_call(uuid, uuid, boolean, timestamptz), app.mute_call(uuid, uuid, boolean, timestamptz),
     app.send_call_signal(uuid, uuid, uuid, text, bytea, timestamptz), app.forget_call_signals(uuid[]),
-    app.keep_call(uuid, uuid, timestamptz), app.leave_call(uuid, uuid, timestamptz) TO huntzen_employee, huntzen_practitioner;
+    app.keep_call(uuid, uuid, timestamptz), app.note_rung_call(uuid, timestamptz),
+    app.leave_call(uuid, uuid, timestamptz) TO huntzen_employee, huntzen_practitioner;
 GRANT EXECUTE ON FUNCTION app.keep_calls(timestamptz, int) TO huntzen_worker;

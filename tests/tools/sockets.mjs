@@ -7,7 +7,7 @@ const clients = new Map();
 const PATIENCE = 15_000;
 
 /** Resolves with what `ready` finds, which is asked again after each event of the client. */
-function until(client, ready) {
+function until(client, ready, patience = PATIENCE) {
   return new Promise((resolve) => {
     const look = () => {
       const found = ready();
@@ -19,7 +19,7 @@ function until(client, ready) {
     const timer = setTimeout(() => {
       client.watchers.delete(look);
       resolve({ error: "nothing came", events: client.events });
-    }, PATIENCE);
+    }, patience);
     client.watchers.add(look);
     look();
   });
@@ -157,12 +157,12 @@ const commands = {
     return {};
   },
   /** Takes the first event of a kind, when it is there. */
-  async take({ name, event }) {
+  async take({ name, event, patience }) {
     const client = clients.get(name);
     return until(client, () => {
       const at = client.events.findIndex((it) => it[0] === event);
       return at < 0 ? undefined : client.events.splice(at, 1)[0][1];
-    });
+    }, patience);
   },
   /** Waits for so many events, and gives all of them. */
   async count({ name, event, least }) {

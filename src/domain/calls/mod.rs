@@ -14,16 +14,21 @@
 //! is known by an id that the client keeps: whoever comes back under it within 30 seconds has their place again, on
 //! whichever node. Another device of the same person may take the place of one that is lost, by ringing.
 //!
+//! **Rung.** Whoever rings is told when a device of the other one's rings. Whoever was rung in vain is told afterwards, by
+//! `notifications::calls`. A device that was shown that the call goes on elsewhere hears when that is lost, and how it ends.
+//!
 //! **Told by reading**, as in chat: the database notifies the consultation's id, the socket's task reads how the call stands
 //! as its own person, and sends what is new to it ([`model`]). Two people may be on two nodes.
 //!
 //! **Signals** (descriptions of sessions, candidates) name network addresses. They wait in the database until the other one's
-//! device takes them, sealed under the master keys, and are deleted then, with the end of the call, and after two minutes
-//! in any case. They are no contents to keep: a master key that is taken away costs a second attempt and nothing else.
+//! device says that it has them, sealed under the master keys, and are deleted then, with the end of the call, and after two
+//! minutes in any case. What was sent to a connection that died before it said so goes to the next one of that device. They are no contents to keep: a master key that is taken away costs a second attempt and nothing else.
 //!
-//! **Lost.** A socket that closes says so; a node that dies does not, so each side is heard every ten seconds, and is lost
-//! after 25 seconds of silence. Half a minute later the call ends. Where nobody is left to notice, the schedule does
-//! ([`jobs`]).
+//! **Lost.** A socket that closes says so, and one whose network is gone is closed within twenty seconds; a node that dies
+//! closes nothing, so each side is heard every ten seconds, and is lost after 25 seconds of silence. Half a minute later the
+//! call ends. A call that still rings ends ten seconds after its caller is lost. Where nobody is left to notice, the
+//! schedule does ([`jobs`]): it first takes both for lost, and ends the call at its next turn, so that sockets which only
+//! could not reach the database for a while are heard before.
 
 mod error;
 mod jobs;

@@ -10,8 +10,10 @@ use crate::platform::ids::{CallId, UserId};
 pub const RINGS_FOR: TimeDelta = TimeDelta::seconds(45);
 /// Whoever is lost may come back within this time. The database says the same.
 const AWAY_FOR: TimeDelta = TimeDelta::seconds(30);
+/// Whoever rings and is gone may come back within this time, as by loading the page anew. The database says the same.
+const RINGER_AWAY_FOR: TimeDelta = TimeDelta::seconds(10);
 /// A seat says so often that it is there.
-const HEARD_EVERY: TimeDelta = TimeDelta::seconds(10);
+pub const HEARD_EVERY: TimeDelta = TimeDelta::seconds(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -101,8 +103,9 @@ pub struct Call {
     pub accepted_at: Option<DateTime<Utc>>,
     pub reason: Option<Reason>,
     pub is_ended_by_me: bool,
-    /// Which connection of one's own is in it.
+    /// Which connection of one's own is in it, and since when it is away.
     pub seat: Option<Uuid>,
+    pub lost_at: Option<DateTime<Utc>>,
     pub is_muted: bool,
     pub other: Other,
 }
@@ -115,6 +118,8 @@ pub struct Other {
     pub lost_at: Option<DateTime<Utc>>,
     pub returns: i32,
     pub resumes: bool,
+    /// A device of theirs rings.
+    pub rings: bool,
 }
 
 impl Call {
@@ -136,13 +141,30 @@ impl Call {
     pub fn due(&self, seat: Uuid, heard_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let heard = self.has(seat).then(|| heard_at + HEARD_EVERY);
         let over = match self.status {
-            Status::Ringing => Some(self.rings_until.min(self.closes_at)),
+            Status::Ringing => {
+                let caller_lost = self.other.lost_at.filter(|_| !self.is_caller).map(|at| at + RINGER_AWAY_FOR);
+                [Some(self.rings_until), Some(self.closes_at), caller_lost].into_iter().flatten().min()
+            }
             Status::Connected if self.has(seat) => {
                 Some(self.other.lost_at.map_or(self.closes_at, |at| self.closes_at.min(at + AWAY_FOR)))
             }
             Status::Connected | Status::Ended => None,
         };
         heard.into_iter().chain(over).min()
+    }
+}
+
+/// What was signalled to a connection last: of which call, and as the how-manieth.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    pub call: i32,
+    pub number: i32,
+}
+
+impl Sent {
+    /// What was signalled in a call after this is new to the connection.
+    pub fn in_call(self, call: &Call) -> i32 {
+        if self.call == call.number { self.number } else { 0 }
     }
 }
 
@@ -156,11 +178,14 @@ enum Part {
     /// It is rung.
     Rings,
     In,
+    /// It was shown that another device of the same person is in it, and may offer to take its place.
+    Elsewhere,
     Over,
 }
 
 /// What a socket was told of the calls of a consultation.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub struct Told {
     /// The last call; 0: none.
     pub number: i32,
@@ -168,18 +193,38 @@ pub struct Told {
     peer_muted: bool,
     peer_lost: bool,
     peer_returns: i32,
+    peer_rings: bool,
+    device_lost: bool,
 }
 
 /// What a socket is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    Ringing { until: DateTime<Utc> },
-    Accepted { at: DateTime<Utc> },
+    Ringing {
+        until: DateTime<Utc>,
+    },
+    /// A device of the other one's rings.
+    PeerRinging,
+    Accepted {
+        at: DateTime<Utc>,
+    },
     Declined,
     Muted(bool),
-    Lost { until: DateTime<Utc> },
-    Back { resumes: bool },
-    Ended { reason: EndReason, by_me: bool },
+    Lost {
+        until: DateTime<Utc>,
+    },
+    Back {
+        resumes: bool,
+    },
+    /// The device of one's own that is in the call is away.
+    DeviceLost {
+        until: DateTime<Utc>,
+    },
+    DeviceBack,
+    Ended {
+        reason: EndReason,
+        by_me: bool,
+    },
 }
 
 impl Told {
@@ -190,7 +235,8 @@ impl Told {
             Status::Ringing if call.has(seat) => Part::Rang,
             Status::Ringing => Part::Nothing,
             Status::Connected if call.has(seat) => Part::In,
-            Status::Connected | Status::Ended => Part::Over,
+            Status::Connected => Part::Elsewhere,
+            Status::Ended => Part::Over,
         };
         Self {
             number: call.number,
@@ -198,7 +244,21 @@ impl Told {
             peer_muted: call.other.is_muted,
             peer_lost: call.other.lost_at.is_some(),
             peer_returns: call.other.returns,
+            peer_rings: call.other.rings,
+            device_lost: call.lost_at.is_some(),
         }
+    }
+
+    /// Whoever was told what is new of a call. To hear how it goes on elsewhere one has to have been shown that it does.
+    pub fn after(self, call: &Call, seat: Uuid) -> Self {
+        let after = Self::of(call, seat);
+        let was_shown = self.number == call.number && self.part == Part::Elsewhere;
+        if after.part == Part::Elsewhere && !was_shown { Self { part: Part::Over, ..after } } else { after }
+    }
+
+    /// Whether it was shown a call that rings for it.
+    pub fn rings(&self) -> bool {
+        self.part == Part::Rings
     }
 
     /// What is new of a call as it is now.
@@ -212,7 +272,15 @@ impl Told {
             Status::Ringing if !call.is_caller && before.part == Part::Nothing => {
                 vec![News::Ringing { until: call.rings_until }]
             }
+            Status::Ringing if before.part == Part::Rang && call.other.rings && !before.peer_rings => {
+                vec![News::PeerRinging]
+            }
             Status::Connected if call.has(seat) => before.of_the_other(call),
+            Status::Connected if before.part == Part::Elsewhere => match (before.device_lost, call.lost_at) {
+                (false, Some(since)) => vec![News::DeviceLost { until: since + AWAY_FOR }],
+                (true, None) => vec![News::DeviceBack],
+                _ => Vec::new(),
+            },
             Status::Connected if takes_part => {
                 let was_rung = before.part == Part::Rings;
                 let reason = if was_rung { EndReason::AnsweredElsewhere } else { EndReason::Elsewhere };
@@ -221,7 +289,7 @@ impl Told {
             Status::Ended if takes_part && call.is_caller && call.reason == Some(Reason::Declined) => {
                 vec![News::Declined]
             }
-            Status::Ended if takes_part => {
+            Status::Ended if takes_part || before.part == Part::Elsewhere => {
                 let reason = call.reason.map_or(EndReason::Closed, EndReason::from);
                 vec![News::Ended { reason, by_me: call.is_ended_by_me }]
             }
@@ -270,8 +338,16 @@ mod tests {
             reason: None,
             is_ended_by_me: false,
             seat,
+            lost_at: None,
             is_muted: false,
-            other: Other { id: UserId(Uuid::nil()), is_muted: false, lost_at: None, returns: 0, resumes: false },
+            other: Other {
+                id: UserId(Uuid::nil()),
+                is_muted: false,
+                lost_at: None,
+                returns: 0,
+                resumes: false,
+                rings: false,
+            },
         }
     }
 
@@ -295,6 +371,9 @@ mod tests {
         assert_eq!(told(Some(&rings), &rings), []);
         let rang = call(Status::Ringing, true, Some(HERE));
         assert_eq!(told(Some(&rang), &rang), []);
+        let rings_there = Call { other: Other { rings: true, ..rang.other.clone() }, ..rang.clone() };
+        assert_eq!(told(Some(&rang), &rings_there), [News::PeerRinging]);
+        assert_eq!(told(Some(&rings_there), &rings_there), []);
         assert_eq!(told(None, &call(Status::Ringing, true, Some(OTHER))), [], "one's own other device rings");
     }
 
@@ -311,6 +390,25 @@ mod tests {
         let here = call(Status::Connected, true, Some(HERE));
         assert_eq!(told(Some(&here), &call(Status::Connected, true, Some(OTHER))), taken);
         assert_eq!(told(Some(&rang), &call(Status::Ringing, true, Some(OTHER))), taken);
+    }
+
+    #[test]
+    fn whoever_was_shown_that_it_goes_on_elsewhere_hears_what_becomes_of_it() {
+        let elsewhere = call(Status::Connected, true, Some(OTHER));
+        let lost = Call { lost_at: Some(AT), ..elsewhere.clone() };
+        assert_eq!(told(Some(&elsewhere), &elsewhere), []);
+        assert_eq!(told(Some(&elsewhere), &lost), [News::DeviceLost { until: AT + AWAY_FOR }]);
+        assert_eq!(told(Some(&lost), &lost), []);
+        assert_eq!(told(Some(&lost), &elsewhere), [News::DeviceBack]);
+        let over = Call { seat: Some(OTHER), ..over(Reason::HungUp, true) };
+        assert_eq!(told(Some(&lost), &over), ended(EndReason::HungUp, false));
+        // who was told that it is over for them hears no more of it
+        let rings = call(Status::Ringing, false, None);
+        let accepted = call(Status::Connected, false, Some(OTHER));
+        let after = Told::of(&rings, HERE).after(&accepted, HERE);
+        assert_eq!(after.news(&Call { lost_at: Some(AT), ..accepted.clone() }, HERE), []);
+        let shown = Told::of(&accepted, HERE).after(&accepted, HERE);
+        assert_eq!(shown.news(&Call { lost_at: Some(AT), ..accepted }, HERE).len(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::model::{Call, Here, RINGS_FOR, SignalKind};
+use super::model::{Call, Here, RINGS_FOR, Sent, SignalKind};
 use super::store::{self, Outcome, Waiting};
 use crate::domain::consultations::joining::{self, CallRoom, IceServer};
 use crate::platform::auth::Permission;
@@ -64,23 +64,26 @@ pub async fn enter(cx: &Context, id: ConsultationId, here: Here, resumes: bool) 
     }
     let call = store::list(&mut tx, company_id, id, None).await?.pop();
     tx.commit().await?;
-    let (ice_servers, expires_at) = joining::ice_servers(cx, closes_at);
+    let (ice_servers, expires_at) = joining::ice_servers(cx, id, closes_at);
     Ok(Entered { company_id, closes_at, ice_servers, expires_at, call })
 }
 
-/// The calls of a consultation from some number on, and what waits for a seat that takes part in the last one.
+/// The calls of a consultation from some number on, and what waits for a seat that takes part in the last one and was not
+/// sent to it.
 pub async fn read(
     cx: &Context,
     company: CompanyId,
     id: ConsultationId,
     seat: Uuid,
     since: i32,
+    sent: Sent,
 ) -> Result<(Vec<Call>, Vec<Waiting>)> {
     let mut tx = cx.read(Permission::JoinConsultation).await?;
     let calls = store::list(&mut tx, company, id, (since > 0).then_some(since)).await?;
     let waiting = match calls.last() {
         Some(call) if call.has(seat) => {
-            store::list_signals(&mut tx, company, call.id, cx.caller().user_id, TAKEN_AT_ONCE).await?
+            let (of, after) = (cx.caller().user_id, sent.in_call(call));
+            store::list_signals(&mut tx, company, call.id, of, after, TAKEN_AT_ONCE).await?
         }
         _ => Vec::new(),
     };
@@ -179,7 +182,7 @@ pub fn open(cx: &Context, company: CompanyId, waiting: &Waiting) -> Option<Strin
     }
 }
 
-/// Forgets what the caller's device has by now.
+/// Forgets what the caller's device has acknowledged.
 pub async fn forget(cx: &Context, taken: &[Uuid]) -> Result<()> {
     let mut tx = begin(cx).await?;
     store::forget_signals(&mut tx, taken).await?;
@@ -190,6 +193,13 @@ pub async fn forget(cx: &Context, taken: &[Uuid]) -> Result<()> {
 pub async fn keep(cx: &Context, id: ConsultationId, seat: Uuid) -> Result<()> {
     let mut tx = begin(cx).await?;
     store::keep(&mut tx, id, seat, cx.now()).await?;
+    tx.commit().await
+}
+
+/// A device of the caller's rings: whoever rang it is told so.
+pub async fn note_rung(cx: &Context, id: ConsultationId) -> Result<()> {
+    let mut tx = begin(cx).await?;
+    store::note_rung(&mut tx, id, cx.now()).await?;
     tx.commit().await
 }
 

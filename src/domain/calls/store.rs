@@ -25,6 +25,7 @@ impl FromRow<'_, PgRow> for Call {
             reason: row.try_get("end_reason")?,
             is_ended_by_me: row.try_get("is_ended_by_me")?,
             seat: row.try_get("seat")?,
+            lost_at: row.try_get("lost_at")?,
             is_muted: row.try_get("is_muted")?,
             other: Other {
                 id: row.try_get("other_id")?,
@@ -32,6 +33,7 @@ impl FromRow<'_, PgRow> for Call {
                 lost_at: row.try_get("other_lost_at")?,
                 returns: row.try_get("other_returns")?,
                 resumes: row.try_get("other_resumes")?,
+                rings: row.try_get("other_rings")?,
             },
         })
     }
@@ -41,9 +43,9 @@ impl FromRow<'_, PgRow> for Call {
 pub async fn list(tx: &mut Tx, company: CompanyId, of: ConsultationId, since: Option<i32>) -> Result<Vec<Call>> {
     Ok(sqlx::query_as(
         "SELECT c.id, c.number, c.status, c.caller = m.side AS is_caller, c.rings_until, c.closes_at, c.accepted_at,
-                c.end_reason, coalesce(c.ended_by = m.side, false) AS is_ended_by_me, m.seat, m.is_muted,
+                c.end_reason, coalesce(c.ended_by = m.side, false) AS is_ended_by_me, m.seat, m.lost_at, m.is_muted,
                 o.person_id AS other_id, o.is_muted AS other_muted, o.lost_at AS other_lost_at, o.returns AS other_returns,
-                o.resumes AS other_resumes
+                o.resumes AS other_resumes, o.rung_at IS NOT NULL AS other_rings
          FROM app.call_sessions c
          JOIN app.call_parties m ON m.company_id = c.company_id AND m.call_id = c.id AND m.person_id = (SELECT app.user_id())
          JOIN app.call_parties o ON o.company_id = c.company_id AND o.call_id = c.id AND o.side <> m.side
@@ -206,25 +208,28 @@ pub async fn send_signal(
 #[derive(Clone, Debug, FromRow)]
 pub struct Waiting {
     pub id: Uuid,
+    pub number: i32,
     pub kind: SignalKind,
     pub sealed: Vec<u8>,
 }
 
-/// In the order in which it was said.
+/// What waits for somebody and was said after some number, in the order in which it was said.
 pub async fn list_signals(
     tx: &mut Tx,
     company: CompanyId,
     call: CallId,
     of: UserId,
+    after: i32,
     most: i64,
 ) -> Result<Vec<Waiting>> {
     Ok(sqlx::query_as(
-        "SELECT id, kind, sealed FROM app.call_signals
-         WHERE company_id = $1 AND call_id = $2 AND addressee_id = $3 ORDER BY number LIMIT $4",
+        "SELECT id, number, kind, sealed FROM app.call_signals
+         WHERE company_id = $1 AND call_id = $2 AND addressee_id = $3 AND number > $4 ORDER BY number LIMIT $5",
     )
     .bind(company)
     .bind(call)
     .bind(of)
+    .bind(after)
     .bind(most)
     .fetch_all(tx.conn())
     .await?)
@@ -238,6 +243,12 @@ pub async fn forget_signals(tx: &mut Tx, taken: &[Uuid]) -> Result<()> {
 /// The seat is there; what is over by the clock ends.
 pub async fn keep(tx: &mut Tx, of: ConsultationId, seat: Uuid, now: DateTime<Utc>) -> Result<()> {
     sqlx::query("SELECT app.keep_call($1, $2, $3)").bind(of).bind(seat).bind(now).execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// A device of the caller's rings.
+pub async fn note_rung(tx: &mut Tx, of: ConsultationId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query("SELECT app.note_rung_call($1, $2)").bind(of).bind(now).execute(tx.conn()).await?;
     Ok(())
 }
 

@@ -47,6 +47,13 @@ pub trait Visitor: Send + 'static {
     /// tried again with the next reason.
     fn look(&mut self, at: &Connection) -> impl Future<Output = Result<()>> + Send;
 
+    /// In the place of [`Visitor::look`] while the token has run out and may still be renewed: says that its person is
+    /// there, and shows nothing.
+    fn keep_alive(&mut self, at: &Connection) -> impl Future<Output = Result<()>> + Send {
+        let _ = at;
+        std::future::ready(Ok(()))
+    }
+
     /// The socket is closed.
     fn leave(&mut self, at: &Connection) -> impl Future<Output = ()> + Send;
 }
@@ -246,11 +253,16 @@ pub(super) async fn run<V: Visitor>(
             at.end();
             continue;
         }
+        if !must_look {
+            continue;
+        }
         // nobody is shown anything on a token that ran out
-        if must_look
-            && now < at.expires_at
-            && let Err(problem) = Box::pin(visitor.look(&at)).await
-        {
+        let looked = if now < at.expires_at {
+            Box::pin(visitor.look(&at)).await
+        } else {
+            Box::pin(visitor.keep_alive(&at)).await
+        };
+        if let Err(problem) = looked {
             error::log(&problem, "socket", &at.info.id);
         }
     }

@@ -8,7 +8,8 @@
 //!
 //! **Who.** A namespace lets in whoever shows an access token in `auth`, never in the address, and holds its permission.
 //! The session is looked at again at every event, and its end closes the socket, on every node: a connection hears of it
-//! from [`crate::platform::auth::revocation`]. A token that runs out is renewed by `auth:refresh` within a minute.
+//! from [`crate::platform::auth::revocation`]. A token that runs out is renewed by `auth:refresh` within a minute,
+//! in which its person is shown nothing, and counts as there.
 //!
 //! **What.** Each event is a use case of the module, with the caller's own [`crate::platform::Context`], answered by an
 //! acknowledgement: `{ok: true, …}` or `{ok: false, code, detail}`. The events of a socket run in their order, one at a time.

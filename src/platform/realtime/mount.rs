@@ -29,6 +29,10 @@ const READ_AT_ONCE: usize = 1 << 10;
 const ENTERS_WITHIN: Duration = Duration::from_secs(20);
 /// Whoever does not say within this time that a message arrived, does not.
 const ACKNOWLEDGES_WITHIN: Duration = Duration::from_secs(10);
+/// How often a client is asked whether it is there, and how long it may take to say so: whose network is gone is found out
+/// within twenty seconds, before those who talk to them have to be told so for want of better knowledge.
+const ASKED_EVERY: Duration = Duration::from_secs(10);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// What RFC 6455 (1.3) has a server add to the key of a handshake.
 const HANDSHAKE: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -50,6 +54,8 @@ pub fn mount(platform: Arc<Platform>) -> (Mount, Io) {
         .ws_max_frame_size(LARGEST_PAYLOAD)
         .connect_timeout(ENTERS_WITHIN)
         .ack_timeout(ACKNOWLEDGES_WITHIN)
+        .ping_interval(ASKED_EVERY)
+        .ping_timeout(ANSWERS_WITHIN)
         .build_svc();
     (Mount { inner, platform }, io)
 }

@@ -201,6 +201,29 @@ async fn another_device_takes_the_place_of_one_that_is_lost() {
 }
 
 #[tokio::test]
+async fn a_device_that_sees_the_call_on_another_hears_what_becomes_of_it() {
+    let line = line().await;
+    let device = json!({"deviceId": Uuid::new_v4(), "resumes": true});
+    line.enter_as("alice", &line.alice, device.clone()).await;
+    line.enter("dr", &line.dr).await;
+    line.tell("dr", "call:ring").await;
+    line.tell("alice", "call:accept").await;
+    let shown = line.enter("tablet", &line.alice).await;
+    let here = |shown: &Value| (shown["call"]["here"].clone(), shown["call"]["deviceLost"].clone());
+    assert_eq!(here(&shown), (json!(false), json!(false)));
+    line.sockets.run("close", "alice", json!({})).await;
+    let lost = line.take("tablet", "call:device-lost").await;
+    assert_eq!(lost["callId"], shown["call"]["id"]);
+    assert_eq!(here(&line.tell("tablet", "call:join").await), (json!(false), json!(true)));
+    line.enter_as("alice again", &line.alice, device).await;
+    line.take("tablet", "call:device-back").await;
+    line.tell("dr", "call:hangup").await;
+    let ended = line.take("tablet", "call:ended").await;
+    assert_eq!((&ended["reason"], &ended["byMe"]), (&json!("hung_up"), &json!(false)));
+    line.app.settle().await;
+}
+
+#[tokio::test]
 async fn what_waits_for_somebody_who_is_away_is_bounded() {
     let line = line().await;
     line.talk().await;

@@ -53,6 +53,63 @@ async fn a_call_that_nobody_accepts_is_missed_and_one_may_think_better_of_it() {
 }
 
 #[tokio::test]
+async fn a_call_whose_caller_is_gone_rings_for_ten_seconds_more() {
+    let line = line().await;
+    let gone = "SELECT count(*) FROM app.call_parties WHERE lost_at IS NOT NULL";
+    let device = json!({"deviceId": Uuid::new_v4()});
+    line.enter_as("alice", &line.alice, device.clone()).await;
+    line.enter("dr", &line.dr).await;
+    line.tell("alice", "call:ring").await;
+    line.take("dr", "call:ringing").await;
+    line.sockets.run("close", "alice", json!({})).await;
+    line.until(gone).await;
+    // a page that is loaded anew is back by then
+    line.app.clock.advance(seconds(8));
+    let back = line.enter_as("alice again", &line.alice, device).await;
+    assert_eq!((&back["call"]["status"], &back["call"]["here"]), (&json!("ringing"), &json!(true)));
+    line.app.clock.advance(seconds(8));
+    assert_eq!(line.tell("dr", "call:accept").await["call"]["status"], "connected");
+    line.take("alice again", "call:accepted").await;
+    line.tell("dr", "call:hangup").await;
+
+    line.tell("alice again", "call:ring").await;
+    line.take("dr", "call:ringing").await;
+    line.sockets.run("close", "alice again", json!({})).await;
+    line.until(gone).await;
+    line.app.clock.advance(seconds(11));
+    line.refused("dr", "call:accept", "not_ringing").await;
+    let ended = line.take("dr", "call:ended").await;
+    assert_eq!((&ended["reason"], &ended["byMe"]), (&json!("cancelled"), &json!(false)));
+    assert_eq!(line.endings().await, ["hung_up", "cancelled"]);
+    line.app.settle().await;
+}
+
+/// Whoever takes a call first, and then its sides, never waits in a circle with whoever does both.
+#[tokio::test]
+async fn whoever_accepts_a_call_waits_for_it_before_they_hold_a_side_of_it() {
+    let line = line().await;
+    line.enter("alice", &line.alice).await;
+    line.enter("dr", &line.dr).await;
+    for how in ["call:accept", "call:ring"] {
+        line.tell("alice", "call:ring").await;
+        let mut schedule = line.app.db().begin().await.unwrap();
+        let call = "SELECT FROM app.call_sessions WHERE status = 'ringing' FOR NO KEY UPDATE";
+        assert_eq!(sqlx::query(call).execute(&mut *schedule).await.unwrap().rows_affected(), 1);
+        let ending = async {
+            line.app.until_one_waits().await;
+            let sides = "SELECT FROM app.call_parties WHERE is_live FOR UPDATE NOWAIT";
+            let held = sqlx::query(sides).execute(&mut *schedule).await;
+            assert_eq!(held.unwrap_or_else(|held| panic!("{how}: {held}")).rows_affected(), 2);
+            schedule.commit().await.unwrap();
+        };
+        let (accepted, ()) = tokio::join!(line.tell("dr", how), ending);
+        assert_eq!(accepted["call"]["status"], "connected");
+        line.tell("dr", "call:hangup").await;
+    }
+    line.app.settle().await;
+}
+
+#[tokio::test]
 async fn whoever_does_not_come_back_within_half_a_minute_is_lost() {
     let line = line().await;
     line.talk().await;
@@ -111,6 +168,20 @@ async fn whoever_claims_more_than_the_call_lasted_is_looked_at() {
 }
 
 #[tokio::test]
+async fn whoever_waits_in_the_rooms_without_a_call_was_not_together_with_the_other() {
+    let line = line().await;
+    line.enter("alice", &line.alice).await;
+    line.enter("dr", &line.dr).await;
+    let path = |rest: &str| format!("/consultations/{}{rest}", line.booked.str("/id"));
+    line.dr.post(&path("/start"), json!({})).await.expect(200);
+    line.app.clock.advance(TimeDelta::minutes(30));
+    let dr = line.dr.with_token(line.app.session(line.dr.id, Role::Practitioner, None).await);
+    let ended = dr.post(&path("/end"), json!({})).await.expect(200);
+    assert_eq!((&ended.json["timesDiffer"], &ended.json["seenMinutes"]), (&json!(true), &json!(0)), "{}", ended.json);
+    line.app.settle().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_session_has_no_call() {
     let mut line = line().await;
     let before = instant(&line.booked.str("/startsAt")) - TimeDelta::minutes(5);
@@ -156,10 +227,13 @@ async fn what_nobody_is_there_to_end_the_schedule_ends() {
     }
     sqlx::query("UPDATE app.call_parties SET lost_at = NULL").execute(line.app.db()).await.unwrap();
     line.app.clock.advance(seconds(50));
-    line.app.enqueue(&KeepCalls {}).await;
-    line.app.settle().await;
-    assert_eq!(line.endings().await, ["-"], "they may have a minute");
-    line.app.clock.advance(seconds(11));
+    for (later, lost, why) in [(0, 0, "they may have a minute"), (11, 2, "it may be the database that was away")] {
+        line.app.clock.advance(seconds(later));
+        line.app.enqueue(&KeepCalls {}).await;
+        line.app.settle().await;
+        assert_eq!((line.endings().await, line.app.count(sql).await), (vec!["-".to_owned()], lost), "{why}");
+    }
+    line.app.clock.advance(seconds(60));
     line.app.enqueue(&KeepCalls {}).await;
     line.app.settle().await;
     assert_eq!(line.endings().await, ["abandoned"]);

@@ -1,8 +1,10 @@
 //! Calls: two people find each other, on whichever nodes they are.
 
+mod arrival;
 mod browser;
 mod devices;
 mod endings;
+mod missed;
 mod refusals;
 mod signalling;
 
@@ -127,10 +129,18 @@ impl Line {
         told
     }
 
-    /// What a client got and nobody took; afterwards it has nothing.
+    /// Waits until the database says so.
+    async fn until(&self, holds: &'static str) {
+        while self.app.count(holds).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What a client got and nobody took; but that it rings there, which whoever accepts at once is faster than.
     async fn untaken(&self, name: &str) -> Vec<String> {
         let events = self.sockets.run("events", name, json!({})).await;
-        events.as_array().unwrap().iter().map(|event| event[0].as_str().unwrap().to_owned()).collect()
+        let names = events.as_array().unwrap().iter().map(|event| event[0].as_str().unwrap().to_owned());
+        names.filter(|name| name != "call:peer-ringing").collect()
     }
 
     /// Alice rings from `alice`, the doctor accepts on `dr`, both on new devices.

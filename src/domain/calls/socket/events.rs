@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::arrivals::{Arrivals, What};
 use super::hub::{Hub, Place};
 use super::payloads::{
     self, AboutCall, CallAnswer, DescriptionEvent, EnteredAnswer, IceEvent, JoinCallEvent, MuteEvent, SteppedAnswer,
 };
 use crate::domain::calls::error::Error;
-use crate::domain::calls::model::{Call, Here, SignalKind, Told};
+use crate::domain::calls::model::{Call, HEARD_EVERY, Here, News, Sent, SignalKind, Told};
 use crate::domain::calls::service::{self, Entered};
 use crate::platform::http::body;
 use crate::platform::ids::{CompanyId, ConsultationId};
@@ -20,14 +21,16 @@ use crate::platform::problem::Error as Refusal;
 use crate::platform::realtime::{Connection, Full, Namespace, Visitor, answer};
 use crate::platform::{Problem, Result};
 
-/// Consultations whose rooms one socket is in.
+/// Consultations whose rooms one socket is in; those that have closed do not count.
 const MOST_ROOMS: usize = 8;
 
 /// One consultation of a socket.
 struct Room {
     company_id: CompanyId,
+    closes_at: DateTime<Utc>,
     device: Uuid,
     told: Told,
+    sent: Sent,
     /// When it last said that it is there.
     heard_at: DateTime<Utc>,
     /// When the clock alone is a reason to look.
@@ -41,12 +44,14 @@ pub struct Visit {
     /// The name of this connection.
     seat: Uuid,
     rooms: HashMap<ConsultationId, Room>,
+    arrivals: Arrivals,
 }
 
 impl Visit {
     pub fn new(hub: Arc<Hub>, at: &Connection) -> Self {
         let (place, seat) = (Arc::new(Place::new(at.waker())), at.platform().new_id());
-        Self { hub, place, seat, rooms: HashMap::new() }
+        let arrivals = Arrivals::new(at.waker());
+        Self { hub, place, seat, rooms: HashMap::new(), arrivals }
     }
 
     fn room(&mut self, id: ConsultationId) -> Result<&mut Room> {
@@ -63,7 +68,10 @@ impl Visit {
         let JoinCallEvent { consultation_id: id, device_id, resumes } = event;
         let is_new = !self.rooms.contains_key(&id);
         if is_new && self.rooms.len() >= MOST_ROOMS {
-            return Err(Error::TooManyRooms.into());
+            self.forget_closed(at.platform().clock.now());
+            if self.rooms.len() >= MOST_ROOMS {
+                return Err(Error::TooManyRooms.into());
+            }
         }
         let device = match (device_id, self.rooms.get(&id)) {
             (Some(device), _) => device,
@@ -88,7 +96,12 @@ impl Visit {
         let told = call.as_ref().map(|call| Told::of(call, self.seat)).unwrap_or_default();
         let heard_at = at.platform().clock.now();
         let due = call.as_ref().and_then(|call| call.due(self.seat, heard_at));
-        self.rooms.insert(id, Room { company_id, device, told, heard_at, due });
+        if told.rings() {
+            self.arrivals.note(What::Ringing(id));
+        }
+        // what was sent to this connection is not sent to it again
+        let sent = self.rooms.get(&id).map(|room| room.sent).unwrap_or_default();
+        self.rooms.insert(id, Room { company_id, closes_at, device, told, sent, heard_at, due });
         // what waits for it comes after the answer
         self.place.keep(id);
         at.waker().notify_one();
@@ -119,6 +132,7 @@ impl Visit {
         kind: SignalKind,
         contents: &str,
     ) -> Result<Map<String, Value>> {
+        payloads::check_size(kind, contents)?;
         let company = self.room(id)?.company_id;
         service::signal(&at.context(), company, id, self.seat, kind, contents.as_bytes()).await?;
         Ok(Map::new())
@@ -133,35 +147,70 @@ impl Visit {
             room.heard_at = now;
         }
         loop {
-            let (calls, waiting) = service::read(&cx, room.company_id, id, seat, room.told.number).await?;
+            let (calls, waiting) = service::read(&cx, room.company_id, id, seat, room.told.number, room.sent).await?;
             for call in &calls {
                 for news in room.told.news(call, seat) {
                     let (event, data) = payloads::event(id, call.id, news);
-                    if at.emit(event, &data).is_err() {
-                        return Ok(Err(Full));
+                    if !matches!(news, News::Ringing { .. }) {
+                        if at.emit(event, &data).is_err() {
+                            return Ok(Err(Full));
+                        }
+                        continue;
+                    }
+                    // whoever rings learns that it does
+                    match at.emit_with_ack(event, &data) {
+                        Ok(Some(ack)) => self.arrivals.expect(What::Ringing(id), ack),
+                        Ok(None) => {}
+                        Err(Full) => return Ok(Err(Full)),
                     }
                 }
-                room.told = Told::of(call, seat);
+                room.told = room.told.after(call, seat);
                 room.due = call.due(seat, room.heard_at);
             }
             let Some(call) = calls.last().filter(|_| !waiting.is_empty()) else { return Ok(Ok(())) };
-            let mut taken = Vec::with_capacity(waiting.len());
-            let mut is_full = false;
             for signal in &waiting {
-                let contents = service::open(&cx, room.company_id, signal);
-                is_full = contents.is_some_and(|contents| {
-                    let (event, data) = payloads::signal(id, call.id, signal.kind, contents);
-                    at.emit(event, &data).is_err()
-                });
-                if is_full {
-                    break;
+                match service::open(&cx, room.company_id, signal) {
+                    Some(contents) => {
+                        let (event, data) = payloads::signal(id, call.id, signal, contents);
+                        match at.emit_with_ack(event, &data) {
+                            Ok(Some(ack)) => self.arrivals.expect(What::Signal(signal.id), ack),
+                            Ok(None) => {}
+                            Err(Full) => return Ok(Err(Full)),
+                        }
+                    }
+                    // nobody can read it
+                    None => self.arrivals.note(What::Signal(signal.id)),
                 }
-                taken.push(signal.id);
+                room.sent = Sent { call: call.number, number: signal.number };
             }
-            service::forget(&cx, &taken).await?;
-            if is_full {
-                return Ok(Err(Full));
+        }
+    }
+
+    /// What the client says that it has waits for it no longer, and what it hears ringing rings.
+    async fn note_arrived(&self, at: &Connection) -> Result<()> {
+        let mut arrived = self.arrivals.take();
+        let (cx, mut noted) = (at.context(), Ok(()));
+        if !arrived.signals.is_empty() {
+            noted = service::forget(&cx, &arrived.signals).await;
+            if noted.is_ok() {
+                arrived.signals.clear();
             }
+        }
+        while let (Ok(()), Some(id)) = (&noted, arrived.rings.last()) {
+            noted = service::note_rung(&cx, *id).await;
+            if noted.is_ok() {
+                arrived.rings.pop();
+            }
+        }
+        self.arrivals.keep(arrived);
+        noted
+    }
+
+    /// Rooms that have closed make room for others.
+    fn forget_closed(&mut self, now: DateTime<Utc>) {
+        let closed: Vec<_> = self.rooms.iter().filter(|(_, room)| room.closes_at <= now).map(|(id, _)| *id).collect();
+        for id in closed {
+            self.forget(id);
         }
     }
 
@@ -219,10 +268,13 @@ impl Visitor for Visit {
     async fn look(&mut self, at: &Connection) -> Result<()> {
         let now = at.platform().clock.now();
         let mut changed = self.place.take_changed();
-        changed.extend(self.rooms.iter().filter(|(_, room)| room.due.is_some_and(|due| due <= now)).map(|(id, _)| *id));
-        let mut failed: Option<Problem> = None;
+        let is_due = |room: &Room| room.closes_at <= now || room.due.is_some_and(|due| due <= now);
+        changed.extend(self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| *id));
+        let mut failed: Option<Problem> = self.note_arrived(at).await.err();
         for id in changed {
             match self.deliver(at, id).await {
+                // what was to be told of a room that has closed is told
+                Ok(Ok(())) if self.rooms.get(&id).is_some_and(|room| room.closes_at <= now) => self.forget(id),
                 Ok(Ok(())) => {}
                 // a reader who takes nothing is let go by the heartbeat of their own connection
                 Ok(Err(Full)) => self.place.keep(id),
@@ -234,6 +286,18 @@ impl Visitor for Visit {
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    async fn keep_alive(&mut self, at: &Connection) -> Result<()> {
+        let (cx, seat, now) = (at.context(), self.seat, at.platform().clock.now());
+        for (id, room) in self.rooms.iter_mut().filter(|(_, room)| room.due.is_some_and(|due| due <= now)) {
+            service::keep(&cx, *id, seat).await?;
+            room.heard_at = now;
+            room.due = Some(now + HEARD_EVERY);
+            // it is told what has become of it with the next token
+            self.place.keep(*id);
+        }
+        Ok(())
     }
 
     async fn leave(&mut self, at: &Connection) {

@@ -1,5 +1,6 @@
 //! Calls, live: the namespace `/audio-call`.
 
+mod arrivals;
 mod events;
 mod hub;
 mod payloads;

@@ -7,10 +7,17 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::calls::model::{Call, EndReason, News, Phase, SignalKind};
+use crate::domain::calls::store::Waiting;
 use crate::domain::consultations::api::IceServerAnswer;
+use crate::platform::Result;
 use crate::platform::auth::Permission;
 use crate::platform::ids::{CallId, ConsultationId};
+use crate::platform::problem::FieldErrors;
 use crate::platform::realtime::{Namespace, Nothing};
+
+/// Of what is signalled, in bytes: the database keeps no more (`call_signals_size`).
+const LARGEST_DESCRIPTION: usize = 32 << 10;
+const LARGEST_CANDIDATE: usize = 4800;
 
 /// `call:join`.
 #[derive(Object)]
@@ -88,6 +95,10 @@ pub struct CallAnswer {
     muted: bool,
     peer_muted: bool,
     peer_lost: bool,
+    /// Whether a device of the other one's rings, as long as the call does. `call:peer-ringing` says when it begins to.
+    peer_rings: bool,
+    /// Of a call on another device of one's own: whether that is away. This one may take its place, by ringing.
+    device_lost: bool,
 }
 
 impl CallAnswer {
@@ -104,6 +115,8 @@ impl CallAnswer {
             muted: call.is_muted,
             peer_muted: call.other.is_muted,
             peer_lost: status == Phase::Connected && call.other.lost_at.is_some(),
+            peer_rings: status == Phase::Ringing && call.is_caller && call.other.rings,
+            device_lost: status == Phase::Connected && !call.has(seat) && call.lost_at.is_some(),
         })
     }
 }
@@ -150,7 +163,7 @@ pub struct AcceptedNews {
 
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
-pub struct DeclinedNews {
+pub struct CallNews {
     consultation_id: ConsultationId,
     call_id: CallId,
 }
@@ -195,6 +208,8 @@ pub struct EndedNews {
 pub struct DescriptionNews {
     consultation_id: ConsultationId,
     call_id: CallId,
+    /// Grows from one signal of a call to the next. One that is known came twice: it was not known that it had arrived.
+    number: i32,
     sdp: String,
 }
 
@@ -203,6 +218,8 @@ pub struct DescriptionNews {
 pub struct IceNews {
     consultation_id: ConsultationId,
     call_id: CallId,
+    /// As in an offer.
+    number: i32,
     /// Absent: there are no more.
     candidate: Option<Candidate>,
 }
@@ -220,7 +237,10 @@ pub fn event(consultation_id: ConsultationId, call_id: CallId, news: News) -> (&
         News::Accepted { at: started_at } => {
             ("call:accepted", payload(&AcceptedNews { consultation_id, call_id, started_at }))
         }
-        News::Declined => ("call:declined", payload(&DeclinedNews { consultation_id, call_id })),
+        News::PeerRinging => ("call:peer-ringing", payload(&CallNews { consultation_id, call_id })),
+        News::Declined => ("call:declined", payload(&CallNews { consultation_id, call_id })),
+        News::DeviceLost { until } => ("call:device-lost", payload(&LostNews { consultation_id, call_id, until })),
+        News::DeviceBack => ("call:device-back", payload(&CallNews { consultation_id, call_id })),
         News::Muted(muted) => ("call:peer-muted", payload(&MutedNews { consultation_id, call_id, muted })),
         News::Lost { until } => ("call:peer-lost", payload(&LostNews { consultation_id, call_id, until })),
         News::Back { resumes } => ("call:peer-back", payload(&BackNews { consultation_id, call_id, resumes })),
@@ -235,20 +255,34 @@ pub fn kept(candidate: Option<Candidate>) -> String {
     candidate.map_or(Value::Null, |it| payload(&it)).to_string()
 }
 
+/// Refuses what takes more room than is kept for it: characters may be several bytes long.
+pub fn check_size(kind: SignalKind, contents: &str) -> Result<()> {
+    let (pointer, largest) = match kind {
+        SignalKind::Offer | SignalKind::Answer => ("/sdp", LARGEST_DESCRIPTION),
+        SignalKind::Ice => ("/candidate", LARGEST_CANDIDATE),
+    };
+    let mut faults = FieldErrors::new();
+    if contents.len() > largest {
+        faults.add_with(pointer, "max_length", &[("max", largest.to_string())]);
+    }
+    faults.finish()
+}
+
 /// The event of a signal, and its payload.
 pub fn signal(
     consultation_id: ConsultationId,
     call_id: CallId,
-    kind: SignalKind,
+    &Waiting { kind, number, .. }: &Waiting,
     contents: String,
 ) -> (&'static str, Value) {
+    let description = |sdp| payload(&DescriptionNews { consultation_id, call_id, number, sdp });
     match kind {
-        SignalKind::Offer => ("signal:offer", payload(&DescriptionNews { consultation_id, call_id, sdp: contents })),
-        SignalKind::Answer => ("signal:answer", payload(&DescriptionNews { consultation_id, call_id, sdp: contents })),
+        SignalKind::Offer => ("signal:offer", description(contents)),
+        SignalKind::Answer => ("signal:answer", description(contents)),
         SignalKind::Ice => {
             let kept = serde_json::from_str(&contents).unwrap_or_default();
             let candidate = Option::<Candidate>::parse_from_json(Some(kept)).unwrap_or_default();
-            ("signal:ice", payload(&IceNews { consultation_id, call_id, candidate }))
+            ("signal:ice", payload(&IceNews { consultation_id, call_id, number, candidate }))
         }
     }
 }
@@ -273,14 +307,20 @@ pub fn namespace() -> Namespace {
     .takes::<DescriptionEvent, Nothing>("signal:offer", "An offer for the other one's device in the call.")
     .takes::<DescriptionEvent, Nothing>("signal:answer", "The answer to an offer.")
     .takes::<IceEvent, Nothing>("signal:ice", "A candidate; without one: there are no more.")
-    .tells::<RingingNews>("call:ringing", "The other one rings; on every device.")
+    .delivers::<RingingNews>("call:ringing", "The other one rings; on every device.")
+    .tells::<CallNews>("call:peer-ringing", "A device of the other one's rings.")
     .tells::<AcceptedNews>("call:accepted", "The other one has accepted.")
-    .tells::<DeclinedNews>("call:declined", "The other one has declined.")
-    .tells::<DescriptionNews>("signal:offer", "The other one offers.")
-    .tells::<DescriptionNews>("signal:answer", "The other one answers an offer.")
-    .tells::<IceNews>("signal:ice", "A candidate of the other one's.")
+    .tells::<CallNews>("call:declined", "The other one has declined.")
+    .delivers::<DescriptionNews>("signal:offer", "The other one offers.")
+    .delivers::<DescriptionNews>("signal:answer", "The other one answers an offer.")
+    .delivers::<IceNews>("signal:ice", "A candidate of the other one's.")
     .tells::<MutedNews>("call:peer-muted", "The other one's microphone is off, or on again.")
     .tells::<LostNews>("call:peer-lost", "The other one's device is away, and may come back.")
     .tells::<BackNews>("call:peer-back", "It is back.")
+    .tells::<LostNews>(
+        "call:device-lost",
+        "The device of one's own that is in the call is away; to one that was shown that the call goes on elsewhere.",
+    )
+    .tells::<CallNews>("call:device-back", "It is back.")
     .tells::<EndedNews>("call:ended", "The call is over for this device.")
 }
