@@ -1,7 +1,8 @@
 // A call between the two people of a session by audio, for a page. What is said goes from browser to browser; the server
 // rings, and carries what the browsers need to find each other.
 //
-//   const socket = io("https://care.example.org/audio-call", { auth: (give) => give({ token: accessToken() }) });
+//   const socket = io("https://care.example.org/audio-call");
+//   stay(socket, freshToken);
 //   const call = new Call({ socket, consultationId, deviceId: deviceOf(sessionStorage) });
 //   call.addEventListener("change", () => show(call.state, call.peer));
 //   call.addEventListener("sound", () => { audio.srcObject = call.sound; });
@@ -15,6 +16,52 @@ export function deviceOf(storage) {
   return id;
 }
 
+/** Until when a token counts, in seconds from now: by its own length where the clock of this machine is wrong. */
+function secondsLeft(token) {
+  const part = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+  const { iat, exp } = JSON.parse(atob(part));
+  return Math.min(exp - Date.now() / 1000, exp - iat);
+}
+
+/**
+ * Keeps a socket of any namespace signed in: shows a newer token a minute before the one that it has runs out, and comes back
+ * where the server has closed it, which the client of Socket.IO does not do by itself. `freshToken` gives a token that was
+ * just made (`POST /auth/refresh`), and fails only where nobody is signed in any more: then the socket stays closed.
+ */
+export function stay(socket, freshToken) {
+  let timer;
+  const later = (seconds, what) => {
+    clearTimeout(timer);
+    timer = setTimeout(what, Math.max(1, seconds) * 1000);
+  };
+  const shown = (token) => {
+    const left = secondsLeft(token);
+    later(left - Math.min(60, left / 2), renew);
+  };
+  const renew = async () => {
+    try {
+      const token = await freshToken();
+      const answer = await socket.timeout(10_000).emitWithAck("auth:refresh", { token });
+      if (answer.ok) return shown(token);
+    } catch (error) {
+      console.warn("auth:refresh", error);
+    }
+    if (socket.connected) later(5, renew); // else it shows one when it comes back
+  };
+  socket.auth = (give) => freshToken().then((token) => {
+    shown(token);
+    give({ token });
+  }, () => socket.disconnect());
+  socket.on("disconnect", (reason) => {
+    clearTimeout(timer);
+    if (reason === "io server disconnect") later(1, () => socket.connect());
+  });
+  socket.on("connect_error", ({ message }) => {
+    // refused at the door: what passes is tried again, the end of a session is not
+    if (!socket.active && !["unauthenticated", "forbidden"].includes(message)) later(5, () => socket.connect());
+  });
+}
+
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class Call extends EventTarget {
@@ -22,7 +69,9 @@ export class Call extends EventTarget {
   state = "idle";
   /** How the last call ended: `hung_up`, `declined`, `missed`, `cancelled`, `lost`, `closed`, `answered_elsewhere`, `elsewhere` */
   reason = null;
-  peer = { muted: false, lost: false };
+  peer = { muted: false, lost: false, rings: false };
+  /** A call on another device of the same person: `lost` says that it is away, and that `ring()` takes its place. Else null. */
+  elsewhere = null;
   /** What the other one says, as a MediaStream. */
   sound = null;
 
@@ -37,6 +86,8 @@ export class Call extends EventTarget {
   #isOffering = false;
   #isMuted = false;
   #renewal;
+  /** The last signal that came, and of which call. */
+  #heard = { callId: null, number: 0 };
   // what is heard and what is said, each one after the other
   #hearing = Promise.resolve();
   #saying = Promise.resolve();
@@ -47,8 +98,10 @@ export class Call extends EventTarget {
     this.#about = { consultationId };
     this.#deviceId = deviceId;
     this.#policy = iceTransportPolicy;
-    const hear = (event, handle) => socket.on(event, (data) => {
+    const hear = (event, handle) => socket.on(event, (data, arrived) => {
       if (data.consultationId !== consultationId) return;
+      arrived?.();
+      if (!this.#isNew(data)) return;
       this.#hearing = this.#hearing.then(() => handle(data)).catch((error) => console.warn(event, error));
     });
     hear("call:ringing", () => this.#become("ringing", false));
@@ -58,6 +111,9 @@ export class Call extends EventTarget {
     });
     hear("call:declined", () => this.#end("declined"));
     hear("call:ended", ({ reason }) => this.#end(reason));
+    hear("call:peer-ringing", () => this.#see({ rings: true }));
+    hear("call:device-lost", () => this.#lookOn({ lost: true }));
+    hear("call:device-back", () => this.#lookOn({ lost: false }));
     hear("call:peer-muted", ({ muted }) => this.#see({ muted }));
     hear("call:peer-lost", () => this.#see({ lost: true }));
     hear("call:peer-back", ({ resumes }) => {
@@ -68,6 +124,14 @@ export class Call extends EventTarget {
     hear("signal:offer", (data) => this.#answer(data));
     hear("signal:answer", ({ sdp }) => this.#connection?.setRemoteDescription({ type: "answer", sdp }));
     hear("signal:ice", ({ candidate }) => this.#connection?.addIceCandidate(candidate ?? undefined));
+  }
+
+  /** A signal comes twice where the connection broke before the server knew that it had come. */
+  #isNew({ callId, number }) {
+    if (number === undefined) return true;
+    if (this.#heard.callId === callId && number <= this.#heard.number) return false;
+    this.#heard = { callId, number };
+    return true;
   }
 
   /** Enters the rooms, now and whenever the socket comes back. */
@@ -128,6 +192,8 @@ export class Call extends EventTarget {
     const left = Date.parse(entered.expiresAt) - Date.now() - 60_000;
     if (left > 0 && entered.expiresAt !== entered.closesAt) this.#renewal = setTimeout(() => this.#enter(), left);
     const { call } = entered;
+    const isElsewhere = call?.status === "connected" && !call.here;
+    this.#lookOn(isElsewhere ? { lost: call.deviceLost } : null);
     if (!call) {
       if (this.state !== "idle") this.#end("lost"); // it ended while we were away
     } else if (call.here || (call.status === "ringing" && !call.outgoing)) {
@@ -139,7 +205,9 @@ export class Call extends EventTarget {
 
   /** Takes over how the call stands. `offers`: this page has no connection, and the other one waits for one. */
   async #step({ call }, offers = false) {
+    this.elsewhere = null;
     if (call.status === "ringing") {
+      this.peer.rings = call.peerRings;
       this.#become(call.outgoing ? "calling" : "ringing", call.outgoing);
     } else {
       this.#become("connected", call.outgoing);
@@ -158,6 +226,11 @@ export class Call extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
+  #lookOn(elsewhere) {
+    this.elsewhere = elsewhere;
+    this.dispatchEvent(new Event("change"));
+  }
+
   #see(change) {
     Object.assign(this.peer, change);
     this.dispatchEvent(new Event("change"));
@@ -169,7 +242,8 @@ export class Call extends EventTarget {
     this.#microphone = null;
     this.#isMuted = false;
     this.reason = reason;
-    this.peer = { muted: false, lost: false };
+    this.peer = { muted: false, lost: false, rings: false };
+    this.elsewhere = null;
     this.#become("idle");
   }
 

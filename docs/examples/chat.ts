@@ -77,12 +77,31 @@ export class Conversation {
   /** Everything up to here is known. */
   private rev = 0;
   private synced = false;
+  private timer?: ReturnType<typeof setTimeout>;
 
-  /** `token` is asked at each connection: give a fresh one. `changed` is called whenever there is something new to show. */
-  constructor(server: string, private readonly id: string, token: () => Promise<string>, private readonly changed = () => {}) {
-    this.socket = io(`${server}/chat`, { auth: (give) => void token().then((it) => give({ token: it })) });
+  /**
+   * `freshToken` gives a token that was just made (`POST /auth/refresh`), and fails only where nobody is signed in any more:
+   * then the conversation stays closed. `changed` is called whenever there is something new to show.
+   */
+  constructor(
+    server: string, private readonly id: string, private readonly freshToken: () => Promise<string>,
+    private readonly changed = () => {},
+  ) {
+    this.socket = io(`${server}/chat`, { auth: (give) => void freshToken().then((token) => {
+      this.shown(token);
+      give({ token });
+    }, () => this.close()) });
     this.socket.on("connect", () => void this.catchUp());
-    this.socket.on("disconnect", () => { this.synced = false; });
+    this.socket.on("disconnect", (reason) => {
+      this.synced = false;
+      clearTimeout(this.timer);
+      // the client comes back by itself from everything but this
+      if (reason === "io server disconnect") this.later(1, () => this.socket.connect());
+    });
+    this.socket.on("connect_error", ({ message }) => {
+      // refused at the door: what passes is tried again, the end of a session is not
+      if (!this.socket.active && !["unauthenticated", "forbidden"].includes(message)) this.later(5, () => this.socket.connect());
+    });
     this.socket.on("message:new", (message, arrived) => { this.take(message); arrived?.({}); });
     this.socket.on("message:edited", (message) => this.take(message));
     this.socket.on("message:deleted", (message) => this.take(message));
@@ -100,7 +119,30 @@ export class Conversation {
   }
 
   close(): void {
+    clearTimeout(this.timer);
     this.socket.disconnect();
+  }
+
+  private later(seconds: number, what: () => void): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(what, Math.max(1, seconds) * 1000);
+  }
+
+  /** A minute before a token runs out, a newer one is shown. */
+  private shown(token: string): void {
+    const left = secondsLeft(token);
+    this.later(left - Math.min(60, left / 2), () => void this.renew());
+  }
+
+  private async renew(): Promise<void> {
+    try {
+      const token = await this.freshToken();
+      const answer = await this.socket.timeout(PATIENCE).emitWithAck("auth:refresh", { token });
+      if (answer.ok) return this.shown(token);
+    } catch {
+      // once more, below
+    }
+    if (this.socket.connected) this.later(5, () => void this.renew()); // else it shows one when it comes back
   }
 
   /** Joins, and then reads what changed meanwhile: what is told live begins where the join was answered. */
@@ -129,6 +171,13 @@ export class Conversation {
     if (this.synced) this.rev = Math.max(this.rev, message.rev);
     this.changed();
   }
+}
+
+/** Until when a token counts, in seconds from now: by its own length where the clock of this machine is wrong. */
+function secondsLeft(token: string): number {
+  const part = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+  const { iat, exp } = JSON.parse(atob(part)) as { iat: number; exp: number };
+  return Math.min(exp - Date.now() / 1000, exp - iat);
 }
 
 function check<T extends object>(answer: Answer<T>): { ok: true } & T {

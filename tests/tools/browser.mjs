@@ -44,8 +44,9 @@ async function enter(page, { url, token, consultationId }) {
   await page.goto(own);
   return page.evaluate(async ({ url, token, consultationId }) => {
     const { io } = await import("/socket.io.js");
-    const { Call, deviceOf } = await import("/call.js");
-    const socket = io(`${url}/audio-call`, { auth: { token }, transports: ["websocket"] });
+    const { Call, deviceOf, stay } = await import("/call.js");
+    const socket = io(`${url}/audio-call`, { transports: ["websocket"] });
+    stay(socket, async () => token);
     const call = new Call({ socket, consultationId, deviceId: deviceOf(sessionStorage), iceTransportPolicy: "relay" });
     Object.assign(globalThis, { call, socket });
     call.addEventListener("sound", () => { document.querySelector("audio").srcObject = call.sound; });
