@@ -28,6 +28,7 @@ const PROMISED: [(&str, &[&str], &[&str]); 3] = [
         ],
         &[
             "call:ringing",
+            "call:peer-ringing",
             "call:accepted",
             "call:declined",
             "signal:offer",
@@ -36,6 +37,8 @@ const PROMISED: [(&str, &[&str], &[&str]); 3] = [
             "call:peer-muted",
             "call:peer-lost",
             "call:peer-back",
+            "call:device-lost",
+            "call:device-back",
             "call:ended",
         ],
     ),

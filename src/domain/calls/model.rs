@@ -185,6 +185,7 @@ enum Part {
 
 /// What a socket was told of the calls of a consultation.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub struct Told {
     /// The last call; 0: none.
     pub number: i32,
