@@ -20,8 +20,11 @@ use huntzen::platform::ical;
 use huntzen::platform::ids::{CompanyId, UserId};
 use uuid::Uuid;
 
+/// Panics where something does not hold for these bytes.
+pub type Holds = fn(&[u8]);
+
 /// The targets, by the names of their corpora.
-pub const ALL: [(&str, fn(&[u8])); 5] =
+pub const ALL: [(&str, Holds); 5] =
     [("envelope", envelope), ("files", files), ("csv", csv), ("markdown", markdown), ("ics", ics)];
 
 /// One of each stored form, and what opens it.

@@ -13,7 +13,7 @@ const CHANGES: usize = 100;
 /// The file with some bytes changed, left out, doubled, or exchanged for those of a word.
 fn changed(file: &[u8], entropy: &Entropy) -> Vec<u8> {
     let mut bytes = file.to_vec();
-    for _ in 0..entropy.bytes::<1>()[0] % 4 + 1 {
+    for _ in 0..=entropy.bytes::<1>()[0] % 4 {
         let [how, high, low, value, length, ..] = entropy.bytes::<8>();
         let at = usize::from(u16::from_be_bytes([high, low])) % (bytes.len() + 1);
         let end = (at + usize::from(length % 32)).min(bytes.len());

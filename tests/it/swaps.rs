@@ -118,7 +118,7 @@ async fn nothing_that_is_sealed_opens_in_the_place_of_anything_else() {
     let ring = &app.platform.keyring;
     let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
     for column in app::sealed().into_iter().filter(|it| !ELSEWHERE.contains(&it.name().as_str())) {
-        let rows: Vec<(Uuid, Option<Uuid>, Option<Uuid>, Vec<u8>)> =
+        let rows: Vec<UnderMasterKey> =
             sqlx::query_as("SELECT id, person, company, sealed FROM app.list_sealed($1, 'none', NULL, 100, false)")
                 .bind(column.name())
                 .fetch_all(app.db())
@@ -198,6 +198,8 @@ impl Kept {
     }
 }
 
+/// A row, whose it is, and of which company.
+type UnderMasterKey = (Uuid, Option<Uuid>, Option<Uuid>, Vec<u8>);
 /// Where a row's contents are kept.
 type Of = fn(Uuid, i32) -> Document;
 type Row = (Uuid, i32, Vec<u8>, Uuid, String, CompanyId, UserId, Uuid, Vec<u8>);
