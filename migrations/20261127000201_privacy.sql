@@ -194,27 +194,3 @@ CREATE TRIGGER clinical_note_versions_append_only BEFORE UPDATE ON app.clinical_
 CREATE TRIGGER clinical_note_versions_kept BEFORE DELETE ON app.clinical_note_versions
     FOR EACH ROW EXECUTE FUNCTION app.refuse_early_note_removal();
 CREATE INDEX clinical_notes_retained ON app.clinical_notes (retained_until);
-
--- What people are told of their requests. What concerns the account itself cannot be refused.
-ALTER TABLE app.notifications DROP CONSTRAINT notifications_kind,
-    ADD CONSTRAINT notifications_kind CHECK (object_type = CASE
-        WHEN kind IN ('consultation_requested', 'consultation_booked', 'consultation_confirmed', 'consultation_rescheduled',
-                      'consultation_cancelled', 'consultation_expired', 'consultation_missed', 'reminder_day',
-                      'reminder_hour') THEN 'consultation'
-        WHEN kind = 'waitlist_offered' THEN 'waitlist_offer'
-        WHEN kind = 'message_received' THEN 'conversation'
-        WHEN kind IN ('export_ready', 'export_failed') THEN 'export'
-        WHEN kind IN ('privacy_export_ready', 'privacy_export_failed') THEN 'privacy_export'
-        WHEN kind = 'calendar_failing' THEN 'calendar'
-        WHEN kind IN ('password_changed', 'email_changed', 'two_factor_changed', 'session_ended', 'erasure_asked',
-                      'erasure_withdrawn', 'erasure_refused') THEN 'account'
-        ELSE '' END) NOT VALID;
-ALTER TABLE app.notifications VALIDATE CONSTRAINT notifications_kind;
-ALTER TABLE app.notification_preferences DROP CONSTRAINT notification_preferences_kind,
-    ADD CONSTRAINT notification_preferences_kind CHECK (kind IN
-        ('consultation_requested', 'consultation_booked', 'consultation_confirmed', 'consultation_rescheduled',
-         'consultation_cancelled', 'consultation_expired', 'consultation_missed', 'reminder_day', 'reminder_hour',
-         'waitlist_offered', 'message_received', 'export_ready', 'export_failed', 'privacy_export_ready',
-         'privacy_export_failed', 'calendar_failing', 'password_changed', 'email_changed', 'two_factor_changed',
-         'session_ended')) NOT VALID;
-ALTER TABLE app.notification_preferences VALIDATE CONSTRAINT notification_preferences_kind;
