@@ -77,8 +77,8 @@ async fn pandas_and_libreoffice_read_what_was_written() {
         // as Excel's French users do: separated by the sign, quoted, UTF-8, all columns as text
         let filter = format!("CSV:{},34,76,1,{}", u32::from(sign.as_bytes()[0]), (1..=15).map(|n| format!("{n}/2")).collect::<Vec<_>>().join("/"));
         run(Command::new("soffice")
-            .args(["--headless", "--norestore", "--convert-to", "ods", "--infilter"])
-            .arg(filter)
+            .args(["--headless", "--norestore", "--convert-to", "ods"])
+            .arg(format!("--infilter={filter}"))
             .arg(format!("-env:UserInstallation=file://{}/profile", folder.path().display()))
             .arg("--outdir")
             .arg(folder.path())

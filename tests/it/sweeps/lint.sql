@@ -411,6 +411,8 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
       ('app', 'employees'), ('app', 'member_invitations'), ('app', 'users'), ('app', 'user_sessions'), ('app', 'practitioners'),
       ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
       ('app', 'notification_preferences'),
+      -- what may be shown of their months
+      ('app', 'usage_months'), ('app', 'usage_cells'),
       ('app', 'articles'), ('app', 'article_translations'));
 
 -- rule: the_platform_never_learns_whose
