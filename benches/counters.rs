@@ -25,7 +25,8 @@ pub async fn measure(args: &Args) -> Outcome<Vec<Line>> {
         let database = Database::prepare(&args.server, companies).await?;
         let copy = database.copy(&args.server).await?;
         let mut conn = copy.connect().await?;
-        let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM app.consultation_events").fetch_one(&mut conn).await?;
+        let counted: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM app.consultation_events").fetch_one(&mut conn).await?;
         let first = first_count(&mut conn).await?;
         let later = time(&mut conn, "SELECT stats.refresh(now(), false)", 3).await?;
         let whole = time(&mut conn, "SELECT stats.refresh(now(), true)", 3).await?;
@@ -82,8 +83,9 @@ async fn time(conn: &mut PgConnection, statement: &'static str, times: usize) ->
 
 /// HR of one company asks for its last twelve months, again and again.
 async fn load(conn: &mut PgConnection, server: &Server) -> Outcome<Load> {
-    let company: Uuid =
-        sqlx::query_scalar("SELECT company_id FROM app.usage_months GROUP BY 1 ORDER BY 1 LIMIT 1").fetch_one(&mut *conn).await?;
+    let company: Uuid = sqlx::query_scalar("SELECT company_id FROM app.usage_months GROUP BY 1 ORDER BY 1 LIMIT 1")
+        .fetch_one(&mut *conn)
+        .await?;
     let hr = Uuid::new_v4();
     sqlx::query(
         "INSERT INTO app.users (id, email, password_hash, role, display_name, status, company_id)

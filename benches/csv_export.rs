@@ -57,7 +57,8 @@ fn sample(rows: u64, took: Duration) -> Sample {
 
 /// So many sessions of one practitioner in two years that are over.
 async fn fill(conn: &mut PgConnection, rows: u32) -> Outcome<Uuid> {
-    let practitioner: Uuid = sqlx::query_scalar("SELECT id FROM app.practitioners ORDER BY id LIMIT 1").fetch_one(&mut *conn).await?;
+    let practitioner: Uuid =
+        sqlx::query_scalar("SELECT id FROM app.practitioners ORDER BY id LIMIT 1").fetch_one(&mut *conn).await?;
     // they overlap, and nobody could have booked them
     raw_sql("SET session_replication_role = replica").execute(&mut *conn).await?;
     sqlx::query(
@@ -82,14 +83,20 @@ async fn export(server: &Server, token: &str, from: &str, to: &str) -> Outcome<(
     let url = format!("http://{}/api/v1/exports", server.address);
     let body = json!({"kind": "practitioner_activity", "from": from, "to": to});
     let begun = Instant::now();
-    let asked: Value = client.post(&url).bearer_auth(token).json(&body).send().await?.error_for_status()?.json().await?;
+    let asked: Value =
+        client.post(&url).bearer_auth(token).json(&body).send().await?.error_for_status()?.json().await?;
     let id = asked.get("id").and_then(Value::as_str).ok_or("no id")?.to_owned();
     loop {
-        let now: Value = client.get(format!("{url}/{id}")).bearer_auth(token).send().await?.error_for_status()?.json().await?;
+        let now: Value =
+            client.get(format!("{url}/{id}")).bearer_auth(token).send().await?.error_for_status()?.json().await?;
         match now.get("status").and_then(Value::as_str) {
-            Some("ready") => return Ok((now.get("rowCount").and_then(Value::as_u64).unwrap_or_default(), begun.elapsed())),
+            Some("ready") => {
+                return Ok((now.get("rowCount").and_then(Value::as_u64).unwrap_or_default(), begun.elapsed()));
+            }
             Some("failed") => return Err(format!("the export failed: {now}").into()),
-            _ if begun.elapsed() > Duration::from_mins(5) => return Err("the export is not ready after five minutes".into()),
+            _ if begun.elapsed() > Duration::from_mins(5) => {
+                return Err("the export is not ready after five minutes".into());
+            }
             _ => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
@@ -107,7 +114,8 @@ fn floor(copy: &Database, practitioner: Uuid) -> Outcome<Duration> {
                WHERE c.practitioner_id = '{practitioner}' AND c.starts_at >= '2024-01-01' AND c.starts_at < '2026-01-01'
                ORDER BY c.starts_at, c.id) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"
     );
-    let url = copy.settings().into_iter().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| url).unwrap_or_default();
+    let url =
+        copy.settings().into_iter().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| url).unwrap_or_default();
     let file = tempfile::tempfile()?;
     let begun = Instant::now();
     let done = Command::new("psql").arg(url).args(["-qXc", &statement]).stdin(Stdio::null()).stdout(file).status()?;

@@ -96,7 +96,9 @@ impl Watch {
                         "?from=2026-06&to=2026-12&by=specialty",
                         "?from=2026-06&to=2026-12&by=department",
                     ],
-                    "/reports/usage/timeseries" => vec!["?from=2025-11&to=2026-11", "?from=2026-06&to=2026-12&by=specialty,mode"],
+                    "/reports/usage/timeseries" => {
+                        vec!["?from=2025-11&to=2026-11", "?from=2026-06&to=2026-12&by=specialty,mode"]
+                    }
                     "/audit-logs" => log.iter().map(String::as_str).collect(),
                     _ => vec![""],
                 };

@@ -53,7 +53,9 @@ pub struct ExportRequest {
     #[oai(validator(pattern = "^[2-9][0-9]{3}-(0[1-9]|1[0-2])$"))]
     to: String,
     /// Of usage, as `by` of `/reports/usage`. Only totals unless said.
-    #[oai(validator(pattern = "^(specialty|mode|department|specialty,(mode|department)|(mode|department),specialty)$"))]
+    #[oai(validator(
+        pattern = "^(specialty|mode|department|specialty,(mode|department)|(mode|department),specialty)$"
+    ))]
     by: Option<String>,
     #[oai(default)]
     format: ExportFormat,

@@ -100,7 +100,8 @@ impl<'a> Reader<'a> {
                 let found = store::read_sessions(tx, &asked).await?;
                 // a short page is the last one
                 let is_full = usize::try_from(found.rows).is_ok_and(|rows| rows == BATCH);
-                self.place = found.last_at.zip(found.last_id).filter(|_| is_full).map(|(at, id)| Place::Session(at, id));
+                self.place =
+                    found.last_at.zip(found.last_id).filter(|_| is_full).map(|(at, id)| Place::Session(at, id));
                 Ok(Some(Piece { bytes: found.lines.into_bytes(), rows: found.rows }))
             }
         }

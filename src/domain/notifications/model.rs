@@ -176,9 +176,7 @@ impl Kind {
         match self {
             Self::PasswordChanged | Self::EmailChanged | Self::TwoFactorChanged | Self::SessionEnded => true,
             Self::WaitlistOffered => role == Role::Employee,
-            Self::ExportReady | Self::ExportFailed => {
-                role != Role::Employee
-            }
+            Self::ExportReady | Self::ExportFailed => role != Role::Employee,
             Self::CalendarFailing => role == Role::Practitioner,
             _ => matches!(role, Role::Employee | Role::Practitioner),
         }

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use super::model::{Basis, Breakdown, Count, Dimension, Line, Months, Withheld};
 use super::service::{self, Report};
 use super::words;
+use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Form, Formed};
 use crate::platform::ids::CompanyId;
 use crate::platform::locale::Locale;
-use crate::platform::Result;
 
 #[derive(Tags)]
 enum Tag {

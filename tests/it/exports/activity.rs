@@ -68,7 +68,8 @@ async fn a_month_counts_states_minutes_and_what_is_due() {
         ("from=2026-03&to=2026-02", "query:to"),
         ("from=2020-01&to=2026-02", "query:to"),
     ] {
-        let refused = practice.practitioner.get(&format!("/reports/practitioner?{query}")).await.refused(422, "invalid");
+        let refused =
+            practice.practitioner.get(&format!("/reports/practitioner?{query}")).await.refused(422, "invalid");
         assert_eq!(refused.json["errors"][0]["pointer"], pointer);
     }
 }
@@ -99,7 +100,8 @@ async fn a_session_is_paid_by_the_rate_at_its_start() {
     let rates = "SELECT count(*) FROM app.practitioner_rates WHERE hourly_rate_cents = 20000 AND since > now() - interval '1 hour'";
     assert_eq!(app.count(rates).await, 1);
     assert_eq!(practice.practitioner.get(&path).await.expect(200).json["months"], report["months"]);
-    let refused = sqlx::query("UPDATE app.practitioner_rates SET hourly_rate_cents = 1").execute(app.db()).await.unwrap_err();
+    let refused =
+        sqlx::query("UPDATE app.practitioner_rates SET hourly_rate_cents = 1").execute(app.db()).await.unwrap_err();
     assert!(refused.to_string().contains("append-only"));
 }
 
@@ -128,7 +130,9 @@ async fn a_published_month_of_payroll_never_changes() {
     count_anew(&app).await;
     assert_eq!(practice.practitioner.get(&path).await.expect(200).json["months"][0], told[0]);
     assert_eq!(file(&app, &staff, body).await, first);
-    for statement in ["UPDATE app.payroll_lines SET amount = 1", "DELETE FROM app.payroll_lines", "DELETE FROM app.payroll_months"] {
+    for statement in
+        ["UPDATE app.payroll_lines SET amount = 1", "DELETE FROM app.payroll_lines", "DELETE FROM app.payroll_months"]
+    {
         let refused = sqlx::query(statement).execute(app.db()).await.unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
@@ -181,7 +185,9 @@ async fn a_practitioner_takes_their_sessions_with_them_without_anybodys_name() {
     let last = practice.last();
     practice.put(held(day(last, 3), 50)).await;
     practice.put(Session { differs: true, ..held(day(last, 4), 20) }).await;
-    practice.put(Session { at: day(last, 5), status: "cancelled", minutes: None, differs: false, by: Some("employee") }).await;
+    practice
+        .put(Session { at: day(last, 5), status: "cancelled", minutes: None, differs: false, by: Some("employee") })
+        .await;
     // neither another month's nor another practitioner's
     practice.put(held(day(last, 1) - TimeDelta::days(3), 50)).await;
     let other = app.practitioner().await;
@@ -201,7 +207,10 @@ async fn a_practitioner_takes_their_sessions_with_them_without_anybodys_name() {
     let others = file(&app, &other, body.clone()).await;
     assert_eq!(others.lines().count(), 1);
     assert_eq!(app.mails_to(&other.email).len(), 1);
-    assert!(!app.mails_to(&other.email)[0].text.as_deref().unwrap().contains(&month), "a mailbox tells nothing of care");
+    assert!(
+        !app.mails_to(&other.email)[0].text.as_deref().unwrap().contains(&month),
+        "a mailbox tells nothing of care"
+    );
     for user in [&practice.company().hr, &app.platform_admin().await] {
         user.post("/exports", body.clone()).await.refused(403, "export_kind");
     }
@@ -234,7 +243,8 @@ async fn a_long_file_has_every_line_once() {
     let body = json!({"kind": "practitioner_activity", "from": month, "to": month});
     let written = file(&app, &practice.practitioner, body.clone()).await;
     assert_eq!(written.lines().count(), 6501);
-    let minutes: i32 = written.lines().skip(1).map(|line| line.split("\",\"").nth(5).unwrap().parse::<i32>().unwrap()).sum();
+    let minutes: i32 =
+        written.lines().skip(1).map(|line| line.split("\",\"").nth(5).unwrap().parse::<i32>().unwrap()).sum();
     assert_eq!(minutes, (0..6500).map(|n| n % 500).sum::<i32>());
     assert_eq!(file(&app, &practice.practitioner, body).await, written);
     let listed = practice.practitioner.get("/exports").await.expect(200).json;

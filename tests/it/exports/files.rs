@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::usage::{Sessions, Usage, count_anew, months_ago, name, run, sessions};
 use crate::support::{Answer, TestApp, User};
+use crate::usage::{Sessions, Usage, count_anew, months_ago, name, run, sessions};
 
 #[derive(Serialize, Deserialize)]
 struct Sweep {}

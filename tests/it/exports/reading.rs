@@ -16,7 +16,7 @@ import pandas
 it = pandas.read_csv(sys.argv[1], sep=sys.argv[2], dtype=str, keep_default_na=False, encoding=sys.argv[3])
 print(json.dumps([list(it.columns)] + it.values.tolist()))
 ";
-/// Reads what LibreOffice made of it: values, and whether any of them is a formula.
+/// Reads what `LibreOffice` made of it: values, and whether any of them is a formula.
 const WITH_LIBREOFFICE: &str = "
 import json, sys, zipfile
 import xml.etree.ElementTree as tree
@@ -56,8 +56,11 @@ async fn pandas_and_libreoffice_read_what_was_written() {
     let staff = app.platform_admin().await;
     let folder = tempfile::tempdir().unwrap();
     let python = tools::spreadsheets();
-    for (delimiter, sign, bom) in [("comma", ",", false), ("comma", ",", true), ("semicolon", ";", false), ("semicolon", ";", true)] {
-        let body = json!({"kind": "payroll", "from": month, "to": month, "format": {"delimiter": delimiter, "bom": bom}});
+    for (delimiter, sign, bom) in
+        [("comma", ",", false), ("comma", ",", true), ("semicolon", ";", false), ("semicolon", ";", true)]
+    {
+        let body =
+            json!({"kind": "payroll", "from": month, "to": month, "format": {"delimiter": delimiter, "bom": bom}});
         let request = staff.request(Method::POST, "/exports").header("accept-language", "fr").json(&body);
         let asked = Answer::of(request).await.expect(202);
         app.settle().await;
@@ -75,7 +78,11 @@ async fn pandas_and_libreoffice_read_what_was_written() {
         assert_eq!(read[1][11], "7500");
 
         // as Excel's French users do: separated by the sign, quoted, UTF-8, all columns as text
-        let filter = format!("CSV:{},34,76,1,{}", u32::from(sign.as_bytes()[0]), (1..=15).map(|n| format!("{n}/2")).collect::<Vec<_>>().join("/"));
+        let filter = format!(
+            "CSV:{},34,76,1,{}",
+            u32::from(sign.as_bytes()[0]),
+            (1..=15).map(|n| format!("{n}/2")).collect::<Vec<_>>().join("/")
+        );
         run(Command::new("soffice")
             .args(["--headless", "--norestore", "--convert-to", "ods"])
             .arg(format!("--infilter={filter}"))

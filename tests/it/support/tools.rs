@@ -66,7 +66,7 @@ pub fn python() -> PathBuf {
     program
 }
 
-/// Python with pandas; LibreOffice is there as well, as `soffice`. Installed once, when missing.
+/// Python with pandas; `LibreOffice` is there as well, as `soffice`. Installed once, when missing.
 pub fn spreadsheets() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = root.join(".huntzen/venv/bin/python");
@@ -76,7 +76,10 @@ pub fn spreadsheets() -> PathBuf {
     };
     if !has_all() {
         let done = Command::new(root.join("tools/install")).arg("spreadsheets").status().expect("bash is needed");
-        assert!(done.success() && has_all(), "tools/install spreadsheets failed: pandas and LibreOffice Calc are needed");
+        assert!(
+            done.success() && has_all(),
+            "tools/install spreadsheets failed: pandas and LibreOffice Calc are needed"
+        );
     }
     program
 }

@@ -97,7 +97,8 @@ async fn a_month_waits_three_days_for_what_people_have_yet_to_say() {
     let end = (present + chrono::Months::new(1)).and_hms_opt(0, 0, 0).unwrap();
     let end = end.and_local_timezone(chrono_tz::Europe::Paris).unwrap().to_utc();
     let until = |at| app.clock.advance(at - app.clock.now());
-    let months = async || renewed(&app, &acme).await.get(&format!("/reports/usage?from={0}&to={0}", name(present))).await.json;
+    let months =
+        async || renewed(&app, &acme).await.get(&format!("/reports/usage?from={0}&to={0}", name(present))).await.json;
     until(end + TimeDelta::days(3) - TimeDelta::minutes(1));
     count_anew(&app).await;
     count_anew(&app).await;

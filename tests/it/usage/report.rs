@@ -276,7 +276,8 @@ async fn nobody_but_the_statistics_reads_the_views() {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}"))).execute(&mut *tx).await.unwrap();
         for view in ["company_usage_monthly", "practitioner_activity_monthly", "department_groups"] {
             sqlx::query("SAVEPOINT before").execute(&mut *tx).await.unwrap();
-            let read = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT * FROM stats.{view}"))).fetch_all(&mut *tx).await;
+            let read =
+                sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT * FROM stats.{view}"))).fetch_all(&mut *tx).await;
             assert!(read.unwrap_err().to_string().contains("permission denied"), "{role} {view}");
             sqlx::query("ROLLBACK TO before").execute(&mut *tx).await.unwrap();
         }

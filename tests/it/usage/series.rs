@@ -79,7 +79,8 @@ async fn a_series_tells_the_numbers_of_the_months() {
         };
         assert_eq!(point(&told["totals"]), month["totals"]);
         for cell in month["cells"].as_array().unwrap() {
-            let series = told["series"].as_array().unwrap().iter().find(|it| it["specialty"] == cell["specialty"]).unwrap();
+            let series =
+                told["series"].as_array().unwrap().iter().find(|it| it["specialty"] == cell["specialty"]).unwrap();
             let mut cell = cell.clone();
             cell.as_object_mut().unwrap().shift_remove("specialty");
             assert_eq!(point(&series["points"]), cell);

@@ -10,12 +10,10 @@ use crate::platform::{Result, Tx};
 
 /// A practitioner whom the caller may see; nobody else is found.
 pub async fn find_subject(tx: &mut Tx, practitioner: PractitionerId) -> Result<Option<Subject>> {
-    Ok(sqlx::query_as(
-        "SELECT p.display_name, stats.counted_at() AS as_of FROM app.practitioners p WHERE p.id = $1",
-    )
-    .bind(practitioner)
-    .fetch_optional(tx.conn())
-    .await?)
+    Ok(sqlx::query_as("SELECT p.display_name, stats.counted_at() AS as_of FROM app.practitioners p WHERE p.id = $1")
+        .bind(practitioner)
+        .fetch_optional(tx.conn())
+        .await?)
 }
 
 /// The months in which there was anything, oldest first.

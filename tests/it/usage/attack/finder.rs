@@ -102,7 +102,10 @@ fn differences(world: &World, answer: &Answer) -> Vec<String> {
             rest(format!("{row} less {table}"), columns.iter().map(|column| Key::new(table, row, column)).collect());
         }
         for column in columns.iter().filter(|column| is_shown(dimension, column)) {
-            rest(format!("{column} less {table}"), SPECIALTIES.iter().map(|row| Key::new(table, row, column)).collect());
+            rest(
+                format!("{column} less {table}"),
+                SPECIALTIES.iter().map(|row| Key::new(table, row, column)).collect(),
+            );
         }
         let together = columns.iter().filter(|column| !is_shown(dimension, column));
         let together = together.flat_map(|column| SPECIALTIES.iter().map(|row| Key::new(table, row, column)));
@@ -139,7 +142,8 @@ impl Program {
             Told::Withheld { .. } => None,
         };
         let total = value(&answer[&Key::new("total", "", "")]).unwrap();
-        let mut it = Self { bounds: Vec::new(), conditions: Vec::new(), sums: BTreeMap::new(), people: BTreeMap::new() };
+        let mut it =
+            Self { bounds: Vec::new(), conditions: Vec::new(), sums: BTreeMap::new(), people: BTreeMap::new() };
         for (key, told) in answer.iter().filter(|(key, _)| key.table.contains(',')) {
             let n = it.bounds.len();
             it.bounds.push(value(told).map_or((0.0, total), |known| (known, known)));
@@ -193,7 +197,8 @@ impl Program {
         }
         let total = self.people[&Key::new("total", "", "")];
         for dimension in ["specialty", "mode", "department"] {
-            let of: Vec<usize> = self.people.iter().filter(|(key, _)| key.table == dimension).map(|(_, n)| *n).collect();
+            let of: Vec<usize> =
+                self.people.iter().filter(|(key, _)| key.table == dimension).map(|(_, n)| *n).collect();
             for n in &of {
                 self.conditions.push((vec![(total, 1.0), (*n, -1.0)], ComparisonOp::Ge, 0.0));
             }
@@ -206,7 +211,8 @@ impl Program {
     /// The least and the most that a sum can be; `None`: what is told does not fit together.
     fn range(&self, parts: &[usize], tally: &mut Tally) -> Option<(i64, i64)> {
         let mut ends = [0i64; 2];
-        for (end, direction) in ends.iter_mut().zip([OptimizationDirection::Minimize, OptimizationDirection::Maximize]) {
+        for (end, direction) in ends.iter_mut().zip([OptimizationDirection::Minimize, OptimizationDirection::Maximize])
+        {
             let mut program = Problem::new(direction);
             let variables: Vec<Variable> = self
                 .bounds
@@ -227,7 +233,9 @@ impl Program {
             };
             // whole numbers within: a reader would round
             #[allow(clippy::cast_possible_truncation)]
-            let whole = if direction == OptimizationDirection::Minimize { (best - 1e-6).ceil() } else { (best + 1e-6).floor() } as i64;
+            let whole =
+                if direction == OptimizationDirection::Minimize { (best - 1e-6).ceil() } else { (best + 1e-6).floor() }
+                    as i64;
             *end = whole;
         }
         Some((ends[0], ends[1]))
@@ -273,5 +281,9 @@ fn programs(world: &World, answer: &Answer, tally: &mut Tally) -> Vec<String> {
 
 /// What two answers about one month tell of what happened in between.
 pub fn compare(before: &Answer, after: &Answer) -> Vec<String> {
-    before.iter().filter(|(key, told)| after[*key] != **told).map(|(key, told)| format!("{key:?} was {told:?}")).collect()
+    before
+        .iter()
+        .filter(|(key, told)| after[*key] != **told)
+        .map(|(key, told)| format!("{key:?} was {told:?}"))
+        .collect()
 }

@@ -42,7 +42,11 @@ async fn ask(db: &PgPool, worlds: &[World]) -> Vec<Answer> {
             let key = Key { table: row.get("dimensions"), row: row.get("row_key"), column: row.get("column_key") };
             let told = match row.get::<Option<String>, _>("withheld").as_deref() {
                 Some(why) => Told::Withheld { is_small: why == "small_group" },
-                None => Told::Shown { sessions: row.get("sessions"), minutes: row.get("minutes"), people: row.get("people") },
+                None => Told::Shown {
+                    sessions: row.get("sessions"),
+                    minutes: row.get("minutes"),
+                    people: row.get("people"),
+                },
             };
             answers[place].insert(key, told);
         }
@@ -61,7 +65,9 @@ fn attack_all(worlds: &[World], answers: &[Answer]) -> (Tally, Vec<String>) {
                 scope.spawn(move || {
                     let (mut tally, mut found) = (Tally::default(), Vec::new());
                     for (n, (world, answer)) in all.iter().skip(core).step_by(cores) {
-                        found.extend(attack(world, answer, &mut tally).into_iter().map(|it| format!("company {n}: {it}")));
+                        found.extend(
+                            attack(world, answer, &mut tally).into_iter().map(|it| format!("company {n}: {it}")),
+                        );
                     }
                     (tally, found)
                 })
@@ -106,12 +112,27 @@ async fn nothing_that_is_withheld_follows_from_what_a_thousand_companies_are_tol
 
 /// Each is an engine that somebody could have written instead: what is replaced, and by what.
 const WEAKER: [(&str, &str, &[(&str, &str)]); 6] = [
-    ("tells one beside a small cell", "withhold", &[("least(small + 1, cells)", "small"), ("IF hidden >= 2 AND pooled_time > 0", "IF true OR pooled_time > 0")]),
+    (
+        "tells one beside a small cell",
+        "withhold",
+        &[("least(small + 1, cells)", "small"), ("IF hidden >= 2 AND pooled_time > 0", "IF true OR pooled_time > 0")],
+    ),
     ("tells small cells", "is_safe", &[("people >= k", "people >= k - 4")]),
     ("tells that nearly all came", "is_safe", &[("AND people <= eligible - step", "")]),
-    ("takes the first range for wide enough", "withhold", &[("IF hidden >= 2 AND pooled_time > 0", "IF true OR pooled_time > 0")]),
+    (
+        "takes the first range for wide enough",
+        "withhold",
+        &[("IF hidden >= 2 AND pooled_time > 0", "IF true OR pooled_time > 0")],
+    ),
     ("shows all whole rows", "protect", &[("HAVING bool_and(rest = 0 OR told = 0 OR rests_on_many)", "")]),
-    ("shows rows cell by cell", "protect", &[("WHEN p.has_small THEN 'small_group' ELSE 'derivable' END", "WHEN p.is_safe THEN NULL ELSE 'small_group' END")]),
+    (
+        "shows rows cell by cell",
+        "protect",
+        &[(
+            "WHEN p.has_small THEN 'small_group' ELSE 'derivable' END",
+            "WHEN p.is_safe THEN NULL ELSE 'small_group' END",
+        )],
+    ),
 ];
 
 #[tokio::test]
@@ -218,7 +239,14 @@ async fn files(usage: &Usage<'_>, month: NaiveDate) -> Vec<String> {
     let month = name(month);
     let hr = &usage.company.hr;
     let mut files = Vec::new();
-    for by in [None, Some("specialty"), Some("mode"), Some("department"), Some("specialty,mode"), Some("specialty,department")] {
+    for by in [
+        None,
+        Some("specialty"),
+        Some("mode"),
+        Some("department"),
+        Some("specialty,mode"),
+        Some("specialty,department"),
+    ] {
         let body = json!({"kind": "usage", "from": month, "to": month, "by": by});
         let asked = hr.post("/exports", body).await.expect(202);
         usage.app.settle().await;
@@ -234,7 +262,9 @@ async fn nothing_follows_from_all_that_hr_fetches_before_and_after_each_event() 
     let last = months_ago(&app, 1);
     let mut tally = Tally::default();
     let mut dice = Dice::new(7);
-    let worlds = (5000..).map(World::random).filter(|world| world.k == 11 && (60..160).contains(&world.eligible()) && world.facts.len() > 40);
+    let worlds = (5000..)
+        .map(World::random)
+        .filter(|world| world.k == 11 && (60..160).contains(&world.eligible()) && world.facts.len() > 40);
     for (n, mut world) in worlds.take(3).enumerate() {
         let employees = usize::try_from(world.eligible()).unwrap();
         let acme = Usage::new(&app, &format!("Company {n}"), employees).await;
@@ -304,7 +334,12 @@ async fn nothing_follows_from_all_that_hr_fetches_before_and_after_each_event() 
                     acme.company.hr.post("/employees", new).await.expect(201);
                 }
                 3 => {
-                    acme.company.hr.request(reqwest::Method::DELETE, &format!("/employees/{}", acme.people[person])).send().await.unwrap();
+                    acme.company
+                        .hr
+                        .request(reqwest::Method::DELETE, &format!("/employees/{}", acme.people[person]))
+                        .send()
+                        .await
+                        .unwrap();
                 }
                 _ => {
                     let id = acme.department("New").await;
