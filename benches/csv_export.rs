@@ -66,8 +66,8 @@ async fn fill(conn: &mut PgConnection, rows: u32) -> Outcome<Uuid> {
              busy_until, specialty, duration_minutes, seen_minutes)
          SELECT gen_random_uuid(), u.company_id, u.id, $1, 'video', 'completed', at, at + interval '50 minutes', at,
                 at + interval '50 minutes', 'sleep', 50, 49
-         FROM (SELECT id, company_id FROM app.users WHERE role = 'employee' ORDER BY id LIMIT 1) u, generate_series(1, $2) n,
-              LATERAL (SELECT timestamptz '2024-01-02 08:00Z' + n * (interval '700 days' / $2) AS at) it",
+         FROM (SELECT id, company_id FROM app.users WHERE role = 'employee' ORDER BY id LIMIT 1) u, generate_series(1, $2::int) n,
+              LATERAL (SELECT timestamptz '2024-01-02 08:00Z' + n * (interval '700 days' / $2::int) AS at) it",
     )
     .bind(practitioner)
     .bind(i32::try_from(rows)?)

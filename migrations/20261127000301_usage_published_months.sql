@@ -29,8 +29,8 @@ ALTER TABLE app.practitioner_rates FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.practitioners FORCE ROW LEVEL SECURITY;
 
 -- Which departments are counted by themselves, and which together: those with fewer active employees than the reporting
--- threshold, with the people of none; where these are still fewer, the smallest other department joins them. This rests on
--- the directory alone, which HR keeps.
+-- threshold and ten more, with the people of none; where these are still fewer, the smallest other department joins them. Of
+-- fewer it would be known from the words alone how many came. This rests on the directory alone, which HR keeps.
 CREATE MATERIALIZED VIEW stats.department_groups AS
     WITH departments AS (
         SELECT d.company_id, d.id::text AS department, d.name AS label FROM app.departments d
@@ -40,8 +40,9 @@ CREATE MATERIALIZED VIEW stats.department_groups AS
         SELECT e.company_id, coalesce(e.department_id::text, '') AS department, count(*)::int AS eligible
         FROM app.employees e WHERE e.status = 'active' GROUP BY 1, 2
     ), sized AS (
-        SELECT company_id, department, d.label, coalesce(s.eligible, 0) AS eligible, coalesce(c.reporting_threshold, 11) AS k,
-               department <> '' AND coalesce(s.eligible, 0) >= coalesce(c.reporting_threshold, 11) AS is_large
+        SELECT company_id, department, d.label, coalesce(s.eligible, 0) AS eligible,
+               coalesce(c.reporting_threshold, 11) + 10 AS enough,
+               department <> '' AND coalesce(s.eligible, 0) >= coalesce(c.reporting_threshold, 11) + 10 AS is_large
         FROM departments d
         LEFT JOIN staff s USING (company_id, department)
         LEFT JOIN app.company_settings c USING (company_id)
@@ -51,7 +52,7 @@ CREATE MATERIALIZED VIEW stats.department_groups AS
         FROM sized s
     )
     SELECT company_id, department, label, eligible,
-           CASE WHEN is_large AND (nth > 1 OR pooled = 0 OR pooled >= k) THEN department ELSE 'others' END AS group_key
+           CASE WHEN is_large AND (nth > 1 OR pooled = 0 OR pooled >= enough) THEN department ELSE 'others' END AS group_key
     FROM ranked;
 CREATE UNIQUE INDEX department_groups_key ON stats.department_groups (company_id, department);
 ALTER MATERIALIZED VIEW stats.department_groups OWNER TO huntzen_stats;

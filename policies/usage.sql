@@ -68,6 +68,9 @@ DECLARE
     lowest      int;
     most_people int;
     most_sessions int;
+    caps        int[];                                                    -- people of each cell beside, at most
+    all_caps    int;
+    are_wide    boolean;                                                  -- the cells beside leave a range as well
 BEGIN
     IF small = 0 THEN
         RETURN array_fill(NULL::text, ARRAY[cells]);
@@ -84,15 +87,20 @@ BEGIN
             INTO shown_most, shown_least, shown_above, cap
             FROM unnest(withhold.sessions[hidden + 1:], withhold.people[hidden + 1:], withhold.eligible[hidden + 1:])
                 AS shown (s, p, e);
-        others_most := (small - 1) * (k - 1)
-            + (SELECT coalesce(sum(least(cap, e - step)), 0) FROM unnest(withhold.eligible[small + 1:hidden]) e);
+        caps := ARRAY(SELECT least(cap, e - step) FROM unnest(withhold.eligible[small + 1:hidden]) e);
+        all_caps := (SELECT coalesce(sum(c), 0) FROM unnest(caps) c);
+        others_most := (small - 1) * (k - 1) + all_caps;
+        -- as many sessions as people, at least
+        are_wide := coalesce((SELECT bool_and(
+            pooled - greatest(small + (beside - 1) * k, total - shown_most - c)
+            - greatest(k, total - shown_most - small * (k - 1) - (all_caps - c)) >= step) FROM unnest(caps) c), true);
         lowest := greatest(1, total - shown_most - others_most);
         most_people := least(k - 1, pooled - others_least);
         IF disjoint AND total + step - 1 - shown_least > others_least THEN
             most_people := least(most_people, total + step - 1 - shown_above - others_least);
         END IF;
         most_sessions := pooled - greatest(others_least, total - shown_most - (k - 1));
-        IF hidden >= 2 AND pooled_time > 0 AND lowest < most_people AND most_sessions - lowest >= step THEN
+        IF hidden >= 2 AND pooled_time > 0 AND lowest < most_people AND most_sessions - lowest >= step AND are_wide THEN
             RETURN array_fill('small_group'::text, ARRAY[small]) || array_fill('derivable'::text, ARRAY[beside])
                    || array_fill(NULL::text, ARRAY[cells - hidden]);
         END IF;

@@ -19,7 +19,7 @@
 //!   apart, that a month is over.
 //! - By specialty, mode or department, by specialty and mode, and by specialty and department. Modes are not crossed with
 //!   departments, nor all three: of such tables nobody can say what they tell together.
-//! - Departments with fewer employees than the threshold are counted together, with the people of none.
+//! - Departments with fewer employees than the threshold and ten more are counted together, with the people of none.
 //! - Numbers of people are rounded down to five; sessions and minutes are exact where they are shown.
 //! - A number that rests on fewer people than the company's threshold is withheld (`small_group`), and so is one that rests on
 //!   nearly everybody of its group: fewer than five did not come. With these others are (`derivable`), so that what can be had by

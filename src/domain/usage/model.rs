@@ -144,6 +144,15 @@ impl Breakdown {
         }
     }
 
+    /// As the audit log writes it, whose words have no commas.
+    pub fn noted_as(self) -> &'static str {
+        match self {
+            Self::SpecialtyMode => "specialty_mode",
+            Self::SpecialtyDepartment => "specialty_department",
+            one => one.as_str(),
+        }
+    }
+
     /// What its rows are of.
     pub fn rows(self) -> Dimension {
         match self {

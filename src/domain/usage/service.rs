@@ -29,7 +29,7 @@ pub async fn report(
         .with(Detail::From, months.from.first_day())
         .with(Detail::To, months.to.first_day());
     if let Some(by) = by {
-        entry = entry.with(Detail::By, by.as_str());
+        entry = entry.with(Detail::By, by.noted_as());
     }
     tx.audit(entry).await?;
     tx.commit().await?;

@@ -16,7 +16,7 @@ import pandas
 it = pandas.read_csv(sys.argv[1], sep=sys.argv[2], dtype=str, keep_default_na=False, encoding=sys.argv[3])
 print(json.dumps([list(it.columns)] + it.values.tolist()))
 ";
-/// Reads what LibreOffice made of it: values, and whether any of them is a formula.
+/// Reads what `LibreOffice` made of it: values, and whether any of them is a formula.
 const WITH_LIBREOFFICE: &str = "
 import json, sys, zipfile
 import xml.etree.ElementTree as tree
@@ -84,8 +84,8 @@ async fn pandas_and_libreoffice_read_what_was_written() {
             (1..=15).map(|n| format!("{n}/2")).collect::<Vec<_>>().join("/")
         );
         run(Command::new("soffice")
-            .args(["--headless", "--norestore", "--convert-to", "ods", "--infilter"])
-            .arg(filter)
+            .args(["--headless", "--norestore", "--convert-to", "ods"])
+            .arg(format!("--infilter={filter}"))
             .arg(format!("-env:UserInstallation=file://{}/profile", folder.path().display()))
             .arg("--outdir")
             .arg(folder.path())

@@ -66,7 +66,7 @@ pub fn python() -> PathBuf {
     program
 }
 
-/// Python with pandas; LibreOffice is there as well, as `soffice`. Installed once, when missing.
+/// Python with pandas; `LibreOffice` is there as well, as `soffice`. Installed once, when missing.
 pub fn spreadsheets() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = root.join(".huntzen/venv/bin/python");

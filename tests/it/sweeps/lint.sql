@@ -426,6 +426,8 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
       ('app', 'practitioner_specialties'), ('app', 'audit_logs'), ('app', 'exports'), ('app', 'notifications'),
       -- their own, as everybody's
       ('app', 'notification_preferences'), ('app', 'consents'), ('app', 'privacy_requests'),
+      -- what may be shown of their months
+      ('app', 'usage_months'), ('app', 'usage_cells'),
       ('app', 'articles'), ('app', 'article_translations'), ('app', 'article_slugs'),
       -- what was published of practitioners, without authors; their own announcements, and what they have read of them
       ('app', 'published_reviews'), ('app', 'news'), ('app', 'news_reads'));

@@ -85,7 +85,7 @@ fn attack_all(worlds: &[World], answers: &[Answer]) -> (Tally, Vec<String>) {
 }
 
 fn companies() -> u64 {
-    std::env::var("HUNTZEN_ATTACK").ok().and_then(|text| text.parse().ok()).unwrap_or(1000)
+    std::env::var_os("HUNTZEN_ATTACK").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1000)
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ pub const MODES: [&str; 3] = ["video", "audio", "chat"];
 /// What people are rounded down to.
 pub const STEP: i32 = 5;
 
-/// Chance that repeats itself (SplitMix64).
+/// Chance that repeats itself (`SplitMix64`).
 pub struct Dice(u64);
 
 impl Dice {
@@ -99,10 +99,11 @@ impl World {
         let department_of: Vec<usize> = (0..employees).map(|_| dice.skewed(departments, spread)).collect();
         let size = |d: usize| i32::try_from(department_of.iter().filter(|it| **it == d).count()).unwrap();
         // as stats.department_groups does: small ones together, and the smallest other one if that is not enough
-        let mut large: Vec<(i32, usize)> = (0..departments).map(|d| (size(d), d)).filter(|(n, _)| *n >= k).collect();
+        let mut large: Vec<(i32, usize)> =
+            (0..departments).map(|d| (size(d), d)).filter(|(n, _)| *n >= k + 10).collect();
         large.sort_unstable();
         let mut pooled = i32::try_from(employees).unwrap() - large.iter().map(|(n, _)| n).sum::<i32>();
-        if (1..k).contains(&pooled) && !large.is_empty() {
+        if (1..k + 10).contains(&pooled) && !large.is_empty() {
             pooled += large.remove(0).0;
         }
         let name = |d: usize| format!("d{d}");
