@@ -119,8 +119,7 @@ async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_mome
         sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
     }
     let (base, mark) = (&talk.app.base, Instant::now());
-    let (of_alice, of_bob) =
-        tokio::join!(stuffed(base, &talk.alice.token, &hers), stuffed(base, &bob.token, &his));
+    let (of_alice, of_bob) = tokio::join!(stuffed(base, &talk.alice.token, &hers), stuffed(base, &bob.token, &his));
     let presence = async || {
         let told = sockets.take("dr", "presence").await;
         (told["userId"].clone(), told["online"].clone())
@@ -166,13 +165,13 @@ async fn long_messages_are_read_in_parts_and_none_is_missed() {
         talk.send(&talk.alice, &format!("{n} {}", "\u{20ac}".repeat(3_990))).await.expect(201);
     }
     let (mut rev, mut seqs, mut parts) = (0, Vec::new(), 0);
-    for more in std::iter::repeat(true) {
+    loop {
         let part = talk.read(&talk.dr, &format!("?afterRev={rev}&limit=100")).await;
         assert!(part.json.to_string().len() < 80 << 10, "{}", part.json.to_string().len());
         seqs.extend(all(&part, "seq"));
         rev = part.json["rev"].as_i64().unwrap();
         parts += 1;
-        if !(more && part.json["hasMore"] == true) {
+        if part.json["hasMore"] == false {
             break;
         }
     }
@@ -214,11 +213,15 @@ async fn a_change_of_transport_that_ends_half_way_leaves_nobody_behind() {
     raw.send(Message::text("2probe")).await.unwrap();
     until(&mut raw, "3probe").await.expect("it answers");
     raw.send(Message::text("5")).await.unwrap();
-    raw.send(Message::text(format!("42/chat,7[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]"))).await.unwrap();
+    raw.send(Message::text(format!("42/chat,7[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]")))
+        .await
+        .unwrap();
     until(&mut raw, "43/chat,7").await.expect("it goes on");
     let mut other = open_as(&talk.app.base, &query).await;
     assert!(other.next().await.is_none_or(|it| it.is_err() || it.is_ok_and(|it| it.is_close())));
-    raw.send(Message::text(format!("42/chat,8[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]"))).await.unwrap();
+    raw.send(Message::text(format!("42/chat,8[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]")))
+        .await
+        .unwrap();
     until(&mut raw, "43/chat,8").await.expect("it goes on all the same");
 }
 
@@ -230,7 +233,8 @@ async fn whoever_leaves_and_enters_anew_has_no_more_events_for_it() {
     let since = Instant::now();
     for round in 0..6 {
         for n in 0..20 {
-            let asks = format!("42/chat,{}[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]", round * 100 + n + 1);
+            let asks =
+                format!("42/chat,{}[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]", round * 100 + n + 1);
             raw.send(Message::text(asks)).await.unwrap();
         }
         raw.send(Message::text("41/chat,")).await.unwrap();
@@ -249,8 +253,8 @@ async fn whoever_leaves_and_enters_anew_has_no_more_events_for_it() {
         }
     };
     tokio::time::timeout(Duration::from_secs(15), reading).await.expect("it is told off, or let go");
-    let most = 20 + since.elapsed().as_secs() * 20 + 20;
-    assert!(done as u64 <= most && done >= 1, "{done} of {most} in {:?}", since.elapsed());
+    let most = 40 + since.elapsed().as_secs() * 20;
+    assert!(done >= 1 && u64::try_from(done).unwrap() <= most, "{done} of {most} in {:?}", since.elapsed());
     // a pause forgives
     talk.send(&talk.alice, "Hello").await.expect(201);
     entered(&talk.app.base, &talk.alice.token).await;

@@ -495,12 +495,13 @@ async fn what_was_sent_leaves_its_sender_room_and_one_conversation_has_an_end() 
     let sent = talk.dr.get(&format!("/conversations/{first}/messages")).await.expect(200);
     let id = sent.json["items"][0]["id"].as_str().unwrap().to_owned();
     talk.dr.delete(&format!("/messages/{id}")).await.expect(200);
-    let waiting: Vec<String> =
-        sqlx::query_scalar("SELECT id::text FROM app.files WHERE state = 'ready' AND message_seq IS NULL AND owner_id = $1")
-            .bind(talk.dr.id)
-            .fetch_all(talk.app.db())
-            .await
-            .unwrap();
+    let waiting: Vec<String> = sqlx::query_scalar(
+        "SELECT id::text FROM app.files WHERE state = 'ready' AND message_seq IS NULL AND owner_id = $1",
+    )
+    .bind(talk.dr.id)
+    .fetch_all(talk.app.db())
+    .await
+    .unwrap();
     for id in waiting {
         talk.dr.delete(&format!("/files/{id}")).await.expect(204);
     }

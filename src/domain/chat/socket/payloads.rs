@@ -137,7 +137,10 @@ pub fn namespace() -> Namespace {
         )
         .takes::<EditEvent, SentAnswer>("message:edit", "Puts another text in the place of one of one's own messages.")
         .takes::<DeleteEvent, SentAnswer>("message:delete", "Takes one of one's own messages back.")
-        .takes::<ReadEvent, NotedAnswer>("message:read", "Says that everything up to a message was read, or has arrived.")
+        .takes::<ReadEvent, NotedAnswer>(
+            "message:read",
+            "Says that everything up to a message was read, or has arrived.",
+        )
         .takes::<About, Nothing>("typing:start", "Says that one writes.")
         .takes::<About, Nothing>("typing:stop", "Says that one has stopped.")
         .takes::<SyncEvent, MessagesAnswer>("sync", "Reads what changed after a revision: nothing is missed.")
