@@ -165,13 +165,13 @@ async fn long_messages_are_read_in_parts_and_none_is_missed() {
         talk.send(&talk.alice, &format!("{n} {}", "\u{20ac}".repeat(3_990))).await.expect(201);
     }
     let (mut rev, mut seqs, mut parts) = (0, Vec::new(), 0);
-    for more in std::iter::repeat(true) {
+    loop {
         let part = talk.read(&talk.dr, &format!("?afterRev={rev}&limit=100")).await;
         assert!(part.json.to_string().len() < 80 << 10, "{}", part.json.to_string().len());
         seqs.extend(all(&part, "seq"));
         rev = part.json["rev"].as_i64().unwrap();
         parts += 1;
-        if !(more && part.json["hasMore"] == true) {
+        if part.json["hasMore"] == false {
             break;
         }
     }
@@ -253,8 +253,8 @@ async fn whoever_leaves_and_enters_anew_has_no_more_events_for_it() {
         }
     };
     tokio::time::timeout(Duration::from_secs(15), reading).await.expect("it is told off, or let go");
-    let most = 20 + since.elapsed().as_secs() * 20 + 20;
-    assert!(done as u64 <= most && done >= 1, "{done} of {most} in {:?}", since.elapsed());
+    let most = 40 + since.elapsed().as_secs() * 20;
+    assert!(done >= 1 && u64::try_from(done).unwrap() <= most, "{done} of {most} in {:?}", since.elapsed());
     // a pause forgives
     talk.send(&talk.alice, "Hello").await.expect(201);
     entered(&talk.app.base, &talk.alice.token).await;
