@@ -58,15 +58,6 @@ pub enum Decision {
     Withdrawn,
 }
 
-impl Decision {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Withdrawn => "withdrawn",
-        }
-    }
-}
-
 /// A decision that somebody made.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Decided {

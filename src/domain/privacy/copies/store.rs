@@ -61,18 +61,15 @@ pub struct Stored {
     pub object_key: String,
     pub wrapped_key: Vec<u8>,
     pub sealed_key: Vec<u8>,
-    pub size_bytes: i64,
     pub created_at: DateTime<Utc>,
 }
 
 pub async fn find_file(tx: &mut Tx, id: PrivacyRequestId, at: DateTime<Utc>) -> Result<Option<Stored>> {
-    Ok(sqlx::query_as(
-        "SELECT object_key, wrapped_key, sealed_key, size_bytes, created_at FROM app.export_file($1, $2)",
-    )
-    .bind(id)
-    .bind(at)
-    .fetch_optional(tx.conn())
-    .await?)
+    Ok(sqlx::query_as("SELECT object_key, wrapped_key, sealed_key, created_at FROM app.export_file($1, $2)")
+        .bind(id)
+        .bind(at)
+        .fetch_optional(tx.conn())
+        .await?)
 }
 
 /// Whose copy it is, for the worker that takes it up.

@@ -71,7 +71,6 @@ pub struct Facts {
     pub sessions_ahead: i64,
     pub waiting: i64,
     pub consultations: i64,
-    pub consents: i64,
     /// Until when the last of the notes about the person is kept; absent: there is none.
     pub notes_until: Option<DateTime<Utc>>,
 }
@@ -172,7 +171,6 @@ mod tests {
             sessions_ahead: 1,
             waiting: 1,
             consultations: 1,
-            consents: 1,
             notes_until: Some(DateTime::default()),
         };
         let receipt = Receipt::new(&facts, &durations(), DateTime::default());

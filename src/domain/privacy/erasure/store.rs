@@ -83,7 +83,6 @@ pub struct Reader {
     pub status: Status,
     pub reason: Option<Obstacle>,
     pub due_at: DateTime<Utc>,
-    pub created_at: DateTime<Utc>,
     pub facts: Option<Json<Facts>>,
     /// Whether the mailbox is no employer's.
     pub is_private: bool,
@@ -91,8 +90,7 @@ pub struct Reader {
 
 pub async fn find_reader(tx: &mut Tx, id: PrivacyRequestId) -> Result<Option<Reader>> {
     Ok(sqlx::query_as(
-        "SELECT id, email, display_name, locale, time_zone, status, reason, due_at, created_at, facts,
-                is_private
+        "SELECT id, email, display_name, locale, time_zone, status, reason, due_at, facts, is_private
          FROM app.reader_of_receipt($1)",
     )
     .bind(id)
