@@ -9,7 +9,6 @@ mod booking_races;
 mod calendar_files;
 mod calendars;
 mod calls;
-mod canary;
 mod chaos;
 mod chat;
 mod companies;
