@@ -9,6 +9,7 @@ mod booking_races;
 mod calendar_files;
 mod calendars;
 mod calls;
+mod canary;
 mod chaos;
 mod chat;
 mod companies;
