@@ -75,6 +75,8 @@ const OTHERS: &[&str] = &[
     "audit_verifications.digest",
     // of addresses that the directory has beside it
     "invitation_mails.address_hash",
+    // reviews::moderation: what waits for a moderator
+    "reviews.sealed",
     // calls::signalling
     "call_signals.sealed",
     // journal::private: the browser's own ciphertext
