@@ -49,9 +49,10 @@ $$;
 -- Texts of published articles in which each word of a question occurs, and how well: by its stem in the language of the text,
 -- also where it is only begun, in the title, as a tag, or anywhere. Longer words that no published text has so may be misspelt
 -- a little in title and summary. Words that a language is full of do not count in it.
+-- What a language is full of is nothing to tell a client about either.
 CREATE OR REPLACE FUNCTION app.articles_ranked(question text)
 RETURNS TABLE (article_id uuid, language text, score real)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET client_min_messages = warning AS $$
     WITH asked AS MATERIALIZED (
         SELECT l.language, w.word, to_tsquery(l.config, w.word || ':*') AS query
         FROM app.words_asked(question) AS w (word),
