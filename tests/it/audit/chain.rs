@@ -367,6 +367,7 @@ pub(super) async fn huntzen(app: &TestApp, arguments: &[&str]) -> (bool, String,
         .args(arguments)
         .env("DATABASE_URL", url)
         .env("DATA_DIR", folder.path())
+        .env("MASTER_KEYS", crate::support::cluster::MASTER_KEYS)
         .env("DATABASE_ROLES_SECRET", app.platform.config.database_roles_secret.expose_secret());
     let out = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
