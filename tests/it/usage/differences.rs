@@ -126,6 +126,6 @@ async fn nobody_can_compute_a_withheld_number_from_those_shown() {
         attack(&app, 3, 2, 2, 9, disjoint).await;
         attack(&app, 4, 5, 2, 10, disjoint).await;
     }
-    attack(&app, 3, 3, 3, 6, true).await;
-    attack(&app, 3, 2, 3, 5, false).await;
+    attack(&app, 3, 3, 3, 7, true).await;
+    attack(&app, 3, 1, 3, 5, false).await;
 }
