@@ -8,7 +8,7 @@
 //!
 //! **Who.** A namespace lets in whoever shows an access token in `auth`, never in the address, and holds its permission.
 //! The session is looked at again at every event, and its end closes the socket, on every node: a connection hears of it
-//! from [`crate::platform::auth::revocation`]. A token that runs out is renewed by `auth:refresh` within a minute.
+//! from [`crate::platform::auth::revocation`], and where a node cannot hear, it reads before anything is shown. A token that runs out is renewed by `auth:refresh` within a minute.
 //!
 //! **What.** Each event is a use case of the module, with the caller's own [`crate::platform::Context`], answered by an
 //! acknowledgement: `{ok: true, …}` or `{ok: false, code, detail}`. The events of a socket run in their order, one at a time.
@@ -19,8 +19,7 @@
 //! **How much.** Twenty events a second and 64 KB each, then refusals, then the end; whoever enters a namespace anew on the
 //! same connection goes on where they were ([`entrance`]). What a slow reader has not taken waits in the database, not here:
 //! a socket is told what changed by reading it, when there is room. A WebSocket that takes nothing for a quarter of a minute
-//! while something waits is given up, and one whose session has ended is cut though it reads nothing ([`line`]). A node that
-//! hears nothing of sessions that end reads which did, before anything is shown.
+//! while something waits is given up, and one whose session has ended is cut though it reads nothing ([`line`]).
 //!
 //! **Other nodes.** Who changed something announces it after the commit, with its id and revision ([`wire`]); functions of
 //! the database notify what happens without a request. Each node hears it and wakes the sockets that look at it; they read
