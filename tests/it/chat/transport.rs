@@ -97,11 +97,15 @@ async fn stuffed(base: &str, token: &str, id: &str) -> Raw {
     raw.send(Message::text(joins)).await.unwrap();
     until(&mut raw, "43/chat,1").await.expect("it joins");
     let asks = format!("42/chat,2[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0,\"limit\":100}}]");
-    // as fast as may be asked; ten MB
+    // as fast as may be asked; nine MB. A heartbeat that waits behind them is answered all the same
     let mut pace = tokio::time::interval(Duration::from_millis(51));
-    for _ in 0..160 {
+    for n in 0..145 {
         pace.tick().await;
-        raw.send(Message::text(asks.clone())).await.unwrap();
+        let says = if n % 20 == 0 { "3" } else { asks.as_str() };
+        let sent = tokio::time::timeout(Duration::from_secs(1), raw.send(Message::text(says))).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            break;
+        }
     }
     raw
 }
@@ -230,33 +234,27 @@ async fn whoever_leaves_and_enters_anew_has_no_more_events_for_it() {
     let talk = talk().await;
     let id = talk.booked.str("/id");
     let mut raw = entered(&talk.app.base, &talk.alice.token).await;
-    let since = Instant::now();
-    for round in 0..6 {
-        for n in 0..20 {
-            let asks =
-                format!("42/chat,{}[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]", round * 100 + n + 1);
+    let (since, mut done) = (Instant::now(), 0);
+    for _ in 0..6 {
+        for n in 1..=20 {
+            let asks = format!("42/chat,{n}[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]");
             raw.send(Message::text(asks)).await.unwrap();
+        }
+        for _ in 0..20 {
+            let answer = until(&mut raw, "43/chat,").await.expect("each is answered");
+            done += u64::from(answer.contains("\"ok\":true"));
         }
         raw.send(Message::text("41/chat,")).await.unwrap();
         raw.send(Message::text(format!("40/chat,{{\"token\":\"{}\"}}", talk.alice.token))).await.unwrap();
-    }
-    // whatever it was answered until it is told off for entering too often, or let go
-    let mut done = 0;
-    let reading = async {
-        while let Some(Ok(packet)) = raw.next().await {
-            let text = packet.into_text().unwrap_or_default();
-            done += usize::from(text.starts_with("43/chat,") && text.contains("\"ok\":true"));
-            if text.starts_with("44/chat,") {
-                assert!(text.contains("too_many_requests"), "{text}");
-                return;
-            }
+        let entered = until(&mut raw, "4").await.expect("it is let in, or told why not");
+        if !entered.starts_with("40/chat,") {
+            assert!(entered.contains("too_many_requests"), "{entered}");
+            break;
         }
-    };
-    tokio::time::timeout(Duration::from_secs(15), reading).await.expect("it is told off, or let go");
+    }
     let most = 40 + since.elapsed().as_secs() * 20;
-    assert!(done >= 1 && u64::try_from(done).unwrap() <= most, "{done} of {most} in {:?}", since.elapsed());
-    // a pause forgives
-    talk.send(&talk.alice, "Hello").await.expect(201);
+    assert!((1..=most).contains(&done), "{done} of {most} in {:?}", since.elapsed());
+    // another connection has a count of its own
     entered(&talk.app.base, &talk.alice.token).await;
 }
 
@@ -309,7 +307,7 @@ async fn whoever_polls_now_and_then_gets_everything_once_and_in_order() {
     let mut polling = Polling::joined(&talk.app.base, &talk.dr.token, &id).await;
     polling.heard.clear();
     // more than waits for one reader, and nobody polls meanwhile
-    for n in 1..=200 {
+    for n in 1..=100 {
         talk.send(&talk.alice, &n.to_string()).await.expect(201);
     }
     let got = |polling: &Polling| -> Vec<i64> {
@@ -322,12 +320,12 @@ async fn whoever_polls_now_and_then_gets_everything_once_and_in_order() {
     };
     assert_eq!(polling.poll().await, StatusCode::OK);
     let at_first = got(&polling).len();
-    assert!((1..200).contains(&at_first), "{at_first} waited: there was no more room");
+    assert!((1..100).contains(&at_first), "{at_first} waited: there was no more room");
     let reading = async {
-        while got(&polling).len() < 200 {
+        while got(&polling).len() < 100 {
             assert_eq!(polling.poll().await, StatusCode::OK);
         }
     };
     tokio::time::timeout(Duration::from_secs(20), reading).await.expect("the rest comes");
-    assert_eq!(got(&polling), (1..=200).collect::<Vec<_>>());
+    assert_eq!(got(&polling), (1..=100).collect::<Vec<_>>());
 }
