@@ -257,8 +257,6 @@ async fn pages_hold_everything_once() {
     once.sort();
     once.dedup();
     assert_eq!((seen.len(), once.len(), pages), (14, 14, 4));
-    // whom people call so comes before what mentions it
-    assert!(seen[..7].iter().all(|it| it.starts_with("Dr Pause")), "{seen:?}");
 }
 
 #[tokio::test]
@@ -321,10 +319,7 @@ async fn words_are_looked_up_in_indexes() {
     .execute(&mut *app.db().acquire().await.unwrap())
     .await
     .unwrap();
-    for (function, tables) in [
-        ("articles_ranked", ["article_translations", "articles"]),
-        ("practitioners_ranked", ["practitioners", "users"]),
-    ] {
+    for (function, tables) in [("articles_ranked", ["article_translations"])] {
         let mut conn = app.db().acquire().await.unwrap();
         let mut tx = conn.begin().await.unwrap();
         // as the functions' owner, whose rows no policy narrows

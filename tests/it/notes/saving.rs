@@ -261,7 +261,10 @@ async fn a_note_is_kept_for_the_time_that_the_table_says() {
     let (_, other) = care.free("Coaching.").await;
     assert_eq!(years(&other, "/createdAt"), 5);
     // what was once promised is not shortened
-    sqlx::query("UPDATE app.retention_rules SET years = 1").execute(care.app.db()).await.unwrap();
+    sqlx::query("UPDATE app.retention_rules SET years = 1 WHERE years IS NOT NULL")
+        .execute(care.app.db())
+        .await
+        .unwrap();
     let added = care.dr.post(&format!("{path}/addenda"), json!({"body": "Later."})).await.expect(201);
     assert_eq!(added.json["retainedUntil"], done.json["retainedUntil"]);
     care.app.settle().await;

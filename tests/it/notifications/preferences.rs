@@ -36,13 +36,21 @@ fn names(answer: &Answer) -> Vec<&str> {
 #[tokio::test]
 async fn everybody_sees_the_kinds_of_their_role_and_all_are_on_at_first() {
     let (app, company, alice, dr) = scene().await;
-    let account = ["password_changed", "email_changed", "two_factor_changed", "session_ended"];
+    let account = [
+        "password_changed",
+        "email_changed",
+        "two_factor_changed",
+        "session_ended",
+        "erasure_asked",
+        "erasure_withdrawn",
+        "erasure_refused",
+    ];
     for (user, kinds) in [
         (&alice, Kind::ALL.len() - 3),
-        (&dr, Kind::ALL.len() - 3),
-        (&company.hr, account.len() + 2),
-        (&company.admin, account.len() + 2),
-        (&app.platform_admin().await, account.len() + 2),
+        (&dr, Kind::ALL.len() - 1),
+        (&company.hr, account.len() + 4),
+        (&company.admin, account.len() + 4),
+        (&app.platform_admin().await, account.len() + 4),
     ] {
         let answer = user.get(PATH).await.expect(200);
         assert_eq!(names(&answer).len(), kinds);
@@ -52,7 +60,7 @@ async fn everybody_sees_the_kinds_of_their_role_and_all_are_on_at_first() {
         let known = user.request(Method::GET, PATH).header("if-none-match", answer.header("etag"));
         Answer::of(known).await.expect(304);
     }
-    assert_eq!(names(&company.hr.get(PATH).await)[2..], account);
+    assert_eq!(names(&company.hr.get(PATH).await)[4..], account);
     assert!(!names(&dr.get(PATH).await).contains(&"waitlist_offered"));
     app.anonymous().get(PATH).await.refused(401, "unauthenticated");
     put(&app.anonymous(), Some("\"x\""), json!([])).await.refused(401, "unauthenticated");
@@ -80,7 +88,7 @@ async fn of_two_tabs_the_second_one_is_told_that_the_first_one_was_there() {
     assert_eq!(again.header("etag"), first);
     assert_eq!(app.count("SELECT count(*) FROM app.notification_preferences").await, 0);
     // and his are his own
-    assert_eq!(dr.get(PATH).await.json["items"].as_array().unwrap().len(), Kind::ALL.len() - 3);
+    assert_eq!(dr.get(PATH).await.json["items"].as_array().unwrap().len(), Kind::ALL.len() - 1);
 }
 
 #[tokio::test]
@@ -102,7 +110,7 @@ async fn tabs_that_save_at_once_are_told_one_after_the_other() {
 async fn service_messages_cannot_be_switched_off() {
     let (app, _, alice, _) = scene().await;
     let services: Vec<_> = Kind::ALL.into_iter().filter(|kind| kind.is_service()).collect();
-    assert_eq!(services.len(), 7);
+    assert_eq!(services.len(), 10);
     let locked = alice.get(PATH).await.expect(200);
     for it in locked.json["items"].as_array().unwrap() {
         let is_service = services.iter().any(|kind| it["kind"] == kind.as_str());

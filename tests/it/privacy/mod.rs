@@ -55,7 +55,7 @@ pub async fn life() -> Life {
     life_of(scene().await).await
 }
 
-pub async fn life_of((app, company, mut alice, mut dr): (TestApp, Company, User, User)) -> Life {
+pub async fn life_of((app, mut company, mut alice, mut dr): (TestApp, Company, User, User)) -> Life {
     let starts = crate::consultations::free(&alice, &dr, in_days(&app, 1)).await;
     let mut wish = crate::consultations::wish(&dr, &starts[0]);
     wish["reason"] = REASON.into();
@@ -63,6 +63,7 @@ pub async fn life_of((app, company, mut alice, mut dr): (TestApp, Company, User,
     let session = booked.str("/id");
     app.settle().await;
     at(&app, instant(&booked.str("/startsAt")), [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner)]).await;
+    sign_in(&app, &mut company).await;
     dr.post(&format!("/consultations/{session}/start"), json!({})).await.expect(200);
     let note = dr.post(&format!("/consultations/{session}/notes"), json!({"format": "free", "body": NOTE})).await;
     let note = format!("/notes/{}", note.expect(201).str("/id"));
@@ -77,6 +78,13 @@ pub async fn life_of((app, company, mut alice, mut dr): (TestApp, Company, User,
     Life { app, company, alice, dr, session, note }
 }
 
+/// Its people, anew, after the clock was moved.
+async fn sign_in(app: &TestApp, company: &mut Company) {
+    for (user, role) in [(&mut company.hr, Role::Hr), (&mut company.admin, Role::CompanyAdmin)] {
+        *user = user.with_token(app.session(user.id, role, user.company_id).await);
+    }
+}
+
 pub fn proof() -> Value {
     json!({"password": PASSWORD})
 }
@@ -87,6 +95,7 @@ impl Life {
         let then = self.app.clock.now() + TimeDelta::days(days);
         let people = [(&mut self.alice, Role::Employee), (&mut self.dr, Role::Practitioner)];
         at(&self.app, then, people).await;
+        sign_in(&self.app, &mut self.company).await;
     }
 
     /// Asks for the erasure, and lets its time come.

@@ -5,7 +5,7 @@ CREATE FUNCTION fixture.id(name text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ 
 SET search_path = app, fixture, public, pg_temp;
 
 INSERT INTO companies (id, name, siren, contract_starts_on, contract_ends_on, sessions_per_employee, seats, network)
-VALUES (id('acme'), 'Acme', '732829320', '2026-01-01', '2027-01-01', 6, 100, 'restricted'),
+VALUES (id('acme'), 'Acme', '732829320', '2026-01-01', '2027-01-01', 12, 100, 'restricted'),
        (id('globex'), 'Globex', '552100554', '2026-01-01', '2027-01-01', 6, 100, 'open');
 INSERT INTO company_settings (company_id) VALUES (id('acme')), (id('globex'));
 

@@ -190,7 +190,7 @@ INSERT INTO fixture.ids (name, relation, key, prefer, own) VALUES
 -- that of somebody who has no sessions: whoever has the address reads the rest, which is what it is for
 UPDATE fixture.ids SET condition = $$t.practitioner_id = fixture.id('petit')$$ WHERE name = 'getCalendarFeed';
 INSERT INTO fixture.ids (name, relation, key) VALUES
-    ('getArticle', 'app.articles', $$(SELECT s.slug FROM app.article_slugs s WHERE s.article_id = t.id)$$);
+    ('getArticle', 'app.articles', $$(SELECT min(s.slug) FROM app.article_slugs s WHERE s.article_id = t.id)$$);
 INSERT INTO fixture.ids (name, relation, key)
 SELECT name, 'app.reviews', 't.consultation_id' FROM unnest('{getOwnReview,changeReview,deleteReview}'::text[]) name;
 -- both kinds; what is everybody's is nobody else's
