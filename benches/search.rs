@@ -92,7 +92,7 @@ impl Writer {
         }
         // a subject is the more frequent the earlier it stands: at ranks 40, 80, 160 and so on
         for (nth, subject) in SUBJECTS.iter().enumerate() {
-            lexicon[(40_usize << nth).min(WORDS - 1)] = (*subject).to_owned();
+            (*subject).clone_into(&mut lexicon[(40_usize << nth).min(WORDS - 1)]);
         }
         Self { lexicon, entropy }
     }

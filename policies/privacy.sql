@@ -72,8 +72,12 @@ RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_tem
         'journal_entries', (SELECT count(*) FROM app.journal_entries e WHERE e.user_id = u.id),
         'conversations', (SELECT count(*) FROM app.encryption_keys k
                           WHERE k.person_id = u.id AND k.purpose = 'chat' AND k.destroyed_at IS NULL),
-        'files', (SELECT count(*) FROM app.files f
-                  WHERE f.state = 'ready' AND (f.owner_id = u.id OR u.role = 'employee' AND f.user_id = u.id)),
+        'files', (SELECT count(*) FROM app.files f WHERE f.state = 'ready' AND f.owner_id = u.id)
+                 -- what came to them in their conversations
+                 + (SELECT count(*) FROM app.conversations v
+                    JOIN app.files f ON f.company_id = v.company_id AND f.conversation_id = v.id
+                                    AND f.message_seq IS NOT NULL AND f.state = 'ready' AND f.owner_id <> u.id
+                    WHERE u.role = 'employee' AND v.user_id = u.id),
         'notifications', (SELECT count(*) FROM app.notifications n WHERE n.user_id = u.id),
         'reasons', (SELECT count(*) FROM app.consultation_reasons r JOIN app.consultations c ON c.id = r.consultation_id
                     WHERE c.user_id = u.id AND c.company_id = r.company_id),

@@ -159,6 +159,7 @@ impl Features {
 
 /// How many there are of a sort.
 #[derive(Clone, Debug, sqlx::FromRow)]
+#[allow(clippy::struct_field_names)]
 pub struct Count {
     pub what: String,
     pub of: String,

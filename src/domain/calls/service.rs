@@ -76,13 +76,13 @@ pub async fn read(
     id: ConsultationId,
     seat: Uuid,
     since: i32,
-    sent: Sent,
+    so_far: Sent,
 ) -> Result<(Vec<Call>, Vec<Waiting>)> {
     let mut tx = cx.read(Permission::JoinConsultation).await?;
     let calls = store::list(&mut tx, company, id, (since > 0).then_some(since)).await?;
     let waiting = match calls.last() {
         Some(call) if call.has(seat) => {
-            let (of, after) = (cx.caller().user_id, sent.in_call(call));
+            let (of, after) = (cx.caller().user_id, so_far.in_call(call));
             store::list_signals(&mut tx, company, call.id, of, after, TAKEN_AT_ONCE).await?
         }
         _ => Vec::new(),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::model::{Content, Message, Which};
 use super::service;
 use crate::platform::auth::Role;
+use crate::platform::crypto::health_text::HealthText;
 use crate::platform::ids::ConsultationId;
 use crate::platform::{Context, Result};
 
@@ -40,7 +41,7 @@ pub async fn messages(cx: &Context, of: ConsultationId, after: i64) -> Result<(V
             "number": it.seq,
             "from": if it.sender_id == me { "me" } else { "practitioner" },
             "content": content,
-            "body": it.body.as_ref().map(|body| body.expose()),
+            "body": it.body.as_ref().map(HealthText::expose),
             "attachments": it.attachments.iter().map(|it| json!({ "id": it.id, "name": it.name.expose() })).collect::<Vec<_>>(),
             "created_at": it.created_at,
             "edited_at": it.edited_at,

@@ -79,12 +79,11 @@ impl<'a> Reader<'a> {
             // a month is at most some thousand lines
             Some(Place::Month(month)) => {
                 let this = Months { from: month.into(), to: month.into() };
-                let piece = match self.kind {
-                    Kind::Payroll => payroll(self.params, &store::list_payroll(tx, month).await?),
-                    _ => {
-                        let lines = usage::store::stream_lines(tx, &this, self.params.by);
-                        counters(self.params, &lines.try_collect::<Vec<_>>().await?)
-                    }
+                let piece = if self.kind == Kind::Payroll {
+                    payroll(self.params, &store::list_payroll(tx, month).await?)
+                } else {
+                    let lines = usage::store::stream_lines(tx, &this, self.params.by);
+                    counters(self.params, &lines.try_collect::<Vec<_>>().await?)
                 };
                 self.place = month.checked_add_months(chrono::Months::new(1)).map(Place::Month);
                 Ok(Some(piece))

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::model::{Content, Filter, Read};
 use super::service;
 use super::store::After;
+use crate::platform::crypto::health_text::HealthText;
 use crate::platform::{Context, Result};
 
 const PAGE: usize = 100;
@@ -23,7 +24,7 @@ fn entry(it: &Read) -> Value {
         Content::Erased => "erased",
         Content::Unreadable => "unreadable",
     };
-    let body = it.body.as_ref().map(|body| body.expose());
+    let body = it.body.as_ref().map(HealthText::expose);
     let facts = it.facts.as_ref();
     json!({
         "id": it.id,
@@ -32,7 +33,7 @@ fn entry(it: &Read) -> Value {
         "content": content,
         (if it.is_private { "sealed" } else { "body" }): body,
         "mood": facts.map(|facts| facts.mood),
-        "tags": facts.map(|facts| facts.tags.iter().map(|tag| tag.expose()).collect::<Vec<_>>()),
+        "tags": facts.map(|facts| facts.tags.iter().map(HealthText::expose).collect::<Vec<_>>()),
         "created_at": it.created_at,
         "updated_at": it.updated_at,
     })

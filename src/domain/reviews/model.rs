@@ -152,7 +152,7 @@ fn words(letters: &[char]) -> Vec<Word> {
         let plain: String = letter
             .to_lowercase()
             .nfkd()
-            .filter(|it| it.is_ascii_alphanumeric())
+            .filter(char::is_ascii_alphanumeric)
             .chain(match letter {
                 'œ' | 'Œ' => "oe".chars(),
                 'æ' | 'Æ' => "ae".chars(),

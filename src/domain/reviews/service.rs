@@ -53,6 +53,7 @@ fn open(cx: &Context, id: ReviewId, sealed: &[u8]) -> Option<Words> {
     words.inspect_err(|error| tracing::error!(%error, review_id = %id, "a review does not open")).ok()
 }
 
+#[allow(clippy::needless_pass_by_value)] // it is taken apart
 fn own(cx: &Context, kept: KeptOwn) -> Own {
     let text = open(cx, kept.id, &kept.sealed).map(|words| HealthText::new(words.text));
     let KeptOwn { consultation_id, practitioner_id, status, version, rating, rejected_for, written_at, .. } = kept;

@@ -71,6 +71,7 @@ pub enum Item {
 
 /// How many of what is found are of a value.
 #[derive(Clone, Debug, sqlx::FromRow)]
+#[allow(clippy::struct_field_names)]
 pub struct Facet {
     pub facet: String,
     pub value: String,

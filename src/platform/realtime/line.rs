@@ -22,7 +22,7 @@ const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(400) } else { D
 /// Cuts a stream.
 #[derive(Default)]
 pub(super) struct Cut {
-    is_cut: AtomicBool,
+    is_over: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
 }
@@ -30,13 +30,13 @@ pub(super) struct Cut {
 impl Cut {
     /// From now on whoever reads or writes gets an error, also where they wait already.
     pub fn cut(&self) {
-        self.is_cut.store(true, Ordering::Release);
+        self.is_over.store(true, Ordering::Release);
         self.reader.wake();
         self.writer.wake();
     }
 
     fn check(&self) -> Result<()> {
-        if self.is_cut.load(Ordering::Acquire) { Err(ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if self.is_over.load(Ordering::Acquire) { Err(ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }
 

@@ -14,7 +14,7 @@ async fn an_erasure_needs_the_password_waits_seven_days_and_can_be_taken_back() 
     let asked = it.alice.post("/privacy/erasure", proof()).await.expect(202);
     assert_eq!(asked.str("/status"), "waiting");
     let wait = instant(&asked.str("/dueAt")) - instant(&asked.str("/askedAt"));
-    assert_eq!(wait, TimeDelta::days(7));
+    assert_eq!(wait.num_seconds(), TimeDelta::days(7).num_seconds());
     // asked twice, it is one
     let again = it.alice.post("/privacy/erasure", proof()).await.expect(202);
     assert_eq!((again.str("/id"), again.str("/dueAt")), (asked.str("/id"), asked.str("/dueAt")));
@@ -119,7 +119,7 @@ async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_re
         (
             "mails",
             "SELECT count(*) FROM app.email_log l JOIN app.users u ON u.id = l.recipient_user_id
-             WHERE u.erased_at IS NOT NULL AND l.template <> 'account_erasure'",
+             WHERE u.erased_at IS NOT NULL AND l.template NOT IN ('account_erasure', 'appointment_cancelled')",
         ),
         (
             "ways in",

@@ -60,6 +60,7 @@ pub enum Decision {
 
 /// A decision that somebody made.
 #[derive(Clone, Debug, sqlx::FromRow)]
+#[allow(clippy::struct_field_names)]
 pub struct Decided {
     /// Grows from one to the next.
     pub place: i32,

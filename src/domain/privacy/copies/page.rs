@@ -73,10 +73,12 @@ impl Reader<'_> {
         )
     }
 
+    #[allow(clippy::unused_self)] // of a page, as its head
     pub fn foot(&self) -> &'static str {
         "</body>\n</html>\n"
     }
 
+    #[allow(clippy::unused_self)]
     pub fn note(&self, text: &str) -> String {
         format!("<p class=\"note\">{}</p>\n", escaped(text))
     }

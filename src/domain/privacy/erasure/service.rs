@@ -1,5 +1,7 @@
 //! Asking, looking, taking back.
 
+use std::fmt::Write as _;
+
 use rust_i18n::t;
 use secrecy::SecretString;
 
@@ -95,9 +97,9 @@ impl Overview {
         let words = |key: &str| t!(format!("privacy.receipt.{key}"), locale = locale.as_str()).into_owned();
         let mut text = format!("{}\n{}\n", words("title"), self.request.id);
         for (list, lines) in [("erased", &self.receipt.erased), ("kept", &self.receipt.kept)] {
-            text.push_str(&format!("\n{}\n", words(&format!("{list}_title"))));
+            let _ = writeln!(text, "\n{}", words(&format!("{list}_title")));
             for line in lines {
-                text.push_str(&format!("- {}\n", line.words(list, &self.time_zone, locale)));
+                let _ = writeln!(text, "- {}", line.words(list, &self.time_zone, locale));
             }
         }
         text

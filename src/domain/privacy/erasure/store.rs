@@ -11,6 +11,7 @@ use crate::platform::{Result, Tx};
 
 /// What came of asking: the request, or why not.
 #[derive(sqlx::FromRow)]
+#[allow(clippy::struct_field_names)]
 pub struct Asked {
     pub asked: Option<PrivacyRequestId>,
     pub obstacle: Option<Obstacle>,

@@ -32,7 +32,10 @@ pub const WATCH: &str = "DO $$
     END $$";
 
 /// What stays small however many people use the platform, or is read as a whole on purpose.
-const SMALL: [(&str, &str); 6] = [
+const SMALL: [(&str, &str); 9] = [
+    ("master_keys", "the keys of the operator"),
+    ("retention_rules", "the kinds of records that there are"),
+    ("consents", "staff count all of them; each person's own are found by an index"),
     ("signing_keys", "a few, read once a minute"),
     ("withdrawn_signing_keys", "a few, read once a minute"),
     ("usage_refreshes", "one row"),

@@ -1,5 +1,7 @@
 //! The making of a copy: read as its person, section by section, file by file, into one archive that is sealed as it grows.
 
+use std::fmt::Write as _;
+
 use futures_util::TryStreamExt;
 use serde_json::Value;
 use uuid::Uuid;
@@ -126,9 +128,10 @@ impl Making<'_> {
         html.push_str("<ul>\n");
         for section in sections {
             let (name, title) = (section.name, escaped(&page::title(section.name, locale)));
-            html.push_str(&format!(
-                "<li><a href=\"pages/{name}.html\">{title}</a> (<a href=\"data/{name}.json\">JSON</a>)</li>\n"
-            ));
+            let _ = writeln!(
+                html,
+                "<li><a href=\"pages/{name}.html\">{title}</a> (<a href=\"data/{name}.json\">JSON</a>)</li>"
+            );
         }
         html.push_str("</ul>\n");
         for key in ["files", "left_out"] {
