@@ -14,7 +14,7 @@ const MOST: u64 = 32 << 10;
 
 /// How large it is; `COPY_MEGABYTES` says otherwise.
 fn megabytes() -> usize {
-    std::env::var("COPY_MEGABYTES").ok().and_then(|it| it.parse().ok()).unwrap_or(96)
+    crate::support::tools::setting("COPY_MEGABYTES", 96)
 }
 
 #[tokio::test]

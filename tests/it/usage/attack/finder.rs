@@ -126,6 +126,7 @@ enum Measure {
 /// What is not known, with all that is.
 struct Program {
     bounds: Vec<(f64, f64)>,
+    #[allow(clippy::type_complexity)]
     conditions: Vec<(Vec<(usize, f64)>, ComparisonOp, f64)>,
     /// Sums that are told or withheld by one dimension: parts among the variables.
     sums: BTreeMap<Key, Vec<usize>>,

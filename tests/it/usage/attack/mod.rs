@@ -111,6 +111,7 @@ async fn nothing_that_is_withheld_follows_from_what_a_thousand_companies_are_tol
 }
 
 /// Each is an engine that somebody could have written instead: what is replaced, and by what.
+#[allow(clippy::type_complexity)]
 const WEAKER: [(&str, &str, &[(&str, &str)]); 6] = [
     (
         "tells one beside a small cell",

@@ -118,6 +118,7 @@ impl World {
         // some specialties belong to some departments
         let local = dice.part() < 0.3;
         let mut facts = Vec::new();
+        #[allow(clippy::needless_range_loop)] // a person is a number
         for person in 0..employees {
             if dice.part() > share {
                 continue;
