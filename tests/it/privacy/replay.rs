@@ -74,7 +74,8 @@ async fn a_backup_of_before_is_erased_again_by_the_ledger_and_notes_stay_with_th
     let done = operator::replay(&restored, Some(&mut file)).await.unwrap();
     assert_eq!(done, Replayed { erased: 1, unchanged: 0, unknown: 0 });
     // her journal and their messages are unreadable, the note is its author's
-    alice.get("/journal").await.refused(401, "unauthenticated");
+    assert!(!alice.get("/journal").await.text().contains(DIARY));
+    assert_eq!(after.count("SELECT count(*) FROM app.user_sessions s JOIN app.users u ON u.id = s.user_id WHERE u.erased_at IS NOT NULL").await, 0);
     assert_eq!(
         after.count("SELECT count(*) FROM app.encryption_keys WHERE purpose <> 'note' AND wrapped IS NOT NULL").await,
         0
