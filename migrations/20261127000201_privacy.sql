@@ -81,7 +81,6 @@ CREATE TABLE app.privacy_requests (
 -- one at a time
 CREATE UNIQUE INDEX privacy_requests_one ON app.privacy_requests (user_id, kind) WHERE finished_at IS NULL;
 CREATE INDEX privacy_requests_of ON app.privacy_requests (user_id, kind, created_at DESC, id DESC);
-CREATE INDEX privacy_requests_erasing ON app.privacy_requests (user_id) WHERE kind = 'erasure' AND finished_at IS NULL;
 CREATE INDEX privacy_requests_due ON app.privacy_requests (due_at) WHERE kind = 'erasure' AND finished_at IS NULL;
 CREATE INDEX privacy_requests_objects ON app.privacy_requests (object_key) WHERE object_key IS NOT NULL;
 CREATE INDEX privacy_requests_finished ON app.privacy_requests (finished_at) WHERE finished_at IS NOT NULL;
