@@ -310,8 +310,10 @@ fn video_and_relays_are_set_whole_or_not_at_all_and_production_is_warned_without
     let with = |more: &[(&'static str, &'static str)]| read(&[&base[..], more].concat());
     let none = with(&[]).unwrap();
     assert!(none.jitsi.is_none() && none.turn.is_none());
-    assert_eq!(none.warnings().len(), 2);
-    let whole = with(&[&JITSI[..], &TURN[..]].concat()).unwrap();
+    // and of whom to ask about one's data
+    assert_eq!(none.warnings().len(), 3);
+    let contact = [("PRIVACY_CONTACT", "privacy@care.example.org")];
+    let whole = with(&[&JITSI[..], &TURN[..], &contact[..]].concat()).unwrap();
     assert!(whole.warnings().is_empty());
     assert_eq!(whole.jitsi.unwrap().domain, "meet.example.org");
     let turn = whole.turn.unwrap();
