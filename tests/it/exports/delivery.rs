@@ -63,15 +63,26 @@ async fn a_file_is_not_delivered_to_whoever_has_another_role_or_company_now() {
     let (acme, globex) = (Usage::new(&app, "Acme", 20).await, app.company("Globex").await);
     let ready = ask(&app, &acme.company.hr, "usage").await;
     app.settle().await;
-    let waiting = ask(&app, &acme.company.hr, "usage").await;
     sqlx::query("UPDATE app.users SET company_id = $2 WHERE id = $1")
         .bind(acme.company.hr.id)
         .bind(globex.id)
         .execute(app.db())
         .await
         .unwrap();
+    // one more that they had asked for, of which no worker knew yet
+    let waiting: Uuid = app.platform.new_id();
+    sqlx::query(
+        "INSERT INTO app.exports (id, company_id, requested_by, kind, params, created_at)
+         SELECT $2, company_id, requested_by, kind, params, created_at FROM app.exports WHERE id = $1::uuid",
+    )
+    .bind(&ready)
+    .bind(waiting)
+    .execute(app.db())
+    .await
+    .unwrap();
+    app.enqueue_for(&Make { export_id: waiting }, Some(acme.company.id), Some(acme.company.hr.id)).await;
     app.settle().await;
-    assert_eq!(outcome(&app, &waiting).await, ("failed".into(), Some("not_entitled".into()), None));
+    assert_eq!(outcome(&app, &waiting.to_string()).await, ("failed".into(), Some("not_entitled".into()), None));
     // what was ready before is fetched no more
     let session = app.session(acme.company.hr.id, huntzen::platform::auth::Role::Hr, Some(globex.id)).await;
     let moved = acme.company.hr.with_token(session);
