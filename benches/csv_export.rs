@@ -17,12 +17,21 @@ use crate::{Args, Outcome};
 pub async fn measure(args: &Args, copy: &Database) -> Outcome<Line> {
     let mut conn = copy.connect().await?;
     let practitioner = fill(&mut conn, args.rows).await?;
+    let session_id = SessionId(Uuid::new_v4());
+    sqlx::query(
+        "INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at)
+         VALUES ($1, $2, now(), now(), now() + interval '1 day')",
+    )
+    .bind(session_id)
+    .bind(practitioner)
+    .execute(&mut conn)
+    .await?;
     let server = Server::start(&args.server, copy).await?;
     let caller = Caller {
         user_id: UserId(practitioner),
         role: Role::Practitioner,
         company_id: None,
-        session_id: SessionId(Uuid::new_v4()),
+        session_id,
         totp_setup_required: false,
     };
     let token = server.sign(&caller)?;
