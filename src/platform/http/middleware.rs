@@ -90,8 +90,10 @@ impl<E: Endpoint> Endpoint for Edge<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let started = Instant::now();
+        let _counted = telemetry::in_flight();
         let info = self.identify(&request);
         let method = method_name(request.method());
+        let uri = request.uri().clone();
         let origin = request.headers().get(header::ORIGIN).filter(|origin| self.origins.contains(origin)).cloned();
         // a compressed answer's length tells about its secrets when a stranger can mix in text of their own
         let path = request.uri().path();
@@ -102,6 +104,10 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             Ok(response) => Ok(response),
             Err(error) => {
                 let operation = operation_of(error.data::<OperationId>(), error.data::<PathPattern>());
+                // who panicked or took too long has said nothing
+                let is_unsaid = matches!(operation, Asked::Nothing) && error.status() != StatusCode::NOT_FOUND;
+                let found = is_unsaid.then(|| self.catalogue.find(method, uri.path())).flatten();
+                let operation = found.map_or(operation, |id| Asked::Route(id.into()));
                 match error::problem_of(error, &self.catalogue) {
                     Ok(problem) => Err((problem, operation)),
                     Err(response) => Ok(response),

@@ -66,12 +66,33 @@ struct Envelope {
 }
 
 /// How an attempt ended.
-enum Outcome {
+pub(super) enum Outcome {
     Done,
     /// To be tried again, if attempts are left.
     Failed(&'static str),
     /// Never to be tried again.
     Dead(&'static str),
+}
+
+impl Outcome {
+    /// In metrics and traces.
+    pub const LABELS: [&'static str; 3] = ["done", "failed", "dead"];
+
+    fn label(&self) -> &'static str {
+        let [done, failed, dead] = Self::LABELS;
+        match self {
+            Self::Done => done,
+            Self::Failed(_) => failed,
+            Self::Dead(_) => dead,
+        }
+    }
+
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Done => None,
+            Self::Failed(code) | Self::Dead(code) => Some(code),
+        }
+    }
 }
 
 /// Runs fetched jobs.
@@ -119,13 +140,8 @@ impl Runner {
         }
         self.finish(&job_id, worker, kind, attempt.min(max_attempts), queue, &end).instrument(span).await;
 
-        let label = match end {
-            Outcome::Done => "done",
-            Outcome::Failed(_) => "failed",
-            Outcome::Dead(_) => "dead",
-        };
-        metrics::counter!("jobs_total", "kind" => kind, "outcome" => label).increment(1);
-        metrics::histogram!("job_duration_seconds", "kind" => kind).record(started.elapsed());
+        metrics::counter!("huntzen_job_runs_total", "kind" => kind, "outcome" => end.label()).increment(1);
+        metrics::histogram!("huntzen_job_duration_seconds", "kind" => kind).record(started.elapsed());
     }
 
     fn context(&self, it: &Envelope, job_id: &str, attempt: i32) -> JobContext {

@@ -160,15 +160,27 @@ impl Connection {
 
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
         let Received { name, data, ack } = received;
+        let known = self.namespace.as_ref().map(|it| it.taken(&name));
         let answered = match data {
             None => Err(Error::MalformedJson.into()),
             Some(data) if name == "auth:refresh" => self.renew(data).await,
-            Some(_) if self.namespace.as_ref().is_some_and(|it| !it.has(&name)) => Err(Error::UnknownEvent.into()),
+            Some(_) if known == Some(None) => Err(Error::UnknownEvent.into()),
             Some(data) => match self.admit().await {
                 Ok(()) => visitor.event(self, &name, data).await,
                 Err(refused) => Err(refused),
             },
         };
+        let outcome = match &answered {
+            Ok(_) => "ok",
+            Err(problem) if problem.status().is_server_error() => "failed",
+            Err(_) => "refused",
+        };
+        // a name that a client made up is no label
+        let event = known.flatten().unwrap_or("unknown");
+        metrics::counter!(
+            "huntzen_socket_events_total", "namespace" => self.path(), "event" => event, "outcome" => outcome
+        )
+        .increment(1);
         let answer = match answered {
             Ok(mut answer) => {
                 answer.insert("ok".into(), true.into());
@@ -186,6 +198,26 @@ impl Connection {
     /// Closes the socket, whether its client reads or not.
     pub fn end(&self) {
         hang_up(&self.socket);
+    }
+
+    fn path(&self) -> &'static str {
+        self.namespace.as_ref().map_or("none", |it| it.path)
+    }
+}
+
+/// A socket that is open, as the metrics count it.
+struct Open(&'static str);
+
+impl Open {
+    fn new(namespace: &'static str) -> Self {
+        metrics::gauge!("huntzen_sockets_open", "namespace" => namespace).increment(1);
+        Self(namespace)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("huntzen_sockets_open", "namespace" => self.0).decrement(1);
     }
 }
 
@@ -230,6 +262,7 @@ pub(super) async fn run<V: Visitor>(
     mut inbox: mpsc::Receiver<Box<Received>>,
     gone: CancellationToken,
 ) {
+    let _open = Open::new(at.path());
     let mut ended = at.platform.sessions.changes();
     let mut looks = tokio::time::interval(LOOKED_AT_EVERY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

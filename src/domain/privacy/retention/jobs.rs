@@ -55,7 +55,7 @@ async fn remove_expired(cx: JobContext, _: RemoveExpired) -> Result<()> {
             }
         }
         if removed > 0 {
-            metrics::counter!("retention_removed_total", "record" => record).increment(removed.unsigned_abs());
+            metrics::counter!("huntzen_retention_removed_total", "record" => record).increment(removed.unsigned_abs());
             tracing::info!(record, removed, "records over their time were removed");
             let mut tx = cx.begin().await?;
             let entry = Entry::done("retention.applied", "retention", None).with(Detail::Kind, record);

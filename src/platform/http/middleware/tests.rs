@@ -153,6 +153,7 @@ fn config() -> Config {
         trusted_proxies: Vec::new(),
         cors_origins: vec!["https://app.test".into()],
         metrics_token: Some("metrics".into()),
+        monitoring: crate::platform::config::Monitoring::default(),
         access_token_ttl: TimeDelta::minutes(15),
         refresh_token_ttl: TimeDelta::days(30),
         totp_grace: chrono::TimeDelta::days(14),
