@@ -39,6 +39,9 @@ impl Job for RemoveExpired {
 pub fn register(registry: &mut Registry) {
     registry.on(remove_expired);
     registry.schedule("privacy.remove_expired", "0 31 4 * * *", || RemoveExpired {});
+    for record in RECORDS {
+        metrics::counter!("huntzen_retention_removed_total", "record" => record).increment(0);
+    }
 }
 
 async fn remove_expired(cx: JobContext, _: RemoveExpired) -> Result<()> {
