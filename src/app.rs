@@ -37,6 +37,7 @@ use crate::platform::db::{Db, migrate};
 use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
 use crate::platform::http::{middleware, openapi};
+use crate::platform::ids;
 use crate::platform::images::Images;
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
@@ -46,6 +47,8 @@ use crate::platform::outgoing::Outgoing;
 use crate::platform::realtime::{self, Mount, Wire};
 use crate::platform::storage::Storage;
 use crate::platform::telemetry::figures;
+use crate::platform::telemetry::reports::Reports;
+use crate::platform::telemetry::traces::Traces;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
 
@@ -119,6 +122,8 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         limits: Limits::new(&config),
         maintenance: Maintenance::default(),
         wire: Wire::open(&config, base)?,
+        traces: Traces::open(&config, ids::uuid_v7(clock.now(), entropy.bytes()))?,
+        reports: Reports::open(&config, &clock, &entropy)?,
         config: Arc::new(config),
         clock,
         entropy,
@@ -322,7 +327,7 @@ pub async fn command(config: Config, run: impl AsyncFnOnce(Arc<Platform>, &PgCon
     let (owner, development) = database(&config).await?;
     let platform = platform(config, &owner, Clock::System).await?;
     let done = run(platform.clone(), &owner).await;
-    platform.db.close();
+    platform.wind_up().await;
     if let Some(development) = development {
         development.stop();
     }
@@ -354,6 +359,7 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     }
     let grace = Duration::from_secs(config.shutdown_grace_seconds);
     let platform = platform(config, &owner, Clock::System).await?;
+    platform.reports.adopt_panics();
     platform.storage.prove().await?;
     let monitoring = match platform.config.monitoring.addr {
         Some(address) => {
@@ -406,7 +412,7 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     };
     // it is asked until the end
     drop(monitoring);
-    platform.db.close();
+    platform.wind_up().await;
     if let Some(development) = development {
         development.stop();
     }

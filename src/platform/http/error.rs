@@ -226,7 +226,7 @@ pub fn log(problem: &Problem, operation: &str, request_id: &str) {
 }
 
 /// An error and its causes. Of a database error only what names no data: messages may quote values.
-fn describe(error: &(dyn StdError + 'static)) -> String {
+pub fn describe(error: &(dyn StdError + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(cause) = next {

@@ -22,6 +22,8 @@ use super::namespace::{Namespace, Renewal, Renewed};
 use crate::platform::auth::Caller;
 use crate::platform::http::{body, error};
 use crate::platform::problem::{Error, Problem, Result};
+use crate::platform::telemetry::reports::Place;
+use crate::platform::telemetry::traces;
 use crate::platform::{Context, Platform, RequestInfo};
 
 /// A token that ran out is renewed within this time, or the socket is closed.
@@ -161,26 +163,34 @@ impl Connection {
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
         let Received { name, data, ack } = received;
         let known = self.namespace.as_ref().map(|it| it.taken(&name));
-        let answered = match data {
-            None => Err(Error::MalformedJson.into()),
-            Some(data) if name == "auth:refresh" => self.renew(data).await,
-            Some(_) if known == Some(None) => Err(Error::UnknownEvent.into()),
-            Some(data) => match self.admit().await {
-                Ok(()) => visitor.event(self, &name, data).await,
-                Err(refused) => Err(refused),
-            },
+        // a name that a client made up is told nobody
+        let event = known.flatten().unwrap_or("unknown");
+        let span = self.platform.traces.event(self.path(), event);
+        let answering = async {
+            match data {
+                None => Err(Error::MalformedJson.into()),
+                Some(data) if name == "auth:refresh" => self.renew(data).await,
+                Some(_) if known == Some(None) => Err(Error::UnknownEvent.into()),
+                Some(data) => match self.admit().await {
+                    Ok(()) => visitor.event(self, &name, data).await,
+                    Err(refused) => Err(refused),
+                },
+            }
         };
+        let answered = traces::within(span.as_ref(), answering).await;
         let outcome = match &answered {
             Ok(_) => "ok",
             Err(problem) if problem.status().is_server_error() => "failed",
             Err(_) => "refused",
         };
-        // a name that a client made up is no label
-        let event = known.flatten().unwrap_or("unknown");
         metrics::counter!(
             "huntzen_socket_events_total", "namespace" => self.path(), "event" => event, "outcome" => outcome
         )
         .increment(1);
+        if let Some(span) = span {
+            let failed = answered.as_ref().err().filter(|it| it.status().is_server_error());
+            span.ended(outcome, failed.map(Problem::code));
+        }
         let answer = match answered {
             Ok(mut answer) => {
                 answer.insert("ok".into(), true.into());
@@ -188,6 +198,7 @@ impl Connection {
             }
             Err(problem) => {
                 error::log(&problem, "socket", &self.info.id);
+                self.report(&problem, event);
                 refusal_for(&problem, &self.info)
             }
         };
@@ -198,6 +209,14 @@ impl Connection {
     /// Closes the socket, whether its client reads or not.
     pub fn end(&self) {
         hang_up(&self.socket);
+    }
+
+    fn report(&self, problem: &Problem, event: &str) {
+        if problem.status().is_server_error() {
+            let transaction = format!("{} {event}", self.path());
+            let place = Place { operation: "socket", transaction: &transaction, request_id: Some(&self.info.id) };
+            self.platform.reports.problem(problem, place);
+        }
     }
 
     fn path(&self) -> &'static str {
@@ -307,6 +326,7 @@ pub(super) async fn run<V: Visitor>(
         };
         if let Err(problem) = looked {
             error::log(&problem, "socket", &at.info.id);
+            at.report(&problem, "look");
         }
     }
     visitor.leave(&at).await;

@@ -3,6 +3,8 @@
 mod files;
 mod health;
 mod metrics;
+mod reports;
+mod traces;
 
 use std::net::TcpListener;
 

@@ -189,6 +189,8 @@ fn platform(config: Config) -> Arc<Platform> {
         outgoing: crate::platform::outgoing::Outgoing::new(&config).unwrap(),
         limits: Limits::new(&config),
         maintenance: crate::platform::maintenance::Maintenance::default(),
+        traces: crate::platform::telemetry::traces::Traces::default(),
+        reports: crate::platform::telemetry::reports::Reports::default(),
         wire: crate::platform::realtime::Wire::open(&config, &nowhere).unwrap(),
         entropy,
         config: Arc::new(config),
