@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{metrics, process};
+use super::{process, recorded};
 use crate::platform::Platform;
 use crate::platform::db::Tx;
 use crate::platform::jobs::{self, JobContext, Queue};
@@ -123,7 +123,7 @@ fn here(platform: &Platform) -> Vec<Figure> {
         1.0,
     );
     let requests = Figure::gauge("http_requests_in_flight", "Requests that are being answered.")
-        .with(&[], number(metrics::requests_in_flight()));
+        .with(&[], number(recorded::requests_in_flight()));
     let runtime = tokio::runtime::Handle::current().metrics();
     let tasks = Figure::gauge("huntzen_runtime_tasks", "Tasks that are alive in the process.")
         .with(&[], number(runtime.num_alive_tasks()));

@@ -12,7 +12,7 @@
 //! | what | where it goes | switched on by |
 //! |---|---|---|
 //! | log lines | standard output | always; `LOG_FORMAT`, `LOG_FILTER` |
-//! | metrics ([`metrics`] as things happen, [`figures`] when somebody looks) | `/metrics` | `METRICS_TOKEN`, `MONITORING_ADDR` |
+//! | metrics ([`recorded`] as things happen, [`figures`] when somebody looks) | `/metrics` | `METRICS_TOKEN`, `MONITORING_ADDR` |
 //! | traces ([`traces`]) | a collector that speaks OTLP | `OTEL_EXPORTER_OTLP_ENDPOINT` |
 //! | errors ([`reports`]) | a server that speaks Sentry's protocol | `SENTRY_DSN` |
 //!
@@ -20,14 +20,14 @@
 //! durations, codes, causes, ids of requests in logs and reports: nothing of a person, no address, no query, no body.
 
 pub mod figures;
-mod metrics;
 mod process;
+mod recorded;
 pub mod reports;
 pub mod traces;
 
 use tracing_subscriber::EnvFilter;
 
-pub use metrics::{in_flight, record_request, render as render_metrics};
+pub use recorded::{in_flight, record_request, render as render_metrics};
 
 use crate::platform::config::LogFormat;
 
@@ -42,7 +42,7 @@ pub fn init(format: LogFormat, filter: &str) {
         }
         LogFormat::Pretty => tracing_subscriber::fmt().compact().with_env_filter(filter).try_init(),
     };
-    metrics::start();
+    recorded::start();
     if started.is_ok() {
         log_panics(format);
         reports::note_panics();

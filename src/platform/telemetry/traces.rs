@@ -102,36 +102,33 @@ impl Traces {
 
     /// Of a request, but for those that monitor. What Socket.IO polls is no work: its events are.
     pub fn request(&self, method: &'static str, path: &str, headers: &HeaderMap) -> Option<Span> {
-        let is_work = !path.starts_with("/health/") && path != "/metrics" && !path.starts_with("/socket.io");
-        let parent = || parent(headers).map(|it| Context::new().with_remote_span_context(it)).unwrap_or_default();
+        let exporting = self.0.as_ref()?;
+        if path.starts_with("/health/") || path == "/metrics" || path.starts_with("/socket.io") {
+            return None;
+        }
+        let parent = parent(headers).map(|it| Context::new().with_remote_span_context(it)).unwrap_or_default();
         let builder = SpanBuilder::from_name(method).with_kind(SpanKind::Server);
-        self.begin(builder.with_attributes([KeyValue::new("http.request.method", method)]), is_work, parent)
+        Some(exporting.begin(builder.with_attributes([KeyValue::new("http.request.method", method)]), &parent))
     }
 
     /// Of one attempt at a job.
     pub fn job(&self, kind: &'static str, queue: &'static str, attempt: i32) -> Option<Span> {
+        let exporting = self.0.as_ref()?;
         let builder = SpanBuilder::from_name(format!("job {kind}")).with_kind(SpanKind::Consumer).with_attributes([
             KeyValue::new("huntzen.job.kind", kind),
             KeyValue::new("huntzen.job.queue", queue),
             KeyValue::new("huntzen.job.attempt", i64::from(attempt)),
         ]);
-        self.begin(builder, true, Context::new)
+        Some(exporting.begin(builder, &Context::new()))
     }
 
     /// Of an event of a socket. `event` is a name that the program knows.
     pub fn event(&self, namespace: &'static str, event: &'static str) -> Option<Span> {
+        let exporting = self.0.as_ref()?;
         let builder = SpanBuilder::from_name(format!("{namespace} {event}")).with_kind(SpanKind::Server);
         let attributes =
             [KeyValue::new("huntzen.socket.namespace", namespace), KeyValue::new("huntzen.socket.event", event)];
-        self.begin(builder.with_attributes(attributes), true, Context::new)
-    }
-
-    fn begin(&self, builder: SpanBuilder, is_work: bool, parent: impl FnOnce() -> Context) -> Option<Span> {
-        let exporting = self.0.as_ref().filter(|_| is_work)?;
-        let parent = parent();
-        let span = exporting.tracer.build_with_context(builder, &parent);
-        // others below it ask the context whether to begin at all
-        Some(Span(parent.with_value(Here(exporting.tracer.clone())).with_span(span)))
+        Some(exporting.begin(builder.with_attributes(attributes), &Context::new()))
     }
 
     /// Sends what waits.
@@ -144,6 +141,14 @@ impl Traces {
     pub async fn close(&self) {
         let Some(exporting) = self.0.clone() else { return };
         let _ = tokio::task::spawn_blocking(move || exporting.provider.shutdown_with_timeout(LAST_WORDS)).await;
+    }
+}
+
+impl Exporting {
+    fn begin(&self, builder: SpanBuilder, parent: &Context) -> Span {
+        let span = self.tracer.build_with_context(builder, parent);
+        // others below it find there whether to begin at all
+        Span(parent.with_value(Here(self.tracer.clone())).with_span(span))
     }
 }
 

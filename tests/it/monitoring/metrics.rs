@@ -131,7 +131,7 @@ async fn a_worker_shows_its_metrics_and_its_health_on_an_address_of_their_own_wh
     site.set("METRICS_TOKEN", Some("k2J9vQx7LmT4zRw8NcYb5HdFs3GpAe6U".into()));
     let worker = site.work();
     let asked = async |path: &str| reqwest::get(format!("http://{address}{path}")).await;
-    let ready = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+    let ready = tokio::time::timeout(std::time::Duration::from_mins(1), async {
         while !asked("/health/ready").await.is_ok_and(|it| it.status() == 200) {
             tokio::task::yield_now().await;
         }

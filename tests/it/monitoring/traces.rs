@@ -180,7 +180,7 @@ async fn a_collector_that_takes_nothing_neither_slows_nor_breaks_a_request() {
             alice.get("/me").await.expect(200);
             slowest = slowest.max(asked.elapsed());
         }
-        assert!(slowest < Duration::from_secs(3) && all.elapsed() < Duration::from_secs(60), "{url}: {slowest:?}");
+        assert!(slowest < Duration::from_secs(3) && all.elapsed() < Duration::from_mins(1), "{url}: {slowest:?}");
         // nor does anybody wait for it at the end, longer than was said
         let closing = Instant::now();
         app.platform.traces.close().await;

@@ -43,7 +43,7 @@ const PLACES: usize = 500;
 /// For what waits at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a server is left alone that says that it has had enough, unless it says for how long.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// Whether stacks are worth their cost.
 static WANTED: AtomicBool = AtomicBool::new(false);

@@ -6,6 +6,14 @@ use serde_json::{Value, json};
 
 /// Enough to find the way; the innermost are kept.
 const FRAMES: usize = 60;
+const MACHINERY: [&str; 6] = [
+    "telemetry::reports::stack",
+    "note_panics",
+    "core::panicking::",
+    "rust_begin_unwind",
+    "begin_panic_handler",
+    "panic_with_hook",
+];
 
 /// One call: names of the program, of its files and lines.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,11 +38,8 @@ impl Frame {
 /// The innermost first. Resolving takes milliseconds, the first time longer.
 pub fn frames(stack: &Backtrace) -> Vec<Frame> {
     let mut frames = parse(&stack.to_string());
-    // the machinery of panics and of this very module tells nothing
-    let inner = frames.iter().rposition(|it| {
-        let noise = ["std::panicking", "core::panicking", "rust_begin_unwind", "__rustc::rust_begin_unwind"];
-        noise.iter().any(|name| it.function.starts_with(name)) || it.function.contains("telemetry::reports")
-    });
+    // how a stack is taken, and how a panic begins, tells nothing
+    let inner = frames.iter().rposition(|it| MACHINERY.iter().any(|name| it.function.contains(name)));
     let begins = inner.filter(|last| last + 1 < frames.len()).map_or(0, |last| last + 1);
     frames.drain(..begins);
     frames.truncate(FRAMES);
