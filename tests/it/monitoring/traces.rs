@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use regex::bytes::Regex;
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::support::collector::{Collector, attribute, spans};
 use crate::support::process::Site;
-use crate::support::{Answer, TestApp, cluster};
+use crate::support::{Answer, Sockets, TestApp, cluster};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -120,12 +119,17 @@ async fn no_span_says_anything_of_a_person() {
     Answer::of(asked.header("x-request-id", "marker4711request").header("cookie", "marker4711cookie=1")).await;
     alice.get("/nothing/marker4711path").await.expect(404);
     alice.get("/consultations/marker4711id").await.expect(400);
+    let sockets = Sockets::start();
+    sockets.connect("alice", &app.base, &alice.token).await;
+    sockets.ask("alice", "marker4711 event", json!({})).await;
+    let join = json!({ "conversationId": alice.id.to_string(), "marker4711": "marker4711" });
+    assert_eq!(sockets.ask("alice", "conversation:join", join).await["ok"], false);
     app.settle().await;
-    app.clock.advance(TimeDelta::minutes(1));
     app.platform.traces.flush().await;
 
     let all = collector.spans();
-    for name in ["GET /api/v1/search", "POST /api/v1/journal", "POST /api/v1/auth/login", "GET none"] {
+    for name in ["GET /api/v1/search", "POST /api/v1/journal", "POST /api/v1/auth/login", "GET none", "/chat unknown", "/chat conversation:join"]
+    {
         assert!(!named(&all, name).is_empty(), "{name}");
     }
     assert!(all.iter().any(|it| it.name.starts_with("job ")), "jobs are traced");
