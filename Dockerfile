@@ -2,6 +2,9 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+# shown by the metric huntzen_build_info
+ARG HUNTZEN_REVISION=unknown
+ENV HUNTZEN_REVISION=$HUNTZEN_REVISION
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin huntzen && cp target/release/huntzen /usr/local/bin/huntzen

@@ -37,6 +37,7 @@ use crate::platform::db::{Db, migrate};
 use crate::platform::health::MonitoringApi;
 use crate::platform::http::limits::Limits;
 use crate::platform::http::{middleware, openapi};
+use crate::platform::ids;
 use crate::platform::images::Images;
 use crate::platform::jobs::{Registry, Settings, Workers};
 use crate::platform::locale::Locale;
@@ -45,6 +46,9 @@ use crate::platform::maintenance::Maintenance;
 use crate::platform::outgoing::Outgoing;
 use crate::platform::realtime::{self, Mount, Wire};
 use crate::platform::storage::Storage;
+use crate::platform::telemetry::figures;
+use crate::platform::telemetry::reports::Reports;
+use crate::platform::telemetry::traces::Traces;
 use crate::platform::{Platform, telemetry};
 use crate::seed;
 
@@ -118,6 +122,8 @@ pub async fn platform(config: Config, base: &PgConnectOptions, clock: Clock) -> 
         limits: Limits::new(&config),
         maintenance: Maintenance::default(),
         wire: Wire::open(&config, base)?,
+        traces: Traces::open(&config, ids::uuid_v7(clock.now(), entropy.bytes()))?,
+        reports: Reports::open(&config, &clock, &entropy)?,
         config: Arc::new(config),
         clock,
         entropy,
@@ -129,10 +135,13 @@ fn api_service() -> OpenApiService<impl OpenApi, ()> {
     OpenApiService::new(apis(), "HuntZen Care", env!("CARGO_PKG_VERSION"))
 }
 
+/// What modules tell whoever monitors.
+const FIGURES: &[figures::Source] = &[|cx| Box::pin(audit_trail::figures(cx))];
+
 /// What is not below `/api/v1`.
 fn root_service() -> OpenApiService<impl OpenApi, ()> {
     OpenApiService::new(
-        (MonitoringApi::default(), identity::session::KeysApi),
+        (MonitoringApi::new(FIGURES, false), identity::session::KeysApi),
         "HuntZen Care",
         env!("CARGO_PKG_VERSION"),
     )
@@ -163,17 +172,37 @@ pub fn endpoint(platform: Arc<Platform>, sockets: Mount) -> Outcome<impl Endpoin
     Ok(middleware::wrap(routes.data(platform.clone()), platform, &openapi::operations(&document)))
 }
 
+fn accept_on(address: SocketAddr) -> Outcome<(TcpAcceptor, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let acceptor = TcpAcceptor::from_tokio(socket.listen(BACKLOG)?)?;
+    let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
+    Ok((acceptor, bound))
+}
+
+/// Health and metrics alone, on an address that only who monitors reaches. The future serves until it is dropped.
+pub fn listen_to_monitoring(platform: Arc<Platform>, address: SocketAddr) -> Outcome<(SocketAddr, impl Future<Output = ()>)> {
+    let (acceptor, bound) = accept_on(address)?;
+    let service =
+        OpenApiService::new(MonitoringApi::new(FIGURES, true), "HuntZen Care", env!("CARGO_PKG_VERSION"));
+    let operations = openapi::operations(&openapi::document(&[service.spec()])?);
+    let endpoint = middleware::wrap(Route::new().nest("/", service).data(platform.clone()), platform, &operations);
+    let serving = async move {
+        if let Err(error) = poem::Server::new_with_acceptor(acceptor).run(endpoint).await {
+            tracing::error!(%error, "monitoring is not served any more");
+        }
+    };
+    Ok((bound, serving))
+}
+
 /// Listens on `address`; the future serves until `stop`, then lets running requests finish.
 pub async fn listen(
     platform: Arc<Platform>,
     address: SocketAddr,
     stop: impl Future<Output = ()>,
 ) -> Outcome<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let acceptor = TcpAcceptor::from_tokio(socket.listen(BACKLOG)?)?;
-    let bound = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(address);
+    let (acceptor, bound) = accept_on(address)?;
     let grace = Duration::from_secs(platform.config.shutdown_grace_seconds);
     let keys = platform.read_signing_keys().await;
     keys.map_err(|problem| format!("cannot read the signing keys: {problem:?}; has the database been migrated?"))?;
@@ -298,7 +327,7 @@ pub async fn command(config: Config, run: impl AsyncFnOnce(Arc<Platform>, &PgCon
     let (owner, development) = database(&config).await?;
     let platform = platform(config, &owner, Clock::System).await?;
     let done = run(platform.clone(), &owner).await;
-    platform.db.close();
+    platform.wind_up().await;
     if let Some(development) = development {
         development.stop();
     }
@@ -330,7 +359,16 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
     }
     let grace = Duration::from_secs(config.shutdown_grace_seconds);
     let platform = platform(config, &owner, Clock::System).await?;
+    platform.reports.adopt_panics();
     platform.storage.prove().await?;
+    let monitoring = match platform.config.monitoring.addr {
+        Some(address) => {
+            let (address, serving) = listen_to_monitoring(platform.clone(), address)?;
+            tracing::info!(%address, "monitoring");
+            Some(AbortOnDropHandle::new(tokio::spawn(serving)))
+        }
+        None => None,
+    };
     let workers = if work { Some(Workers::start(platform.clone(), registry(), Settings::default())?) } else { None };
     // requests and jobs are told to end at the same moment, and share the time that they have for it
     let (told, stopping) = watch::channel(false);
@@ -372,7 +410,9 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
         tokio::join!(signalled, working);
         Ok(())
     };
-    platform.db.close();
+    // it is asked until the end
+    drop(monitoring);
+    platform.wind_up().await;
     if let Some(development) = development {
         development.stop();
     }

@@ -179,7 +179,9 @@ pub async fn run(cli: Cli) -> Outcome {
             config.warnings().into_iter().try_for_each(|warning| print(&format!("Warning: {warning}.")))
         }
         Command::Health => {
-            let address = Config::from_process_env()?.listen_addr;
+            let config = Config::from_process_env()?;
+            // a worker has no other
+            let address = config.monitoring.addr.unwrap_or(config.listen_addr);
             tokio::task::spawn_blocking(move || health(address)).await?
         }
     }

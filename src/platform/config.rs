@@ -3,6 +3,7 @@
 //! In development nothing has to be set: what is missing has a default, and secrets are made once and
 //! kept in the data folder. In production missing or weak secrets stop the start.
 
+mod monitoring;
 mod own_secrets;
 mod parse;
 mod reader;
@@ -21,6 +22,7 @@ use crate::platform::crypto::master_keys::{self, MasterKey, load};
 
 use own_secrets::OwnSecrets;
 use reader::Reader;
+pub use monitoring::{Collector, Dsn, Monitoring};
 pub use storage::{Bucket, StorageUrl};
 
 /// One mistake in the configuration.
@@ -120,6 +122,7 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Who may read `/metrics`; without it the route does not exist in production.
     pub metrics_token: Option<SecretString>,
+    pub monitoring: Monitoring,
     pub access_token_ttl: TimeDelta,
     pub refresh_token_ttl: TimeDelta,
     /// How long practitioners and platform admins may do without a second factor, from their first day.
@@ -211,6 +214,7 @@ impl Config {
 
         let metrics_token =
             r.optional("METRICS_TOKEN", "32 characters or more of random text", |text| parse::secret(text, production));
+        let monitoring = Monitoring::read(&mut r, production);
         let set_roles_secret = r.optional(
             "DATABASE_ROLES_SECRET",
             "32 characters or more of random text (openssl rand -base64 32)",
@@ -373,6 +377,7 @@ impl Config {
                 trusted_proxies: trusted_proxies?,
                 cors_origins: cors_origins?,
                 metrics_token,
+                monitoring,
                 access_token_ttl: access_token_ttl?,
                 refresh_token_ttl: refresh_token_ttl?,
                 totp_grace: TimeDelta::days(totp_grace_days?.into()),

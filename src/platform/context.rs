@@ -25,6 +25,8 @@ use crate::platform::outgoing::Outgoing;
 use crate::platform::problem::Result;
 use crate::platform::realtime::Wire;
 use crate::platform::storage::Storage;
+use crate::platform::telemetry::reports::Reports;
+use crate::platform::telemetry::traces::Traces;
 
 /// The parts of the running program, shared by every request and job.
 pub struct Platform {
@@ -47,6 +49,9 @@ pub struct Platform {
     pub maintenance: Maintenance,
     /// To the other nodes.
     pub wire: Wire,
+    /// Where it is told how long what took, and what went wrong; nowhere, unless it is set.
+    pub traces: Traces,
+    pub reports: Reports,
 }
 
 impl Platform {
@@ -55,6 +60,12 @@ impl Platform {
         let mut tx = self.db.anonymous(Actor::job(None, None)).await?;
         self.tokens.read_withdrawn(tx.conn()).await?;
         self.tokens.read_keys(tx.conn(), &self.keyring).await
+    }
+
+    /// The end: what is still to be told of the program is told, within some seconds.
+    pub async fn wind_up(&self) {
+        tokio::join!(self.traces.close(), self.reports.flush());
+        self.db.close();
     }
 
     /// A new identifier (UUID version 7).

@@ -1,5 +1,6 @@
 //! Liveness, readiness, and the metrics for a monitoring system.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poem::Request;
@@ -13,8 +14,10 @@ use tokio::sync::Mutex;
 use crate::platform::auth::Anonymous;
 use crate::platform::crypto::key_use;
 use crate::platform::db::Actor;
+use crate::platform::Platform;
 use crate::platform::problem::{Error, Problem, Result};
-use crate::platform::{Platform, telemetry};
+use crate::platform::telemetry::figures::{self, Figure, Source};
+use crate::platform::telemetry::render_metrics;
 
 /// A part that does not answer by then fails.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -87,11 +90,33 @@ impl Example for Readiness {
     }
 }
 
+impl Readiness {
+    /// Each part by its name. Redis only where there is one.
+    fn parts(&self) -> impl Iterator<Item = (&'static str, State)> {
+        let always =
+            [("database", self.database), ("queue", self.queue), ("storage", self.storage), ("mail", self.mail)];
+        always.into_iter().chain(self.redis.map(|redis| ("redis", redis)))
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let up = Figure::gauge("huntzen_dependency_up", "Whether a part that the program needs works, as in /health/ready.");
+        let up = self.parts().fold(up, |up, (name, state)| {
+            up.with(&[("dependency", name)], if state == State::Ok { 1.0 } else { 0.0 })
+        });
+        let maintenance = Figure::gauge("huntzen_maintenance", "Whether changes are refused for a while.")
+            .with(&[], f64::from(u8::from(self.maintenance.is_some())));
+        vec![up, maintenance]
+    }
+}
+
 /// `/health/live`, `/health/ready` and `/metrics`.
 #[derive(Default)]
 pub struct MonitoringApi {
     last: Mutex<Option<(Instant, Readiness)>>,
     keys: key_use::Shown,
+    of_modules: &'static [Source],
+    /// Only who monitors reaches it: `/metrics` needs no token.
+    is_own_address: bool,
 }
 
 #[OpenApi(tag = "Tag::Monitoring")]
@@ -115,25 +140,26 @@ impl MonitoringApi {
         if found.status != State::Failing {
             return Ok(Json(found));
         }
-        let parts =
-            [("database", found.database), ("queue", found.queue), ("storage", found.storage), ("mail", found.mail)];
         let failed = |state| if state == State::Ok { "ok" } else { "failing" };
-        Err(parts.iter().fold(Problem::from(Error::Unavailable), |problem, (name, state)| {
-            problem.with(name, failed(*state).into())
-        }))
+        let problem = Problem::from(Error::Unavailable);
+        Err(found.parts().fold(problem, |problem, (name, state)| problem.with(name, failed(state).into())))
     }
 
     /// Read the metrics
     ///
-    /// In the text format of Prometheus. Where a token is set, `Authorization: Bearer` must carry it.
+    /// In the text format of Prometheus. Where a token is set, `Authorization: Bearer` must carry it. On `MONITORING_ADDR`,
+    /// an address that only who monitors can reach, it is open; `huntzen worker` answers there as well.
     ///
-    /// `secrets_by_master_key` tells how many secrets are sealed under each of `MASTER_KEYS`, and
-    /// `secrets_under_older_master_keys` how many are not under the newest one: none, before an older key is taken away.
-    /// Counted every hour, and by `huntzen keys rotate` while it runs.
+    /// What each metric says stands beside it in `# HELP`; docs/operate.md tells what to do when one of them alarms.
+    ///
+    /// `huntzen_secrets_by_master_key` tells how many secrets are sealed under each of `MASTER_KEYS`, and
+    /// `huntzen_secrets_under_older_master_keys` how many are not under the newest one: none, before an older key is taken
+    /// away. Counted every hour, and by `huntzen keys rotate` while it runs.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self, it: Anonymous, request: &Request) -> Result<PlainText<String>> {
         let config = &it.platform.config;
         match &config.metrics_token {
+            _ if self.is_own_address => {}
             Some(token) => {
                 let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
                 let given = given.unwrap_or_default().as_bytes();
@@ -144,14 +170,23 @@ impl MonitoringApi {
             None if config.is_production() => return Err(Error::NotFound.into()),
             None => {}
         }
-        self.keys.renew(&it.platform).await;
-        Ok(PlainText(telemetry::render_metrics()))
+        let (found, read, ()) = tokio::join!(
+            Box::pin(self.check(&it.platform)),
+            Box::pin(figures::read(&it.platform, self.of_modules)),
+            self.keys.renew(&it.platform),
+        );
+        Ok(PlainText(render_metrics() + &figures::render(&found.figures()) + &figures::render(&read)))
     }
 }
 
 impl MonitoringApi {
+    /// With what modules tell of themselves. `is_own_address`: only who monitors reaches it.
+    pub fn new(of_modules: &'static [Source], is_own_address: bool) -> Self {
+        Self { of_modules, is_own_address, ..Self::default() }
+    }
+
     /// The parts' states, at most a second old. Requests that come meanwhile wait for the same answer.
-    async fn check(&self, platform: &Platform) -> Readiness {
+    async fn check(&self, platform: &Arc<Platform>) -> Readiness {
         let mut last = self.last.lock().await;
         if let Some((at, found)) = *last
             && at.elapsed() < FRESH

@@ -3,13 +3,16 @@
 //! Domains declare their causes with [`causes!`]; `?` turns a cause, or an error of the database,
 //! into a [`Problem`]; the edge renders it as `application/problem+json` (RFC 9457).
 
+use std::backtrace::Backtrace;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use poem::http::StatusCode;
 use serde_json::Value;
 
 use crate::platform::locale::Locale;
+use crate::platform::telemetry::reports::{self, Panic};
 
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
@@ -146,6 +149,10 @@ struct Inner {
     extensions: Vec<(&'static str, Value)>,
     headers: Vec<(&'static str, String)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Of a failure of ours, where reports of errors are sent.
+    stack: Option<Arc<Backtrace>>,
+    /// Where it was a panic: its place.
+    panic: Option<String>,
 }
 
 impl<C: Cause> From<C> for Problem {
@@ -158,6 +165,8 @@ impl<C: Cause> From<C> for Problem {
             extensions: Vec::new(),
             headers: Vec::new(),
             source: None,
+            stack: if cause.status() == StatusCode::INTERNAL_SERVER_ERROR { reports::stack() } else { None },
+            panic: None,
         }))
     }
 }
@@ -177,6 +186,14 @@ impl Problem {
     /// A failure that the client cannot mend. The source is logged once, at the edge, and never shown.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::from(Error::Internal).with_source(source)
+    }
+
+    /// Whoever handled it panicked.
+    pub fn panicked(panic: Panic) -> Self {
+        let mut problem = Self::internal("the handler panicked");
+        problem.0.stack = panic.stack;
+        problem.0.panic = Some(panic.place);
+        problem
     }
 
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -230,6 +247,15 @@ impl Problem {
 
     pub fn source_error(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
+    }
+
+    pub fn stack(&self) -> Option<Arc<Backtrace>> {
+        self.0.stack.clone()
+    }
+
+    /// The place of the panic that it was.
+    pub fn panic(&self) -> Option<&str> {
+        self.0.panic.as_deref()
     }
 
     /// The body: RFC 9457 members, `code`, `requestId`, `errors`, and the extensions.

@@ -31,6 +31,7 @@ mod identity;
 mod journal;
 mod life;
 mod members;
+mod monitoring;
 mod notes;
 mod notifications;
 mod openapi;

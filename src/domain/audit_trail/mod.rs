@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod chain;
+mod figures;
 mod jobs;
 pub mod model;
 mod service;
@@ -14,5 +15,6 @@ mod store;
 pub mod verify;
 
 pub use api::AuditTrailApi;
+pub use figures::figures;
 pub use jobs::register as jobs;
 pub use service::acknowledge;

@@ -308,6 +308,11 @@ pub async fn save_verification(tx: &mut Tx, chain: Uuid, at: DateTime<Utc>, foun
     Ok(())
 }
 
+/// How many chains are broken, and when the one was verified that was not for longest.
+pub async fn standing(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
+    Ok(sqlx::query_as("SELECT broken, oldest FROM app.audit_standing()").fetch_one(tx.conn()).await?)
+}
+
 /// Removes entries of the transaction's company that were kept for so many days; how many.
 pub async fn cut(tx: &mut Tx, kept_days: u16, most: i32) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT app.cut_audit_log($1, $2)")

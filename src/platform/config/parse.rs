@@ -96,13 +96,16 @@ pub fn public_url(text: &str, production: bool) -> Parsed<Url> {
     if production && url.scheme() != "https" {
         return Err("is not https".into());
     }
-    let local = match url.host() {
+    if production && is_this_machine(&url) { Err("points to this machine".into()) } else { Ok(url) }
+}
+
+pub fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
         Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
         None => true,
-    };
-    if production && local { Err("points to this machine".into()) } else { Ok(url) }
+    }
 }
 
 pub fn origins(text: &str, production: bool) -> Parsed<Vec<String>> {

@@ -188,7 +188,8 @@ fn master_keys_come_from_the_environment_or_from_a_file_and_never_from_both() {
 #[test]
 fn faults_do_not_show_secrets() {
     for name in
-        ["DATABASE_ROLES_SECRET", "MASTER_KEYS", "JWT_KEYS", "SMTP_URL", "REDIS_URL", "DATABASE_URL", "METRICS_TOKEN"]
+        ["DATABASE_ROLES_SECRET", "MASTER_KEYS", "JWT_KEYS", "SMTP_URL", "REDIS_URL", "DATABASE_URL", "METRICS_TOKEN",
+         "SENTRY_DSN", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"]
     {
         let errors = read(&[("APP_ENV", "production"), (name, "x:hunter2hunter2")]).unwrap_err();
         assert!(!errors.to_string().contains("hunter2"), "{errors}");
@@ -215,6 +216,9 @@ fn each_parser_takes_the_right_and_refuses_the_wrong() {
         ("CORS_ORIGINS", "http://localhost:5173,https://care.example.org"),
         ("ACCESS_TOKEN_TTL", "90s"),
         ("REFRESH_TOKEN_TTL", "24h"),
+        ("MONITORING_ADDR", "127.0.0.1:9464"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("SENTRY_DSN", "http://key@127.0.0.1:9000/1"),
         ("LOG_FORMAT", ""),
     ] {
         assert_eq!(fault(name, right), None, "{name}={right}");
@@ -244,6 +248,10 @@ fn each_parser_takes_the_right_and_refuses_the_wrong() {
         ("MAX_BODY_BYTES", "-1"),
         ("RATE_LIMIT_PER_IP", "0"),
         ("SHUTDOWN_GRACE_SECONDS", "long"),
+        ("MONITORING_ADDR", "9464"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+        ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+        ("SENTRY_DSN", "errors.example.org"),
     ] {
         assert!(fault(name, wrong).is_some(), "{name}={wrong}");
     }

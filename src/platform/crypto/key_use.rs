@@ -151,7 +151,7 @@ impl Shown {
         }
         let older: i64 = uses.iter().filter(|(id, _)| id != newest).map(|(_, secrets)| secrets).sum();
         #[allow(clippy::cast_precision_loss)] // never so many
-        metrics::gauge!("secrets_under_older_master_keys").set(older as f64);
+        metrics::gauge!("huntzen_secrets_under_older_master_keys").set(older as f64);
         for (id, secrets) in &uses {
             show(id, *secrets);
         }
@@ -161,7 +161,7 @@ impl Shown {
 
 fn show(id: &str, secrets: i64) {
     #[allow(clippy::cast_precision_loss)] // never so many
-    metrics::gauge!("secrets_by_master_key", "key" => id.to_owned()).set(secrets as f64);
+    metrics::gauge!("huntzen_secrets_by_master_key", "key" => id.to_owned()).set(secrets as f64);
 }
 
 async fn read(platform: &Platform) -> Result<Vec<(String, i64)>> {

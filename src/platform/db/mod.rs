@@ -118,6 +118,11 @@ impl Db {
         self.pool(role).options()
     }
 
+    /// How full the pools are.
+    pub(in crate::platform) fn pools(&self) -> impl Iterator<Item = (DbRole, deadpool::Status)> {
+        DbRole::ALL.into_iter().map(|role| (role, self.pool(role).status()))
+    }
+
     fn pool(&self, role: DbRole) -> &Pool {
         #[allow(clippy::indexing_slicing)] // the array has one pool for each role
         &self.pools[Self::index(role)]

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::pool::{Connection, Manager, Pool, is_broken, patiently};
 use super::{Actor, setting};
+use crate::platform::telemetry::traces;
 
 /// A statement that a busy route sends all the time.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +82,7 @@ where
 /// The answer to a message.
 pub async fn alone(pool: &Pool, once: &Once, message: &str) -> Result<Vec<PgRow>, sqlx::Error> {
     let mut broken = 0;
+    let _span = traces::database("postgresql statement", pool.options().get_username(), Some(once.name));
     loop {
         let mut conn = Unfinished::new(pool.get().await?);
         let answered = patiently(fetch(conn.get(), once, message)).await;

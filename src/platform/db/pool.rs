@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use deadpool::Status;
 use deadpool::managed::{self, Metrics, Object, PoolConfig, PoolError, RecycleError, RecycleResult, Timeouts};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
@@ -76,8 +77,16 @@ impl Pool {
         self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Closed => sqlx::Error::PoolClosed,
-            _ => sqlx::Error::PoolTimedOut,
+            _ => {
+                let role = self.options().get_username().to_owned();
+                metrics::counter!("huntzen_database_pool_timeouts_total", "role" => role).increment(1);
+                sqlx::Error::PoolTimedOut
+            }
         })
+    }
+
+    pub fn status(&self) -> Status {
+        self.0.status()
     }
 
     pub fn options(&self) -> &PgConnectOptions {

@@ -13,6 +13,7 @@ use crate::platform::auth::Role;
 use crate::platform::context::{Context, RequestInfo};
 use crate::platform::ids::{CompanyId, SessionId, UserId};
 use crate::platform::problem::Result;
+use crate::platform::telemetry::traces;
 
 /// In whose name a transaction runs.
 #[derive(Clone, Debug)]
@@ -62,6 +63,8 @@ pub struct Tx {
     /// `None` once it was given back.
     conn: Option<Object<Manager>>,
     actor: Actor,
+    /// From the wait for a connection to the end.
+    _span: traces::Child,
 }
 
 impl Tx {
@@ -74,9 +77,11 @@ impl Tx {
             setting(actor.company_id.map(|id| id.0)),
         );
         let mut broken = 0;
+        let mut span = traces::database("postgresql transaction", pool.options().get_username(), None);
         loop {
             // from here on a drop, also of this very future, rolls back
-            let mut tx = Self { conn: Some(pool.get().await?), actor: actor.clone() };
+            let conn = pool.get().await?;
+            let mut tx = Self { conn: Some(conn), actor: actor.clone(), _span: std::mem::take(&mut span) };
             match patiently(raw_sql(AssertSqlSafe(begin.as_str())).execute(tx.conn())).await {
                 Ok(_) => return Ok(tx),
                 Err(error) => {

@@ -40,6 +40,10 @@ pub struct Catalogue {
     allow: HashMap<String, String>,
     /// By operation.
     parameters: HashMap<String, Vec<Parameter>>,
+    /// By operation, its path as the document has it.
+    templates: HashMap<String, String>,
+    /// Methods, the parts of paths, and what they ask for.
+    routes: Vec<(String, Vec<String>, String)>,
 }
 
 impl Catalogue {
@@ -56,7 +60,32 @@ impl Catalogue {
             (path, methods.join(", "))
         });
         let parameters = operations.iter().map(|one| (one.operation_id.clone(), one.parameters.clone()));
-        Self { allow: allow.collect(), parameters: parameters.collect() }
+        let templates = operations.iter().map(|one| (one.operation_id.clone(), one.path.clone()));
+        let parts = |path: &str| path.split('/').map(str::to_owned).collect();
+        let routes = operations.iter().map(|one| (one.method.clone(), parts(&one.path), one.operation_id.clone()));
+        Self {
+            allow: allow.collect(),
+            parameters: parameters.collect(),
+            templates: templates.collect(),
+            routes: routes.collect(),
+        }
+    }
+
+    /// The path of an operation, with the names of its parameters.
+    pub fn template(&self, operation: &str) -> Option<&str> {
+        self.templates.get(operation).map(String::as_str)
+    }
+
+    /// Which operation a request asks for: for the few that end without having said so, by a panic or by their time.
+    pub fn find(&self, method: &str, path: &str) -> Option<&str> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let fits = |it: &[String]| {
+            it.len() == parts.len() && it.iter().zip(&parts).all(|(it, part)| it == part || it.starts_with('{'))
+        };
+        // what is named goes before what is any
+        let free = |it: &[String]| it.iter().filter(|part| part.starts_with('{')).count();
+        let found = self.routes.iter().filter(|(its, it, _)| its == method && fits(it));
+        found.min_by_key(|(_, it, _)| free(it)).map(|(_, _, operation)| operation.as_str())
     }
 
     /// The `Allow` header of a path. What is not in the document are pages, which are only read.
@@ -197,7 +226,7 @@ pub fn log(problem: &Problem, operation: &str, request_id: &str) {
 }
 
 /// An error and its causes. Of a database error only what names no data: messages may quote values.
-fn describe(error: &(dyn StdError + 'static)) -> String {
+pub fn describe(error: &(dyn StdError + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(cause) = next {
@@ -284,6 +313,24 @@ mod tests {
             assert!(words.iter().all(|words| !words.starts_with("\"field.")), "{code}");
             assert_ne!(words[0], words[1], "{code}");
         }
+    }
+
+    #[test]
+    fn what_a_path_asks_for_is_found_by_the_document() {
+        let one = |method: &str, path: &str| Operation {
+            method: method.into(),
+            path: path.into(),
+            operation_id: format!("{method} {path}"),
+            permission: None,
+            roles: Vec::new(),
+            parameters: Vec::new(),
+        };
+        let it = Catalogue::new(&[one("GET", "/a/{id}"), one("GET", "/a/trend"), one("POST", "/a"), one("GET", "/a/{id}/b")]);
+        assert_eq!(it.find("GET", "/a/7"), Some("GET /a/{id}"));
+        assert_eq!(it.find("GET", "/a/trend"), Some("GET /a/trend"));
+        assert_eq!(it.find("GET", "/a/7/b"), Some("GET /a/{id}/b"));
+        assert_eq!((it.find("GET", "/a"), it.find("GET", "/a/7/c")), (None, None));
+        assert_eq!(it.template("POST /a"), Some("/a"));
     }
 
     #[test]

@@ -15,12 +15,11 @@
 //! One endpoint does it all rather than a chain of small ones: a request passes here once, and what
 //! it needs is worked out when the program starts.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Body, Endpoint, IntoEndpoint, IntoResponse, PathPattern, Request, Response};
 use poem_openapi::OperationId;
@@ -32,6 +31,8 @@ use super::openapi::Operation;
 use super::upload;
 use crate::platform::locale::Locale;
 use crate::platform::problem::{Error, Problem, Result};
+use crate::platform::telemetry::reports::{self, Place};
+use crate::platform::telemetry::traces;
 use crate::platform::{Platform, RequestInfo, telemetry};
 
 /// A request that is not answered by then is given up.
@@ -90,32 +91,40 @@ impl<E: Endpoint> Endpoint for Edge<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let started = Instant::now();
+        let _counted = telemetry::in_flight();
         let info = self.identify(&request);
         let method = method_name(request.method());
+        let uri = request.uri().clone();
         let origin = request.headers().get(header::ORIGIN).filter(|origin| self.origins.contains(origin)).cloned();
         // a compressed answer's length tells about its secrets when a stranger can mix in text of their own
         let path = request.uri().path();
         let tells_secrets = path.starts_with("/api/v1/auth/") || path.starts_with("/socket.io");
         let coding = if tells_secrets { None } else { compression::negotiate(request.headers()) };
 
-        let answer = match self.answer(request, &info).await {
+        let span = self.platform.traces.request(method, uri.path(), request.headers());
+        let answer = match traces::within(span.as_ref(), self.answer(request, &info)).await {
             Ok(response) => Ok(response),
             Err(error) => {
                 let operation = operation_of(error.data::<OperationId>(), error.data::<PathPattern>());
+                // who panicked or took too long has said nothing
+                let is_unsaid = matches!(operation, Asked::Nothing) && error.status() != StatusCode::NOT_FOUND;
+                let found = is_unsaid.then(|| self.catalogue.find(method, uri.path())).flatten();
+                let operation = found.map_or(operation, |id| Asked::Route(id.into()));
                 match error::problem_of(error, &self.catalogue) {
                     Ok(problem) => Err((problem, operation)),
                     Err(response) => Ok(response),
                 }
             }
         };
-        let (response, operation) = match answer {
+        let (response, operation, code) = match answer {
             Ok(response) => {
                 let operation = operation_of(response.data::<OperationId>(), response.data::<PathPattern>());
-                (response, operation)
+                (response, operation, None)
             }
             Err((problem, operation)) => {
                 error::log(&problem, operation.name(), &info.id);
-                (error::render(&problem, info.locale, &info.id), operation)
+                self.report(&problem, method, operation.name(), &info.id);
+                (error::render(&problem, info.locale, &info.id), operation, Some(problem.code()))
             }
         };
         let mut response = compression::compress(response, coding);
@@ -125,7 +134,11 @@ impl<E: Endpoint> Endpoint for Edge<E> {
         let operation = operation.name();
         telemetry::record_request(operation, method, status, took);
         let ms = (took.as_secs_f64() * 1e6).round() / 1e3;
-        tracing::info!(target: "access", request_id = &*info.id, method, operation, status, ms);
+        let trace_id = span.as_ref().map(|span| tracing::field::display(span.trace_id()));
+        tracing::info!(target: "access", request_id = &*info.id, trace_id, method, operation, status, ms);
+        if let Some(span) = span {
+            span.answered(method, self.template(operation), operation, status, code);
+        }
         Ok(response)
     }
 }
@@ -140,6 +153,19 @@ impl<E: Endpoint> Edge<E> {
             catalogue: Catalogue::new(operations),
             platform,
             patience: PATIENCE,
+        }
+    }
+
+    /// The route of an operation; of what is in no document, its pattern.
+    fn template<'a>(&'a self, operation: &'a str) -> &'a str {
+        self.catalogue.template(operation).unwrap_or(operation)
+    }
+
+    fn report(&self, problem: &Problem, method: &str, operation: &str, request_id: &str) {
+        if problem.status().is_server_error() {
+            let transaction = format!("{method} {}", self.template(operation));
+            let place = Place { operation, transaction: &transaction, request_id: Some(request_id) };
+            self.platform.reports.problem(problem, place);
         }
     }
 
@@ -167,10 +193,10 @@ impl<E: Endpoint> Edge<E> {
         request.extensions_mut().insert(self.platform.clone());
         request.extensions_mut().insert(info.clone());
 
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answer = reports::watch(self.inner.call(request));
         match tokio::time::timeout(patience, answer).await {
             Ok(Ok(answer)) => answer.map(IntoResponse::into_response),
-            Ok(Err(_panic)) => Err(Problem::internal("the handler panicked").into()),
+            Ok(Err(panic)) => Err(Problem::panicked(panic).into()),
             Err(_elapsed) if received.is_none_or(|all| all.load(Ordering::Relaxed)) => {
                 Err(Problem::from(Error::Unavailable).with_source("the handler took too long").into())
             }

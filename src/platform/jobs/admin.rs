@@ -2,43 +2,53 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Queue;
-use crate::platform::context::Platform;
 use crate::platform::db::Tx;
 use crate::platform::problem::Result;
 
-/// How much is in the queues.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueCounts {
-    /// Waiting, for their time or for a worker.
-    pub pending: i64,
+/// A worker that has not shown that it lives for so many seconds is gone.
+const SILENCE: f64 = 45.0;
+
+/// What there is to do in a queue.
+#[derive(Clone, Debug, Default, PartialEq, sqlx::FromRow)]
+pub struct Backlog {
+    pub queue: String,
+    /// For later.
+    pub scheduled: i64,
+    /// Its time has come, and no worker runs it yet.
+    pub due: i64,
     pub running: i64,
     /// Failed for good.
     pub dead: i64,
+    /// How long the first of those that are due has waited.
+    pub oldest_due_seconds: f64,
 }
 
-/// Counts the jobs that are not done, and sets the gauge `jobs_in_queue`.
-pub async fn counts(platform: &Platform) -> Result<QueueCounts> {
-    let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(
-        "SELECT job_type, count(*) FILTER (WHERE status IN ('Pending', 'Failed')),
-                count(*) FILTER (WHERE status IN ('Queued', 'Running')), count(*) FILTER (WHERE status = 'Killed')
+/// Of every queue that has any job left.
+pub async fn backlogs(tx: &mut Tx) -> Result<Vec<Backlog>> {
+    Ok(sqlx::query_as(
+        "SELECT job_type AS queue,
+                count(*) FILTER (WHERE status IN ('Pending', 'Failed') AND run_at > now()) AS scheduled,
+                count(*) FILTER (WHERE status IN ('Pending', 'Failed') AND run_at <= now() OR status = 'Queued') AS due,
+                count(*) FILTER (WHERE status = 'Running') AS running,
+                count(*) FILTER (WHERE status = 'Killed') AS dead,
+                greatest(coalesce(extract(epoch FROM now() - min(run_at) FILTER (
+                    WHERE status IN ('Pending', 'Failed') AND run_at <= now() OR status = 'Queued')), 0), 0)::float8
+                    AS oldest_due_seconds
          FROM apalis.jobs WHERE status <> 'Done' GROUP BY job_type",
     )
-    .fetch_all(platform.db.job(None, None).await?.conn())
-    .await?;
-    let mut total = QueueCounts::default();
-    for queue in Queue::ALL {
-        let (_, pending, running, dead) =
-            rows.iter().find(|(name, ..)| name == queue.name()).cloned().unwrap_or_default();
-        total.pending += pending;
-        total.running += running;
-        total.dead += dead;
-        for (state, count) in [("pending", pending), ("running", running), ("dead", dead)] {
-            #[allow(clippy::cast_precision_loss)] // gauges are floats
-            metrics::gauge!("jobs_in_queue", "queue" => queue.name(), "state" => state).set(count as f64);
-        }
-    }
-    Ok(total)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// How many workers of each queue live, in all processes.
+pub async fn living_workers(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(sqlx::query_as(
+        "SELECT worker_type, count(*) FROM apalis.workers
+         WHERE last_seen > now() - make_interval(secs => $1) GROUP BY worker_type",
+    )
+    .bind(SILENCE)
+    .fetch_all(tx.conn())
+    .await?)
 }
 
 /// A job that failed for good: which and why, never whose.

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use admin::{DeadJob, QueueCounts, counts, dead_jobs, discard, is_there, retry};
+pub use admin::{Backlog, DeadJob, backlogs, dead_jobs, discard, is_there, living_workers, retry};
 pub use registry::{Registry, RegistryError};
 pub use runner::Permanent;
 pub use workers::{Settings, Workers};

@@ -14,6 +14,8 @@ use super::{JobContext, Queue, Registry};
 use crate::platform::context::Platform;
 use crate::platform::ids::{CompanyId, UserId};
 use crate::platform::problem::{Cause, Problem, Result};
+use crate::platform::telemetry::reports::{self, Place};
+use crate::platform::telemetry::traces;
 
 /// Between two tries of a statement on the queue while the database is away.
 const DATABASE_PAUSE: Duration = Duration::from_millis(500);
@@ -66,12 +68,33 @@ struct Envelope {
 }
 
 /// How an attempt ended.
-enum Outcome {
+pub(super) enum Outcome {
     Done,
     /// To be tried again, if attempts are left.
     Failed(&'static str),
     /// Never to be tried again.
     Dead(&'static str),
+}
+
+impl Outcome {
+    /// In metrics and traces.
+    pub const LABELS: [&'static str; 3] = ["done", "failed", "dead"];
+
+    fn label(&self) -> &'static str {
+        let [done, failed, dead] = Self::LABELS;
+        match self {
+            Self::Done => done,
+            Self::Failed(_) => failed,
+            Self::Dead(_) => dead,
+        }
+    }
+
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Done => None,
+            Self::Failed(code) | Self::Dead(code) => Some(code),
+        }
+    }
 }
 
 /// Runs fetched jobs.
@@ -94,6 +117,9 @@ impl Runner {
         let span = tracing::error_span!("job", kind, job_id, attempt);
         let started = Instant::now();
 
+        let traced = self.platform.traces.job(kind, queue.name(), attempt);
+        let transaction = format!("job {kind}");
+        let place = Place { operation: "job", transaction: &transaction, request_id: None };
         let outcome = if attempt > max_attempts {
             Outcome::Dead("worker_lost") // each attempt took its worker down with it
         } else {
@@ -105,7 +131,17 @@ impl Runner {
                     match handler(self.context(envelope, &job_id, attempt), envelope.data.clone()) {
                         Err(_) => Outcome::Dead("undecodable"),
                         // a task of its own: a panic ends it alone, a busy one holds up no heartbeat
-                        Ok(job) => outcome(AbortOnDropHandle::new(tokio::spawn(job.instrument(span.clone()))).await),
+                        Ok(job) => {
+                            let job = traces::within(traced.as_ref(), reports::watch(job));
+                            match AbortOnDropHandle::new(tokio::spawn(job.instrument(span.clone()))).await {
+                                Ok(Ok(done)) => outcome(done),
+                                Ok(Err(panic)) => {
+                                    self.platform.reports.panic(panic, place);
+                                    Outcome::Failed("panic")
+                                }
+                                Err(_) => Outcome::Failed("panic"),
+                            }
+                        }
                     }
                 }
             }
@@ -117,15 +153,16 @@ impl Runner {
         if let (Outcome::Dead(_), Some(envelope)) = (&end, &envelope) {
             self.give_up(envelope, &job_id, attempt).instrument(span.clone()).await;
         }
+        if let Outcome::Dead(code) = end {
+            self.platform.reports.dead_job(code, place);
+        }
+        if let Some(traced) = traced {
+            traced.ended(end.label(), end.code());
+        }
         self.finish(&job_id, worker, kind, attempt.min(max_attempts), queue, &end).instrument(span).await;
 
-        let label = match end {
-            Outcome::Done => "done",
-            Outcome::Failed(_) => "failed",
-            Outcome::Dead(_) => "dead",
-        };
-        metrics::counter!("jobs_total", "kind" => kind, "outcome" => label).increment(1);
-        metrics::histogram!("job_duration_seconds", "kind" => kind).record(started.elapsed());
+        metrics::counter!("huntzen_job_runs_total", "kind" => kind, "outcome" => end.label()).increment(1);
+        metrics::histogram!("huntzen_job_duration_seconds", "kind" => kind).record(started.elapsed());
     }
 
     fn context(&self, it: &Envelope, job_id: &str, attempt: i32) -> JobContext {
@@ -139,7 +176,8 @@ impl Runner {
         for _ in 0..GIVING_UP_TRIES {
             // what cannot be decoded concerns nobody
             let Ok(told) = handler(self.context(envelope, job_id, attempt), envelope.data.clone()) else { return };
-            match outcome(AbortOnDropHandle::new(tokio::spawn(told.in_current_span())).await) {
+            let told = AbortOnDropHandle::new(tokio::spawn(told.in_current_span())).await;
+            match told.map_or(Outcome::Failed("panic"), outcome) {
                 Outcome::Done => return,
                 Outcome::Failed(code) | Outcome::Dead(code) => tracing::warn!(code, "giving the job up failed"),
             }
@@ -214,10 +252,10 @@ impl Runner {
     }
 }
 
-fn outcome(joined: Result<Result<()>, tokio::task::JoinError>) -> Outcome {
-    match joined {
-        Ok(Ok(())) => Outcome::Done,
-        Ok(Err(problem)) => {
+fn outcome(done: Result<()>) -> Outcome {
+    match done {
+        Ok(()) => Outcome::Done,
+        Err(problem) => {
             if Permanent::is_source_of(&problem) {
                 return Outcome::Dead(problem.code());
             }
@@ -226,7 +264,6 @@ fn outcome(joined: Result<Result<()>, tokio::task::JoinError>) -> Outcome {
             }
             Outcome::Failed(problem.code())
         }
-        Err(_) => Outcome::Failed("panic"),
     }
 }
 

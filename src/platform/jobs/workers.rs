@@ -11,8 +11,8 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::registry::{RegistryError, Scheduled};
-use super::runner::{Raw, Runner};
-use super::{DeadJob, Queue, Registry, counts};
+use super::runner::{Outcome, Raw, Runner};
+use super::{DeadJob, Queue, Registry};
 use crate::platform::context::Platform;
 use crate::platform::db::DbRole;
 use crate::platform::problem::{Problem, Result};
@@ -39,7 +39,6 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// Tries of a schedule to enqueue its job, a second apart.
 const TICK_TRIES: u32 = 300;
 const SETTLE_PAUSE: Duration = Duration::from_millis(10);
-const GAUGE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The running workers. Dropping them ends them at once; [`Workers::stop`] does it gracefully.
 pub struct Workers {
@@ -49,7 +48,6 @@ pub struct Workers {
     prefix: String,
     control: MonitorContext,
     monitor: AbortOnDropHandle<()>,
-    _gauge: AbortOnDropHandle<()>,
 }
 
 impl Workers {
@@ -60,6 +58,11 @@ impl Workers {
         settings: Settings,
     ) -> std::result::Result<Self, RegistryError> {
         registry.check()?;
+        for kind in registry.kinds() {
+            for outcome in Outcome::LABELS {
+                metrics::counter!("huntzen_job_runs_total", "kind" => kind, "outcome" => outcome).increment(0);
+            }
+        }
         let queues = u32::try_from(Queue::ALL.len()).unwrap_or(4);
         // one connection to listen on for each queue, and as many to fetch with
         let fetching = pool(&platform, queues * 2);
@@ -92,7 +95,6 @@ impl Workers {
             prefix,
             control,
             monitor: AbortOnDropHandle::new(tokio::spawn(run)),
-            _gauge: AbortOnDropHandle::new(tokio::spawn(keep_gauge(platform.clone()))),
             platform,
         })
     }
@@ -243,13 +245,4 @@ fn watch_clock(monitor: Monitor, platform: &Arc<Platform>, scheduled: Scheduled,
 async fn enqueue_tick(platform: &Platform, scheduled: &Scheduled, timestamp: u64) -> Result<()> {
     let tx = platform.db.job(None, None).await?;
     (scheduled.enqueue)(tx, format!("{}:{timestamp}", scheduled.name)).await
-}
-
-async fn keep_gauge(platform: Arc<Platform>) {
-    loop {
-        tokio::time::sleep(GAUGE_INTERVAL).await;
-        if let Err(problem) = counts(&platform).await {
-            tracing::debug!(code = problem.code(), "queues cannot be counted");
-        }
-    }
 }

@@ -21,6 +21,7 @@ use super::{Error, Letter};
 use crate::platform::config::Config;
 use crate::platform::jobs::Permanent;
 use crate::platform::problem::{Problem, Result};
+use crate::platform::telemetry::traces;
 
 /// For each answer of the mail server.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -98,6 +99,7 @@ impl Mailer {
     /// server's words are kept from the log: they may repeat the address.
     pub(super) async fn send(&self, letter: &Letter, message_id: &str, now: DateTime<Utc>) -> Result<()> {
         let message = self.compose(letter, message_id, now)?;
+        let _span = traces::child("smtp delivery", Vec::new);
         match &self.transport {
             Transport::Folder(folder) => {
                 let name = format!("{:013}-{}.eml", now.timestamp_millis(), file_stem(message_id));

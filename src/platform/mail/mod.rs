@@ -137,19 +137,27 @@ pub async fn deliver(
     }
     let Some(letter) = build(&mut tx).await? else {
         note(&mut tx, cx, key, "skipped", None, None).await?;
-        return tx.commit().await;
+        tx.commit().await?;
+        count("skipped");
+        return Ok(());
     };
     let mailer = &cx.platform.mailer;
     let message_id = mailer.message_id(key);
     if let Err(problem) = mailer.send(&letter, &message_id, cx.now()).await {
         drop(tx);
+        count(problem.code().strip_prefix("mail_").unwrap_or("unavailable"));
         let mut tx = cx.begin().await?;
         note(&mut tx, cx, key, "failed", Some(&letter), None).await?;
         tx.commit().await?;
         return Err(problem);
     }
+    count("sent");
     note(&mut tx, cx, key, "sent", Some(&letter), Some(&message_id)).await?;
     tx.commit().await
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("huntzen_mails_total", "outcome" => outcome).increment(1);
 }
 
 async fn note(

@@ -83,6 +83,21 @@ failures! {
     Compressed => "compressed",
 }
 
+/// A client for an address that the operator set, such as where traces and reports of errors go. It may be on a private
+/// network, for who sets it runs the machine; so nothing that people give may ever come here. What it answers with leads
+/// nowhere else.
+pub fn for_operator(url: &Url) -> reqwest::Result<Client> {
+    Client::builder()
+        .user_agent("HuntZen-Care")
+        .redirect(Policy::none())
+        .no_proxy()
+        .referer(false)
+        .https_only(url.scheme() == "https")
+        .timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
+        .build()
+}
+
 /// Makes the requests.
 pub struct Outgoing {
     guarded: Client,

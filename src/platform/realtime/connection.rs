@@ -22,6 +22,8 @@ use super::namespace::{Namespace, Renewal, Renewed};
 use crate::platform::auth::Caller;
 use crate::platform::http::{body, error};
 use crate::platform::problem::{Error, Problem, Result};
+use crate::platform::telemetry::reports::Place;
+use crate::platform::telemetry::traces;
 use crate::platform::{Context, Platform, RequestInfo};
 
 /// A token that ran out is renewed within this time, or the socket is closed.
@@ -160,15 +162,35 @@ impl Connection {
 
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
         let Received { name, data, ack } = received;
-        let answered = match data {
-            None => Err(Error::MalformedJson.into()),
-            Some(data) if name == "auth:refresh" => self.renew(data).await,
-            Some(_) if self.namespace.as_ref().is_some_and(|it| !it.has(&name)) => Err(Error::UnknownEvent.into()),
-            Some(data) => match self.admit().await {
-                Ok(()) => visitor.event(self, &name, data).await,
-                Err(refused) => Err(refused),
-            },
+        let known = self.namespace.as_ref().map(|it| it.taken(&name));
+        // a name that a client made up is told nobody
+        let event = known.flatten().unwrap_or("unknown");
+        let span = self.platform.traces.event(self.path(), event);
+        let answering = async {
+            match data {
+                None => Err(Error::MalformedJson.into()),
+                Some(data) if name == "auth:refresh" => self.renew(data).await,
+                Some(_) if known == Some(None) => Err(Error::UnknownEvent.into()),
+                Some(data) => match self.admit().await {
+                    Ok(()) => visitor.event(self, &name, data).await,
+                    Err(refused) => Err(refused),
+                },
+            }
         };
+        let answered = traces::within(span.as_ref(), answering).await;
+        let outcome = match &answered {
+            Ok(_) => "ok",
+            Err(problem) if problem.status().is_server_error() => "failed",
+            Err(_) => "refused",
+        };
+        metrics::counter!(
+            "huntzen_socket_events_total", "namespace" => self.path(), "event" => event, "outcome" => outcome
+        )
+        .increment(1);
+        if let Some(span) = span {
+            let failed = answered.as_ref().err().filter(|it| it.status().is_server_error());
+            span.ended(outcome, failed.map(Problem::code));
+        }
         let answer = match answered {
             Ok(mut answer) => {
                 answer.insert("ok".into(), true.into());
@@ -176,6 +198,7 @@ impl Connection {
             }
             Err(problem) => {
                 error::log(&problem, "socket", &self.info.id);
+                self.report(&problem, event);
                 refusal_for(&problem, &self.info)
             }
         };
@@ -186,6 +209,34 @@ impl Connection {
     /// Closes the socket, whether its client reads or not.
     pub fn end(&self) {
         hang_up(&self.socket);
+    }
+
+    fn report(&self, problem: &Problem, event: &str) {
+        if problem.status().is_server_error() {
+            let transaction = format!("{} {event}", self.path());
+            let place = Place { operation: "socket", transaction: &transaction, request_id: Some(&self.info.id) };
+            self.platform.reports.problem(problem, place);
+        }
+    }
+
+    fn path(&self) -> &'static str {
+        self.namespace.as_ref().map_or("none", |it| it.path)
+    }
+}
+
+/// A socket that is open, as the metrics count it.
+struct Open(&'static str);
+
+impl Open {
+    fn new(namespace: &'static str) -> Self {
+        metrics::gauge!("huntzen_sockets_open", "namespace" => namespace).increment(1);
+        Self(namespace)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("huntzen_sockets_open", "namespace" => self.0).decrement(1);
     }
 }
 
@@ -230,6 +281,7 @@ pub(super) async fn run<V: Visitor>(
     mut inbox: mpsc::Receiver<Box<Received>>,
     gone: CancellationToken,
 ) {
+    let _open = Open::new(at.path());
     let mut ended = at.platform.sessions.changes();
     let mut looks = tokio::time::interval(LOOKED_AT_EVERY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -274,6 +326,7 @@ pub(super) async fn run<V: Visitor>(
         };
         if let Err(problem) = looked {
             error::log(&problem, "socket", &at.info.id);
+            at.report(&problem, "look");
         }
     }
     visitor.leave(&at).await;

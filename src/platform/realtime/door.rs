@@ -54,6 +54,7 @@ pub fn open<V: Visitor>(
     platform: &Arc<Platform>,
     welcome: impl Fn(&Connection) -> V + Clone + Send + Sync + 'static,
 ) {
+    metrics::gauge!("huntzen_sockets_open", "namespace" => path).increment(0);
     let platform = platform.clone();
     let at_door = platform.clone();
     let namespace = V::namespace().map(Arc::new);

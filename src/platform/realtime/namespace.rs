@@ -103,8 +103,9 @@ impl Namespace {
         self
     }
 
-    pub(super) fn has(&self, taken: &str) -> bool {
-        self.takes.iter().any(|it| it.name == taken)
+    /// The name of an event as the program knows it.
+    pub(super) fn taken(&self, name: &str) -> Option<&'static str> {
+        self.takes.iter().find(|it| it.name == name).map(|it| it.name)
     }
 
     pub(super) fn has_told(&self, told: &str) -> bool {

@@ -125,6 +125,15 @@ impl Storage {
         removed.await.map_err(Problem::internal)?.map_err(unavailable)
     }
 
+    /// Bytes that its disk can still take, and can take at all. A bucket does not say.
+    pub async fn room(&self) -> Result<Option<(u64, u64)>> {
+        let Some(folder) = self.folder.clone() else { return Ok(None) };
+        // a disk of the network may keep one waiting
+        let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&folder));
+        let disk = asked.await.map_err(Problem::internal)?.map_err(unavailable)?;
+        Ok(Some((disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)))
+    }
+
     /// Whether files can be kept now: a folder is written to, a bucket is asked.
     pub async fn check(&self) -> Result<()> {
         let path = Path::from(PROBE);
@@ -171,5 +180,6 @@ fn is_our_fault(error: &object_store::Error) -> bool {
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Problem {
+    metrics::counter!("huntzen_storage_errors_total").increment(1);
     Problem::from(Error::StorageUnavailable).with_source(error)
 }

@@ -353,7 +353,7 @@ async fn every_night_the_chains_are_verified_and_staff_are_told_of_a_broken_one(
     app.enqueue(&Nightly {}).await;
     app.settle().await;
     assert_eq!(app.mails().len(), 2);
-    assert!(app.anonymous().get("//metrics").await.text().contains("audit_chains_broken 1"));
+    assert!(app.anonymous().get("//metrics").await.text().contains("huntzen_audit_chains_broken 1"));
     let token = app.session(company.admin.id, Role::CompanyAdmin, Some(company.id)).await;
     company.admin.with_token(token).get("/audit-logs/verification").await.refused(403, "forbidden");
 }

@@ -283,7 +283,7 @@ async fn every_node_shows_how_much_is_left_under_which_key() {
     let has = |text: &str, line: &str| text.lines().any(|it| it == line);
     let before = shown().await;
     assert!(
-        has(&before, "secrets_by_master_key{key=\"old\"} 1") && has(&before, "secrets_under_older_master_keys 1"),
+        has(&before, "huntzen_secrets_by_master_key{key=\"old\"} 1") && has(&before, "huntzen_secrets_under_older_master_keys 1"),
         "{before}"
     );
     let done = site.run(&["keys", "rotate"]);
@@ -291,9 +291,9 @@ async fn every_node_shows_how_much_is_left_under_which_key() {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let text = shown().await;
-        if has(&text, "secrets_by_master_key{key=\"old\"} 0")
-            && has(&text, "secrets_by_master_key{key=\"new\"} 1")
-            && has(&text, "secrets_under_older_master_keys 0")
+        if has(&text, "huntzen_secrets_by_master_key{key=\"old\"} 0")
+            && has(&text, "huntzen_secrets_by_master_key{key=\"new\"} 1")
+            && has(&text, "huntzen_secrets_under_older_master_keys 0")
         {
             break;
         }

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod client;
 pub mod cluster;
+pub mod collector;
 pub mod dump;
 pub mod gate;
 pub mod process;

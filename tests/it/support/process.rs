@@ -126,6 +126,23 @@ impl Site {
         self.start().await
     }
 
+    /// Starts `huntzen worker`. It prints no address: it has one only for whoever monitors it.
+    pub fn work(&self) -> Server {
+        let log = self.folder.path().join("worker.log");
+        let kept = std::fs::File::options().append(true).create(true).open(&log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_huntzen"))
+            .arg("worker")
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(kept.try_clone().unwrap())
+            .stderr(kept)
+            .spawn()
+            .unwrap();
+        Server { child, base: String::new(), log }
+    }
+
     /// Starts `huntzen serve`, and waits until it serves.
     pub async fn start(&self) -> Server {
         let log = self.folder.path().join("server.log");

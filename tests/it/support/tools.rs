@@ -123,6 +123,32 @@ pub fn feed(file: &[u8]) -> serde_json::Value {
     serde_json::from_str(&said.unwrap_or_else(|complaint| panic!("the feed: {complaint}"))).unwrap()
 }
 
+/// Runs `promtool` of Prometheus, installed once when missing, in a folder; what it said, and whether it agrees.
+pub fn promtool(args: &[&str], folder: &Path, input: &[u8]) -> (bool, String) {
+    use std::io::Write;
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let program = INSTALLED.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let done = Command::new(root.join("tools/install")).arg("promtool").status().expect("bash is needed");
+        assert!(done.success(), "tools/install promtool failed: promtool (Debian's package prometheus) is needed");
+        let own = root.join(".huntzen/bin/promtool");
+        if own.exists() { own } else { PathBuf::from("promtool") }
+    });
+    let mut child = Command::new(program)
+        .args(args)
+        .current_dir(folder)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // it may complain before it has read everything
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let done = child.wait_with_output().unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    (done.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
 /// A program of the system, such as those that `tools/install browser` brings.
 #[allow(clippy::disallowed_methods)] // where the system looks for programs
 pub fn program(name: &str) -> PathBuf {

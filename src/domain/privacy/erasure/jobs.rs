@@ -127,7 +127,7 @@ async fn erase(cx: JobContext, job: EraseAccount) -> Result<()> {
     let mut tx = cx.begin().await?;
     if store::carry_out(&mut tx, id, now).await? {
         tx.audit(Entry::done("erasure.carried_out", "privacy_request", id.0).about(person)).await?;
-        metrics::counter!("erasures_total").increment(1);
+        metrics::counter!("huntzen_erasures_total").increment(1);
     }
     tx.commit().await
 }

@@ -39,6 +39,9 @@ impl Job for RemoveExpired {
 pub fn register(registry: &mut Registry) {
     registry.on(remove_expired);
     registry.schedule("privacy.remove_expired", "0 31 4 * * *", || RemoveExpired {});
+    for record in RECORDS {
+        metrics::counter!("huntzen_retention_removed_total", "record" => record).increment(0);
+    }
 }
 
 async fn remove_expired(cx: JobContext, _: RemoveExpired) -> Result<()> {
@@ -55,7 +58,7 @@ async fn remove_expired(cx: JobContext, _: RemoveExpired) -> Result<()> {
             }
         }
         if removed > 0 {
-            metrics::counter!("retention_removed_total", "record" => record).increment(removed.unsigned_abs());
+            metrics::counter!("huntzen_retention_removed_total", "record" => record).increment(removed.unsigned_abs());
             tracing::info!(record, removed, "records over their time were removed");
             let mut tx = cx.begin().await?;
             let entry = Entry::done("retention.applied", "retention", None).with(Detail::Kind, record);
