@@ -5,6 +5,7 @@ mod account;
 mod administration;
 mod asyncapi;
 mod audit;
+mod backups;
 mod booking_races;
 mod calendar_files;
 mod calendars;

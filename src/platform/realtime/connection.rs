@@ -22,7 +22,7 @@ use super::namespace::{Namespace, Renewal, Renewed};
 use crate::platform::auth::Caller;
 use crate::platform::http::{body, error};
 use crate::platform::problem::{Error, Problem, Result};
-use crate::platform::{Context, Platform, RequestInfo};
+use crate::platform::{Context, Platform, RequestInfo, maintenance};
 
 /// A token that ran out is renewed within this time, or the socket is closed.
 const RENEWED_WITHIN: TimeDelta = TimeDelta::minutes(1);
@@ -152,10 +152,13 @@ impl Connection {
         Ok(answer(&Renewed { expires_at }))
     }
 
-    /// What somebody does over a socket changes something, or is about to.
-    async fn admit(&self) -> Result<()> {
+    /// Looking goes on while the platform is maintained.
+    async fn admit(&self, event: &str) -> Result<()> {
         self.check().await?;
-        self.platform.maintenance.refuse(&self.platform).await
+        if maintenance::is_change_of_socket(event) {
+            self.platform.maintenance.refuse(&self.platform).await?;
+        }
+        Ok(())
     }
 
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
@@ -164,7 +167,7 @@ impl Connection {
             None => Err(Error::MalformedJson.into()),
             Some(data) if name == "auth:refresh" => self.renew(data).await,
             Some(_) if self.namespace.as_ref().is_some_and(|it| !it.has(&name)) => Err(Error::UnknownEvent.into()),
-            Some(data) => match self.admit().await {
+            Some(data) => match self.admit(&name).await {
                 Ok(()) => visitor.event(self, &name, data).await,
                 Err(refused) => Err(refused),
             },

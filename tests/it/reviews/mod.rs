@@ -2,6 +2,7 @@
 
 mod moderation;
 mod rating;
+mod verdicts;
 
 use huntzen::platform::db::DbRole;
 use reqwest::Method;
