@@ -51,6 +51,7 @@ mod swaps;
 mod sweeps;
 mod tour;
 mod two_factor;
+mod upgrades;
 mod usage;
 mod verification;
 mod waitlist;
