@@ -287,6 +287,7 @@ pub async fn rewrap(
 pub async fn try_keys(config: Config) -> Outcome<Vec<Tried>> {
     let (owner, development) = database(&config).await?;
     let keyring = Keyring::new(&config.master_keys)?;
+    key_use::verify_names(&owner, &keyring).await?;
     let done = rewrap::try_open(&owner, &keyring, &sealed(), SAMPLES).await;
     if let Some(development) = development {
         development.stop();

@@ -26,7 +26,7 @@ pub enum KeysCommand {
     #[command(visible_alias = "rewrap")]
     Rotate(Rotate),
     /// Open some of what is sealed in each place, and say where one stays closed: whether `MASTER_KEYS` are those of this
-    /// database. Changes nothing. Needs the owner's `DATABASE_URL`
+    /// database. Needs the owner's `DATABASE_URL`
     Check,
     /// Give up what is sealed under a master key that is lost, so that its absence keeps no server from starting. Needs the
     /// owner's `DATABASE_URL`

@@ -27,13 +27,14 @@ fn folder() -> PathBuf {
 /// One of PostgreSQL's programs, for a database; the password stays out of the list of processes.
 fn client(name: &str, at: &PgConnectOptions) -> Command {
     let host = at.get_socket().map_or_else(|| at.get_host().to_owned(), |socket| socket.display().to_string());
-    let password = at.to_url_lossy().password().unwrap_or_default().to_owned();
+    let url = at.to_url_lossy();
+    let password = percent_encoding::percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
     let mut command = Command::new(tool(name));
     command
         .env("PGHOST", host)
         .env("PGPORT", at.get_port().to_string())
         .env("PGUSER", at.get_username())
-        .env("PGPASSWORD", percent_encoding::percent_decode_str(&password).decode_utf8_lossy().as_ref())
+        .env("PGPASSWORD", &*password)
         .env("PGDATABASE", at.get_database().unwrap());
     command
 }
