@@ -20,6 +20,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('availability.override_added', 'availability_override', false, false, true),
         ('availability.override_removed', 'availability_override', false, false, true),
         ('availability.replaced', 'practitioner', false, false, true),
+        ('backup.restored', 'installation', false, false, true),
         ('calendar.added', 'calendar', false, false, true),
         ('calendar.removed', 'calendar', false, false, true),
         ('call.ended', 'consultation', false, false, true),

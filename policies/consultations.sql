@@ -34,6 +34,8 @@ CREATE OR REPLACE VIEW app.clients WITH (security_barrier = true) AS
     SELECT u.id, u.display_name, u.avatar_id FROM app.users u
     WHERE u.id = ANY (ARRAY(SELECT c.user_id FROM app.consultations c WHERE c.practitioner_id = (SELECT app.user_id())));
 ALTER VIEW app.clients OWNER TO huntzen_kernel;
+-- as whoever states it again leaves it
+REVOKE ALL ON app.clients FROM huntzen_kernel;
 GRANT SELECT ON app.clients TO huntzen_practitioner;
 
 -- the triggers and functions below

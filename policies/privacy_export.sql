@@ -215,13 +215,6 @@ BEGIN
                            FROM app.waitlist_offers o WHERE o.entry_id = w.id))
             FROM app.waitlist_entries w JOIN app.practitioners p ON p.id = w.practitioner_id
             WHERE w.user_id = me.id ORDER BY w.joined_at, w.id;
-    WHEN 'reviews' THEN
-        -- what was published says no author; here it is found by its own
-        IF to_regclass('app.reviews') IS NOT NULL THEN
-            RETURN QUERY SELECT jsonb_build_object('consultation_id', r.consultation_id, 'rating', r.rating, 'status', r.status,
-                    'rejected_for', r.rejected_for, 'body', v.body, 'written_at', r.written_at)
-                FROM app.reviews r LEFT JOIN app.published_reviews v ON v.id = r.id WHERE r.user_id = me.id ORDER BY r.written_at, r.id;
-        END IF;
     WHEN 'news_reads' THEN
         IF to_regclass('app.news_reads') IS NOT NULL THEN
             RETURN QUERY SELECT jsonb_build_object('id', n.news_id, 'read_at', n.read_at)

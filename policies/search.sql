@@ -13,11 +13,46 @@ RETURNS SETOF text LANGUAGE sql STABLE ROWS 4 SECURITY DEFINER SET search_path =
     ORDER BY it.place LIMIT 8
 $$;
 
+-- Of a text in small letters without accents, the words that are long enough to be misspelt.
+CREATE OR REPLACE FUNCTION app.words_of(plain text)
+RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT DISTINCT part.word FROM regexp_split_to_table(plain, '[^a-z0-9]+') AS part (word)
+    WHERE length(part.word) BETWEEN 4 AND 40
+$$;
+
+-- The list of words follows what practitioners say of themselves: one who is erased leaves none that is nobody else's. One
+-- change at a time, because a word that one gives up another may just begin to use.
+GRANT SELECT, INSERT, DELETE ON app.search_words TO huntzen_kernel;
+CREATE POLICY kernel ON app.search_words TO huntzen_kernel USING (true) WITH CHECK (true);
+CREATE OR REPLACE FUNCTION app.keep_search_words() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('search words', 0));
+    INSERT INTO app.search_words (word) SELECT w FROM app.words_of(NEW.search_text) w ON CONFLICT DO NOTHING;
+    IF TG_OP = 'UPDATE' THEN
+        DELETE FROM app.search_words k
+            USING (SELECT w FROM app.words_of(OLD.search_text) w EXCEPT SELECT w FROM app.words_of(NEW.search_text) w) gone (word)
+            WHERE k.word = gone.word
+              AND NOT EXISTS (SELECT FROM app.practitioners p
+                              WHERE p.search_text LIKE '%' || gone.word || '%' AND p.search_text ~ ('\m' || gone.word || '\M'));
+    END IF;
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER IF EXISTS practitioners_words ON app.practitioners;
+CREATE TRIGGER practitioners_words AFTER INSERT ON app.practitioners
+    FOR EACH ROW EXECUTE FUNCTION app.keep_search_words();
+DROP TRIGGER IF EXISTS practitioners_other_words ON app.practitioners;
+CREATE TRIGGER practitioners_other_words AFTER UPDATE OF display_name, bio_fr, bio_en ON app.practitioners
+    FOR EACH ROW WHEN (OLD.search_text <> NEW.search_text) EXECUTE FUNCTION app.keep_search_words();
+
 -- Practitioners in whom each word of a question occurs, and how well: in the name, in what they are called by their field of
 -- care, in what they say of themselves; misspelt a little where words are longer. Nothing here depends on whom else there is:
 -- whoever asks may not see them all, and would learn of them by the order.
+-- The planner knows neither the words nor how few texts hold them: every table is read by its indexes.
 CREATE OR REPLACE FUNCTION app.practitioners_ranked(question text)
-RETURNS TABLE (id uuid, score real) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+RETURNS TABLE (id uuid, score real)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET enable_seqscan = off AS $$
     WITH wanted AS MATERIALIZED (SELECT w.word FROM app.words_asked(question) AS w (word)),
     hits AS (
         SELECT w.word, p.id, 1.0::real AS score
@@ -38,8 +73,13 @@ RETURNS TABLE (id uuid, score real) LANGUAGE sql STABLE SECURITY DEFINER SET sea
           ON p.search_name LIKE '%' || left(w.word, 3) || '%' OR p.search_name LIKE '%' || right(w.word, 3) || '%'
         WHERE length(w.word) >= 4 AND public.word_similarity(w.word, p.search_name) >= 0.5
         UNION ALL
+        -- a word that is like it, looked for as it is written; one that it is a part of was found above
         SELECT w.word, p.id, 0.15
-        FROM wanted w JOIN app.practitioners p ON w.word OPERATOR(public.<%) p.search_text WHERE length(w.word) >= 5
+        FROM wanted w
+        JOIN app.search_words known ON w.word OPERATOR(public.<%) known.word AND known.word NOT LIKE '%' || w.word || '%'
+        JOIN app.practitioners p
+          ON p.search_text LIKE '%' || known.word || '%' AND p.search_text ~ ('\m' || known.word || '\M')
+        WHERE length(w.word) >= 5
     ), best AS (
         SELECT h.id, h.word, max(h.score) AS score FROM hits h GROUP BY h.id, h.word
     )
@@ -90,13 +130,13 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.words_asked(text)', 'app.practitioners_ranked(text)', 'app.articles_ranked(text)']::regprocedure[] LOOP
+        'app.words_asked(text)', 'app.words_of(text)', 'app.keep_search_words()', 'app.practitioners_ranked(text)', 'app.articles_ranked(text)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
     END LOOP;
 END
 $$;
-GRANT EXECUTE ON FUNCTION app.words_asked(text) TO huntzen_kernel;
+GRANT EXECUTE ON FUNCTION app.words_asked(text), app.words_of(text) TO huntzen_kernel;
 GRANT EXECUTE ON FUNCTION app.practitioners_ranked(text)
     TO huntzen_employee, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT EXECUTE ON FUNCTION app.articles_ranked(text)

@@ -30,7 +30,7 @@ use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::envelope::KeyPurpose;
 use crate::platform::crypto::key_use;
 use crate::platform::crypto::passwords::{Cost, Passwords};
-use crate::platform::crypto::rewrap::{self, Pace, Progress, Rewrapped, Sealed};
+use crate::platform::crypto::rewrap::{self, Pace, Progress, Rewrapped, Sealed, Tried};
 use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::development::{DevelopmentDatabase, Durability};
 use crate::platform::db::{Db, migrate};
@@ -57,6 +57,8 @@ use crate::seed;
 const BACKLOG: u32 = 4096;
 /// At the end; what a socket was told before then has left by then, or nobody reads it.
 const SOCKETS_CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// Of each place that holds secrets so many are opened, to see whether the keys fit.
+const SAMPLES: i32 = 100;
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Failure>;
@@ -304,6 +306,18 @@ pub async fn rewrap(
     let keyring = Keyring::new(&config.master_keys)?;
     key_use::verify_names(&owner, &keyring).await?;
     let done = rewrap::rewrap_at(&owner, &keyring, &Entropy::system(), &sealed(), pace, tell).await;
+    if let Some(development) = development {
+        development.stop();
+    }
+    Ok(done?)
+}
+
+/// Opens some of what is sealed in each place.
+pub async fn try_keys(config: Config) -> Outcome<Vec<Tried>> {
+    let (owner, development) = database(&config).await?;
+    let keyring = Keyring::new(&config.master_keys)?;
+    key_use::verify_names(&owner, &keyring).await?;
+    let done = rewrap::try_open(&owner, &keyring, &sealed(), SAMPLES).await;
     if let Some(development) = development {
         development.stop();
     }

@@ -11,7 +11,7 @@ use super::{Outcome, print};
 use crate::app;
 use crate::platform::auth::signing_keys::Withdrawn;
 use crate::platform::config::Config;
-use crate::platform::crypto::rewrap::{Pace, Progress, Rewrapped};
+use crate::platform::crypto::rewrap::{Pace, Progress, Rewrapped, Tried};
 
 /// Where no terminal shows a bar, a line is printed so often, and for each twentieth of the way.
 const A_LINE_EVERY: Duration = Duration::from_secs(10);
@@ -25,6 +25,9 @@ pub enum KeysCommand {
     /// run again, and goes on where it was. Needs the owner's `DATABASE_URL`. docs/keys.md has the steps
     #[command(visible_alias = "rewrap")]
     Rotate(Rotate),
+    /// Open some of what is sealed in each place, and say where one stays closed: whether `MASTER_KEYS` are those of this
+    /// database. Needs the owner's `DATABASE_URL`
+    Check,
     /// Give up what is sealed under a master key that is lost, so that its absence keeps no server from starting. Needs the
     /// owner's `DATABASE_URL`
     Forget {
@@ -58,6 +61,7 @@ pub async fn run(command: KeysCommand) -> Outcome {
             shown.end();
             rewrapped(&done?)
         }
+        KeysCommand::Check => tried(&app::try_keys(config).await?),
         KeysCommand::Forget { id } => {
             if app::forget_master_key(config, &id).await? {
                 print(&format!("Gave up what is sealed under {id}."))
@@ -80,6 +84,17 @@ pub async fn run(command: KeysCommand) -> Outcome {
             };
             print(&format!("Withdrew the key {kid}. {words}"))
         }
+    }
+}
+
+fn tried(columns: &[Tried]) -> Outcome {
+    for it in columns {
+        let why = it.fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
+        print(&format!("{:<28} {:>8} opened, {} closed{why}", it.column, it.opened, it.closed))?;
+    }
+    match columns.iter().map(|it| it.closed).sum::<usize>() {
+        0 => print("Everything that was tried opens."),
+        closed => Err(format!("{closed} secrets stay closed").into()),
     }
 }
 

@@ -33,6 +33,11 @@ impl Locale {
         }
     }
 
+    /// Whether so many of something are said in the singular: none are in French, and not in English.
+    pub fn is_singular(self, count: i64) -> bool {
+        count == 1 || count == 0 && self == Self::Fr
+    }
+
     /// Reads an `Accept-Language` header (RFC 9110, 12.5.4): the supported language of highest weight.
     pub fn negotiate(header: &str) -> Option<Self> {
         let mut best: Option<(f32, Self)> = None;

@@ -113,6 +113,9 @@ async fn words_are_found_whatever_their_accents_their_endings_and_small_slips() 
         // a slip
         ("elodi", vec!["Élodie Lœuillet"]),
         ("elodye", vec!["Élodie Lœuillet"]),
+        // a slip in what somebody says of themselves, and in several words of it
+        ("travaileurs", vec!["Marc Sommer"]),
+        ("terapies+breves", vec!["Élodie Lœuillet"]),
         // by what people call a field of care
         ("psychologue+elodie", vec!["Élodie Lœuillet"]),
         // stems of either language, also begun
@@ -138,6 +141,34 @@ async fn words_are_found_whatever_their_accents_their_endings_and_small_slips() 
     assert_eq!(names.len(), 3, "{names:?}");
     assert_eq!(names[0], "Dormir mieux", "{names:?}");
     assert_eq!((count(&answer, "types", "article"), count(&answer, "types", "practitioner")), (2, 1));
+}
+
+#[tokio::test]
+async fn words_that_nobody_says_any_more_are_looked_for_no_more() {
+    let (app, _, alice) = scene().await;
+    let other = doctor(&app, "Paul Brun", "Le sommeil, et les insomnies.").await;
+    let known = async |word: &str| {
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM app.search_words WHERE word = $1")
+            .bind(word)
+            .fetch_one(app.db())
+            .await
+            .unwrap()
+    };
+    assert_eq!((known("sommeil").await, known("insomnies").await, known("brun").await), (1, 1, 1));
+    assert_eq!(found(&ask(&alice, "q=insomnyes&type=practitioner").await), ["Paul Brun"]);
+    sqlx::query("UPDATE app.practitioners SET bio_fr = 'Autre chose.' WHERE id = $1")
+        .bind(other.id)
+        .execute(app.db())
+        .await
+        .unwrap();
+    // others still speak of sleep
+    assert_eq!((known("sommeil").await, known("insomnies").await, known("autre").await), (1, 0, 1));
+    assert_eq!(known("brun").await, 1);
+    assert!(found(&ask(&alice, "q=insomnyes&type=practitioner").await).is_empty());
+    // no word of anybody's is shown to a runtime role
+    let mut conn = app.as_role(huntzen::platform::db::DbRole::Platform, alice.id).await;
+    let refused = sqlx::query("SELECT word FROM app.search_words").fetch_all(&mut conn).await.unwrap_err();
+    assert!(refused.to_string().contains("permission denied"), "{refused}");
 }
 
 #[tokio::test]
@@ -319,16 +350,22 @@ async fn words_are_looked_up_in_indexes() {
     .execute(&mut *app.db().acquire().await.unwrap())
     .await
     .unwrap();
-    for (function, tables) in [("articles_ranked", ["article_translations"])] {
+    let of_practitioners = ["practitioners", "practitioner_specialties", "search_words"];
+    for (function, words, tables) in [
+        ("articles_ranked", "habitudes sommeil", &["article_translations"][..]),
+        ("practitioners_ranked", "habitudes sommeil", &of_practitioners[..]),
+        // misspelt, of a field, a part of a name, too short for an index of letters
+        ("practitioners_ranked", "travaileurs psychologue marc du", &of_practitioners[..]),
+    ] {
         let mut conn = app.db().acquire().await.unwrap();
         let mut tx = conn.begin().await.unwrap();
         // as the functions' owner, whose rows no policy narrows
-        let sql = format!("SELECT * FROM app.{function}('habitudes sommeil'), pg_catalog.pg_backend_pid()");
+        let sql = format!("SELECT * FROM app.{function}('{words}'), pg_catalog.pg_backend_pid()");
         sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *tx).await.unwrap();
         let scanned: Vec<String> = sqlx::query_scalar(
             "SELECT relname::text FROM pg_stat_xact_user_tables WHERE schemaname = 'app' AND seq_scan > 0 AND relname = ANY ($1)",
         )
-        .bind(&tables[..])
+        .bind(tables)
         .fetch_all(&mut *tx)
         .await
         .unwrap();

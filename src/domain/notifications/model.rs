@@ -33,6 +33,9 @@ pub enum Kind {
     WaitlistOffered,
     /// The other one wrote, and it was not read at once.
     MessageReceived,
+    /// A moderator decided about one's review.
+    ReviewPublished,
+    ReviewRejected,
     /// A file that was asked for.
     ExportReady,
     ExportFailed,
@@ -122,7 +125,7 @@ impl Preference {
 }
 
 impl Kind {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ConsultationRequested,
         Self::ConsultationBooked,
         Self::ConsultationConfirmed,
@@ -135,6 +138,8 @@ impl Kind {
         Self::CallMissed,
         Self::WaitlistOffered,
         Self::MessageReceived,
+        Self::ReviewPublished,
+        Self::ReviewRejected,
         Self::ExportReady,
         Self::ExportFailed,
         Self::PrivacyExportReady,
@@ -164,6 +169,8 @@ impl Kind {
             Self::CallMissed => "call_missed",
             Self::WaitlistOffered => "waitlist_offered",
             Self::MessageReceived => "message_received",
+            Self::ReviewPublished => "review_published",
+            Self::ReviewRejected => "review_rejected",
             Self::ExportReady => "export_ready",
             Self::ExportFailed => "export_failed",
             Self::PrivacyExportReady => "privacy_export_ready",
@@ -208,7 +215,7 @@ impl Kind {
             | Self::ErasureAsked
             | Self::ErasureWithdrawn
             | Self::ErasureRefused => true,
-            Self::WaitlistOffered => role == Role::Employee,
+            Self::WaitlistOffered | Self::ReviewPublished | Self::ReviewRejected => role == Role::Employee,
             Self::ExportReady | Self::ExportFailed => role != Role::Employee,
             Self::CalendarFailing => role == Role::Practitioner,
             _ => matches!(role, Role::Employee | Role::Practitioner),

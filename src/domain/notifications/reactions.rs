@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::jobs::{AppointmentMail, Reader, SendAppointmentMail};
 use super::model::Kind;
+use super::reviews::SendVerdictMail;
 use super::store;
 use super::waitlist::SendWaitlistMail;
 use crate::domain::consultations::events::{
@@ -12,6 +13,7 @@ use crate::domain::consultations::events::{
 };
 use crate::domain::consultations::waitlist::events::WaitlistOffered;
 use crate::domain::identity::safety::{AccountTouched, Touched};
+use crate::domain::reviews::events::ReviewModerated;
 use crate::platform::Result;
 use crate::platform::ids::ConsultationId;
 use crate::platform::jobs::JobContext;
@@ -88,6 +90,16 @@ pub async fn on_account_touched(cx: JobContext, event: AccountTouched) -> Result
     };
     let mut tx = cx.begin().await?;
     store::notify_of_account(&mut tx, cx.new_id(), event.user_id, kind, event.at).await?;
+    tx.commit().await
+}
+
+/// The author learns what was decided about their words.
+pub async fn on_review_moderated(cx: JobContext, event: ReviewModerated) -> Result<()> {
+    let mail = SendVerdictMail { review_id: event.review_id, version: event.version };
+    let mut tx = cx.begin().await?;
+    if store::notify_of_review(&mut tx, cx.new_id(), event.review_id, event.version, cx.now()).await? {
+        tx.enqueue(&mail, Some(&mail.key()), None).await?;
+    }
     tx.commit().await
 }
 

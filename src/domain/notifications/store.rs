@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use super::error::Error;
 use super::model::{Channel, Kind, Line, Refused};
 use crate::platform::db::broken_constraint;
-use crate::platform::ids::{CallId, CompanyId, ConsultationId, NotificationId, UserId, WaitlistOfferId};
+use crate::platform::ids::{CallId, CompanyId, ConsultationId, NotificationId, ReviewId, UserId, WaitlistOfferId};
+use crate::platform::locale::Locale;
 use crate::platform::{Problem, Result, Tx};
 
 /// More are not counted.
@@ -145,6 +146,45 @@ pub async fn notify_of_account(
         .execute(tx.conn())
         .await?;
     Ok(())
+}
+
+/// Tells the author of a review what was decided about it; whether they want a mail.
+pub async fn notify_of_review(
+    tx: &mut Tx,
+    id: NotificationId,
+    review: ReviewId,
+    version: i32,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT app.notify_of_review($1, $2, $3, $4)")
+        .bind(id)
+        .bind(review)
+        .bind(version)
+        .bind(now)
+        .fetch_one(tx.conn())
+        .await?)
+}
+
+/// To whom a mail about a verdict goes.
+#[derive(sqlx::FromRow)]
+pub struct ReaderOfVerdict {
+    pub id: UserId,
+    pub email: String,
+    pub display_name: String,
+    pub locale: Locale,
+    pub consultation_id: ConsultationId,
+    pub is_published: bool,
+}
+
+/// Whoever is still to be told of a verdict.
+pub async fn find_reader_of_verdict(tx: &mut Tx, review: ReviewId, version: i32) -> Result<Option<ReaderOfVerdict>> {
+    Ok(sqlx::query_as(
+        "SELECT id, email, display_name, locale, consultation_id, is_published FROM app.reader_of_verdict($1, $2)",
+    )
+    .bind(review)
+    .bind(version)
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 /// Conversations of all companies in which it is time to tell somebody.

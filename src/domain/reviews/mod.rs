@@ -13,13 +13,16 @@
 //! **Moderation** is by people ([`service::publish`], [`service::reject`]). They read the words without their author, and are
 //! pointed at what may be a name, an address or a number ([`model::Marks`]). Names are looked for when a review is written:
 //! the author's, the practitioner's, those of the author's company. The hint does not say whose name a word is, so it names
-//! no author to the moderator either. What an author changes waits for a moderator again, and is not shown meanwhile.
+//! no author to the moderator either. What an author changes waits for a moderator again, and is not shown meanwhile. They are
+//! told what was decided ([`events`]), by a job that does not name them.
 //!
 //! **The average** follows what is published, and is shown from three reviews on, so that it is nobody's own.
 
 mod api;
 mod error;
+pub mod events;
 pub mod model;
+pub mod privacy;
 mod service;
 mod store;
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Builder;
 
+use super::events::ReviewModerated;
 use super::model::{Marks, Moderated, Own, Rejection, Shown, Status, Words};
 use super::store::{self, KeptModerated, KeptOwn, New, Place, Verdict};
 use crate::platform::audit::{Detail, Entry};
@@ -94,6 +95,20 @@ pub async fn write(
 pub async fn read_own(cx: &Context, session: ConsultationId) -> Result<Own> {
     let mut tx = cx.read(Permission::WriteReview).await?;
     Ok(own(cx, find_own(&mut tx, session).await?))
+}
+
+/// How many of one's own are read at once.
+const PAGE: usize = 100;
+
+/// Where a list of one's own goes on.
+pub type After = Option<ConsultationId>;
+
+/// All of the caller's own, and where they go on.
+pub async fn list_own(cx: &Context, after: After) -> Result<(Vec<Own>, After)> {
+    let mut tx = cx.read(Permission::WriteReview).await?;
+    let kept = store::list_own(&mut tx, after, PAGE).await?;
+    let next = kept.last().filter(|_| kept.len() == PAGE).map(|last| last.consultation_id);
+    Ok((kept.into_iter().map(|kept| own(cx, kept)).collect(), next))
 }
 
 /// Other stars, other words, or both. A moderator looks at it again.
@@ -217,6 +232,8 @@ pub async fn reject(cx: &Context, id: ReviewId, reason: Rejection, if_match: Opt
 
 async fn decided(cx: &Context, mut tx: Tx, id: ReviewId) -> Result<Moderated> {
     let kept = find_moderated(&mut tx, id).await?;
+    let told = ReviewModerated { review_id: id, version: kept.version };
+    tx.enqueue(&told, Some(&format!("{id}:{}", kept.version)), None).await?;
     tx.commit().await?;
     Ok(moderated(cx, kept))
 }

@@ -93,6 +93,21 @@ pub async fn find_own(tx: &mut Tx, session: ConsultationId) -> Result<Option<Kep
     .await?)
 }
 
+/// The caller's own, by session.
+pub async fn list_own(tx: &mut Tx, after: Option<ConsultationId>, most: usize) -> Result<Vec<KeptOwn>> {
+    Ok(sqlx::query_as(
+        "SELECT id, consultation_id, practitioner_id, status, version, rating, sealed, rejected_for, written_at
+         FROM app.reviews
+         WHERE user_id = app.user_id() AND company_id = app.company_id()
+           AND consultation_id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid)
+         ORDER BY consultation_id LIMIT $2",
+    )
+    .bind(after)
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// Puts other words in the place of the known ones; they wait for a moderator. False: they were not the present ones.
 pub async fn save(tx: &mut Tx, known: &KeptOwn, rating: i16, sealed: &[u8], at: DateTime<Utc>) -> Result<bool> {
     let done = sqlx::query(

@@ -42,6 +42,17 @@ impl Sealed {
     pub fn name(&self) -> String {
         format!("{}.{}", self.table, self.column)
     }
+
+    fn place(&self, row: &Row) -> Place {
+        Place {
+            purpose: self.purpose,
+            table: self.table,
+            column: self.column,
+            row: row.id,
+            person: row.person,
+            company: row.company,
+        }
+    }
 }
 
 /// What became of the secrets of a column.
@@ -130,6 +141,42 @@ pub async fn rewrap_at(
     rotation.run(columns).await
 }
 
+/// What became of opening some secrets of a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tried {
+    pub column: String,
+    pub opened: usize,
+    /// Those that stayed closed, and why the first of them did.
+    pub closed: usize,
+    pub fault: Option<SealError>,
+}
+
+/// Opens so many of each column, the first by id: whether the keys are those of this database, as after a restore.
+pub async fn try_open(
+    owner: &PgConnectOptions,
+    keyring: &Keyring,
+    columns: &[Sealed],
+    most: i32,
+) -> Result<Vec<Tried>> {
+    let mut tx = Owner::new(owner).begin().await?;
+    let mut all = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut it = Tried { column: column.name(), ..Tried::default() };
+        // under whichever key
+        for row in list(&mut tx, column, "", None, most, false).await? {
+            match keyring.open(&column.place(&row), &row.sealed) {
+                Ok(_) => it.opened += 1,
+                Err(error) => {
+                    it.closed += 1;
+                    it.fault = it.fault.or(Some(error));
+                }
+            }
+        }
+        all.push(it);
+    }
+    Ok(all)
+}
+
 /// How many secrets of each column are under older keys.
 pub async fn count(tx: &mut Tx, keyring: &Keyring) -> Result<Vec<(String, i64)>> {
     Ok(sqlx::query_as("SELECT place, older FROM app.count_sealed($1)")
@@ -184,7 +231,7 @@ impl Rotation<'_> {
         loop {
             let begun = Instant::now();
             let mut tx = self.owner.begin().await?;
-            let rows = self.list(&mut tx, column, after, !waiting).await?;
+            let rows = list(&mut tx, column, self.keyring.newest(), after, BATCH, !waiting).await?;
             let Some(last) = rows.last().map(|row| row.id) else { return Ok(broken) };
             let mut renewed = Vec::with_capacity(rows.len());
             for row in rows {
@@ -228,30 +275,31 @@ impl Rotation<'_> {
         (self.tell)(Progress { column: &it.column, moved: self.moved, total: self.total });
     }
 
-    async fn list(&self, tx: &mut Tx, column: &Sealed, after: Option<Uuid>, locking: bool) -> Result<Vec<Row>> {
-        Ok(sqlx::query_as("SELECT id, person, company, sealed FROM app.list_sealed($1, $2, $3, $4, $5)")
-            .bind(column.name())
-            .bind(self.keyring.newest())
-            .bind(after)
-            .bind(BATCH)
-            .bind(locking)
-            .fetch_all(tx.conn())
-            .await?)
-    }
-
     fn seal_anew(&self, column: &Sealed, row: Row) -> Result<Renewed, SealError> {
-        let place = Place {
-            purpose: column.purpose,
-            table: column.table,
-            column: column.column,
-            row: row.id,
-            person: row.person,
-            company: row.company,
-        };
+        let place = column.place(&row);
         let secret = self.keyring.open(&place, &row.sealed)?;
         let after = self.keyring.seal(&place, &secret, self.entropy)?;
         Ok(Renewed { id: row.id, before: row.sealed, after })
     }
+}
+
+/// What is not sealed under `newest`.
+async fn list(
+    tx: &mut Tx,
+    column: &Sealed,
+    newest: &str,
+    after: Option<Uuid>,
+    most: i32,
+    locking: bool,
+) -> Result<Vec<Row>> {
+    Ok(sqlx::query_as("SELECT id, person, company, sealed FROM app.list_sealed($1, $2, $3, $4, $5)")
+        .bind(column.name())
+        .bind(newest)
+        .bind(after)
+        .bind(most)
+        .bind(locking)
+        .fetch_all(tx.conn())
+        .await?)
 }
 
 /// How many were still what was read.

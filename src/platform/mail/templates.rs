@@ -54,6 +54,7 @@ const FILES: &[(&str, &str)] = embedded![
     "waitlist_offer",
     "message_waiting",
     "call_missed",
+    "review_moderated",
 ];
 
 /// A mail's words, filled in.
@@ -166,6 +167,8 @@ mod tests {
             ),
             ("message_waiting", json!({ "name": "Rosa", "link": "https://care.example/c" })),
             ("call_missed", json!({ "name": "Rosa", "link": "https://care.example/c" })),
+            ("review_moderated", json!({ "name": "Rosa", "is_published": true, "link": "https://care.example/c" })),
+            ("review_moderated", json!({ "name": "Rosa", "is_published": false, "link": "https://care.example/c" })),
             ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
             (
                 "session_ended",

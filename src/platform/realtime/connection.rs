@@ -24,7 +24,7 @@ use crate::platform::http::{body, error};
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::telemetry::reports::Place;
 use crate::platform::telemetry::traces;
-use crate::platform::{Context, Platform, RequestInfo};
+use crate::platform::{Context, Platform, RequestInfo, maintenance};
 
 /// A token that ran out is renewed within this time, or the socket is closed.
 const RENEWED_WITHIN: TimeDelta = TimeDelta::minutes(1);
@@ -154,10 +154,13 @@ impl Connection {
         Ok(answer(&Renewed { expires_at }))
     }
 
-    /// What somebody does over a socket changes something, or is about to.
-    async fn admit(&self) -> Result<()> {
+    /// Looking goes on while the platform is maintained.
+    async fn admit(&self, event: &str) -> Result<()> {
         self.check().await?;
-        self.platform.maintenance.refuse(&self.platform).await
+        if maintenance::is_change_of_socket(event) {
+            self.platform.maintenance.refuse(&self.platform).await?;
+        }
+        Ok(())
     }
 
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
@@ -171,7 +174,7 @@ impl Connection {
                 None => Err(Error::MalformedJson.into()),
                 Some(data) if name == "auth:refresh" => self.renew(data).await,
                 Some(_) if known == Some(None) => Err(Error::UnknownEvent.into()),
-                Some(data) => match self.admit().await {
+                Some(data) => match self.admit(&name).await {
                     Ok(()) => visitor.event(self, &name, data).await,
                     Err(refused) => Err(refused),
                 },

@@ -35,7 +35,7 @@ async fn faults(app: &TestApp, chain: Chain) -> Vec<(Fault, Option<i64>)> {
 }
 
 /// A company with five entries of its own.
-pub(super) async fn five(app: &TestApp) -> (Company, Chain) {
+pub async fn five(app: &TestApp) -> (Company, Chain) {
     let company = app.company("Acme").await;
     write_some(app, &company, 5).await;
     let chain = Chain(Some(company.id));

@@ -2,7 +2,7 @@
 
 mod access_log;
 mod acknowledge;
-mod chain;
+pub mod chain;
 mod log;
 
 mod reads;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp, User};
+use crate::support::{Answer, Sockets, TestApp, User};
 
 async fn switch(staff: &User, is_on: bool) -> Value {
     staff.put("/admin/maintenance", json!({"isOn": is_on, "retryAfterSeconds": 600})).await.expect(200).json
@@ -84,4 +84,70 @@ async fn every_node_hears_of_it() {
         assert!(Instant::now() < until, "the other node has not heard of its end");
         tokio::task::yield_now().await;
     }
+}
+
+/// Of a socket in maintenance: who is connected stays, who comes is let in, everybody goes on looking.
+#[tokio::test]
+async fn over_sockets_everything_is_looked_at_and_nothing_is_changed() {
+    let (app, _, alice, dr) = crate::consultations::scene().await;
+    let staff = app.platform_admin().await;
+    let booked = crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
+    app.settle().await;
+    let other = app.second_node().await;
+    let sockets = Sockets::start();
+    let about = json!({"conversationId": booked.str("/id")});
+    let enter = async |name: &str, base: &str, namespace: &str, user: &User| {
+        let args = json!({"url": base, "namespace": namespace, "token": user.token, "transports": ["websocket"]});
+        assert_eq!(sockets.run("connect", name, args).await, json!({"connected": true}), "{name}");
+    };
+    enter("alice", &app.base, "/chat", &alice).await;
+    enter("dr", &other.base, "/chat", &dr).await;
+    for name in ["alice", "dr"] {
+        sockets.done(name, "conversation:join", about.clone()).await;
+    }
+    let text = json!({"conversationId": booked.str("/id"), "clientId": uuid::Uuid::new_v4(), "body": "Before."});
+    sockets.done("alice", "message:send", text).await;
+    assert_eq!(sockets.take("dr", "message:new").await["body"], "Before.");
+
+    switch(&staff, true).await;
+    let during = json!({"conversationId": booked.str("/id"), "clientId": uuid::Uuid::new_v4(), "body": "During."});
+    for (name, event, data) in [
+        ("alice", "message:send", during.clone()),
+        ("alice", "message:edit", json!({"id": uuid::Uuid::new_v4(), "body": "Other."})),
+    ] {
+        let refused = sockets.ask(name, event, data).await;
+        assert_eq!((&refused["ok"], &refused["code"]), (&json!(false), &json!("maintenance")), "{event}: {refused}");
+    }
+    // the other node hears of it by itself
+    let until = Instant::now() + Duration::from_secs(10);
+    let read = json!({"conversationId": booked.str("/id"), "seq": 1});
+    while sockets.ask("dr", "message:read", read.clone()).await["code"] != "maintenance" {
+        assert!(Instant::now() < until, "the other node has not heard of it");
+    }
+    // looking goes on, on the sockets that are there and on new ones
+    enter("again", &app.base, "/chat", &alice).await;
+    for name in ["alice", "again", "dr"] {
+        sockets.done(name, "conversation:join", about.clone()).await;
+        let sync = json!({"conversationId": booked.str("/id"), "afterRev": 0});
+        assert_eq!(sockets.done(name, "sync", sync).await["items"][0]["body"], "Before.");
+        sockets.done(name, "typing:start", about.clone()).await;
+    }
+    enter("list", &app.base, "/notifications", &alice).await;
+    assert!(sockets.take("list", "unread:count").await["unreadCount"].is_i64());
+    sockets.done("list", "slots:watch", json!({"practitionerId": dr.id})).await;
+    // nobody rings, or enters a call, while nothing can be noted of it
+    enter("phone", &app.base, "/audio-call", &alice).await;
+    for event in ["call:join", "call:ring", "call:hangup"] {
+        let refused = sockets.ask("phone", event, json!({"consultationId": booked.str("/id")})).await;
+        assert_eq!(refused["code"], "maintenance", "{event}: {refused}");
+    }
+    let kept = "SELECT count(*) FROM app.messages";
+    let before = app.count(kept).await;
+
+    switch(&staff, false).await;
+    let sent = sockets.done("alice", "message:send", during).await;
+    assert_eq!(sent["message"]["body"], "During.");
+    assert_eq!(app.count(kept).await, before + 1, "the same message, once");
+    assert_eq!(sockets.take("dr", "message:new").await["body"], "During.");
+    app.settle().await;
 }

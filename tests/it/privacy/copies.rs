@@ -283,3 +283,30 @@ async fn a_copy_of_an_account_that_is_erased_or_suspended_is_not_made() {
         0
     );
 }
+
+#[tokio::test]
+async fn reviews_are_in_the_copy_of_their_author_with_their_words_whatever_became_of_them() {
+    let it = life().await;
+    let staff = it.app.platform_admin().await;
+    let review = format!("/consultations/{}/review", it.session);
+    it.alice.post(&review, json!({"rating": 4, "text": "teal review 5521"})).await.expect(201);
+    for (status, reason) in [("pending", Value::Null), ("rejected", json!("health_details"))] {
+        if status == "rejected" {
+            let waiting = crate::reviews::waiting(&staff).await;
+            crate::reviews::decide(&staff, &waiting[0], "reject", json!({"reason": reason})).await.expect(200);
+        }
+        let mut copy = fetched(&it.app, &it.alice).await;
+        let rows = copy.rows("reviews");
+        assert_eq!(rows.len(), 1);
+        assert_eq!((&rows[0]["body"], &rows[0]["rating"]), (&json!("teal review 5521"), &json!(4)));
+        assert_eq!((&rows[0]["status"], &rows[0]["rejected_for"]), (&json!(status), &reason));
+        assert_eq!(rows[0]["consultation_id"], it.session);
+        let page = copy.text("pages/reviews.html");
+        assert!(page.contains("teal review 5521") && page.contains("Étoiles"), "{page}");
+    }
+    // of their author alone
+    let mut copy = fetched(&it.app, &it.dr).await;
+    for name in copy.names() {
+        assert!(!String::from_utf8_lossy(&copy.bytes(&name)).contains("teal review"), "{name}");
+    }
+}

@@ -88,7 +88,7 @@ async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_re
     let mut mails = it.app.mails_to(&it.alice.email).into_iter();
     let receipt = mails.find(|it| it.subject == "Your account has been erased").unwrap();
     let text = receipt.text.unwrap();
-    assert!(text.contains("Your journal, with its keys: 1 entries") && text.contains("until"), "{text}");
+    assert!(text.contains("Your journal, with its keys: 1 entry.") && text.contains("until"), "{text}");
     for words in [DIARY, MESSAGE, REASON, NOTE, PAPER] {
         assert!(!text.contains(words));
     }

@@ -66,6 +66,7 @@ const ENDLESS: &[(&str, &str)] = &[
     ("reporting_thresholds", "what closed months were judged by"),
     ("practitioners", "until their account is erased"),
     ("practitioner_specialties", "of a profile"),
+    ("search_words", "words of profiles, without whose they are; gone with the last profile that holds them"),
     ("availability_rules", "the hours in force"),
     ("external_calendars", "until their owner removes them"),
     ("external_busy_times", "replaced with each reading"),

@@ -2,6 +2,7 @@
 
 mod moderation;
 mod rating;
+mod verdicts;
 
 use huntzen::platform::db::DbRole;
 use reqwest::Method;
@@ -206,6 +207,7 @@ async fn what_is_published_tells_neither_who_nor_when_nor_which_session() {
     assert!(!log.contains("review.written") && !log.contains(&session.to_string()), "{log}");
     let own = alice.get("/audit-logs?limit=100").await.expect(200).text();
     assert!(own.contains("review.written"), "{own}");
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -236,6 +238,7 @@ async fn an_author_who_changes_it_waits_for_a_moderator_again() {
         0
     );
     alice.post(&path, json!({"rating": 5, "text": "Better still"})).await.expect(201);
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -255,4 +258,5 @@ async fn what_an_erased_person_said_is_gone() {
         sqlx::query_scalar("SELECT app.erase_reviews($1)").bind(alice.id).fetch_one(&mut conn).await.unwrap();
     assert_eq!(gone, 1);
     assert_eq!(shown(&bob, &dr).await, [json!({"rating": 5, "text": "His"})]);
+    app.settle().await;
 }

@@ -31,6 +31,7 @@ async fn a_moderator_reads_words_without_their_author() {
     // that they read is in the log
     let noted = "SELECT count(*) FROM app.audit_logs WHERE action = 'review.listed' AND actor_role = 'platform_admin'";
     assert_eq!(app.count(noted).await, 2);
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -89,6 +90,7 @@ async fn names_in_a_review_are_pointed_at_and_not_said_whose_they_are() {
     assert_eq!(waiting(&staff).await[0]["marks"], json!([]));
     publish_all(&staff).await;
     assert_eq!(shown(&dr, &dr).await, [json!({"rating": 5, "text": "Merci !"})]);
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -110,6 +112,7 @@ async fn what_a_moderator_did_not_read_is_not_published() {
     let mut statuses = [one.status.as_u16(), two.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 412], "one verdict");
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -132,6 +135,7 @@ async fn what_was_published_can_be_taken_down_and_put_back() {
         .await
         .refused(404, "not_found");
     staff.get("/admin/reviews?status=hidden").await.refused(400, "invalid_parameter");
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -162,4 +166,5 @@ async fn who_waits_longest_is_read_first_page_by_page() {
     }
     all.sort();
     assert_eq!(all, seen);
+    app.settle().await;
 }

@@ -56,6 +56,7 @@ async fn an_average_is_shown_from_three_reviews_on() {
     }
     assert_eq!(rating(&alice, &dr).await, nothing);
     assert_eq!(shown(&alice, &dr).await.len(), 2);
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -71,6 +72,7 @@ async fn many_verdicts_at_once_make_one_average() {
     }
     assert_eq!(rating(&alice, &dr).await, (json!(3.3), json!(6)));
     assert_eq!(app.count("SELECT count(*) FROM app.published_reviews").await, 6);
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -104,4 +106,5 @@ async fn practitioners_are_listed_by_what_is_said_of_them() {
         names(&alice.get(&format!("/practitioners?sort=rating&{soon}&q=anne")).await.expect(200).json),
         ["Anne"]
     );
+    app.settle().await;
 }

@@ -40,6 +40,14 @@ pub async fn fresh_database() -> PgConnectOptions {
     template().await.fresh_database().await
 }
 
+/// A database with nothing in it, as an operator makes one to restore a backup into.
+pub async fn empty_database() -> PgConnectOptions {
+    let cluster = template().await;
+    let name = format!("test_{}_{}", std::process::id(), NEXT_DATABASE.fetch_add(1, Ordering::Relaxed));
+    cluster.execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+    cluster.server.options().database(&name)
+}
+
 /// Drops a database of [`fresh_database`], with whoever is still connected.
 pub async fn drop_database(options: &PgConnectOptions) {
     let name = options.get_database().expect("a test database has a name");

@@ -336,6 +336,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'signs_from', t.signs_from + interval '1 day')$$, NULL),
     ('app.withdrawn_signing_keys', 'false', 'NULL::uuid', $$'{"kid": "another"}'$$, NULL),
     ('app.master_keys', 'false', 'NULL::uuid', $$'{"id": "another"}'$$, NULL),
+    -- filled by a trigger of practitioners
+    ('app.search_words', 'false', 'NULL::uuid', $$'{"word": "another"}'$$, NULL),
     ('app.throttles', 'false', 'NULL::uuid', $$jsonb_build_object('key', '\x' || repeat('00', 32))$$, NULL),
     ('app.one_time_tokens', 't.user_id = me', 't.company_id',
      $$jsonb_build_object('id', gen_random_uuid(), 'hash', '\x' || repeat('00', 32))$$, NULL),

@@ -13,6 +13,7 @@ pub enum Source {
     Messages,
     Journal,
     JournalKeys,
+    Reviews,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,7 @@ pub const SECTIONS: [Section; 26] = [
     section("journal", Source::Journal, Whose::Employees),
     section("journal_keys", Source::JournalKeys, Whose::Employees),
     section("waitlist", Source::Rows, Whose::Employees),
-    section("reviews", Source::Rows, Whose::Employees),
+    section("reviews", Source::Reviews, Whose::Employees),
     section("sessions", Source::Rows, Whose::Everybody),
     section("known_devices", Source::Rows, Whose::Everybody),
     section("second_factor", Source::Rows, Whose::Everybody),

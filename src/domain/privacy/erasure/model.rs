@@ -128,7 +128,9 @@ impl Line {
     pub fn words(&self, list: &str, time_zone: &str, locale: Locale) -> String {
         let count = self.count.unwrap_or_default();
         let until = self.until.map(|at| mail::moment(at, time_zone, locale)).unwrap_or_default();
-        let key = format!("privacy.receipt.{list}.{}", self.what);
+        let is_counted = matches!(self.what, "journal" | "messages" | "reasons" | "consultations");
+        let one = if is_counted && locale.is_singular(count) { "_one" } else { "" };
+        let key = format!("privacy.receipt.{list}.{}{one}", self.what);
         t!(key, locale = locale.as_str(), count = count, until = until).into_owned()
     }
 }
@@ -179,6 +181,11 @@ mod tests {
                 for line in lines {
                     let words = line.words(list, "Europe/Paris", locale);
                     assert!(!words.starts_with("privacy.") && !words.contains("%{"), "{words}");
+                    for plural in ["1 entries", "1 conversations", "1 texts", "1 entrées", "1 textes", "1 appointments"] {
+                        assert!(!words.contains(plural), "{words}");
+                    }
+                    let more = Line { count: line.count.map(|_| 2), ..line.clone() }.words(list, "Europe/Paris", locale);
+                    assert!(!more.contains("2 entry") && !more.contains("2 texte.") && !more.contains("%{"), "{more}");
                 }
             }
         }

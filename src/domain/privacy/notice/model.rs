@@ -29,6 +29,7 @@ impl Duration {
     /// As people say it: “20 years”, “7 days”.
     pub fn words(&self, locale: Locale) -> Cow<'static, str> {
         let (unit, count) = match (self.years, self.days) {
+            (Some(1), _) => ("year", 1),
             (Some(years), _) => ("years", years),
             (None, Some(0)) => ("at_once", 0),
             (None, Some(1)) => ("day", 1),

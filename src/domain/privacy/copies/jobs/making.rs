@@ -12,7 +12,7 @@ use crate::domain::privacy::copies::model::{document, subject};
 use crate::domain::privacy::copies::page::{self, Reader, escaped};
 use crate::domain::privacy::copies::sections::{Section, Source};
 use crate::domain::privacy::copies::store::{self, Begun, Written};
-use crate::domain::{chat, consultations, files, journal};
+use crate::domain::{chat, consultations, files, journal, reviews};
 use crate::platform::auth::{Caller, Permission};
 use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::ids::{FileId, PrivacyRequestId, SessionId};
@@ -165,6 +165,7 @@ impl Making<'_> {
             Source::Reasons => self.reasons(&mut rows).await?,
             Source::Messages => self.messages(&mut rows).await?,
             Source::Journal => self.journal(&mut rows).await?,
+            Source::Reviews => self.reviews(&mut rows).await?,
             Source::JournalKeys => {
                 if let Some(keys) = journal::privacy::keys(&self.own).await? {
                     self.put(&mut rows, &[keys]).await?;
@@ -241,6 +242,18 @@ impl Making<'_> {
         let mut after = None;
         loop {
             let (found, next) = journal::privacy::entries(&self.own, after).await?;
+            self.put(rows, &found).await?;
+            match next {
+                None => return Ok(()),
+                next => after = next,
+            }
+        }
+    }
+
+    async fn reviews(&mut self, rows: &mut Rows) -> Result<()> {
+        let mut after = None;
+        loop {
+            let (found, next) = reviews::privacy::reviews(&self.own, after).await?;
             self.put(rows, &found).await?;
             match next {
                 None => return Ok(()),

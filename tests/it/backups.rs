@@ -1,0 +1,324 @@
+//! `tools/backup`, as an operator uses it: what it makes, what it refuses, and what it brings back.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use huntzen::platform::auth::Role;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, raw_sql};
+
+use crate::audit::chain::five;
+use crate::privacy::{self, MESSAGE, NOTE};
+use crate::support::dump::tool;
+use crate::support::{TestApp, User, cluster};
+
+/// Where the things of one backup are, apart from one another as they have to be.
+struct Backup {
+    folder: tempfile::TempDir,
+    contents: PathBuf,
+    keys: PathBuf,
+    ledger: PathBuf,
+}
+
+impl Backup {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (contents, keys, ledger) = (at("contents"), at("keys"), at("erasures.jsonl"));
+        Self { folder, contents, keys, ledger }
+    }
+
+    /// Runs `tools/backup` with settings of its own.
+    async fn run_with(&self, verb: &str, database: &PgConnectOptions, change: impl Fn(&mut Command)) -> Output {
+        let secret = cluster::template().await.config().database_roles_secret.expose_secret().to_owned();
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/backup"));
+        let (contents, keys) = if verb == "dump" { ("--to", "--keys-to") } else { ("--from", "--keys-from") };
+        command.arg(verb);
+        if verb != "ledger" {
+            command.arg(contents).arg(&self.contents);
+        }
+        if !matches!(verb, "ledger" | "finish") {
+            command.arg(keys).arg(&self.keys);
+        }
+        if !matches!(verb, "load" | "compare") {
+            command.arg("--ledger").arg(&self.ledger);
+        }
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("HUNTZEN", env!("CARGO_BIN_EXE_huntzen"))
+            .env("PG_BIN", tool("pg_dump").parent().unwrap())
+            .env("DATABASE_URL", database.to_url_lossy().to_string())
+            .env("DATABASE_ROLES_SECRET", secret)
+            .env("MASTER_KEYS", cluster::MASTER_KEYS)
+            .env("DATA_DIR", self.folder.path())
+            .stdin(Stdio::null());
+        change(&mut command);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// What it said; it has to do what it was asked.
+    async fn run(&self, verb: &str, database: &PgConnectOptions) -> String {
+        let done = self.run_with(verb, database, |_| ()).await;
+        assert!(done.status.success(), "{verb}: {}", said(&done));
+        said(&done)
+    }
+
+    /// What it said; it has to refuse.
+    async fn refused(&self, verb: &str, database: &PgConnectOptions) -> String {
+        let done = self.run_with(verb, database, |_| ()).await;
+        assert_eq!(done.status.code(), Some(1), "{verb}: {}", said(&done));
+        said(&done)
+    }
+}
+
+fn said(done: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+}
+
+async fn count(database: &PgConnectOptions, query: &'static str) -> i64 {
+    let mut conn = PgConnection::connect_with(database).await.unwrap();
+    let count = sqlx::query_scalar(query).fetch_one(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    count
+}
+
+/// What a superuser does who knows the triggers.
+async fn tamper_on(database: &PgConnectOptions, sql: &str) {
+    execute(database, &format!("SET session_replication_role = replica; {sql}")).await;
+}
+
+async fn execute(database: &PgConnectOptions, sql: &str) {
+    let mut conn = PgConnection::connect_with(database).await.unwrap();
+    raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// Whether nothing was made in it.
+async fn is_empty(database: &PgConnectOptions) -> bool {
+    count(database, "SELECT count(*) FROM pg_namespace WHERE nspname IN ('app', 'auth', 'stats', 'apalis', 'migrate')")
+        .await
+        == 0
+}
+
+#[tokio::test]
+async fn a_backup_is_restored_erased_again_and_verified_and_the_program_serves_it() {
+    let mut it = privacy::life().await;
+    let bob = it.app.employee(&it.company).await;
+    bob.post("/journal", json!({"body": "olive diary 5522", "mood": 2, "tags": []})).await.expect(201);
+    it.app.settle().await;
+    let backup = Backup::new();
+    let made = backup.run("dump", it.app.options()).await;
+    assert!(made.contains("0 erasures"), "{made}");
+    assert!(it.app.count("SELECT count(*) FROM app.user_sessions WHERE revoked_at IS NULL").await > 0);
+
+    // life goes on: somebody is erased, somebody else comes
+    it.erase().await;
+    let carol = it.app.employee(&it.company).await;
+    assert!(backup.run("ledger", it.app.options()).await.contains("1 erasures"));
+
+    let restored = cluster::empty_database().await;
+    let told = backup.run("restore", &restored).await;
+    assert!(told.contains("as many rows in each table"), "{told}");
+    assert!(told.contains("1 erased again, 0 erased already, 0 unknown here."), "{told}");
+    assert!(told.contains("Everything that was tried opens."), "{told}");
+    assert!(told.contains(": whole") && told.contains("READY") && !told.contains("NOT READY"), "{told}");
+    // no session of before is valid, nor does anybody know of it who is not told
+    assert_eq!(count(&restored, "SELECT count(*) FROM app.user_sessions WHERE revoked_at IS NULL").await, 0);
+    for (action, times) in [("backup.restored", 1), ("erasure.replayed", 1), ("erasure.carried_out", 0)] {
+        let entries: i64 = {
+            let mut conn = PgConnection::connect_with(&restored).await.unwrap();
+            let query = sqlx::query_scalar("SELECT count(*) FROM app.audit_logs WHERE action = $1");
+            query.bind(action).fetch_one(&mut conn).await.unwrap()
+        };
+        assert_eq!(entries, times, "{action}");
+    }
+    // the views are whole, so that the schedule can count anew beside whoever reads
+    count(&restored, "SELECT 1::bigint FROM stats.refresh(now(), false)").await;
+
+    let after = TestApp::start_on(restored.clone(), |_| None).await;
+    after.clock.advance(it.app.clock.now() - after.clock.now());
+    let sign_in = async |user: &User, role: Role| {
+        user.at(&after.base).with_token(after.session(user.id, role, user.company_id).await)
+    };
+    let (dr, bob) = (sign_in(&it.dr, Role::Practitioner).await, sign_in(&bob, Role::Employee).await);
+    let hr = sign_in(&it.company.hr, Role::Hr).await;
+    assert_eq!(bob.get("/journal").await.expect(200).str("/items/0/body"), "olive diary 5522");
+    // the note opens for its author; nothing that was hers does
+    assert_eq!(dr.get(&it.note).await.expect(200).str("/body"), NOTE);
+    let talk = dr.get(&format!("/conversations/{}/messages", it.session)).await.expect(200);
+    assert_eq!(talk.str("/items/0/content"), "erased");
+    assert!(!talk.text().contains(MESSAGE));
+    let of_hers = "SELECT count(*) FROM app.encryption_keys k JOIN app.users u ON u.id = k.person_id
+                   WHERE u.erased_at IS NOT NULL AND k.wrapped IS NOT NULL";
+    assert_eq!(after.count(of_hers).await, 0);
+    assert_eq!(after.count("SELECT count(*) FROM app.journal_entries").await, 1);
+    let month = after.clock.now().format("%Y-%m");
+    hr.get(&format!("/reports/usage?from={month}&to={month}")).await.expect(200);
+    bob.post("/journal", json!({"body": "And on.", "mood": 4, "tags": []})).await.expect(201);
+    after.settle().await;
+    // who came after the backup is not there
+    assert_eq!(after.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 1);
+    let here: i64 = sqlx::query_scalar("SELECT count(*) FROM app.users WHERE id = ANY ($1)")
+        .bind([carol.id, bob.id])
+        .fetch_one(after.db())
+        .await
+        .unwrap();
+    assert_eq!(here, 1);
+    // the ledger is what it was: the next backup may renew it
+    assert!(backup.run("ledger", after.options()).await.contains("1 erasures"));
+}
+
+#[tokio::test]
+async fn what_was_changed_is_not_loaded_and_nothing_is_loaded_into_what_is_not_empty() {
+    let app = TestApp::start().await;
+    five(&app).await;
+    let backup = Backup::new();
+    backup.run("dump", app.options()).await;
+    let target = cluster::empty_database().await;
+    let files = ["contents/contents.dump", "contents/rows", "contents/anchors", "contents/about", "keys/keys.dump"];
+    for file in files {
+        let path = backup.folder.path().join(file);
+        let whole = std::fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, &changed).unwrap();
+        let told = backup.refused("load", &target).await;
+        assert!(told.contains("is not what was written"), "{file}: {told}");
+        std::fs::remove_file(&path).unwrap();
+        backup.refused("load", &target).await;
+        std::fs::write(&path, &whole).unwrap();
+    }
+    assert!(is_empty(&target).await);
+    // a dump is not made over another, nor a backup read where there is none
+    assert!(backup.refused("dump", app.options()).await.contains("is there already"));
+    assert!(Backup::new().refused("load", &target).await.contains("holds no backup"));
+    // keys of before the contents: some would be missing
+    let later = Backup::new();
+    later.run("dump", app.options()).await;
+    let mixed = Backup { contents: later.contents.clone(), keys: backup.keys.clone(), ..Backup::new() };
+    assert!(mixed.refused("load", &target).await.contains("are older than"));
+    // where something is, whatever it is
+    let told = backup.refused("load", app.options()).await;
+    assert!(told.contains("is not empty (apalis"), "{told}");
+    execute(&target, "CREATE TABLE public.mine ()").await;
+    let told = backup.refused("load", &target).await;
+    assert!(told.contains("is not empty (public.mine)"), "{told}");
+    assert!(is_empty(&target).await);
+    // without a ledger nothing begins
+    std::fs::remove_file(&backup.ledger).unwrap();
+    assert!(backup.refused("restore", &target).await.contains("without the ledger"));
+    // nor as somebody who would see a part of the rows
+    let role = huntzen::platform::db::role_options(
+        app.options(),
+        huntzen::platform::db::DbRole::Hr,
+        &app.platform.config,
+    );
+    assert!(Backup::new().refused("dump", &role).await.contains("superuser"));
+    cluster::drop_database(&target).await;
+}
+
+#[tokio::test]
+async fn what_is_missing_or_broken_in_a_restored_database_is_told() {
+    let app = TestApp::start().await;
+    let (company, _) = five(&app).await;
+    app.employee(&company).await;
+    let backup = Backup::new();
+    backup.run("dump", app.options()).await;
+    let target = cluster::empty_database().await;
+    backup.run("load", &target).await;
+    assert!(backup.run("compare", &target).await.contains("as many rows"));
+    tamper_on(&target, "DELETE FROM app.employees").await;
+    let told = backup.refused("compare", &target).await;
+    assert!(told.contains(&format!("app.employees, company {}: 1 rows in the backup, 0 here", company.id)), "{told}");
+    assert!(!told.contains("app.users"), "{told}");
+
+    // a ledger that knows of more than this database is not replaced by less
+    let line = format!("{{\"userId\":\"{}\",\"keyIds\":[],\"erasedAt\":\"2026-01-01T00:00:00Z\"}}\n", uuid::Uuid::new_v4());
+    std::fs::write(&backup.ledger, &line).unwrap();
+    let told = backup.refused("ledger", &target).await;
+    assert!(told.contains("1 erasures") && told.contains("replay them first"), "{told}");
+    assert_eq!(std::fs::read_to_string(&backup.ledger).unwrap(), line);
+
+    // other keys under the same name
+    let other = "test:7zNYMgTBFFSPgDnAaKQIBrSgH5i4/Jrw95nRhw9P8V8=";
+    let done = backup.run_with("finish", &target, |command| _ = command.env("MASTER_KEYS", other)).await;
+    assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+    assert!(said(&done).contains("MASTER_KEYS are not those of this database"), "{}", said(&done));
+    // an entry that is not what it was
+    let first = "(SELECT id FROM app.audit_logs WHERE company_id IS NOT NULL ORDER BY id LIMIT 1)";
+    tamper_on(&target, &format!("UPDATE app.audit_logs SET action = 'employee.created' WHERE id = {first}")).await;
+    let told = backup.refused("finish", &target).await;
+    assert!(told.contains(": changed at ") && told.contains("NOT READY: the audit log"), "{told}");
+    // as it was again; and the end of the chain is cut off
+    let of_company = "chain <> '00000000-0000-0000-0000-000000000000'";
+    let last = format!("sequence = (SELECT max(sequence) FROM app.audit_chain WHERE {of_company}) AND {of_company}");
+    tamper_on(
+        &target,
+        &format!(
+            "UPDATE app.audit_logs SET action = 'employee.updated' WHERE id = {first};
+             DELETE FROM app.audit_logs WHERE id = (SELECT entry_id FROM app.audit_chain WHERE {last});
+             DELETE FROM app.audit_chain WHERE {last}"
+        ),
+    )
+    .await;
+    let told = backup.refused("finish", &target).await;
+    assert!(!told.contains(": changed at ") && told.contains("NOT READY: the audit log"), "{told}");
+    assert!(told.contains(": truncated at ") || told.contains(": removed at "), "{told}");
+    cluster::drop_database(&target).await;
+}
+
+#[tokio::test]
+async fn a_dump_and_its_counts_are_of_one_moment_and_no_process_shows_a_password() {
+    let app = TestApp::start().await;
+    let backup = Backup::new();
+    // programs that note what they are asked, and do it
+    let bin = backup.folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let asked = backup.folder.path().join("asked");
+    for name in ["psql", "pg_dump", "pg_restore"] {
+        let script = format!(
+            "#!/bin/sh\nprintf '%s ' {name} \"$@\" >> '{}'\nexec '{}' \"$@\"\n",
+            asked.display(),
+            tool(name).display()
+        );
+        std::fs::write(bin.join(name), script).unwrap();
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let db = app.db().clone();
+    let writing = tokio::spawn(async move {
+        loop {
+            sqlx::query("INSERT INTO app.companies (id, name, contract_starts_on, contract_ends_on, sessions_per_employee, seats)
+                         SELECT gen_random_uuid(), 'Newcomer', '2026-01-01', '2027-01-01', 1, 1 FROM generate_series(1, 20)")
+                .execute(&db)
+                .await
+                .unwrap();
+        }
+    });
+    let done = backup.run_with("dump", app.options(), |command| _ = command.env("PG_BIN", &bin)).await;
+    writing.abort();
+    assert!(done.status.success(), "{}", said(&done));
+    let target = cluster::empty_database().await;
+    let done = backup.run_with("load", &target, |command| _ = command.env("PG_BIN", &bin)).await;
+    assert!(done.status.success(), "{}", said(&done));
+    let (then, now) = (
+        count(&target, "SELECT count(*) FROM app.companies").await,
+        app.count("SELECT count(*) FROM app.companies").await,
+    );
+    assert!(then < now, "nothing was written beside the dump: {then}, {now}");
+
+    let asked = std::fs::read_to_string(asked).unwrap();
+    assert!(asked.contains("pg_dump ") && asked.contains("pg_restore ") && asked.contains("--role=huntzen_backup"));
+    let url = app.options().to_url_lossy();
+    let password = url.password().expect("the test cluster asks for a password");
+    assert!(!asked.contains(password), "{asked}");
+    // for nobody but their owner
+    for file in ["contents/contents.dump", "keys/keys.dump", "erasures.jsonl"] {
+        let mode = std::fs::metadata(backup.folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
+    cluster::drop_database(&target).await;
+}
