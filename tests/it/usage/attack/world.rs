@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 pub const SPECIALTIES: [&str; 6] = ["psychology", "coaching", "nutrition", "sleep", "physiotherapy", "social_work"];
 pub const MODES: [&str; 3] = ["video", "audio", "chat"];
+/// Minutes of each session, which profiles tell everybody.
+pub const LENGTHS: [i32; 6] = [45, 60, 40, 30, 20, 90];
 /// What people are rounded down to.
 pub const STEP: i32 = 5;
 
@@ -103,7 +105,7 @@ impl World {
             (0..departments).map(|d| (size(d), d)).filter(|(n, _)| *n >= k + 10).collect();
         large.sort_unstable();
         let mut pooled = i32::try_from(employees).unwrap() - large.iter().map(|(n, _)| n).sum::<i32>();
-        if (1..k + 10).contains(&pooled) && !large.is_empty() {
+        if pooled < k + 10 && !large.is_empty() {
             pooled += large.remove(0).0;
         }
         let name = |d: usize| format!("d{d}");
@@ -133,7 +135,7 @@ impl World {
                     specialty: SPECIALTIES[specialty],
                     mode: MODES[dice.skewed(3, by_mode)],
                     department: group_of(person),
-                    minutes: *dice.pick(&[20, 30, 45, 50, 60]),
+                    minutes: LENGTHS[specialty],
                 });
                 if dice.part() > again || facts.len() > 5000 {
                     break;
@@ -188,6 +190,21 @@ impl World {
         i32::try_from(facts.iter().map(|n| self.facts[*n].person).collect::<HashSet<_>>().len()).unwrap()
     }
 
+    /// The order in which what is withheld beside others is chosen.
+    pub fn place(&self, key: &Key) -> usize {
+        let of = |values: &[&str]| values.len() - values.iter().position(|it| **it == key.row).unwrap();
+        match key.table.as_str() {
+            "specialty" => of(&SPECIALTIES),
+            "mode" => of(&MODES),
+            "department" => {
+                let mut groups: Vec<(i32, &str)> = self.groups.iter().map(|(key, n)| (*n, key.as_str())).collect();
+                groups.sort_unstable();
+                1 + groups.iter().position(|(_, it)| *it == key.row).unwrap()
+            }
+            _ => 0,
+        }
+    }
+
     /// What the engine is asked.
     pub fn question(&self) -> Value {
         let cells: Vec<Value> = self
@@ -202,7 +219,7 @@ impl World {
                 json!({
                     "dimensions": key.table, "row_key": key.row, "column_key": key.column, "sessions": facts.len(),
                     "minutes": facts.iter().map(|n| self.facts[*n].minutes).sum::<i32>(), "people": self.people(facts),
-                    "eligible": department.map(|it| self.eligible_of(it)),
+                    "eligible": department.map(|it| self.eligible_of(it)), "place": self.place(key),
                 })
             })
             .collect();
@@ -213,8 +230,8 @@ impl World {
 /// A number as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    Shown { sessions: i32, minutes: i32, people: i32 },
-    Withheld { is_small: bool },
+    Shown { sessions: i32, minutes: Option<i32>, people: i32 },
+    Withheld,
 }
 
 /// All that is told of a month.
