@@ -111,8 +111,9 @@ $$;
 -- judged by `withhold`; what is withheld of one of them is one number, its sum. A table of specialties by something has these
 -- sums as its margins. What it may show of them are whole rows: of a specialty that is shown, where each number, the rest in
 -- the withheld columns included, is safe. The other rows are one row more, of which anybody can compute each number: these
--- must be safe as well, and where specialties that are shown are among the rows in it, each number in it must be able to be
--- zero. A row that would be alone takes the first of the others with it. If that is not so, nothing of the table is shown.
+-- must be safe as well, and where specialties that are shown are among the rows in it, each number in it must be able to be any
+-- of `step`, and of departments zero. A row that would be alone takes the first of the others with it. If that is not so, nothing
+-- of the table is shown.
 -- Then, and in what is left of it otherwise, a cell can be anything from 0 or row + column - all to the lesser of row and
 -- column (Fréchet's bounds are exact for two margins), and two such tables that share their rows say no more together than
 -- each by itself (they are decomposable: Dobra and Fienberg, 2000). What is not hidden by any margin is shown: the cells of
@@ -182,7 +183,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
             USING (dimensions)
         JOIN (SELECT r.dimensions, sum(r.sessions) AS sessions FROM rests r GROUP BY r.dimensions, r.column_class) c
             USING (dimensions)
-        WHERE a.rows > 1 AND o.sessions + c.sessions > a.sessions
+        WHERE a.rows > 1
+          AND (CASE a.dimensions WHEN 'specialty,department' THEN o.sessions + c.sessions > a.sessions
+                                 ELSE least(o.sessions, c.sessions, a.sessions - o.sessions, a.sessions - c.sessions) < step END)
     ), verdicts AS (
         SELECT c.dimensions, c.row_key, c.column_key,
                NOT (c.is_zero

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome, Variable};
 
-use super::world::{Answer, Key, LENGTHS, MODES, SPECIALTIES, STEP, Told, World};
+use super::world::{Answer, Key, MODES, SPECIALTIES, STEP, Told, World};
 
 /// What was tried, and how close it came.
 #[derive(Clone, Debug, Default)]
@@ -73,15 +73,17 @@ fn shown_of_few(world: &World, answer: &Answer) -> Vec<String> {
         // nobody is told by the same word as few where few could be one person
         if let Told::Shown { sessions: 0, .. } = told {
             let is_partly = |table: &str| answer.iter().any(|(it, told)| it.table == table && *told == Told::Withheld);
-            let is_arranged = match key.table.as_str() {
+            let is_zero = |table: &str, value: &str| {
+                matches!(answer.get(&Key::new(table, value, "")), Some(Told::Shown { sessions: 0, .. }))
+            };
+            let follows = is_zero("specialty", &key.row) || is_zero("mode", &key.column);
+            let tells = match key.table.as_str() {
                 "total" | "department" => true,
-                "specialty,department" => answer[&Key::new("specialty", &key.row, "")] == Told::Withheld,
-                "specialty,mode" => false,
+                "specialty,department" => !follows,
+                "specialty,mode" => !follows && is_partly("specialty,mode"),
                 table => is_partly(table),
             };
-            let follows = key.table == "specialty,department"
-                && matches!(answer[&Key::new("specialty", &key.row, "")], Told::Shown { sessions: 0, .. });
-            if is_arranged || key.table == "specialty,department" && !follows {
+            if tells {
                 found.push(format!("{key:?} tells that nobody came"));
             }
         }
@@ -182,7 +184,7 @@ impl Program {
             let sum = parts.iter().map(|n| (*n, 1.0)).collect();
             it.conditions.push((sum, ComparisonOp::Eq, f64::from(*sessions)));
             if let Some(minutes) = minutes {
-                let sum = parts.iter().map(|n| (*n, f64::from(LENGTHS[rows[*n]]))).collect();
+                let sum = parts.iter().map(|n| (*n, f64::from(world.lengths[rows[*n]]))).collect();
                 it.conditions.push((sum, ComparisonOp::Eq, f64::from(*minutes)));
             }
         }
@@ -192,9 +194,8 @@ impl Program {
 
     /// How many people a number can be of. The reader finds out from the words alone which of a dimension's numbers are withheld
     /// for themselves, and which one beside them: here it is told. That few came is one possibility, and must stay one.
-    fn people_of(world: &World, answer: &Answer, key: &Key) -> (f64, f64) {
+    fn people_of(world: &World, cells: &BTreeMap<Key, Vec<usize>>, answer: &Answer, key: &Key) -> (f64, f64) {
         let (k, step, group) = (f64::from(world.k), f64::from(STEP), f64::from(eligible(world, key)));
-        let cells = world.cells();
         match &answer[key] {
             Told::Shown { sessions: 0, .. } => (0.0, 0.0),
             Told::Shown { people, .. } => (f64::from(*people).max(k), f64::from(*people) + step - 1.0),
@@ -221,9 +222,10 @@ impl Program {
     /// People of every number: as many as are told, within what was rounded away, not more than sessions; nobody in two
     /// departments.
     fn count_people(&mut self, world: &World, answer: &Answer) {
+        let cells = world.cells();
         for key in answer.keys() {
             let n = self.bounds.len();
-            self.bounds.push(Self::people_of(world, answer, key));
+            self.bounds.push(Self::people_of(world, &cells, answer, key));
             self.people.insert(key.clone(), n);
             let sessions = self.sums[key].iter().map(|part| (*part, 1.0)).chain([(n, -1.0)]).collect();
             self.conditions.push((sessions, ComparisonOp::Ge, 0.0));

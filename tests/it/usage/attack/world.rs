@@ -73,6 +73,8 @@ pub struct World {
     /// Groups of departments with their people, everybody in one of them.
     pub groups: Vec<(String, i32)>,
     pub facts: Vec<Fact>,
+    /// Minutes of a session of each specialty.
+    pub lengths: [i32; 6],
 }
 
 /// A number before it is judged.
@@ -145,7 +147,7 @@ impl World {
                 }
             }
         }
-        Self { k, groups, facts }
+        Self { k, groups, facts, lengths: LENGTHS }
     }
 
     pub fn eligible(&self) -> i32 {
