@@ -84,22 +84,23 @@ $$;
 -- - none, where each is safe, or nobody's in a dimension that HR does not arrange. Of departments (`disjoint`: nobody is in two)
 --   nobody is told by the same word as few: who decides who is in a department could make one of a single person who comes;
 -- - those that are not safe, with the first of the others, whichever number that has: had it been chosen by its number, the
---   choice would tell of it. It must hide them: their sum, which anybody computes, rests on so many people that each of the
---   cells can have any of `step` numbers, and few enough to have come from that one alone.
-CREATE OR REPLACE FUNCTION stats.withhold(k int, step int, disjoint boolean, people int[], eligible int[])
+--   choice would tell of it. It must hide them: their sum, which anybody computes, is so large that each of the cells can have
+--   any of `step` numbers; of departments it is so many people, and few enough to have come from that one alone. This looks at
+--   nothing but the sum that is known anyhow.
+CREATE OR REPLACE FUNCTION stats.withhold(k int, step int, disjoint boolean, sessions int[], people int[], eligible int[])
 RETURNS boolean[] LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
     WITH cell AS (
-        SELECT n, c.people, c.eligible, stats.is_safe(k, step, c.eligible, c.people) AS is_safe
-        FROM unnest(withhold.people, withhold.eligible) WITH ORDINALITY AS c (people, eligible, n)
+        SELECT n, c.sessions, c.people, c.eligible, stats.is_safe(k, step, c.eligible, c.people) AS is_safe
+        FROM unnest(withhold.sessions, withhold.people, withhold.eligible) WITH ORDINALITY AS c (sessions, people, eligible, n)
     ), beside AS (
         SELECT n, b.eligible FROM cell b WHERE b.is_safe ORDER BY n LIMIT 1
     ), pool AS (
-        SELECT sum(c.people) AS people FROM cell c WHERE NOT c.is_safe OR n = (SELECT b.n FROM beside b)
+        SELECT sum(CASE WHEN disjoint THEN c.people ELSE c.sessions END) AS size FROM cell c WHERE NOT c.is_safe OR n = (SELECT b.n FROM beside b)
     )
     SELECT CASE
         WHEN (SELECT bool_and(c.is_safe OR c.people = 0 AND NOT disjoint) FROM cell c)
             THEN (SELECT array_agg(false ORDER BY n) FROM cell)
-        WHEN (SELECT p.people >= k + step AND (NOT disjoint OR p.people <= b.eligible - step) FROM pool p, beside b)
+        WHEN (SELECT p.size >= k + step AND (NOT disjoint OR p.size <= b.eligible - step) FROM pool p, beside b)
             THEN (SELECT array_agg(NOT c.is_safe OR n = (SELECT b.n FROM beside b) ORDER BY n) FROM cell c)
         ELSE (SELECT array_agg(true ORDER BY n) FROM cell) END
 $$;
@@ -137,7 +138,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
         FROM (SELECT g.dimensions, array_agg(g.row_key ORDER BY g.place, g.row_key) AS keys,
                      array_agg(g.sessions ORDER BY g.place, g.row_key) AS sessions,
                      array_agg(g.place ORDER BY g.place, g.row_key) AS places,
-                     stats.withhold(k, step, g.dimensions = 'department', array_agg(g.people ORDER BY g.place, g.row_key),
+                     stats.withhold(k, step, g.dimensions = 'department', array_agg(g.sessions ORDER BY g.place, g.row_key),
+                                    array_agg(g.people ORDER BY g.place, g.row_key),
                                     array_agg(g.eligible ORDER BY g.place, g.row_key)) AS hidden
               FROM given g WHERE g.dimensions IN ('specialty', 'mode', 'department') GROUP BY g.dimensions) d,
              unnest(d.keys, d.sessions, d.places, d.hidden) AS v (key, sessions, place, is_hidden)

@@ -53,10 +53,16 @@ async fn attack(app: &TestApp, it: &Case) {
     tables.retain(|table| {
         is_safe(table.total_people, everybody) && table.cells.iter().zip(it.eligible).all(|(cell, of)| cell.1 <= *of)
     });
-    let asked: Vec<Value> =
-        tables.iter().map(|table| table.cells.iter().map(|cell| cell.1).collect::<Vec<_>>().into()).collect();
+    let asked: Vec<Value> = tables
+        .iter()
+        .map(|table| {
+            let (sessions, people): (Vec<i32>, Vec<i32>) = table.cells.iter().copied().unzip();
+            json!({"s": sessions, "p": people})
+        })
+        .collect();
     let words: Vec<(Vec<bool>,)> = sqlx::query_as(
-        "SELECT stats.withhold($1, $2, $3, ARRAY(SELECT p::int FROM jsonb_array_elements(t) p), $4)
+        "SELECT stats.withhold($1, $2, $3, ARRAY(SELECT s::int FROM jsonb_array_elements(t -> 's') s),
+                               ARRAY(SELECT p::int FROM jsonb_array_elements(t -> 'p') p), $4)
          FROM jsonb_array_elements($5) WITH ORDINALITY AS given (t, n) ORDER BY n",
     )
     .bind(k)

@@ -121,11 +121,11 @@ const WEAKER: [(&str, &str, &[(&str, &str)]); 10] = [
     ),
     ("tells small cells", "is_safe", &[("people >= k", "people >= k - 4")]),
     ("tells that nearly all came", "is_safe", &[("AND people <= eligible - step", "")]),
-    ("takes any range for wide enough", "withhold", &[("p.people >= k + step AND", "")]),
+    ("takes any range for wide enough", "withhold", &[("p.size >= k + step AND", "")]),
     (
         "withholds more beside a department than can have come from it",
         "withhold",
-        &[("AND (NOT disjoint OR p.people <= b.eligible - step)", "")],
+        &[("AND (NOT disjoint OR p.size <= b.eligible - step)", "")],
     ),
     ("tells that nobody of a department came", "withhold", &[("c.people = 0 AND NOT disjoint", "c.people = 0")]),
     (
