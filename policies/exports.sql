@@ -88,12 +88,19 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     UPDATE app.exports SET status = 'expired', file_key = NULL WHERE id = ANY (gone) AND status = 'ready'
 $$;
 
+-- Those of some files that no export that is ready has.
+CREATE OR REPLACE FUNCTION app.unknown_exports(file_keys text[])
+RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT k FROM unnest(file_keys) k
+    WHERE NOT EXISTS (SELECT FROM app.exports e WHERE e.file_key = k AND e.status = 'ready')
+$$;
+
 DO $$
 DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.is_entitled_to_export(uuid)',
+        'app.is_entitled_to_export(uuid)', 'app.unknown_exports(text[])',
         'app.activity_lines(timestamptz, timestamptz, timestamptz, uuid, int, text, jsonb)',
         'app.count_activity_lines(timestamptz, timestamptz)',
         'app.expired_exports(timestamptz)', 'app.forget_exports(uuid[])']::regprocedure[] LOOP

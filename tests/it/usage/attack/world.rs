@@ -102,7 +102,7 @@ impl World {
         let spread = dice.part() * 2.0;
         let department_of: Vec<usize> = (0..employees).map(|_| dice.skewed(departments, spread)).collect();
         let size = |d: usize| i32::try_from(department_of.iter().filter(|it| **it == d).count()).unwrap();
-        // as stats.department_groups does: small ones together, and the smallest other one if that is not enough
+        // as stats.departments does: small ones together, and the smallest other one if that is not enough
         let mut large: Vec<(i32, usize)> =
             (0..departments).map(|d| (size(d), d)).filter(|(n, _)| *n >= k + 10).collect();
         large.sort_unstable();
