@@ -249,12 +249,14 @@ $$;
 
 -- Months: published once, three days after their end by two counts at which the program's clock and the database's said the
 -- same, so that a clock that jumped publishes nothing. Until then whatever people can say of a session has been said.
-GRANT SELECT, INSERT ON app.usage_months, app.usage_cells, app.payroll_months, app.payroll_lines TO huntzen_stats;
+GRANT SELECT, INSERT ON app.usage_months, app.usage_cells, app.payroll_months, app.payroll_lines, app.payroll_sessions
+    TO huntzen_stats;
 GRANT SELECT ON app.practitioner_rates TO huntzen_stats;
 CREATE POLICY stats ON app.usage_months TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.usage_cells TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.payroll_months TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.payroll_lines TO huntzen_stats USING (true) WITH CHECK (true);
+CREATE POLICY stats ON app.payroll_sessions TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.practitioner_rates FOR SELECT TO huntzen_stats USING (true);
 
 -- Of how many people the numbers of a month are, by the group that their department is counted in: those whose entry has been
@@ -381,6 +383,16 @@ BEGIN
                    a.flagged_minutes, a.flagged_amount
             FROM stats.practitioner_activity_monthly a JOIN app.practitioners p ON p.id = a.practitioner_id
             WHERE a.month = it.month;
+        INSERT INTO app.payroll_sessions (practitioner_id, month, starts_at, consultation_id, ends_at, mode, specialty, status,
+                duration_minutes, seen_minutes, times_differ, hourly_rate_cents, currency)
+            SELECT c.practitioner_id, it.month, c.starts_at, c.id, c.ends_at, c.mode, c.specialty, c.status, c.duration_minutes,
+                   c.seen_minutes, c.times_differ, r.hourly_rate_cents, r.currency
+            FROM app.consultations c
+            CROSS JOIN LATERAL (SELECT r.currency, r.hourly_rate_cents FROM app.practitioner_rates r
+                                WHERE r.practitioner_id = c.practitioner_id AND r.since <= c.starts_at
+                                ORDER BY r.since DESC LIMIT 1) r
+            WHERE c.starts_at >= it.month::timestamp AT TIME ZONE 'Europe/Paris'
+              AND c.starts_at < (it.month + interval '1 month') AT TIME ZONE 'Europe/Paris';
     END LOOP;
     -- from the first month on that is published nowhere yet, in whichever zone
     UPDATE app.usage_refreshes r SET counted_from = greatest(r.counted_from,
@@ -425,9 +437,13 @@ CREATE TRIGGER practitioners_new_rate AFTER UPDATE OF hourly_rate_cents, currenc
     EXECUTE FUNCTION app.note_rate();
 
 -- Payroll: one's own lines, and all of them for staff and the jobs that they ask for.
-GRANT SELECT ON app.payroll_months TO huntzen_platform;
+GRANT SELECT ON app.payroll_months TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
 GRANT SELECT ON app.payroll_lines TO huntzen_practitioner, huntzen_platform, huntzen_worker;
-CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_platform USING (true);
+GRANT SELECT ON app.payroll_sessions TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
+CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_practitioner, huntzen_platform, huntzen_kernel USING (true);
+CREATE POLICY own ON app.payroll_sessions FOR SELECT TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY all_rows ON app.payroll_sessions FOR SELECT TO huntzen_platform, huntzen_kernel USING (true);
 CREATE POLICY own ON app.payroll_lines FOR SELECT TO huntzen_practitioner USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY all_rows ON app.payroll_lines FOR SELECT TO huntzen_platform, huntzen_worker USING (true);
 
