@@ -34,14 +34,14 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_t
                   WHEN 'payroll' THEN u.role = 'platform_admin' END)
 $$;
 
--- The next sessions of the practitioner whose job it is, after the one that came last, written as lines of a file: a million
+-- The next sessions of the practitioner whose job it is (of published months as they were then), after the one that came last, written as lines of a file: a million
 -- of them are never in the program's memory, and made where they are. Every field is quoted. None holds what somebody typed,
 -- so none can be a formula. `words` are the reader's.
 CREATE OR REPLACE FUNCTION app.activity_lines(since timestamptz, until timestamptz, after_at timestamptz, after_id uuid,
                                               batch int, delimiter text, words jsonb)
 RETURNS TABLE (lines text, rows int, last_at timestamptz, last_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET "TimeZone" = 'UTC' SET datestyle = 'ISO' AS $$
-    WITH page AS MATERIALIZED (
+    WITH running AS MATERIALIZED (
         SELECT c.id, c.starts_at, c.ends_at, c.mode, c.specialty, c.status, c.duration_minutes, c.seen_minutes, c.times_differ,
                r.hourly_rate_cents, r.currency
         FROM app.consultations c
@@ -50,7 +50,18 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET "TimeZon
                             ORDER BY r.since DESC LIMIT 1) r
         WHERE c.practitioner_id = app.user_id() AND c.starts_at >= since AND c.starts_at < until
           AND (c.starts_at, c.id) > (after_at, after_id)
+          AND NOT EXISTS (SELECT FROM app.payroll_months p WHERE p.has_sessions
+                              AND p.month = date_trunc('month', c.starts_at AT TIME ZONE 'Europe/Paris')::date)
         ORDER BY c.starts_at, c.id LIMIT batch
+    ), published AS MATERIALIZED (
+        SELECT s.consultation_id, s.starts_at, s.ends_at, s.mode, s.specialty, s.status, s.duration_minutes, s.seen_minutes,
+               s.times_differ, s.hourly_rate_cents, s.currency
+        FROM app.payroll_sessions s
+        WHERE s.practitioner_id = app.user_id() AND s.starts_at >= since AND s.starts_at < until
+          AND (s.starts_at, s.consultation_id) > (after_at, after_id)
+        ORDER BY s.starts_at, s.consultation_id LIMIT batch
+    ), page AS MATERIALIZED (
+        SELECT * FROM running UNION ALL SELECT * FROM published ORDER BY starts_at, id LIMIT batch
     ), written AS (
         SELECT p.id, p.starts_at,
                '"' || concat_ws('"' || delimiter || '"',
@@ -72,8 +83,12 @@ $$;
 -- How many there are.
 CREATE OR REPLACE FUNCTION app.count_activity_lines(since timestamptz, until timestamptz)
 RETURNS int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT count(*)::int FROM app.consultations c
-    WHERE c.practitioner_id = app.user_id() AND c.starts_at >= since AND c.starts_at < until
+    SELECT (SELECT count(*) FROM app.consultations c
+            WHERE c.practitioner_id = app.user_id() AND c.starts_at >= since AND c.starts_at < until
+              AND NOT EXISTS (SELECT FROM app.payroll_months p WHERE p.has_sessions
+                                  AND p.month = date_trunc('month', c.starts_at AT TIME ZONE 'Europe/Paris')::date))::int
+        + (SELECT count(*) FROM app.payroll_sessions s
+           WHERE s.practitioner_id = app.user_id() AND s.starts_at >= since AND s.starts_at < until)::int
 $$;
 
 -- The files whose time is over, of all companies: first listed, and forgotten once they are gone.
@@ -88,12 +103,19 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     UPDATE app.exports SET status = 'expired', file_key = NULL WHERE id = ANY (gone) AND status = 'ready'
 $$;
 
+-- Those of some files that no export that is ready has.
+CREATE OR REPLACE FUNCTION app.unknown_exports(file_keys text[])
+RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT k FROM unnest(file_keys) k
+    WHERE NOT EXISTS (SELECT FROM app.exports e WHERE e.file_key = k AND e.status = 'ready')
+$$;
+
 DO $$
 DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.is_entitled_to_export(uuid)',
+        'app.is_entitled_to_export(uuid)', 'app.unknown_exports(text[])',
         'app.activity_lines(timestamptz, timestamptz, timestamptz, uuid, int, text, jsonb)',
         'app.count_activity_lines(timestamptz, timestamptz)',
         'app.expired_exports(timestamptz)', 'app.forget_exports(uuid[])']::regprocedure[] LOOP

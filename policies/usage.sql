@@ -1,203 +1,212 @@
 -- Usage counters and payroll. Nobody reads the views. What may be shown of a month is decided here, once, when the month is
 -- published (stats.publish), and kept in tables that never change; row security says who reads which of them.
 GRANT USAGE ON SCHEMA stats TO huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
-REVOKE ALL ON stats.company_usage_monthly, stats.practitioner_activity_monthly, stats.department_groups FROM PUBLIC,
-    huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker, huntzen_auth,
+REVOKE ALL ON stats.company_usage_monthly, stats.practitioner_activity_monthly FROM PUBLIC, huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker, huntzen_auth,
     huntzen_kernel;
 REVOKE ALL ON TYPE stats.counted FROM PUBLIC;
 GRANT USAGE ON TYPE stats.counted TO huntzen_stats;
 
-GRANT SELECT, UPDATE (refreshed_at, refreshed_before, counted_from) ON app.usage_refreshes TO huntzen_stats;
+GRANT SELECT, UPDATE (refreshed_at, refreshed_before, agreed_at, counted_from) ON app.usage_refreshes TO huntzen_stats;
 CREATE POLICY stats ON app.usage_refreshes TO huntzen_stats USING (true) WITH CHECK (true);
+-- whose account is whose entry's, and since when: who counts needs no names
+GRANT SELECT (id, company_id, employee_id, status, created_at) ON app.users TO huntzen_stats;
+CREATE POLICY stats ON app.users FOR SELECT TO huntzen_stats USING (true);
+GRANT SELECT (active_since, placed_since) ON app.employees TO huntzen_stats;
 
--- Counts anew; answers go on meanwhile. `everything`: also what began before the last published month, which matters only
--- where history is brought in.
+-- Since when an entry of the directory is active, and where it is. By the database's clock, and nobody may write it.
+CREATE OR REPLACE FUNCTION app.note_place() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.active_since := NEW.created_at;
+        NEW.placed_since := NEW.created_at;
+        RETURN NEW;
+    END IF;
+    IF NEW.status <> OLD.status THEN
+        NEW.active_since := clock_timestamp();
+    END IF;
+    IF NEW.department_id IS DISTINCT FROM OLD.department_id THEN
+        NEW.placed_since := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END
+$$;
+ALTER FUNCTION app.note_place() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.note_place() FROM PUBLIC;
+DROP TRIGGER IF EXISTS employees_first_place ON app.employees;
+CREATE TRIGGER employees_first_place BEFORE INSERT ON app.employees FOR EACH ROW EXECUTE FUNCTION app.note_place();
+DROP TRIGGER IF EXISTS employees_new_place ON app.employees;
+CREATE TRIGGER employees_new_place BEFORE UPDATE OF department_id, status ON app.employees
+    FOR EACH ROW EXECUTE FUNCTION app.note_place();
+
+-- The database's clock: beside the program's, and not moved with it.
+CREATE OR REPLACE FUNCTION stats.clock()
+RETURNS timestamptz LANGUAGE sql VOLATILE SET search_path = stats, pg_temp AS $$ SELECT clock_timestamp() $$;
+
+-- Counts anew; answers go on meanwhile, and so does who sets a threshold: the time is noted afterwards. `everything`: also what
+-- began before the last published month, which matters only where history is brought in.
 -- The planner does not know how little is left to count: without the setting it reads all of history.
 CREATE OR REPLACE FUNCTION stats.refresh(at timestamptz, everything boolean)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = stats, pg_temp SET enable_seqscan = off AS $$
 BEGIN
-    -- one at a time; what is counted is at least as new as the time that is noted
-    UPDATE app.usage_refreshes r SET refreshed_before = r.refreshed_at, refreshed_at = refresh.at,
-        counted_from = CASE WHEN everything THEN '-infinity' ELSE r.counted_from END;
-    REFRESH MATERIALIZED VIEW CONCURRENTLY stats.department_groups;
+    -- one at a time
+    PERFORM pg_advisory_xact_lock(hashtextextended('stats.refresh', 0));
+    IF everything THEN
+        UPDATE app.usage_refreshes SET counted_from = '-infinity';
+    END IF;
     REFRESH MATERIALIZED VIEW CONCURRENTLY stats.company_usage_monthly;
     REFRESH MATERIALIZED VIEW CONCURRENTLY stats.practitioner_activity_monthly;
+    -- What closes months: two readings, at least 50 minutes apart, at each of which the two clocks agreed. A count that is
+    -- repeated at once, by a retry or by another node, moves nothing; a clock that came back takes what it said with it.
+    UPDATE app.usage_refreshes r SET refreshed_at = refresh.at,
+        refreshed_before = CASE WHEN NOT a.agree THEN r.refreshed_before
+                                WHEN refresh.at >= r.agreed_at + interval '50 minutes' THEN r.agreed_at
+                                ELSE least(r.refreshed_before, refresh.at) END,
+        agreed_at = CASE WHEN a.agree AND (refresh.at >= r.agreed_at + interval '50 minutes' OR refresh.at < r.agreed_at)
+                         THEN refresh.at ELSE r.agreed_at END
+        FROM (SELECT stats.clock() BETWEEN refresh.at - interval '10 minutes' AND refresh.at + interval '1 hour' AS agree) a;
 END
 $$;
 
--- The disclosure engine: `withhold` judges one dimension of a month, `protect` a whole month.
+-- The disclosure engine: `is_safe` judges a number, `withhold` one dimension of a month, `protect` a whole month. What a reader
+-- may know besides: who is in which department, that some of them do not come at all, how long sessions of each kind take, these
+-- rules. See SECURITY.md.
 
 -- Whether a number rests on enough people to be shown. Nor is it where nearly everybody of the group is among them: that
 -- would tell it of each.
-CREATE OR REPLACE FUNCTION stats.is_safe(k int, step int, eligible int, minutes int, people int)
+CREATE OR REPLACE FUNCTION stats.is_safe(k int, step int, eligible int, people int)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT people >= k AND minutes >= k AND people <= eligible - step
+    SELECT people >= k AND people <= eligible - step
 $$;
 
--- What must not be shown of one month in one dimension.
+-- Which cells of one dimension must not be shown, given in an order that everybody knows. All of them, or:
 --
--- The first `small` cells must not be shown by themselves; `people` ascends in them and in the others, `sessions` and `minutes`
--- go with it; every cell has at least one person. `disjoint`: nobody is counted in two cells. `eligible`: of how many people each
--- cell is, of whom `step` did not come where it is shown or `derivable`. Shown numbers of people are rounded down to a multiple
--- of `step`.
--- The answer has one word for each cell: 'small_group', 'derivable', or NULL for shown. No answer (NULL): nothing
--- of the month may be shown, its total included.
---
--- With the small cells the smallest of the others is withheld, so that the sum of what is withheld, which anybody can compute
--- from the total, rests on at least k people; and the next ones, until the bounds that a reader can compute from what is
--- shown (at least one session for a person, at least k people in the cells beside, people of the cells at least those of the
--- total) leave each withheld number of sessions a range of at least `step`, and let each small cell be of few people: else it
--- would be known that nearly all of it came. Where all cells are
--- withheld and that is not so, the whole month is withheld, as if few people were in it.
-CREATE OR REPLACE FUNCTION stats.withhold(k int, step int, disjoint boolean, total_people int, small int, sessions int[],
-                                          minutes int[], people int[], eligible int[])
-RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
-DECLARE
-    cells       int := cardinality(people);
-    hidden      int := least(small + 1, cells);
-    beside      int;                                                      -- withheld cells that are not small
-    pooled      int;
-    pooled_time int;
-    total       int := total_people - total_people % step;                -- as shown
-    shown_most  int;                                                      -- people of all shown cells, at most
-    shown_least int;
-    shown_above int;                                                      -- the same, none as few as the cells beside
-    cap         int;                                                      -- people of a cell beside, at most
-    others_least int;                                                     -- people beside one small cell
-    others_most int;
-    lowest      int;
-    most_people int;
-    most_sessions int;
-    caps        int[];                                                    -- people of each cell beside, at most
-    all_caps    int;
-    are_wide    boolean;                                                  -- the cells beside leave a range as well
-BEGIN
-    IF small = 0 THEN
-        RETURN array_fill(NULL::text, ARRAY[cells]);
-    END IF;
-    WHILE hidden <= cells LOOP
-        beside := hidden - small;
-        others_least := small - 1 + beside * k;
-        SELECT sum(s), sum(m) INTO pooled, pooled_time
-            FROM unnest(withhold.sessions[1:hidden], withhold.minutes[1:hidden]) AS p (s, m);
-        SELECT coalesce(sum(least(s, p - p % step + step - 1, e - step)), 0), coalesce(sum(greatest(k, p - p % step)), 0),
-               coalesce(sum(greatest(k + 1, p - p % step)), 0),
-               -- of two cells with the same number of people the first is withheld: a shown one may have to have more
-               coalesce(min(least(s, p - p % step + step - 1)) - 1, pooled)
-            INTO shown_most, shown_least, shown_above, cap
-            FROM unnest(withhold.sessions[hidden + 1:], withhold.people[hidden + 1:], withhold.eligible[hidden + 1:])
-                AS shown (s, p, e);
-        caps := ARRAY(SELECT least(cap, e - step) FROM unnest(withhold.eligible[small + 1:hidden]) e);
-        all_caps := (SELECT coalesce(sum(c), 0) FROM unnest(caps) c);
-        others_most := (small - 1) * (k - 1) + all_caps;
-        -- as many sessions as people, at least
-        are_wide := coalesce((SELECT bool_and(
-            pooled - greatest(small + (beside - 1) * k, total - shown_most - c)
-            - greatest(k, total - shown_most - small * (k - 1) - (all_caps - c)) >= step) FROM unnest(caps) c), true);
-        lowest := greatest(1, total - shown_most - others_most);
-        most_people := least(k - 1, pooled - others_least);
-        IF disjoint AND total + step - 1 - shown_least > others_least THEN
-            most_people := least(most_people, total + step - 1 - shown_above - others_least);
-        END IF;
-        most_sessions := pooled - greatest(others_least, total - shown_most - (k - 1));
-        IF hidden >= 2 AND pooled_time > 0 AND lowest < most_people AND most_sessions - lowest >= step AND are_wide THEN
-            RETURN array_fill('small_group'::text, ARRAY[small]) || array_fill('derivable'::text, ARRAY[beside])
-                   || array_fill(NULL::text, ARRAY[cells - hidden]);
-        END IF;
-        hidden := hidden + 1;
-    END LOOP;
-    RETURN NULL;
-END
+-- - none, where each is safe, or nobody's in a dimension that HR does not arrange. Of departments (`disjoint`: nobody is in two)
+--   nobody is told by the same word as few: who decides who is in a department could make one of a single person who comes;
+-- - those that are not safe, with the first of the others, whichever number that has: had it been chosen by its number, the
+--   choice would tell of it. It must hide them: their sum, which anybody computes, is so large that each of the cells can have
+--   any of `step` numbers; of departments it is so many people, and few enough to have come from that one alone. This looks at
+--   nothing but the sum that is known anyhow.
+CREATE OR REPLACE FUNCTION stats.withhold(k int, step int, disjoint boolean, sessions int[], people int[], eligible int[])
+RETURNS boolean[] LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
+    WITH cell AS (
+        SELECT n, c.sessions, c.people, c.eligible, stats.is_safe(k, step, c.eligible, c.people) AS is_safe
+        FROM unnest(withhold.sessions, withhold.people, withhold.eligible) WITH ORDINALITY AS c (sessions, people, eligible, n)
+    ), beside AS (
+        SELECT n, b.eligible FROM cell b WHERE b.is_safe ORDER BY n LIMIT 1
+    ), pool AS (
+        SELECT sum(CASE WHEN disjoint THEN c.people ELSE c.sessions END) AS size FROM cell c WHERE NOT c.is_safe OR n = (SELECT b.n FROM beside b)
+    )
+    SELECT CASE
+        WHEN (SELECT bool_and(c.is_safe OR c.people = 0 AND NOT disjoint) FROM cell c)
+            THEN (SELECT array_agg(false ORDER BY n) FROM cell)
+        WHEN (SELECT p.size >= k + step AND (NOT disjoint OR p.size <= b.eligible - step) FROM pool p, beside b)
+            THEN (SELECT array_agg(NOT c.is_safe OR n = (SELECT b.n FROM beside b) ORDER BY n) FROM cell c)
+        ELSE (SELECT array_agg(true ORDER BY n) FROM cell) END
 $$;
 
 -- What may be shown of one month of one company: its cells with a reason for each that must not be, its numbers otherwise.
--- `cells` is the whole grid, unused values included. `eligible`: the company's active employees.
+-- `cells` is the whole grid, unused values included. `eligible`: of how many people they are.
 --
--- Total, specialties, modes and departments are judged by `withhold`. A table of specialties by something is shown in whole
--- rows: those whose own total is shown and whose every cell is zero or safe. What is left of a column when the shown rows are
--- taken away can be computed by anybody: as long as one such rest must not be known, the row with the fewest people is
--- withheld as well. So the cells that are withheld form a full rectangle of which exactly the sums of rows and columns are
--- known, each of them zero or resting on k people: a cell can be anything from 0 or row + column - rest to the lesser of row
--- and column (Fréchet's bounds are exact for such a table), and two such tables that share their rows say no more together
--- than each by itself (they are decomposable: Dobra and Fienberg, 2000). What follows all the same, such as a zero in a
--- column of which nothing is left, is shown.
+-- A month whose total is not safe is withheld as a whole, one without any session too. Specialties, modes and departments are
+-- judged by `withhold`; what is withheld of one of them is one number, its sum. A table of specialties by something has these
+-- sums as its margins. What it may show of them are whole rows: of a specialty that is shown, where each number, the rest in
+-- the withheld columns included, is safe. The other rows are one row more, of which anybody can compute each number: these
+-- must be safe as well, and where specialties that are shown are among the rows in it, each number in it must be able to be any
+-- of `step`, and of departments zero. A row that would be alone takes the first of the others with it. If that is not so, nothing
+-- of the table is shown.
+-- Then, and in what is left of it otherwise, a cell can be anything from 0 or row + column - all to the lesser of row and
+-- column (Fréchet's bounds are exact for two margins), and two such tables that share their rows say no more together than
+-- each by itself (they are decomposable: Dobra and Fienberg, 2000). What is not hidden by any margin is shown: the cells of
+-- rows and columns that are zero, and of the only row or column there is.
 -- Modes are not crossed with departments, nor all three: three tables in a ring have no such bounds.
+--
+-- Minutes and sessions together are two equations for what is withheld, for everybody knows how long sessions take: minutes are
+-- told where nothing of the month is withheld. One word stands for all reasons.
 CREATE OR REPLACE FUNCTION stats.protect(k int, step int, eligible int, cells stats.counted[])
 RETURNS TABLE (dimensions text, row_key text, column_key text, sessions int, minutes int, people int, withheld text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
     WITH given AS MATERIALIZED (
-        SELECT c.dimensions, c.row_key, c.column_key, c.sessions, c.minutes, c.people,
+        SELECT c.dimensions, c.row_key, c.column_key, c.sessions, c.minutes, c.people, c.place,
                coalesce(c.eligible, protect.eligible) AS eligible,
-               stats.is_safe(k, step, coalesce(c.eligible, protect.eligible), c.minutes, c.people) AS is_safe
+               stats.is_safe(k, step, coalesce(c.eligible, protect.eligible), c.people) AS is_safe
         FROM unnest(cells) c
-    ), single AS MATERIALIZED (
-        SELECT d.keys, d.dimensions,
-               stats.withhold(k, step, d.dimensions = 'department', t.people, d.small, d.sessions, d.minutes, d.people,
-                              d.eligible) AS words
-        FROM given t
-        JOIN (SELECT g.dimensions, (count(*) FILTER (WHERE NOT g.is_safe))::int AS small,
-                     array_agg(g.row_key ORDER BY g.is_safe, g.people, g.row_key) AS keys,
-                     array_agg(g.sessions ORDER BY g.is_safe, g.people, g.row_key) AS sessions,
-                     array_agg(g.minutes ORDER BY g.is_safe, g.people, g.row_key) AS minutes,
-                     array_agg(g.people ORDER BY g.is_safe, g.people, g.row_key) AS people,
-                     array_agg(g.eligible ORDER BY g.is_safe, g.people, g.row_key) AS eligible
-              FROM given g WHERE g.dimensions IN ('specialty', 'mode', 'department') AND g.sessions > 0
-              GROUP BY g.dimensions) d ON t.dimensions = 'total' AND t.is_safe
-    ), nothing AS MATERIALIZED (
-        -- all tables share the total: what one of them needs withheld, no other may show
-        SELECT protect.eligible < k
-               OR EXISTS (SELECT FROM given t WHERE t.dimensions = 'total' AND t.sessions > 0 AND NOT t.is_safe)
-               OR EXISTS (SELECT FROM single s WHERE s.words IS NULL) AS is_all
-    ), words AS MATERIALIZED (
-        SELECT s.dimensions, v.key, v.word FROM single s, unnest(s.keys, s.words) AS v (key, word)
+    ), margins AS MATERIALIZED (
+        -- `class`: what is known of it is known of the class
+        SELECT d.dimensions, v.key, v.is_hidden, CASE WHEN v.is_hidden THEN '*' ELSE v.key END AS class, v.place,
+               NOT v.is_hidden AND v.sessions = 0 AS is_zero
+        FROM (SELECT g.dimensions, array_agg(g.row_key ORDER BY g.place, g.row_key) AS keys,
+                     array_agg(g.sessions ORDER BY g.place, g.row_key) AS sessions,
+                     array_agg(g.place ORDER BY g.place, g.row_key) AS places,
+                     stats.withhold(k, step, g.dimensions = 'department', array_agg(g.sessions ORDER BY g.place, g.row_key),
+                                    array_agg(g.people ORDER BY g.place, g.row_key),
+                                    array_agg(g.eligible ORDER BY g.place, g.row_key)) AS hidden
+              FROM given g WHERE g.dimensions IN ('specialty', 'mode', 'department') GROUP BY g.dimensions) d,
+             unnest(d.keys, d.sessions, d.places, d.hidden) AS v (key, sessions, place, is_hidden)
     ), crossed AS MATERIALIZED (
-        SELECT g.*, r.word AS row_word, c.word AS column_word,
-               -- columns that are withheld are known together only
-               CASE WHEN c.word IS NULL THEN g.column_key ELSE '*' END AS class,
-               bool_and(g.is_safe OR g.sessions = 0) OVER line AND r.word IS NULL AS is_whole,
-               bool_or(NOT g.is_safe AND g.sessions > 0) OVER line AS has_small,
-               sum(g.sessions) OVER line AS row_sessions
+        SELECT g.dimensions, g.row_key, g.column_key, g.sessions, g.is_safe, r.class AS row_class, c.class AS column_class,
+               r.place, r.is_zero OR c.is_zero AS is_zero
         FROM given g
         JOIN (VALUES ('specialty,mode', 'mode'), ('specialty,department', 'department')) x (dimensions, columns)
             ON x.dimensions = g.dimensions
-        LEFT JOIN words r ON r.dimensions = 'specialty' AND r.key = g.row_key
-        LEFT JOIN words c ON c.dimensions = x.columns AND c.key = g.column_key
-        WINDOW line AS (PARTITION BY g.dimensions, g.row_key)
-    ), placed AS MATERIALIZED (
-        -- whole rows by their people, the most first; rows without a session are told in any case
-        SELECT c.*, CASE WHEN c.row_sessions = 0 THEN 0
-                         WHEN c.is_whole THEN dense_rank() OVER (PARTITION BY c.dimensions, c.is_whole AND c.row_sessions > 0
-                                                                 ORDER BY w.people DESC, c.row_key) END AS place
-        FROM crossed c JOIN given w ON w.dimensions = 'specialty' AND w.row_key = c.row_key
-    ), tried AS (
-        -- what is left of each column when the first n whole rows are shown
-        SELECT p.dimensions, n, p.class,
-               coalesce(sum(p.sessions) FILTER (WHERE p.place <= n), 0) AS told,
-               coalesce(sum(p.sessions) FILTER (WHERE p.place IS NULL OR p.place > n), 0) AS rest,
-               coalesce(bool_or(p.is_safe AND (p.place IS NULL OR p.place > n)), false) AS rests_on_many
-        FROM placed p, generate_series(0, 6) n GROUP BY p.dimensions, n, p.class
-    ), shown AS MATERIALIZED (
-        SELECT t.dimensions, max(t.n) AS n
-        FROM (SELECT dimensions, n FROM tried GROUP BY dimensions, n
-              HAVING bool_and(rest = 0 OR told = 0 OR rests_on_many)) t GROUP BY t.dimensions
+        JOIN margins r ON r.dimensions = 'specialty' AND r.key = g.row_key
+        JOIN margins c ON c.dimensions = x.columns AND c.key = g.column_key
+    ), live AS MATERIALIZED (
+        SELECT * FROM crossed WHERE NOT is_zero
+    ), sizes AS MATERIALIZED (
+        SELECT l.dimensions, count(DISTINCT l.row_class) AS rows, count(DISTINCT l.column_class) AS columns,
+               -- with nothing withheld in its margins, a table of modes may tell zeros
+               bool_and(l.is_safe OR l.sessions = 0 AND l.dimensions = 'specialty,mode')
+                   AND bool_and(l.row_class <> '*' AND l.column_class <> '*') AS is_whole
+        FROM live l GROUP BY l.dimensions
+    ), lines AS MATERIALIZED (
+        -- rows that could be shown, numbered in the order that everybody knows
+        SELECT b.*, row_number() OVER (PARTITION BY b.dimensions, b.is_good ORDER BY b.place, b.row_class) AS nth,
+               count(*) FILTER (WHERE NOT b.is_good) OVER (PARTITION BY b.dimensions) AS bad,
+               bool_or(b.row_class = '*') OVER (PARTITION BY b.dimensions) AS is_pooled
+        FROM (SELECT n.dimensions, n.row_class, min(n.place) AS place, n.row_class <> '*' AND bool_and(n.is_safe) AS is_good
+              FROM (SELECT l.dimensions, l.row_class, l.column_class, min(l.place) AS place, bool_or(l.is_safe) AS is_safe
+                    FROM live l GROUP BY l.dimensions, l.row_class, l.column_class) n
+              GROUP BY n.dimensions, n.row_class) b
     ), rests AS MATERIALIZED (
-        SELECT t.*, sum(t.rest) OVER (PARTITION BY t.dimensions) AS whole_rest FROM tried t JOIN shown USING (dimensions, n)
+        -- the rows that are not shown: the bad ones, and the first good one where there would be a single one
+        SELECT l.dimensions, l.row_class, l.column_class, l.sessions, l.is_safe, i.bad
+        FROM live l JOIN lines i USING (dimensions, row_class)
+        WHERE NOT i.is_good OR i.bad = 1 AND NOT i.is_pooled AND i.nth = 1
+    ), tight AS MATERIALIZED (
+        -- tables in which these rows would tell something
+        SELECT c.dimensions FROM (SELECT r.dimensions, bool_or(r.is_safe) AS is_safe FROM rests r
+                                  GROUP BY r.dimensions, r.column_class) c
+        GROUP BY c.dimensions HAVING NOT bool_and(c.is_safe)
+        UNION
+        SELECT a.dimensions FROM (SELECT r.dimensions, sum(r.sessions) AS sessions, count(DISTINCT r.row_class) AS rows
+                                  FROM rests r GROUP BY r.dimensions) a
+        JOIN (SELECT r.dimensions, sum(r.sessions) AS sessions FROM rests r GROUP BY r.dimensions, r.row_class) o
+            USING (dimensions)
+        JOIN (SELECT r.dimensions, sum(r.sessions) AS sessions FROM rests r GROUP BY r.dimensions, r.column_class) c
+            USING (dimensions)
+        WHERE a.rows > 1
+          AND (CASE a.dimensions WHEN 'specialty,department' THEN o.sessions + c.sessions > a.sessions
+                                 ELSE least(o.sessions, c.sessions, a.sessions - o.sessions, a.sessions - c.sessions) < step END)
     ), verdicts AS (
-        SELECT p.dimensions, p.row_key, p.column_key,
-               CASE WHEN p.place <= s.n THEN NULL
-                    WHEN r.rest = 0
-                         OR p.column_word IS NULL AND p.row_word IS NULL AND r.whole_rest IN (r.rest, p.row_sessions) THEN NULL
-                    -- of a row one word, which does not tell its cells apart
-                    WHEN p.has_small THEN 'small_group' ELSE 'derivable' END AS word
-        FROM placed p JOIN shown s USING (dimensions) JOIN rests r USING (dimensions, class)
+        SELECT c.dimensions, c.row_key, c.column_key,
+               NOT (c.is_zero
+                    OR c.row_class <> '*' AND c.column_class <> '*'
+                       AND (s.is_whole OR s.rows = 1 OR s.columns = 1
+                            OR NOT EXISTS (SELECT FROM tight t WHERE t.dimensions = c.dimensions)
+                               AND NOT EXISTS (SELECT FROM rests r
+                                               WHERE r.dimensions = c.dimensions AND r.row_class = c.row_class))) AS is_hidden
+        FROM crossed c LEFT JOIN sizes s USING (dimensions)
         UNION ALL
-        SELECT w.dimensions, w.key, '', w.word FROM words w
-    ), answer AS (
-        SELECT g.*, CASE WHEN (SELECT is_all FROM nothing) THEN 'small_group' ELSE v.word END AS word
+        SELECT m.dimensions, m.key, '', m.is_hidden FROM margins m
+    ), answer AS MATERIALIZED (
+        SELECT g.*, coalesce(v.is_hidden, false)
+                    OR NOT coalesce((SELECT t.is_safe FROM given t WHERE t.dimensions = 'total'), false) AS is_hidden
         FROM given g LEFT JOIN verdicts v USING (dimensions, row_key, column_key)
     )
-    SELECT a.dimensions, a.row_key, a.column_key, CASE WHEN a.word IS NULL THEN a.sessions END,
-           CASE WHEN a.word IS NULL THEN a.minutes END, CASE WHEN a.word IS NULL THEN a.people - a.people % step END, a.word
+    SELECT a.dimensions, a.row_key, a.column_key, CASE WHEN NOT a.is_hidden THEN a.sessions END,
+           CASE WHEN NOT bool_or(a.is_hidden) OVER () THEN a.minutes END,
+           CASE WHEN NOT a.is_hidden THEN a.people - a.people % step END, CASE WHEN a.is_hidden THEN 'small_group' END
     FROM answer a
 $$;
 
@@ -238,38 +247,80 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
     WHERE k.id = app.company_id()
 $$;
 
--- Months: published once, three days after their end by the clock of the count and by that of the count before, so that a
--- clock that jumped publishes nothing. Until then whatever people can say of a session has been said.
-GRANT SELECT, INSERT ON app.usage_months, app.usage_cells, app.payroll_months, app.payroll_lines TO huntzen_stats;
+-- Months: published once, three days after their end by two counts at which the program's clock and the database's said the
+-- same, so that a clock that jumped publishes nothing. Until then whatever people can say of a session has been said.
+GRANT SELECT, INSERT ON app.usage_months, app.usage_cells, app.payroll_months, app.payroll_lines, app.payroll_sessions
+    TO huntzen_stats;
 GRANT SELECT ON app.practitioner_rates TO huntzen_stats;
 CREATE POLICY stats ON app.usage_months TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.usage_cells TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.payroll_months TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.payroll_lines TO huntzen_stats USING (true) WITH CHECK (true);
+CREATE POLICY stats ON app.payroll_sessions TO huntzen_stats USING (true) WITH CHECK (true);
 CREATE POLICY stats ON app.practitioner_rates FOR SELECT TO huntzen_stats USING (true);
 
--- Every cell that one month of a company has, used or not.
-CREATE OR REPLACE FUNCTION stats.grid(company uuid, of_month date)
-RETURNS SETOF stats.counted LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
-    WITH specialties (key) AS (
-        SELECT unnest(ARRAY['psychology', 'coaching', 'nutrition', 'sleep', 'physiotherapy', 'social_work'])
-    ), modes (key) AS (
-        SELECT unnest(ARRAY['video', 'audio', 'chat'])
-    ), groups (key, eligible) AS (
-        SELECT g.group_key, sum(g.eligible)::int FROM stats.department_groups g WHERE g.company_id = company GROUP BY 1
-    ), wanted (dimensions, row_key, column_key, eligible) AS (
-        SELECT 'total', '', '', NULL::int
-        UNION ALL SELECT 'specialty', s.key, '', NULL FROM specialties s
-        UNION ALL SELECT 'mode', m.key, '', NULL FROM modes m
-        UNION ALL SELECT 'department', g.key, '', g.eligible FROM groups g
-        UNION ALL SELECT 'specialty,mode', s.key, m.key, NULL FROM specialties s, modes m
-        UNION ALL SELECT 'specialty,department', s.key, g.key, g.eligible FROM specialties s, groups g
+-- Of how many people the numbers of a month are, by the group that their department is counted in: those whose entry has been
+-- active, and where it is, since before the month began, and who had an account by then (`eligible`; invented entries come
+-- nowhere). Departments with fewer such entries (`entries`) than the threshold and ten more are counted together, with
+-- everybody else; where these are still fewer, the smallest other department joins them. That rests on the directory alone,
+-- which HR keeps: nobody learns from it who has an account.
+CREATE OR REPLACE FUNCTION stats.departments(company uuid, since timestamptz, k int)
+RETURNS TABLE (department text, group_key text, entries int, eligible int)
+LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
+    WITH staff AS (
+        SELECT CASE WHEN e.placed_since <= since THEN e.department_id END AS department,
+               EXISTS (SELECT FROM app.users u WHERE u.company_id = company AND u.employee_id = e.id AND u.status <> 'invited'
+                                                 AND u.created_at <= since) AS can_come
+        FROM app.employees e WHERE e.company_id = company AND e.status = 'active' AND e.active_since <= since
+    ), sized AS (
+        SELECT coalesce(s.department::text, '') AS department, count(*)::int AS entries,
+               (count(*) FILTER (WHERE s.can_come))::int AS eligible,
+               s.department IS NOT NULL AND count(*) >= k + 10 AS is_large
+        FROM staff s GROUP BY s.department
+    ), ranked AS (
+        SELECT s.*, coalesce(sum(s.entries) FILTER (WHERE NOT s.is_large) OVER (), 0) AS pooled,
+               row_number() OVER (PARTITION BY s.is_large ORDER BY s.entries, s.department) AS nth
+        FROM sized s
     )
-    SELECT w.dimensions, w.row_key, w.column_key, coalesce(u.sessions, 0), coalesce(u.minutes, 0), coalesce(u.people, 0),
-           w.eligible
+    SELECT r.department, CASE WHEN r.is_large AND (r.nth > 1 OR r.pooled >= k + 10) THEN r.department ELSE 'others' END,
+           r.entries, r.eligible
+    FROM ranked r
+$$;
+
+-- Every cell that one month of a company has, used or not.
+CREATE OR REPLACE FUNCTION stats.grid(company uuid, of_month date, since timestamptz, k int)
+RETURNS SETOF stats.counted LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
+    WITH specialties (key, place) AS (
+        -- what is withheld beside others is the first one that could be shown
+        SELECT * FROM unnest(ARRAY['social_work', 'physiotherapy', 'sleep', 'nutrition', 'coaching', 'psychology'])
+            WITH ORDINALITY
+    ), modes (key, place) AS (
+        SELECT * FROM unnest(ARRAY['chat', 'audio', 'video']) WITH ORDINALITY
+    ), departments AS MATERIALIZED (
+        SELECT d.department, d.group_key, d.entries, d.eligible FROM stats.departments(company, since, k) d
+    ), groups AS MATERIALIZED (
+        SELECT g.key, coalesce(sum(d.eligible), 0)::int AS eligible,
+               row_number() OVER (ORDER BY coalesce(sum(d.entries), 0), g.key) AS place
+        FROM (SELECT 'others' UNION SELECT d.group_key FROM departments d) g (key)
+        LEFT JOIN departments d ON d.group_key = g.key GROUP BY g.key
+    ), counted AS MATERIALIZED (
+        -- everybody is in one department
+        SELECT coalesce(d.group_key, 'others') AS group_key, u.specialty, u.mode, u.sessions, u.minutes, u.people
+        FROM stats.company_usage_monthly u LEFT JOIN departments d USING (department)
+        WHERE u.company_id = company AND u.month = of_month
+    ), wanted (dimensions, row_key, column_key, specialty, mode, group_key, eligible, place) AS (
+        SELECT 'total', '', '', '', '', NULL, NULL::int, 0::bigint
+        UNION ALL SELECT 'specialty', s.key, '', s.key, '', NULL, NULL, s.place FROM specialties s
+        UNION ALL SELECT 'mode', m.key, '', '', m.key, NULL, NULL, m.place FROM modes m
+        UNION ALL SELECT 'department', g.key, '', '', '', g.key, g.eligible, g.place FROM groups g
+        UNION ALL SELECT 'specialty,mode', s.key, m.key, s.key, m.key, NULL, NULL, 0 FROM specialties s, modes m
+        UNION ALL SELECT 'specialty,department', s.key, g.key, s.key, '', g.key, g.eligible, 0 FROM specialties s, groups g
+    )
+    SELECT w.dimensions, w.row_key, w.column_key, coalesce(sum(c.sessions), 0)::int, coalesce(sum(c.minutes), 0)::int,
+           coalesce(sum(c.people), 0)::int, w.eligible, w.place::int
     FROM wanted w
-    LEFT JOIN stats.company_usage_monthly u ON u.company_id = company AND u.month = of_month AND u.dimensions = w.dimensions
-        AND u.row_key = w.row_key AND u.column_key = w.column_key
+    LEFT JOIN counted c ON c.specialty = w.specialty AND c.mode = w.mode AND (w.group_key IS NULL OR c.group_key = w.group_key)
+    GROUP BY w.dimensions, w.row_key, w.column_key, w.eligible, w.place
 $$;
 
 -- Publishes some months that are over; how many of companies there were. Zero: all are published, payroll as well.
@@ -281,15 +332,14 @@ DECLARE
     it        record;
     published int := 0;
 BEGIN
-    -- not while they are counted
-    SELECT r.refreshed_at, least(r.refreshed_at, r.refreshed_before) - interval '3 days' INTO counted, settled
-        FROM app.usage_refreshes r FOR UPDATE;
+    -- not while the time is noted, and nothing that is yet to come by the database's own clock
+    SELECT r.refreshed_at, least(r.refreshed_at, r.agreed_at, r.refreshed_before, stats.clock()) - interval '3 days'
+        INTO counted, settled FROM app.usage_refreshes r FOR UPDATE;
     FOR it IN
-        SELECT k.id AS company, m::date AS month,
+        SELECT k.id AS company, m::date AS month, m AT TIME ZONE k.time_zone AS since,
                coalesce((SELECT t.threshold FROM app.reporting_thresholds t
                          WHERE t.company_id = k.id AND t.first_month <= m::date
-                         ORDER BY t.first_month DESC LIMIT 1), 11) AS threshold,
-               (SELECT sum(g.eligible)::int FROM stats.department_groups g WHERE g.company_id = k.id) AS eligible
+                         ORDER BY t.first_month DESC LIMIT 1), 11) AS threshold
         FROM app.companies k
         CROSS JOIN LATERAL (SELECT max(u.month) AS month FROM app.usage_months u WHERE u.company_id = k.id) done
         CROSS JOIN LATERAL (SELECT min(u.month) AS month FROM stats.company_usage_monthly u WHERE u.company_id = k.id) used
@@ -297,20 +347,21 @@ BEGIN
             coalesce((done.month + interval '1 month')::date,
                      least(date_trunc('month', k.created_at AT TIME ZONE k.time_zone)::date, used.month))::timestamp,
             date_trunc('month', settled AT TIME ZONE k.time_zone) - interval '1 month', interval '1 month') m
-        -- who came since the groups were made waits for the next count
-        WHERE EXISTS (SELECT FROM stats.department_groups g WHERE g.company_id = k.id)
         ORDER BY k.id, m LIMIT batch
     LOOP
         INSERT INTO app.usage_months (company_id, month, threshold, published_at)
             VALUES (it.company, it.month, it.threshold, counted);
         INSERT INTO app.usage_cells (company_id, month, dimensions, row_key, column_key, label, sessions, minutes, people,
                                      withheld)
-            SELECT it.company, it.month, p.dimensions, p.row_key, p.column_key, g.label, p.sessions, p.minutes, p.people,
+            SELECT it.company, it.month, p.dimensions, p.row_key, p.column_key, d.name, p.sessions, p.minutes, p.people,
                    p.withheld
-            FROM stats.protect(it.threshold, 5, it.eligible, ARRAY(SELECT c FROM stats.grid(it.company, it.month) c)) p
-            LEFT JOIN stats.department_groups g ON g.company_id = it.company AND g.department <> ''
-                AND g.department = CASE p.dimensions WHEN 'department' THEN p.row_key
-                                                     WHEN 'specialty,department' THEN p.column_key END;
+            FROM stats.protect(
+                it.threshold, 5,
+                (SELECT coalesce(sum(d.eligible), 0)::int FROM stats.departments(it.company, it.since, it.threshold) d),
+                ARRAY(SELECT c FROM stats.grid(it.company, it.month, it.since, it.threshold) c)) p
+            LEFT JOIN app.departments d ON d.company_id = it.company
+                AND d.id::text = CASE p.dimensions WHEN 'department' THEN p.row_key
+                                                   WHEN 'specialty,department' THEN p.column_key END;
         published := published + 1;
     END LOOP;
     IF published > 0 THEN
@@ -332,6 +383,16 @@ BEGIN
                    a.flagged_minutes, a.flagged_amount
             FROM stats.practitioner_activity_monthly a JOIN app.practitioners p ON p.id = a.practitioner_id
             WHERE a.month = it.month;
+        INSERT INTO app.payroll_sessions (practitioner_id, month, starts_at, consultation_id, ends_at, mode, specialty, status,
+                duration_minutes, seen_minutes, times_differ, hourly_rate_cents, currency)
+            SELECT c.practitioner_id, it.month, c.starts_at, c.id, c.ends_at, c.mode, c.specialty, c.status, c.duration_minutes,
+                   c.seen_minutes, c.times_differ, r.hourly_rate_cents, r.currency
+            FROM app.consultations c
+            CROSS JOIN LATERAL (SELECT r.currency, r.hourly_rate_cents FROM app.practitioner_rates r
+                                WHERE r.practitioner_id = c.practitioner_id AND r.since <= c.starts_at
+                                ORDER BY r.since DESC LIMIT 1) r
+            WHERE c.starts_at >= it.month::timestamp AT TIME ZONE 'Europe/Paris'
+              AND c.starts_at < (it.month + interval '1 month') AT TIME ZONE 'Europe/Paris';
     END LOOP;
     -- from the first month on that is published nowhere yet, in whichever zone
     UPDATE app.usage_refreshes r SET counted_from = greatest(r.counted_from,
@@ -376,9 +437,13 @@ CREATE TRIGGER practitioners_new_rate AFTER UPDATE OF hourly_rate_cents, currenc
     EXECUTE FUNCTION app.note_rate();
 
 -- Payroll: one's own lines, and all of them for staff and the jobs that they ask for.
-GRANT SELECT ON app.payroll_months TO huntzen_platform;
+GRANT SELECT ON app.payroll_months TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
 GRANT SELECT ON app.payroll_lines TO huntzen_practitioner, huntzen_platform, huntzen_worker;
-CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_platform USING (true);
+GRANT SELECT ON app.payroll_sessions TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
+CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_practitioner, huntzen_platform, huntzen_kernel USING (true);
+CREATE POLICY own ON app.payroll_sessions FOR SELECT TO huntzen_practitioner
+    USING (practitioner_id = (SELECT app.user_id()));
+CREATE POLICY all_rows ON app.payroll_sessions FOR SELECT TO huntzen_platform, huntzen_kernel USING (true);
 CREATE POLICY own ON app.payroll_lines FOR SELECT TO huntzen_practitioner USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY all_rows ON app.payroll_lines FOR SELECT TO huntzen_platform, huntzen_worker USING (true);
 

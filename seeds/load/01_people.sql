@@ -25,15 +25,15 @@ INSERT INTO app.company_settings (company_id) SELECT id FROM app.companies WHERE
 INSERT INTO app.departments (id, company_id, name)
     SELECT pg_temp.id('department', n), pg_temp.id('company', n / 5), 'Department ' || n % 5
     FROM generate_series(0, pg_temp.companies() * 5 - 1) n;
-INSERT INTO app.employees (id, company_id, email, first_name, last_name, department_id)
+INSERT INTO app.employees (id, company_id, email, first_name, last_name, department_id, active_since, placed_since)
     SELECT pg_temp.id('employee', n), pg_temp.id('company', n / 100), 'employee-' || n || '@bench.test', 'Employee',
-           'Number ' || n, pg_temp.id('department', n / 100 * 5 + n % 5)
+           'Number ' || n, pg_temp.id('department', n / 100 * 5 + n % 5), pg_temp.today() - 800, pg_temp.today() - 800
     FROM generate_series(0, pg_temp.companies() * 100 - 1) n;
 INSERT INTO app.users (id, email, password_hash, role, display_name, status, company_id, employee_id, terms_version,
-                       terms_at)
+                       terms_at, created_at)
     SELECT pg_temp.id('account', n), 'employee-' || n || '@bench.test', current_setting('seed.password_hash'), 'employee',
            'Employee ' || n, 'active', pg_temp.id('company', n / 100), pg_temp.id('employee', n),
-           current_setting('seed.terms_version'), pg_temp.today()
+           current_setting('seed.terms_version'), pg_temp.today(), pg_temp.today() - 800
     FROM generate_series(0, pg_temp.companies() * 100 - 1) n;
 
 INSERT INTO app.users (id, email, password_hash, role, display_name, status, terms_version, terms_at)

@@ -1,5 +1,7 @@
 //! Writing the files, telling what became of them, sweeping them away.
 
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,6 +16,8 @@ use crate::platform::{Problem, Result, Tx};
 
 /// So many lines are written before it is said how far the file is, and looked whether it is still wanted.
 const STRIDE: i32 = 20_000;
+/// A file is younger than its job can be: that it is ready may be about to be said.
+const YOUNG: TimeDelta = TimeDelta::days(2);
 
 /// Writes the file of an export.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +45,9 @@ impl Job for MailExportReady {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MailExportFailed {
     pub export_id: ExportId,
+    /// When it failed: what fails again is told again.
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl Job for MailExportFailed {
@@ -72,10 +79,21 @@ async fn give_up(cx: JobContext, job: MakeExport) -> Result<()> {
     let mut tx = cx.begin().await?;
     store::hold(&mut tx, id).await?;
     if find_wanted(&mut tx, id).await?.is_some() {
-        store::save_failed(&mut tx, id, Failure::NotMade, cx.now()).await?;
-        tx.enqueue(&MailExportFailed { export_id: id }, Some(&id.to_string()), None).await?;
+        let at = cx.now();
+        store::save_failed(&mut tx, id, Failure::NotMade, at).await?;
+        let key = format!("{id} {}", at.timestamp_millis());
+        tx.enqueue(&MailExportFailed { export_id: id, at: Some(at) }, Some(&key), None).await?;
+        // what an attempt has written before it died; the sweep finds what cannot be removed now
+        if let Err(problem) = cx.platform.storage.delete(&file_key(id)).await {
+            tracing::warn!(export = %id, error = %problem.code(), "the file of an export that failed stays for now");
+        }
     }
     tx.commit().await
+}
+
+/// It follows from the id: a repetition replaces what an earlier one left.
+fn file_key(id: ExportId) -> String {
+    format!("exports/{}.csv", id.0.simple())
 }
 
 async fn make(cx: JobContext, job: MakeExport) -> Result<()> {
@@ -88,8 +106,7 @@ async fn make(cx: JobContext, job: MakeExport) -> Result<()> {
     store::save_running(&mut beside, id).await?;
     beside.commit().await?;
 
-    // the name follows from the id: a repetition replaces what an earlier one left
-    let file_key = format!("exports/{}.csv", id.0.simple());
+    let file_key = file_key(id);
     let Some(row_count) = write_file(&cx, &mut tx, &export, &file_key).await? else {
         return refuse(&cx, tx, id, &file_key).await;
     };
@@ -145,16 +162,23 @@ async fn write_file(cx: &JobContext, tx: &mut Tx, export: &Export, file_key: &st
 }
 
 async fn mail_ready(cx: JobContext, job: MailExportReady) -> Result<()> {
-    tell(&cx, job.export_id, Status::Ready, "export_ready").await
+    tell(&cx, job.export_id, None, Status::Ready, "export_ready").await
 }
 
 async fn mail_failed(cx: JobContext, job: MailExportFailed) -> Result<()> {
-    tell(&cx, job.export_id, Status::Failed, "export_failed").await
+    tell(&cx, job.export_id, job.at, Status::Failed, "export_failed").await
 }
 
 /// Tells who asked for a file, if it is still as they are told.
-async fn tell(cx: &JobContext, id: ExportId, status: Status, template: &'static str) -> Result<()> {
-    mail::deliver(cx, &format!("exports.{template}:{id}"), async |tx| {
+async fn tell(
+    cx: &JobContext,
+    id: ExportId,
+    at: Option<DateTime<Utc>>,
+    status: Status,
+    template: &'static str,
+) -> Result<()> {
+    let time = at.map(|at| format!(":{}", at.timestamp_millis())).unwrap_or_default();
+    mail::deliver(cx, &format!("exports.{template}:{id}{time}"), async |tx| {
         let Some(reader) = store::find_requester(tx, id, status).await? else { return Ok(None) };
         if !store::wants_mail(tx, reader.id, template).await? {
             return Ok(None);
@@ -176,7 +200,7 @@ async fn sweep(cx: JobContext, _: SweepExports) -> Result<()> {
         let mut tx = cx.begin().await?;
         let expired = store::list_expired(&mut tx, cx.now()).await?;
         if expired.is_empty() {
-            return Ok(());
+            break;
         }
         // files first: one that is forgotten could not be found again
         for (_, file_key) in &expired {
@@ -186,4 +210,16 @@ async fn sweep(cx: JobContext, _: SweepExports) -> Result<()> {
         store::forget_files(&mut tx, &ids).await?;
         tx.commit().await?;
     }
+    // and those that nobody was ever told of
+    let storage = &cx.platform.storage;
+    let mut found = storage.list_before("exports", cx.now() - YOUNG);
+    while let Some(file_keys) = found.try_next().await? {
+        let mut tx = cx.begin().await?;
+        let unknown = store::list_unknown(&mut tx, &file_keys).await?;
+        drop(tx);
+        for file_key in &unknown {
+            storage.delete(file_key).await?;
+        }
+    }
+    Ok(())
 }

@@ -15,6 +15,8 @@ use crate::platform::{Context, Problem, Result, Tx};
 
 /// How long a file can be fetched.
 pub const EXPORT_LIFE: TimeDelta = TimeDelta::days(7);
+/// Files that one person waits for at once.
+const MOST_UNFINISHED: i64 = 10;
 
 pub async fn request(
     cx: &Context,
@@ -35,6 +37,10 @@ pub async fn request(
         Kind::PractitionerActivity | Kind::Payroll => None,
     };
     check(&mut tx, kind, company, &params).await?;
+    // others wait behind them
+    if store::count_unfinished(&mut tx, cx.caller().user_id).await? >= MOST_UNFINISHED {
+        return Err(Error::TooManyExports.into());
+    }
     let id: ExportId = cx.new_id();
     let new = NewExport { id, kind, company_id, requested_by: cx.caller().user_id, params: &params, at: cx.now() };
     store::insert(&mut tx, &new).await?;

@@ -168,6 +168,21 @@ pub async fn list_expired(tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<(Uuid, S
     Ok(sqlx::query_as("SELECT id, file_key FROM app.expired_exports($1)").bind(at).fetch_all(tx.conn()).await?)
 }
 
+/// Those of some files that no export that is ready has.
+pub async fn list_unknown(tx: &mut Tx, file_keys: &[String]) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar("SELECT app.unknown_exports($1)").bind(file_keys).fetch_all(tx.conn()).await?)
+}
+
+/// How many files the caller waits for. Nobody else of the same name asks for one until the transaction ends.
+pub async fn count_unfinished(tx: &mut Tx, person: UserId) -> Result<i64> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('exports of ' || $1::text, 0))")
+        .bind(person)
+        .execute(tx.conn())
+        .await?;
+    let unfinished = "SELECT count(*) FROM app.exports WHERE requested_by = $1 AND status IN ('pending', 'running')";
+    Ok(sqlx::query_scalar(unfinished).bind(person).fetch_one(tx.conn()).await?)
+}
+
 pub async fn forget_files(tx: &mut Tx, ids: &[Uuid]) -> Result<()> {
     sqlx::query("SELECT app.forget_exports($1)").bind(ids).execute(tx.conn()).await?;
     Ok(())

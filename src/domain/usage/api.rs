@@ -54,7 +54,8 @@ pub struct UsageCell {
     department_id: Option<Uuid>,
     /// Completed sessions.
     sessions: Option<i32>,
-    /// Minutes of completed sessions.
+    /// Minutes of completed sessions. Told of months in which nothing is withheld, in no table: with the lengths of sessions,
+    /// which everybody knows, they would tell of what is.
     minutes: Option<i32>,
     /// Distinct people, rounded down to a multiple of five.
     people: Option<i32>,
@@ -66,7 +67,7 @@ impl UsageCell {
     fn counted(count: Count) -> Self {
         match count {
             Count::Shown { sessions, minutes, people } => {
-                Self { sessions: Some(sessions), minutes: Some(minutes), people: Some(people), ..Self::default() }
+                Self { sessions: Some(sessions), minutes, people: Some(people), ..Self::default() }
             }
             Count::Withheld(why) => Self { withheld: Some(why), ..Self::default() },
         }
@@ -257,19 +258,19 @@ impl Example for UsageTimeseries {
             let UsageCell { sessions, minutes, people, withheld, .. } = UsageCell::counted(count);
             UsagePoint { month: month.into(), sessions, minutes, people, withheld }
         };
-        let shown = |sessions, minutes, people| Count::Shown { sessions, minutes, people };
+        let shown = |sessions, people| Count::Shown { sessions, minutes: None, people };
         Self {
             as_of: example_time(9),
             months: vec!["2026-05".into(), "2026-06".into()],
-            totals: vec![point("2026-05", shown(80, 3900, 45)), point("2026-06", shown(92, 4480, 50))],
+            totals: vec![point("2026-05", shown(80, 45)), point("2026-06", shown(92, 50))],
             series: vec![UsageSeries {
                 specialty: None,
                 mode: Some("video".into()),
                 department: None,
                 department_id: None,
                 points: vec![
-                    point("2026-05", shown(58, 2800, 30)),
-                    point("2026-06", Count::Withheld(Withheld::Derivable)),
+                    point("2026-05", shown(58, 30)),
+                    point("2026-06", Count::Withheld(Withheld::SmallGroup)),
                 ],
             }],
         }
@@ -289,10 +290,10 @@ impl Example for UsageReport {
             threshold: 11,
             cells: vec![
                 cell("audio", Count::Withheld(Withheld::SmallGroup)),
-                cell("chat", Count::Withheld(Withheld::Derivable)),
-                cell("video", Count::Shown { sessions: 61, minutes: 3050, people: 35 }),
+                cell("chat", Count::Withheld(Withheld::SmallGroup)),
+                cell("video", Count::Shown { sessions: 61, minutes: None, people: 35 }),
             ],
-            totals: Count::Shown { sessions: 92, minutes: 4480, people: 50 }.into(),
+            totals: Count::Shown { sessions: 92, minutes: None, people: 50 }.into(),
         };
         let bought = BoughtCare {
             contract_starts_on: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap_or_default(),
@@ -313,7 +314,9 @@ impl UsageApi {
     /// Completed sessions, their minutes, and how many people had them, for calendar months of the company's time zone, in
     /// total and by one dimension, or by specialty and another one. A month is published three days after its end and never
     /// changes afterwards. Numbers that rest on fewer people than the month's `threshold`, or on nearly everybody of a
-    /// department, are withheld, and so are others from which they could be computed.
+    /// department, are withheld, and so are others from which they could be computed; the reason is the same for all of them,
+    /// and in a table with something withheld, or of departments, nobody is told like few. Somebody counts in the department in
+    /// which they have been since before the month began, and otherwise among those that are counted together.
     #[oai(path = "/reports/usage", method = "get", operation_id = "getUsage", tag = "Tag::Reports")]
     async fn usage(
         &self,

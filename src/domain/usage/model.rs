@@ -195,9 +195,9 @@ impl Breakdown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum Withheld {
-    /// It rests on too few people.
+    /// It rests on too few people, on nobody, or on nearly everybody of a group; or one that could then be computed does.
     SmallGroup,
-    /// Together with the numbers that are shown it would tell one that rests on too few people.
+    /// The latter, in months that were published before both had the same reason.
     Derivable,
 }
 
@@ -224,10 +224,10 @@ pub struct Basis {
     pub sessions_per_employee: i32,
 }
 
-/// Sessions, minutes and people (rounded down to five), or why they are not told.
+/// Sessions, minutes (of months in which nothing is withheld) and people (rounded down to five), or why they are not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    Shown { sessions: i32, minutes: i32, people: i32 },
+    Shown { sessions: i32, minutes: Option<i32>, people: i32 },
     Withheld(Withheld),
 }
 

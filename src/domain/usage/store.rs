@@ -36,7 +36,7 @@ impl TryFrom<LineRow> for Line {
 
     fn try_from(row: LineRow) -> Result<Self> {
         let count = match (row.withheld.as_deref(), row.sessions, row.minutes, row.people) {
-            (None, Some(sessions), Some(minutes), Some(people)) => Count::Shown { sessions, minutes, people },
+            (None, Some(sessions), minutes, Some(people)) => Count::Shown { sessions, minutes, people },
             (Some("small_group"), ..) => Count::Withheld(Withheld::SmallGroup),
             (Some("derivable"), ..) => Count::Withheld(Withheld::Derivable),
             _ => return Err(Problem::internal("a counter that is neither shown nor withheld")),
@@ -70,6 +70,8 @@ pub async fn list_lines(tx: &mut Tx, months: &Months, by: Option<Breakdown>) -> 
 
 /// Counts what is not published yet.
 pub async fn refresh(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
+    // the first count of a long history takes its time
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(tx.conn()).await?;
     sqlx::query("SELECT stats.refresh($1, false)").bind(at).execute(tx.conn()).await?;
     Ok(())
 }

@@ -117,22 +117,35 @@ async fn a_published_month_of_payroll_never_changes() {
     let month = name(last);
     let body = json!({"kind": "payroll", "from": month, "to": month});
     let first = file(&app, &staff, body.clone()).await;
+    let own = json!({"kind": "practitioner_activity", "from": month, "to": name(present)});
+    let sessions = file(&app, &practice.practitioner, own.clone()).await;
+    assert_eq!(sessions.lines().count(), 3);
     let path = format!("/reports/practitioner?from={month}&to={}", name(present));
-    let told = practice.practitioner.get(&path).await.expect(200).json["months"].clone();
+    let report = practice.practitioner.get(&path).await.expect(200).json;
+    let told = report["months"].clone();
     assert_eq!((&told[0]["published"], &told[1]["published"]), (&json!(true), &json!(false)));
 
     // a session that comes to light, another name, another zone
-    practice.put(held(day(last, 5), 60)).await;
+    practice.put(Session { differs: true, ..held(day(last, 5), 60) }).await;
     sqlx::query("UPDATE app.practitioners SET display_name = 'Somebody else', time_zone = 'Asia/Tokyo'")
         .execute(app.db())
         .await
         .unwrap();
     count_anew(&app).await;
     assert_eq!(practice.practitioner.get(&path).await.expect(200).json["months"][0], told[0]);
+    assert_eq!(practice.practitioner.get(&path).await.expect(200).json["flaggedSessions"], report["flaggedSessions"]);
     assert_eq!(file(&app, &staff, body).await, first);
-    for statement in
-        ["UPDATE app.payroll_lines SET amount = 1", "DELETE FROM app.payroll_lines", "DELETE FROM app.payroll_months"]
-    {
+    // the sessions behind it as well, while those of the month that runs are as they are now
+    assert_eq!(file(&app, &practice.practitioner, own.clone()).await, sessions);
+    practice.put(held(day(present, 2), 30)).await;
+    assert_eq!(file(&app, &practice.practitioner, own).await.lines().count(), 4);
+    for statement in [
+        "UPDATE app.payroll_lines SET amount = 1",
+        "DELETE FROM app.payroll_lines",
+        "DELETE FROM app.payroll_months",
+        "UPDATE app.payroll_sessions SET duration_minutes = 1",
+        "DELETE FROM app.payroll_sessions",
+    ] {
         let refused = sqlx::query(statement).execute(app.db()).await.unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }

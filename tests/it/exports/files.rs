@@ -77,10 +77,10 @@ async fn a_file_is_made_announced_and_fetched() {
     assert_eq!(file.header("cache-control"), "private, no-store");
     let expected = [
         "\u{feff}\"Mois\";\"Service\";\"Séances\";\"Minutes\";\"Personnes\";\"Non communiqué\"".to_owned(),
-        format!("\"{month}\";\"'=1+1; \"\"odd\"\"\";\"20\";\"1000\";\"20\";\"\""),
-        format!("\"{month}\";\"Sales\";\"\";\"\";\"\";\"Révélerait un petit groupe\""),
-        format!("\"{month}\";\"Autres services ou sans service\";\"\";\"\";\"\";\"Trop peu de personnes\""),
-        format!("\"{month}\";\"Total\";\"57\";\"2850\";\"40\";\"\""),
+        format!("\"{month}\";\"'=1+1; \"\"odd\"\"\";\"20\";\"\";\"20\";\"\""),
+        format!("\"{month}\";\"Sales\";\"\";\"\";\"\";\"Trop peu de personnes ou presque toutes, ici ou dans un nombre qui s’en déduirait\""),
+        format!("\"{month}\";\"Autres services ou sans service\";\"\";\"\";\"\";\"Trop peu de personnes ou presque toutes, ici ou dans un nombre qui s’en déduirait\""),
+        format!("\"{month}\";\"Total\";\"57\";\"\";\"40\";\"\""),
     ];
     assert_eq!(file.text(), expected.join("\r\n") + "\r\n");
 
@@ -109,6 +109,9 @@ async fn who_waits_for_a_file_whose_maker_died_is_told_that_it_failed() {
     let acme = Usage::new(&app, "Acme", 20).await;
     let asked = ask(&acme, "en", json!({})).await.expect(202);
     sqlx::query("UPDATE app.exports SET status = 'running'").execute(app.db()).await.unwrap();
+    // it had written the file already
+    let key = format!("exports/{}.csv", asked.str("/id").replace('-', ""));
+    leave(&app, &key).await;
     use_up_attempts(&app, 0).await;
     let dead = app.settle_with_dead().await;
     assert_eq!(dead.iter().map(|job| job.code.as_str()).collect::<Vec<_>>(), ["worker_lost"]);
@@ -121,12 +124,64 @@ async fn who_waits_for_a_file_whose_maker_died_is_told_that_it_failed() {
     let mails = app.mails_to(&hr.email);
     assert_eq!(mails.len(), 1);
     assert!(mails[0].text.as_ref().unwrap().contains("could not be made"), "{mails:?}");
+    assert!(app.platform.storage.read(&key).await.is_err());
+
+    // an operator queues the job again, and it fails again: that is told as well
+    app.clock.advance(TimeDelta::minutes(1));
+    sqlx::query("SELECT app.retry_job($1)").bind(&dead[0].id).execute(app.db()).await.unwrap();
+    use_up_attempts(&app, 0).await;
+    let dead = app.settle_with_dead().await;
+    assert_eq!((dead.len(), app.mails_to(&hr.email).len()), (1, 2));
 
     // an operator mends the cause and queues the job again
     sqlx::query("SELECT app.retry_job($1)").bind(&dead[0].id).execute(app.db()).await.unwrap();
     app.settle().await;
     assert_eq!(hr.get(&path).await.expect(200).json["status"], "ready");
-    assert_eq!(app.mails_to(&hr.email).len(), 2);
+    assert_eq!(app.mails_to(&hr.email).len(), 3);
+}
+
+/// A file as a job leaves it that ended before it could say so.
+async fn leave(app: &TestApp, key: &str) {
+    let mut file = app.platform.storage.create(key);
+    file.write(b"\"Month\"\r\n").await.unwrap();
+    file.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn files_that_no_export_knows_are_swept_away() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 20).await;
+    ask(&acme, "en", json!({})).await.expect(202);
+    app.settle().await;
+    let known: String = sqlx::query_scalar("SELECT file_key FROM app.exports").fetch_one(app.db()).await.unwrap();
+    leave(&app, "exports/0193.csv").await;
+    let is_there = async |key: &str| app.platform.storage.read(key).await.is_ok();
+    for (hours, stays) in [(47, true), (2, false)] {
+        app.clock.advance(TimeDelta::hours(hours));
+        run(&app, &Sweep {}).await;
+        assert_eq!((is_there("exports/0193.csv").await, is_there(&known).await), (stays, true), "{hours}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_more_than_ten_files() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 20).await;
+    for _ in 0..9 {
+        ask(&acme, "en", json!({})).await.expect(202);
+    }
+    // of two at once one is the tenth
+    let (one, other) = tokio::join!(ask(&acme, "en", json!({})), ask(&acme, "en", json!({})));
+    let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [202, 409]);
+    ask(&acme, "en", json!({})).await.refused(409, "too_many_exports");
+    // others do not wait behind them
+    let asked = json!({"kind": "usage", "from": "2026-01", "to": "2026-02"});
+    acme.company.admin.post("/exports", asked).await.expect(202);
+    app.settle().await;
+    ask(&acme, "en", json!({})).await.expect(202);
+    app.settle().await;
 }
 
 #[tokio::test]

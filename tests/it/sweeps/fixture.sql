@@ -398,7 +398,8 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
     ('app.usage_cells', 'false', 't.company_id', $$'{"row_key": "another"}'$$, NULL),
     ('app.payroll_months', 'false', 'NULL::uuid', $$'{"month": "2020-01-01"}'$$, NULL),
     ('app.payroll_lines', 't.practitioner_id = me', 'NULL::uuid', $$'{"currency": "CHF"}'$$, NULL),
+    ('app.payroll_sessions', 't.practitioner_id = me', 'NULL::uuid',
+     $$jsonb_build_object('consultation_id', gen_random_uuid())$$, NULL),
     ('app.practitioner_rates', 't.practitioner_id = me', 'NULL::uuid', $$'{"since": "2020-01-01"}'$$, NULL),
-    ('stats.department_groups', 'false', 't.company_id', DEFAULT, NULL),
     ('stats.practitioner_activity_monthly', 'false', 'NULL::uuid', DEFAULT, NULL),
     ('stats.company_usage_monthly', 'false', 't.company_id', DEFAULT, NULL);

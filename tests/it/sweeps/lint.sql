@@ -132,7 +132,9 @@ FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'TRUNCATE', 32
              ('app.usage_months', 'UPDATE', 16), ('app.usage_months', 'DELETE', 8), ('app.usage_months', 'TRUNCATE', 32),
              ('app.usage_cells', 'UPDATE', 16), ('app.usage_cells', 'DELETE', 8), ('app.usage_cells', 'TRUNCATE', 32),
              ('app.payroll_months', 'UPDATE', 16), ('app.payroll_months', 'DELETE', 8), ('app.payroll_months', 'TRUNCATE', 32),
-             ('app.payroll_lines', 'UPDATE', 16), ('app.payroll_lines', 'DELETE', 8), ('app.payroll_lines', 'TRUNCATE', 32)
+             ('app.payroll_lines', 'UPDATE', 16), ('app.payroll_lines', 'DELETE', 8), ('app.payroll_lines', 'TRUNCATE', 32),
+             ('app.payroll_sessions', 'UPDATE', 16), ('app.payroll_sessions', 'DELETE', 8),
+             ('app.payroll_sessions', 'TRUNCATE', 32)
             ) AS wanted (relation, event, bit)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = wanted.relation::regclass AND f.proname = 'refuse_change' AND g.tgenabled = 'O'

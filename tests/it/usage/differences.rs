@@ -1,6 +1,6 @@
-//! No number that is withheld follows from those that are shown.
+//! No number that is withheld follows from those that are shown: of small tables, by trying every one that there can be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ struct Table {
 
 /// Every table of so many cells with at most so many sessions in each.
 fn every_table(cells: usize, most: i32, disjoint: bool) -> Vec<Table> {
-    let one: Vec<(i32, i32)> = (1..=most).flat_map(|people| (people..=most).map(move |s| (s, people))).collect();
+    let used = (1..=most).flat_map(|people| (people..=most).map(move |s| (s, people)));
+    let one: Vec<(i32, i32)> = std::iter::once((0, 0)).chain(used).collect();
     let mut rows: Vec<Vec<(i32, i32)>> = vec![Vec::new()];
     for _ in 0..cells {
         rows = rows.iter().flat_map(|row| one.iter().map(move |cell| [row.as_slice(), &[*cell]].concat())).collect();
@@ -30,90 +31,89 @@ fn every_table(cells: usize, most: i32, disjoint: bool) -> Vec<Table> {
         .collect()
 }
 
-/// A reader who knows the rule, and every table that there can be, finds for each withheld cell at least two
-/// numbers of sessions and, where it is small, of people; and no sum of fewer than k people.
-async fn attack(app: &TestApp, k: i32, step: i32, cells: usize, most: i32, disjoint: bool) {
-    // a month of fewer is withheld as a whole
-    let mut tables = every_table(cells, most, disjoint);
-    tables.retain(|table| table.total_people >= k);
-    // what the rule is given ascends by people; ties keep the order of their keys
-    let sorted: Vec<Vec<usize>> = tables
-        .iter()
-        .map(|table| {
-            let mut order: Vec<usize> = (0..cells).collect();
-            order.sort_by_key(|i| (table.cells[*i].1, *i));
-            order
-        })
-        .collect();
+/// The smallest dimensions that show everything there is to see.
+struct Case {
+    k: i32,
+    step: i32,
+    /// Of how many people each cell is.
+    eligible: &'static [i32],
+    /// Sessions of a cell.
+    most: i32,
+    disjoint: bool,
+}
+
+/// A reader who knows the rule, and every table that there can be, finds `step` numbers of sessions for each withheld cell beside
+/// shown ones, and several for any; nor does a withheld department tell whether anybody came.
+async fn attack(app: &TestApp, it: &Case) {
+    let (k, step, cells) = (it.k, it.step, it.eligible.len());
+    let everybody = if it.disjoint { it.eligible.iter().sum() } else { it.eligible[0] };
+    let is_safe = |people: i32, of: i32| people >= k && people <= of - step;
+    // a month of fewer, or of nearly all, is withheld as a whole
+    let mut tables = every_table(cells, it.most, it.disjoint);
+    tables.retain(|table| {
+        is_safe(table.total_people, everybody) && table.cells.iter().zip(it.eligible).all(|(cell, of)| cell.1 <= *of)
+    });
     let asked: Vec<Value> = tables
         .iter()
-        .zip(&sorted)
-        .map(|(table, order)| {
-            let pick = |f: fn(&(i32, i32)) -> i32| order.iter().map(|i| f(&table.cells[*i])).collect::<Vec<_>>();
-            let small = table.cells.iter().filter(|cell| cell.1 < k).count();
-            json!({"total": table.total_people, "small": small, "s": pick(|c| c.0), "m": pick(|c| c.0 * 10), "p": pick(|c| c.1)})
+        .map(|table| {
+            let (sessions, people): (Vec<i32>, Vec<i32>) = table.cells.iter().copied().unzip();
+            json!({"s": sessions, "p": people})
         })
         .collect();
-    let words: Vec<(Option<Vec<Option<String>>>,)> = sqlx::query_as(
-        "SELECT stats.withhold($1, $2, $3, (t ->> 'total')::int, (t ->> 'small')::int,
-                               ARRAY(SELECT jsonb_array_elements(t -> 's')::int),
-                               ARRAY(SELECT jsonb_array_elements(t -> 'm')::int),
-                               ARRAY(SELECT jsonb_array_elements(t -> 'p')::int),
-                               -- groups so large that nearly all of none can have come
-                               ARRAY(SELECT 1000 FROM jsonb_array_elements(t -> 'p')))
-         FROM jsonb_array_elements($4) WITH ORDINALITY AS given (t, n) ORDER BY n",
+    let words: Vec<(Vec<bool>,)> = sqlx::query_as(
+        "SELECT stats.withhold($1, $2, $3, ARRAY(SELECT s::int FROM jsonb_array_elements(t -> 's') s),
+                               ARRAY(SELECT p::int FROM jsonb_array_elements(t -> 'p') p), $4)
+         FROM jsonb_array_elements($5) WITH ORDINALITY AS given (t, n) ORDER BY n",
     )
     .bind(k)
     .bind(step)
-    .bind(disjoint)
+    .bind(it.disjoint)
+    .bind(it.eligible)
     .bind(json!(asked))
     .fetch_all(app.db())
     .await
     .unwrap();
 
     let mut told: HashMap<String, Vec<&Table>> = HashMap::new();
-    let mut hidden_of: HashMap<String, Vec<Option<String>>> = HashMap::new();
-    for ((table, order), (words,)) in tables.iter().zip(&sorted).zip(words) {
-        let Some(words) = words else { continue };
-        assert!(table.total_people >= k, "{table:?}");
-        let mut by_key = vec![None; cells];
-        order.iter().zip(words).for_each(|(i, word)| by_key[*i] = word);
+    let mut hidden_of: HashMap<String, Vec<bool>> = HashMap::new();
+    for (table, (hidden,)) in tables.iter().zip(words) {
         let shown: Vec<String> = table
             .cells
             .iter()
-            .zip(&by_key)
-            .map(|((sessions, people), word)| {
-                word.clone().unwrap_or_else(|| {
-                    assert!(*people >= k, "{table:?}");
-                    format!("{sessions}/{}", people - people % step)
-                })
+            .zip(&hidden)
+            .zip(it.eligible)
+            .map(|(((sessions, people), hidden), of)| {
+                if *hidden {
+                    return "-".into();
+                }
+                assert!(is_safe(*people, *of) || *people == 0 && !it.disjoint, "{table:?}");
+                format!("{sessions}/{}", people - people % step)
             })
             .collect();
-        let pooled: Vec<i32> = table.cells.iter().zip(&by_key).filter(|(_, w)| w.is_some()).map(|(c, _)| c.1).collect();
-        let rests_on_many = pooled.iter().any(|people| *people >= k) || pooled.len() == cells;
-        assert!(pooled.is_empty() || (pooled.len() > 1 && rests_on_many), "{table:?}");
+        assert!(hidden.iter().filter(|hidden| **hidden).count() != 1, "{table:?}");
         let sessions: i32 = table.cells.iter().map(|c| c.0).sum();
         let answer = format!("{shown:?} of {sessions}/{}", table.total_people - table.total_people % step);
         told.entry(answer.clone()).or_default().push(table);
-        hidden_of.insert(answer, by_key);
+        hidden_of.insert(answer, hidden);
     }
     let mut attacked = 0;
     for (answer, possible) in told {
         let hidden = &hidden_of[&answer];
-        let is_hidden = |i: &usize| hidden[*i].is_some();
-        let pooled: i32 = (0..cells).filter(is_hidden).map(|i| possible[0].cells[i].0).sum();
+        let is_partly = hidden.iter().any(|hidden| !hidden);
+        let pooled: i32 = (0..cells).filter(|i| hidden[*i]).map(|i| possible[0].cells[i].0).sum();
         // beyond that there are tables that were not tried
-        if pooled > most {
+        if pooled > it.most {
             continue;
         }
-        for i in (0..cells).filter(is_hidden) {
-            let distinct = |f: fn(&(i32, i32)) -> i32| {
-                possible.iter().map(|table| f(&table.cells[i])).collect::<std::collections::HashSet<_>>().len()
-            };
+        for i in (0..cells).filter(|i| hidden[*i]) {
+            let distinct = possible.iter().map(|table| table.cells[i].0).collect::<HashSet<_>>().len();
             attacked += 1;
-            assert!(distinct(|c| c.0) > 1, "sessions of cell {i} are known from {answer}");
-            let is_small = hidden[i].as_deref() == Some("small_group");
-            assert!(!is_small || distinct(|c| c.1) > 1, "people of cell {i} are known from {answer}");
+            let enough = if is_partly { usize::try_from(step).unwrap() } else { 2 };
+            assert!(distinct >= enough, "sessions of cell {i} are one of {distinct} in {answer}: {possible:?}");
+            // whoever is not of those that are hidden beside them
+            if it.disjoint && is_partly && possible.iter().any(|table| !is_safe(table.cells[i].1, it.eligible[i])) {
+                assert!(possible.iter().any(|table| table.cells[i].0 == 0), "somebody of {i} came in {answer}");
+            }
         }
     }
     assert!(attacked > 10, "nothing was attacked");
@@ -123,9 +123,9 @@ async fn attack(app: &TestApp, k: i32, step: i32, cells: usize, most: i32, disjo
 async fn nobody_can_compute_a_withheld_number_from_those_shown() {
     let app = TestApp::start().await;
     for disjoint in [false, true] {
-        attack(&app, 3, 2, 2, 9, disjoint).await;
-        attack(&app, 4, 5, 2, 10, disjoint).await;
+        attack(&app, &Case { k: 3, step: 2, eligible: &[8, 8, 8], most: 7, disjoint }).await;
+        attack(&app, &Case { k: 4, step: 3, eligible: &[20, 20], most: 12, disjoint }).await;
+        attack(&app, &Case { k: 2, step: 2, eligible: &[6, 6, 6], most: 6, disjoint }).await;
     }
-    attack(&app, 3, 3, 3, 7, true).await;
-    attack(&app, 3, 1, 3, 5, false).await;
+    attack(&app, &Case { k: 2, step: 2, eligible: &[5, 6, 9], most: 6, disjoint: true }).await;
 }

@@ -5,6 +5,7 @@ mod differences;
 mod publishing;
 mod report;
 mod series;
+mod twins;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, TimeZone, Utc};
 use huntzen::platform::ids::UserId;
@@ -46,8 +47,8 @@ impl<'a> Usage<'a> {
         let people: Vec<UserId> = (0..employees).map(|_| app.platform.new_id()).collect();
         let ids: Vec<Uuid> = people.iter().map(|id| id.0).collect();
         sqlx::query(
-            "INSERT INTO app.employees (id, company_id, email, first_name, last_name)
-             SELECT id, $1, id || '@people.test', 'Ana', 'Silva' FROM unnest($2::uuid[]) id",
+            "INSERT INTO app.employees (id, company_id, email, first_name, last_name, created_at)
+             SELECT id, $1, id || '@people.test', 'Ana', 'Silva', now() - interval '1 year' FROM unnest($2::uuid[]) id",
         )
         .bind(company.id)
         .bind(&ids)
@@ -55,8 +56,9 @@ impl<'a> Usage<'a> {
         .await
         .unwrap();
         sqlx::query(
-            "INSERT INTO app.users (id, email, password_hash, role, display_name, status, company_id, employee_id)
-             SELECT id, id || '@people.test', 'x', 'employee', 'Ana', 'active', $1, id FROM unnest($2::uuid[]) id",
+            "INSERT INTO app.users (id, email, password_hash, role, display_name, status, company_id, employee_id, created_at)
+             SELECT id, id || '@people.test', 'x', 'employee', 'Ana', 'active', $1, id, now() - interval '1 year'
+             FROM unnest($2::uuid[]) id",
         )
         .bind(company.id)
         .bind(&ids)
@@ -78,11 +80,16 @@ impl<'a> Usage<'a> {
         id
     }
 
-    /// Puts some of the people into a department.
+    /// Puts some of the people into a department, in which they have always been.
     pub async fn staff(&self, department: Uuid, people: std::ops::Range<usize>) {
         let ids: Vec<Uuid> = self.people[people].iter().map(|id| id.0).collect();
         sqlx::query("UPDATE app.employees SET department_id = $1 WHERE id = ANY ($2)")
             .bind(department)
+            .bind(&ids)
+            .execute(self.app.db())
+            .await
+            .unwrap();
+        sqlx::query("UPDATE app.employees SET placed_since = created_at WHERE id = ANY ($1)")
             .bind(&ids)
             .execute(self.app.db())
             .await
@@ -156,6 +163,17 @@ impl Job for Refresh {
 pub async fn run(app: &TestApp, job: &impl Job) {
     app.enqueue(job).await;
     app.settle().await;
+}
+
+/// Time passes, by the database's clock as well.
+pub async fn advance(app: &TestApp, by: TimeDelta) {
+    app.clock.advance(by);
+    let ahead = (app.clock.now() - Utc::now()).num_milliseconds();
+    let clock = format!(
+        "CREATE OR REPLACE FUNCTION stats.clock() RETURNS timestamptz LANGUAGE sql VOLATILE
+         AS $$ SELECT clock_timestamp() + interval '{ahead} milliseconds' $$"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(clock)).execute(app.db()).await.unwrap();
 }
 
 pub async fn count_anew(app: &TestApp) {

@@ -35,7 +35,7 @@ pub async fn list_activity(tx: &mut Tx, practitioner: PractitionerId, months: &M
     .await?)
 }
 
-/// The sessions of these months whose claimed and seen times differ, newest first.
+/// The sessions of these months whose claimed and seen times differ, newest first; of published months as they were then.
 pub async fn list_flagged(
     tx: &mut Tx,
     practitioner: PractitionerId,
@@ -52,7 +52,14 @@ pub async fn list_flagged(
          WHERE c.practitioner_id = $1 AND c.times_differ
            AND c.starts_at >= $2::date::timestamp AT TIME ZONE $4
            AND c.starts_at < ($3::date + interval '1 month') AT TIME ZONE $4
-         ORDER BY c.starts_at DESC, c.id DESC LIMIT $5",
+           AND NOT EXISTS (SELECT FROM app.payroll_months p WHERE p.has_sessions
+                               AND p.month = date_trunc('month', c.starts_at AT TIME ZONE $4)::date)
+         UNION ALL
+         SELECT s.consultation_id, s.starts_at, s.status, s.duration_minutes, s.seen_minutes, s.currency,
+                CASE WHEN s.status = 'completed' THEN app.session_fee(s.hourly_rate_cents, s.duration_minutes) ELSE 0 END
+         FROM app.payroll_sessions s
+         WHERE s.practitioner_id = $1 AND s.times_differ AND s.month BETWEEN $2 AND $3
+         ORDER BY starts_at DESC, id DESC LIMIT $5",
     )
     .bind(practitioner)
     .bind(months.from.first_day())

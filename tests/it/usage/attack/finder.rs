@@ -1,8 +1,9 @@
 //! What a reader can make of all that is told of a month: by differences, and by linear programming.
 //!
-//! The reader knows the rules, the threshold, how many people are in each group, and takes the words for true. What is not
-//! known is a program: sessions of each cell of both crossed tables, and people by each dimension, with everything that is
-//! told, or follows from it, as a condition. Each withheld number is as large and as small as that allows.
+//! The reader knows the rules, the threshold, how many people are in each group, how long sessions take, and takes the words for
+//! true. What is not known is one program: sessions of each cell of both crossed tables, with their minutes, and people of every
+//! number, with everything that is told, or follows from it, as a condition. Each withheld number is as large and as small as
+//! that allows.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ impl Tally {
 /// Everything that a reader finds out and must not.
 pub fn attack(world: &World, answer: &Answer, tally: &mut Tally) -> Vec<String> {
     tally.months += 1;
-    tally.withheld += answer.values().filter(|it| matches!(it, Told::Withheld { .. })).count();
+    tally.withheld += answer.values().filter(|it| **it == Told::Withheld).count();
     let mut found = shown_of_few(world, answer);
     found.extend(differences(world, answer));
     if let Some(Told::Shown { sessions: 1.., .. }) = answer.get(&Key::new("total", "", "")) {
@@ -69,6 +70,23 @@ fn shown_of_few(world: &World, answer: &Answer) -> Vec<String> {
                 found.push(format!("{key:?} tells that {people} of {group} came"));
             }
         }
+        // nobody is told by the same word as few where few could be one person
+        if let Told::Shown { sessions: 0, .. } = told {
+            let is_partly = |table: &str| answer.iter().any(|(it, told)| it.table == table && *told == Told::Withheld);
+            let is_zero = |table: &str, value: &str| {
+                matches!(answer.get(&Key::new(table, value, "")), Some(Told::Shown { sessions: 0, .. }))
+            };
+            let follows = is_zero("specialty", &key.row) || is_zero("mode", &key.column);
+            let tells = match key.table.as_str() {
+                "total" | "department" => true,
+                "specialty,department" => !follows,
+                "specialty,mode" => !follows && is_partly("specialty,mode"),
+                table => is_partly(table),
+            };
+            if tells {
+                found.push(format!("{key:?} tells that nobody came"));
+            }
+        }
     }
     found
 }
@@ -76,14 +94,14 @@ fn shown_of_few(world: &World, answer: &Answer) -> Vec<String> {
 /// What is left of a sum when the shown parts are taken away rests on nobody or on enough people.
 fn differences(world: &World, answer: &Answer) -> Vec<String> {
     let cells = world.cells();
-    let hidden = |key: &Key| matches!(answer[key], Told::Withheld { .. });
+    let hidden = |key: &Key| answer[key] == Told::Withheld;
     let mut found = Vec::new();
     let mut rest = |what: String, parts: Vec<Key>| {
         let mut facts: Vec<usize> = parts.iter().filter(|key| hidden(key)).flat_map(|key| cells[key].clone()).collect();
         facts.sort_unstable();
         facts.dedup();
         let people = world.people(&facts);
-        if people > 0 && people < world.k {
+        if people < world.k && parts.iter().any(hidden) {
             found.push(format!("{what} leaves {people} people"));
         }
     };
@@ -117,37 +135,32 @@ fn differences(world: &World, answer: &Answer) -> Vec<String> {
     found
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Measure {
-    Sessions,
-    Minutes,
-}
-
-/// What is not known, with all that is.
+/// What is not known, with all that is, in one program: sessions of each cell of both crossed tables, minutes as so many
+/// sessions of known length, people of every cell.
 struct Program {
     bounds: Vec<(f64, f64)>,
     #[allow(clippy::type_complexity)]
     conditions: Vec<(Vec<(usize, f64)>, ComparisonOp, f64)>,
-    /// Sums that are told or withheld by one dimension: parts among the variables.
+    /// The sessions of each number: parts among the variables.
     sums: BTreeMap<Key, Vec<usize>>,
     people: BTreeMap<Key, usize>,
 }
 
 impl Program {
-    fn new(world: &World, answer: &Answer, measure: Measure) -> Self {
-        let k = f64::from(world.k);
-        let value = |told: &Told| match told {
-            Told::Shown { sessions, minutes, .. } => {
-                Some(f64::from(if measure == Measure::Sessions { *sessions } else { *minutes }))
-            }
-            Told::Withheld { .. } => None,
+    fn new(world: &World, answer: &Answer) -> Self {
+        let sessions = |told: &Told| match told {
+            Told::Shown { sessions, .. } => Some(f64::from(*sessions)),
+            Told::Withheld => None,
         };
-        let total = value(&answer[&Key::new("total", "", "")]).unwrap();
+        let total = sessions(&answer[&Key::new("total", "", "")]).unwrap();
         let mut it =
             Self { bounds: Vec::new(), conditions: Vec::new(), sums: BTreeMap::new(), people: BTreeMap::new() };
+        // the specialty of each variable
+        let mut rows = Vec::new();
         for (key, told) in answer.iter().filter(|(key, _)| key.table.contains(',')) {
             let n = it.bounds.len();
-            it.bounds.push(value(told).map_or((0.0, total), |known| (known, known)));
+            it.bounds.push(sessions(told).map_or((0.0, total), |known| (known, known)));
+            rows.push(SPECIALTIES.iter().position(|row| **row == key.row).unwrap());
             it.sums.insert(key.clone(), vec![n]);
             let column = if key.table == "specialty,mode" { "mode" } else { "department" };
             it.sums.entry(Key::new(column, &key.column, "")).or_default().push(n);
@@ -165,47 +178,81 @@ impl Program {
             let difference = by_mode.chain(by_department.into_iter().map(|n| (n, -1.0))).collect();
             it.conditions.push((difference, ComparisonOp::Eq, 0.0));
         }
-        for (key, told) in answer.iter().filter(|(key, _)| !key.table.contains(',')) {
-            let parts: Vec<(usize, f64)> = it.sums[key].iter().map(|n| (*n, 1.0)).collect();
-            let condition = match (told, value(told)) {
-                (_, Some(known)) => (ComparisonOp::Eq, known),
-                (Told::Withheld { is_small: true }, _) => (ComparisonOp::Ge, 1.0),
-                _ => (ComparisonOp::Ge, k),
-            };
-            it.conditions.push((parts, condition.0, condition.1));
+        for (key, told) in answer {
+            let Told::Shown { sessions, minutes, .. } = told else { continue };
+            let parts: Vec<usize> = it.sums[key].clone();
+            let sum = parts.iter().map(|n| (*n, 1.0)).collect();
+            it.conditions.push((sum, ComparisonOp::Eq, f64::from(*sessions)));
+            if let Some(minutes) = minutes {
+                let sum = parts.iter().map(|n| (*n, f64::from(world.lengths[rows[*n]]))).collect();
+                it.conditions.push((sum, ComparisonOp::Eq, f64::from(*minutes)));
+            }
         }
-        if measure == Measure::Sessions {
-            it.count_people(world, answer);
-        }
+        it.count_people(world, answer);
         it
     }
 
-    /// People by each dimension: as many as are told, within what was rounded away; nobody in two departments.
+    /// How many people a number can be of. The reader finds out from the words alone which of a dimension's numbers are withheld
+    /// for themselves, and which one beside them: here it is told. That few came is one possibility, and must stay one.
+    fn people_of(world: &World, cells: &BTreeMap<Key, Vec<usize>>, answer: &Answer, key: &Key) -> (f64, f64) {
+        let (k, step, group) = (f64::from(world.k), f64::from(STEP), f64::from(eligible(world, key)));
+        match &answer[key] {
+            Told::Shown { sessions: 0, .. } => (0.0, 0.0),
+            Told::Shown { people, .. } => (f64::from(*people).max(k), f64::from(*people) + step - 1.0),
+            Told::Withheld if key.table.contains(',') => (0.0, group),
+            Told::Withheld => {
+                let of: Vec<&Key> = answer.keys().filter(|it| it.table == key.table).collect();
+                let is_safe = |it: &Key| {
+                    let people = world.people(&cells[it]);
+                    people >= world.k && people <= eligible(world, it) - STEP
+                };
+                let small = of.iter().filter(|it| !is_safe(it)).count();
+                if of.iter().all(|it| answer[*it] == Told::Withheld) {
+                    (0.0, group)
+                } else if is_safe(key) {
+                    (k, group - step)
+                } else {
+                    // with only one of them, something is withheld because of it
+                    (f64::from(u8::from(small == 1 && key.table != "department")), k - 1.0)
+                }
+            }
+        }
+    }
+
+    /// People of every number: as many as are told, within what was rounded away, not more than sessions; nobody in two
+    /// departments.
     fn count_people(&mut self, world: &World, answer: &Answer) {
-        let (k, step) = (f64::from(world.k), f64::from(STEP));
-        for (key, told) in answer.iter().filter(|(key, _)| !key.table.contains(',')) {
+        let cells = world.cells();
+        for key in answer.keys() {
             let n = self.bounds.len();
-            self.bounds.push(match told {
-                Told::Shown { sessions: 0, .. } => (0.0, 0.0),
-                Told::Shown { people, .. } => (f64::from(*people).max(k), f64::from(*people) + step - 1.0),
-                // that nearly all of a group came is found where few do not fit
-                Told::Withheld { is_small: true } => (1.0, k - 1.0),
-                Told::Withheld { is_small: false } => (k, f64::from(eligible(world, key)) - step),
-            });
+            self.bounds.push(Self::people_of(world, &cells, answer, key));
             self.people.insert(key.clone(), n);
             let sessions = self.sums[key].iter().map(|part| (*part, 1.0)).chain([(n, -1.0)]).collect();
             self.conditions.push((sessions, ComparisonOp::Ge, 0.0));
         }
-        let total = self.people[&Key::new("total", "", "")];
-        for dimension in ["specialty", "mode", "department"] {
-            let of: Vec<usize> =
-                self.people.iter().filter(|(key, _)| key.table == dimension).map(|(_, n)| *n).collect();
-            for n in &of {
-                self.conditions.push((vec![(total, 1.0), (*n, -1.0)], ComparisonOp::Ge, 0.0));
+        let sum = |of: Vec<usize>, whole: usize| of.into_iter().map(|n| (n, 1.0)).chain([(whole, -1.0)]).collect();
+        let mut add = |whole: &Key, parts: Vec<Key>, is_disjoint: bool| {
+            let (whole, parts): (usize, Vec<usize>) =
+                (self.people[whole], parts.iter().map(|part| self.people[part]).collect());
+            for n in &parts {
+                self.conditions.push((vec![(whole, 1.0), (*n, -1.0)], ComparisonOp::Ge, 0.0));
             }
-            let all = of.iter().map(|n| (*n, 1.0)).chain([(total, -1.0)]).collect();
-            let how = if dimension == "department" { ComparisonOp::Eq } else { ComparisonOp::Ge };
-            self.conditions.push((all, how, 0.0));
+            let how = if is_disjoint { ComparisonOp::Eq } else { ComparisonOp::Ge };
+            self.conditions.push((sum(parts, whole), how, 0.0));
+        };
+        let parts = |is_one: &dyn Fn(&Key) -> bool| -> Vec<Key> { answer.keys().filter(|it| is_one(it)).cloned().collect() };
+        let total = Key::new("total", "", "");
+        for dimension in ["specialty", "mode", "department"] {
+            add(&total, parts(&|it| it.table == dimension), dimension == "department");
+        }
+        for (table, columns) in [("specialty,mode", "mode"), ("specialty,department", "department")] {
+            for row in SPECIALTIES {
+                let of = parts(&|it| it.table == table && it.row == row);
+                add(&Key::new("specialty", row, ""), of, columns == "department");
+            }
+            for whole in parts(&|it| it.table == columns) {
+                add(&whole, parts(&|it| it.table == table && it.column == whole.row), false);
+            }
         }
     }
 
@@ -245,36 +292,41 @@ impl Program {
 
 fn programs(world: &World, answer: &Answer, tally: &mut Tally) -> Vec<String> {
     let mut found = Vec::new();
-    let withheld: Vec<&Key> =
-        answer.iter().filter(|(_, told)| matches!(told, Told::Withheld { .. })).map(|(key, _)| key).collect();
-    for measure in [Measure::Sessions, Measure::Minutes] {
-        let program = Program::new(world, answer, measure);
-        for key in &withheld {
-            let Some((least, most)) = program.range(&program.sums[*key], tally) else {
-                found.push(format!("{key:?}: few people do not fit, so nearly all came"));
-                break;
-            };
-            let values = most - least + 1;
-            if measure == Measure::Sessions {
-                tally.narrowest = Some(tally.narrowest.map_or(values, |before| before.min(values)));
-            }
-            if values < i64::from(STEP) {
-                found.push(format!("{key:?} is {least} to {most}"));
-            }
+    let cells = world.cells();
+    let program = Program::new(world, answer);
+    for (key, _) in answer.iter().filter(|(_, told)| **told == Told::Withheld) {
+        let Some((least, most)) = program.range(&program.sums[key], tally) else {
+            found.push(format!("{key:?}: few people do not fit, so nearly all came"));
+            return found;
+        };
+        let values = most - least + 1;
+        tally.narrowest = Some(tally.narrowest.map_or(values, |before| before.min(values)));
+        if values < i64::from(STEP) {
+            found.push(format!("{key:?} is {least} to {most}"));
         }
-        for (key, n) in &program.people {
-            let group = eligible(world, key);
-            let is_withheld = withheld.contains(&key);
-            if !is_withheld && key.table != "department" && key.table != "total" {
-                continue;
-            }
-            let Some((least, most)) = program.range(&[*n], tally) else { continue };
-            if is_withheld && least == most {
-                found.push(format!("{key:?} is exactly {least} people"));
-            }
-            if least > 0 && least >= i64::from(group) {
-                found.push(format!("{key:?}: all {group} came"));
-            }
+        // HR says who is in a department: whether anybody of it came must stay open
+        let column = match key.table.as_str() {
+            "department" => key.clone(),
+            "specialty,department" => Key::new("department", &key.column, ""),
+            _ => continue,
+        };
+        let people = world.people(&cells[&column]);
+        let is_beside = people >= world.k && people <= eligible(world, &column) - STEP;
+        let is_alone = answer.keys().filter(|it| it.table == "department").all(|it| answer[it] == Told::Withheld);
+        if answer[&column] == Told::Withheld && !is_beside && !is_alone && least > 0 {
+            found.push(format!("somebody of {key:?} came"));
+        }
+    }
+    for (key, n) in program.people.iter().filter(|(key, _)| ["department", "total"].contains(&key.table.as_str())) {
+        let Some((least, most)) = program.range(&[*n], tally) else {
+            found.push(format!("people of {key:?} do not fit"));
+            continue;
+        };
+        if answer[key] == Told::Withheld && least == most {
+            found.push(format!("{key:?} is exactly {least} people"));
+        }
+        if least > 0 && least >= i64::from(eligible(world, key)) {
+            found.push(format!("{key:?}: all {least} came"));
         }
     }
     found

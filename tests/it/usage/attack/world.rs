@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 pub const SPECIALTIES: [&str; 6] = ["psychology", "coaching", "nutrition", "sleep", "physiotherapy", "social_work"];
 pub const MODES: [&str; 3] = ["video", "audio", "chat"];
+/// Minutes of each session, which profiles tell everybody.
+pub const LENGTHS: [i32; 6] = [45, 60, 40, 30, 20, 90];
 /// What people are rounded down to.
 pub const STEP: i32 = 5;
 
@@ -71,6 +73,8 @@ pub struct World {
     /// Groups of departments with their people, everybody in one of them.
     pub groups: Vec<(String, i32)>,
     pub facts: Vec<Fact>,
+    /// Minutes of a session of each specialty.
+    pub lengths: [i32; 6],
 }
 
 /// A number before it is judged.
@@ -98,12 +102,12 @@ impl World {
         let spread = dice.part() * 2.0;
         let department_of: Vec<usize> = (0..employees).map(|_| dice.skewed(departments, spread)).collect();
         let size = |d: usize| i32::try_from(department_of.iter().filter(|it| **it == d).count()).unwrap();
-        // as stats.department_groups does: small ones together, and the smallest other one if that is not enough
+        // as stats.departments does: small ones together, and the smallest other one if that is not enough
         let mut large: Vec<(i32, usize)> =
             (0..departments).map(|d| (size(d), d)).filter(|(n, _)| *n >= k + 10).collect();
         large.sort_unstable();
         let mut pooled = i32::try_from(employees).unwrap() - large.iter().map(|(n, _)| n).sum::<i32>();
-        if (1..k + 10).contains(&pooled) && !large.is_empty() {
+        if pooled < k + 10 && !large.is_empty() {
             pooled += large.remove(0).0;
         }
         let name = |d: usize| format!("d{d}");
@@ -133,7 +137,7 @@ impl World {
                     specialty: SPECIALTIES[specialty],
                     mode: MODES[dice.skewed(3, by_mode)],
                     department: group_of(person),
-                    minutes: *dice.pick(&[20, 30, 45, 50, 60]),
+                    minutes: LENGTHS[specialty],
                 });
                 if dice.part() > again || facts.len() > 5000 {
                     break;
@@ -143,7 +147,7 @@ impl World {
                 }
             }
         }
-        Self { k, groups, facts }
+        Self { k, groups, facts, lengths: LENGTHS }
     }
 
     pub fn eligible(&self) -> i32 {
@@ -188,6 +192,21 @@ impl World {
         i32::try_from(facts.iter().map(|n| self.facts[*n].person).collect::<HashSet<_>>().len()).unwrap()
     }
 
+    /// The order in which what is withheld beside others is chosen.
+    pub fn place(&self, key: &Key) -> usize {
+        let of = |values: &[&str]| values.len() - values.iter().position(|it| **it == key.row).unwrap();
+        match key.table.as_str() {
+            "specialty" => of(&SPECIALTIES),
+            "mode" => of(&MODES),
+            "department" => {
+                let mut groups: Vec<(i32, &str)> = self.groups.iter().map(|(key, n)| (*n, key.as_str())).collect();
+                groups.sort_unstable();
+                1 + groups.iter().position(|(_, it)| *it == key.row).unwrap()
+            }
+            _ => 0,
+        }
+    }
+
     /// What the engine is asked.
     pub fn question(&self) -> Value {
         let cells: Vec<Value> = self
@@ -202,7 +221,7 @@ impl World {
                 json!({
                     "dimensions": key.table, "row_key": key.row, "column_key": key.column, "sessions": facts.len(),
                     "minutes": facts.iter().map(|n| self.facts[*n].minutes).sum::<i32>(), "people": self.people(facts),
-                    "eligible": department.map(|it| self.eligible_of(it)),
+                    "eligible": department.map(|it| self.eligible_of(it)), "place": self.place(key),
                 })
             })
             .collect();
@@ -213,8 +232,8 @@ impl World {
 /// A number as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    Shown { sessions: i32, minutes: i32, people: i32 },
-    Withheld { is_small: bool },
+    Shown { sessions: i32, minutes: Option<i32>, people: i32 },
+    Withheld,
 }
 
 /// All that is told of a month.
