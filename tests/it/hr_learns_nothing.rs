@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::support::app::PASSWORD;
 use crate::support::{Answer, Company, TestApp, User};
 use crate::two_factor;
+use crate::usage::{months_ago, name};
 
 /// Headers that differ from request to request.
 const PASSING: [&str; 2] = ["date", "x-request-id"];
@@ -42,12 +43,17 @@ impl Watch {
     /// Every GET route of the OpenAPI document that HR or an admin may call, for every id that they could name.
     async fn of(app: &TestApp, company: &Company, people: &[String], doctor: &User) -> Self {
         let hr = vec![("hr", company.hr.clone()), ("company_admin", company.admin.clone())];
-        let export = json!({"kind": "usage", "from": "2026-01", "to": "2026-06"});
+        let (first, last) = (name(months_ago(app, 12)), name(months_ago(app, 0)));
         let mut exports = Vec::new();
         for (_, who) in &hr {
-            exports.push(who.post("/exports", export.clone()).await.expect(202).str("/id"));
+            exports.push(who.post("/exports", file_wish(app)).await.expect(202).str("/id"));
         }
         app.settle().await;
+        // of a whole year, the month that runs included
+        let counters: Vec<String> = ["", "&by=specialty", "&by=department", "&by=specialty,mode", "&by=specialty,department"]
+            .iter()
+            .map(|by| format!("?from={first}&to={last}{by}"))
+            .collect();
         let ids = BTreeMap::from([
             ("companies", vec![company.id.to_string()]),
             ("employees", people.to_vec()),
@@ -91,14 +97,7 @@ impl Watch {
             for path in found {
                 let queries: Vec<&str> = match path.as_str() {
                     "/employees" => vec!["?limit=100", "?q=alice", "?status=left", "?department=legal", "?site=lyon"],
-                    "/reports/usage" => vec![
-                        "?from=2025-11&to=2026-11",
-                        "?from=2026-06&to=2026-12&by=specialty",
-                        "?from=2026-06&to=2026-12&by=department",
-                    ],
-                    "/reports/usage/timeseries" => {
-                        vec!["?from=2025-11&to=2026-11", "?from=2026-06&to=2026-12&by=specialty,mode"]
-                    }
+                    "/reports/usage" | "/reports/usage/timeseries" => counters.iter().map(String::as_str).collect(),
                     "/search" => vec!["?q=sommeil", "?q=docteur&type=practitioner"],
                     "/audit-logs" => log.iter().map(String::as_str).collect(),
                     _ => vec![""],
@@ -154,6 +153,56 @@ fn assert_same(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
     assert!(differing.is_empty(), "when the employee {step}, HR sees it:\n{}", differing.join("\n"));
 }
 
+/// Last year's counters by specialty, as a file.
+fn file_wish(app: &TestApp) -> Value {
+    json!({"kind": "usage", "from": name(months_ago(app, 12)), "to": name(months_ago(app, 0)), "by": "specialty"})
+}
+
+/// A company of a year, of whose sixty other people thirty came in the last month that is over.
+async fn have_a_past(app: &TestApp, company: &Company, doctor: &User) {
+    for statement in [
+        "UPDATE app.companies SET created_at = now() - interval '1 year' WHERE id = $1",
+        "INSERT INTO app.employees (id, company_id, email, first_name, last_name, status, left_at, created_at)
+         SELECT md5('colleague ' || n)::uuid, $1, 'colleague-' || n || '@acme.test', 'Ana', 'Silva', 'active', NULL,
+                now() - interval '1 year' FROM generate_series(1, 60) n",
+        "INSERT INTO app.users (id, email, password_hash, role, display_name, status, company_id, employee_id, created_at)
+         SELECT e.id, e.email, 'x', 'employee', 'Ana', 'active', $1, e.id, e.created_at
+         FROM app.employees e WHERE e.company_id = $1 AND e.email LIKE 'colleague-%'",
+    ] {
+        sqlx::query(statement).bind(company.id).execute(app.db()).await.unwrap();
+    }
+    for n in 1..=30 {
+        let colleague: Uuid = sqlx::query_scalar("SELECT md5('colleague ' || $1)::uuid")
+            .bind(n.to_string())
+            .fetch_one(app.db())
+            .await
+            .unwrap();
+        hold(app, company, doctor, colleague, 1).await;
+    }
+}
+
+/// A session that was held on the tenth of a month, so many months ago.
+async fn hold(app: &TestApp, company: &Company, doctor: &User, person: Uuid, months: u32) {
+    let at = months_ago(app, months).and_hms_opt(10, 0, 0).unwrap().and_utc() + TimeDelta::days(9);
+    let mut tx = app.db().begin().await.unwrap();
+    // the state machine lets nobody be born completed
+    sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
+    sqlx::query(
+        "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
+             busy_until, specialty, started_at, ended_at, duration_minutes)
+         VALUES (gen_random_uuid(), $1, $2, $3, 'video', 'completed', $4, $5, $4, $5, 'psychology', $4, $5, 50)",
+    )
+    .bind(company.id)
+    .bind(person)
+    .bind(doctor.id)
+    .bind(at)
+    .bind(at + TimeDelta::minutes(50))
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+}
+
 fn ten(app: &TestApp, days: i64) -> DateTime<Utc> {
     (app.clock.now() + TimeDelta::days(days)).date_naive().and_hms_opt(10, 0, 0).unwrap().and_utc()
 }
@@ -185,6 +234,7 @@ async fn whatever_an_employee_does_every_answer_to_hr_stays_the_same() {
     let import = company.hr.request(Method::POST, "/employees/import").header(CONTENT_TYPE, "text/csv");
     Answer::of(import.body(PEOPLE)).await.expect(200);
     let page = company.hr.get("/employees").await.expect(200);
+    assert_eq!(page.json["items"].as_array().unwrap().len(), 2);
     let people: Vec<String> =
         page.json["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
     for id in &people {
@@ -193,8 +243,14 @@ async fn whatever_an_employee_does_every_answer_to_hr_stays_the_same() {
     app.settle().await;
     let token = app.mails_to("alice@acme.test").last().unwrap().link_parameter("token");
 
+    have_a_past(&app, &company, &doctor).await;
+    app.enqueue(&Refresh {}).await;
+    app.settle().await;
     let watch = Watch::of(&app, &company, &people, &doctor).await;
     let before = watch.look(&app).await;
+    // there are counters that could change
+    let told = before.iter().filter(|(path, answer)| path.contains("/reports/usage") && answer.contains("\"sessions\":30"));
+    assert!(told.count() > 10, "{before:?}");
     assert!(before.len() > 25, "{:?}", before.keys());
     for (path, answer) in &before {
         // an export is its maker's alone, and nobody here asked to be erased
@@ -261,6 +317,23 @@ async fn whatever_an_employee_does_every_answer_to_hr_stays_the_same() {
     assert_same(&before, &watch.look(&app).await, "is active again");
     app.settle().await;
     assert_eq!(app.mails_to("alice@acme.test").len(), at_work);
+
+    // of the month that runs, and of one that is over
+    for months in [0, 1] {
+        hold(&app, &company, &doctor, me.parse().unwrap(), months).await;
+        assert_same(&before, &watch.look(&app).await, "has had a session");
+    }
+    let mut files = Vec::new();
+    for wish in ["first", "again"] {
+        let id = if wish == "first" {
+            company.hr.get("/exports").await.expect(200).json["items"][0]["id"].as_str().unwrap().to_owned()
+        } else {
+            company.hr.post("/exports", file_wish(&app)).await.expect(202).str("/id")
+        };
+        app.settle().await;
+        files.push(company.hr.get(&format!("/exports/{id}/download")).await.expect(200).text());
+    }
+    assert_eq!(files[0], files[1]);
 
     // what the directory itself does is seen: the comparison would notice
     company.hr.patch(&format!("/employees/{}", people[0]), json!({"site": "Nantes"})).await.expect(200);

@@ -15,16 +15,21 @@
 //! Choices:
 //! - A month is published once, three days after its end: by then whatever people can say of a session has been said. A session
 //!   that comes to light later is in no number of usage: a correction would tell of one person. Nor does another threshold,
-//!   another time zone, another department or somebody who leaves change what is published. The clock has to say twice, an hour
-//!   apart, that a month is over.
+//!   another time zone, another department or somebody who leaves change what is published. The program's clock and the
+//!   database's have to say twice, 50 minutes apart, that a month is over.
 //! - By specialty, mode or department, by specialty and mode, and by specialty and department. Modes are not crossed with
 //!   departments, nor all three: of such tables nobody can say what they tell together.
-//! - Departments with fewer employees than the threshold and ten more are counted together, with the people of none.
-//! - Numbers of people are rounded down to five; sessions and minutes are exact where they are shown.
-//! - A number that rests on fewer people than the company's threshold is withheld (`small_group`), and so is one that rests on
-//!   nearly everybody of its group: fewer than five did not come. With these others are (`derivable`), so that what can be had by
-//!   subtraction rests on enough people, and leaves a range. Where even that is not so, the whole month is withheld. So is it of a
-//!   company with fewer employees than the threshold: it sees what it bought.
+//! - HR arranges the directory. So a person counts in the department in which their entry has been, active, since before the
+//!   month began (`placed_since`, `active_since`), otherwise in the rest; a group is as large as those of them who had an account
+//!   by then; and nobody is told like few. Departments with fewer entries than the threshold and ten more are counted together,
+//!   with the rest.
+//! - Numbers of people are rounded down to five; sessions are exact where they are shown; minutes are told of months in which
+//!   nothing is withheld.
+//! - A number that rests on fewer people than the company's threshold is withheld, and so is one that rests on nearly everybody of
+//!   its group: fewer than five did not come. With these another one is, the first in a fixed order, so that what can be had by
+//!   subtraction leaves a range; where it does not, the whole table is withheld. The reason is `small_group` for all of them: which
+//!   it is would tell. (`derivable` is what months published earlier said of the latter.) A month of fewer people is withheld as
+//!   a whole, one without any as well, and so every month of a company with fewer people than that: it sees what it bought.
 //! - Every value has its cell in every month, used or not, so that a withheld month does not tell what was used.
 //! - A month is judged by the threshold that was in force when it closed.
 

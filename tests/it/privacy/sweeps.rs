@@ -52,6 +52,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("articles", "published under the platform's name, and drafts that their author has in the program"),
     ("practitioner_rates", "what a practitioner finds in the report of their activity"),
     ("payroll_lines", "as the rates: accounts of what was paid"),
+    ("payroll_sessions", "as the rates; the file of their activity has them"),
     ("erasure_ledger", "of those who are gone"),
 ];
 
@@ -108,6 +109,7 @@ const ENDLESS: &[(&str, &str)] = &[
     ("practitioner_rates", "accounting"),
     ("payroll_months", "accounting"),
     ("payroll_lines", "accounting"),
+    ("payroll_sessions", "accounting"),
     ("feature_flags", "of a company"),
     ("maintenance", "whether the platform is closed for work"),
     ("master_keys", "which keys there are, without them"),

@@ -1,6 +1,6 @@
 //! A month is published once, and never changes afterwards.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use huntzen::platform::auth::Role;
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ async fn a_month_waits_three_days_for_what_people_have_yet_to_say() {
     let present = months_ago(&app, 0);
     let end = (present + chrono::Months::new(1)).and_hms_opt(0, 0, 0).unwrap();
     let end = end.and_local_timezone(chrono_tz::Europe::Paris).unwrap().to_utc();
-    let until = async |at| advance(&app, at - app.clock.now()).await;
+    let until = async |at: DateTime<Utc>| advance(&app, at - app.clock.now()).await;
     let months =
         async || renewed(&app, &acme).await.get(&format!("/reports/usage?from={0}&to={0}", name(present))).await.json;
     until(end + TimeDelta::days(3) - TimeDelta::minutes(1)).await;
