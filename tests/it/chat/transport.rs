@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::raw::{Raw, entered, open_as, until};
+use super::raw::{EVERYTHING, entered, long_messages, open_as, stuffed, until};
 use super::*;
 use crate::support::process::Site;
 use crate::support::{Sockets, cluster};
@@ -80,36 +80,6 @@ impl Polling {
     }
 }
 
-/// Messages of which each answer to `sync` holds some tens of KB.
-async fn long_messages(talk: &Talk, user: &User, id: &str) {
-    for _ in 0..5 {
-        let sent = user.post(&format!("/conversations/{id}/messages"), message(&"\u{10348}".repeat(4_000))).await;
-        sent.expect(201);
-    }
-    talk.app.settle().await;
-}
-
-/// A connection on which so much was asked and nothing read that every buffer on the way is full: those of the two sockets,
-/// and the packets that wait in the server.
-async fn stuffed(base: &str, token: &str, id: &str) -> Raw {
-    let mut raw = entered(base, token).await;
-    let joins = format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]");
-    raw.send(Message::text(joins)).await.unwrap();
-    until(&mut raw, "43/chat,1").await.expect("it joins");
-    let asks = format!("42/chat,2[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0,\"limit\":100}}]");
-    // as fast as may be asked; nine MB. A heartbeat that waits behind them is answered all the same
-    let mut pace = tokio::time::interval(Duration::from_millis(51));
-    for n in 0..145 {
-        pace.tick().await;
-        let says = if n % 20 == 0 { "3" } else { asks.as_str() };
-        let sent = tokio::time::timeout(Duration::from_secs(1), raw.send(Message::text(says))).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            break;
-        }
-    }
-    raw
-}
-
 #[tokio::test]
 async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_moment_later() {
     let talk = talk().await;
@@ -123,7 +93,10 @@ async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_mome
         sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
     }
     let (base, mark) = (&talk.app.base, Instant::now());
-    let (of_alice, of_bob) = tokio::join!(stuffed(base, &talk.alice.token, &hers), stuffed(base, &bob.token, &his));
+    let (of_alice, of_bob) = tokio::join!(
+            stuffed(base, &talk.alice.token, &hers, EVERYTHING),
+            stuffed(base, &bob.token, &his, EVERYTHING)
+        );
     let presence = async || {
         let told = sockets.take("dr", "presence").await;
         (told["userId"].clone(), told["online"].clone())
@@ -154,7 +127,7 @@ async fn a_node_stops_though_somebody_reads_nothing() {
     let site = Site::new(talk.app.options(), Some(&secret)).await;
     let server = site.serve().await;
     let alice = site.user(talk.alice.id, Role::Employee, talk.alice.company_id).await;
-    let _stuffed = stuffed(&server.base, &alice.token, &id).await;
+    let _stuffed = stuffed(&server.base, &alice.token, &id, EVERYTHING).await;
     let since = Instant::now();
     server.terminate();
     let (status, log) = server.end().await;
