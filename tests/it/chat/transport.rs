@@ -307,3 +307,38 @@ async fn whoever_polls_now_and_then_gets_everything_once_and_in_order() {
     tokio::time::timeout(Duration::from_secs(20), reading).await.expect("the rest comes");
     assert_eq!(got(&polling), (1..=100).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_receipt_for_half_of_which_there_is_room_is_told_whole() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    let sockets = Sockets::start();
+    sockets.connect("alice", &talk.app.base, &talk.alice.token).await;
+    sockets.done("alice", "conversation:join", json!({"conversationId": id})).await;
+    let mut polling = Polling::joined(&talk.app.base, &talk.alice.token, &id).await;
+    polling.heard.clear();
+    // all that waits for one reader but the last place
+    for n in 1..=63 {
+        talk.send(&talk.alice, &n.to_string()).await.expect(201);
+    }
+    // it says two things: that it arrived, and that it was read
+    talk.receipt(&talk.dr, json!({"seq": 63})).await;
+    // her other device was told, and some requests later this one as far as there is room
+    assert_eq!(sockets.take("alice", "message:read").await["seq"], 63);
+    for _ in 0..5 {
+        talk.read(&talk.alice, "").await;
+    }
+    assert_eq!(polling.poll().await, StatusCode::OK);
+    let count = |polling: &Polling, event: &str| {
+        polling.heard.iter().filter(|it| it.starts_with("42/chat,") && it.contains(&format!("[\"{event}\""))).count()
+    };
+    let told = ["message:new", "message:delivered", "message:read"].map(|event| count(&polling, event));
+    assert_eq!(told, [63, 1, 0], "there was no room for the other half");
+    let rest = async {
+        while count(&polling, "message:read") == 0 {
+            assert_eq!(polling.poll().await, StatusCode::OK);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), rest).await.expect("the other half comes");
+    assert_eq!(count(&polling, "message:delivered"), 1);
+}
