@@ -32,10 +32,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
          $q$t.purpose = 'journal'$q$),
         ('encryption_keys.file', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
          $q$t.purpose = 'file'$q$),
-        ('reviews.sealed', 'reviews', 'id', 'sealed', 'NULL', 'NULL', 'true'),
-        -- of nobody's company
-        ('privacy_requests.wrapped_key', 'privacy_requests', 'id', 'wrapped_key', 't.user_id',
-         $q$'00000000-0000-0000-0000-000000000000'$q$, 'true')
+        ('encryption_keys.copy', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
+         $q$t.purpose = 'copy'$q$),
+        ('reviews.sealed', 'reviews', 'id', 'sealed', 'NULL', 'NULL', 'true')
 $$;
 
 -- What is not sealed under the newest key, by id; whose it is, and of which company. `locking`: it stays as it is until the

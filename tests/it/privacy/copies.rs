@@ -122,10 +122,43 @@ async fn a_copy_holds_everything_of_its_person_in_their_language_and_nothing_of_
     assert_eq!(it.alice.get(&format!("/privacy/exports/{id}")).await.expect(200).str("/status"), "expired");
     assert_eq!(
         it.app
-            .count("SELECT count(*) FROM app.privacy_requests WHERE wrapped_key IS NOT NULL OR object_key IS NOT NULL")
+            .count("SELECT count(*) FROM app.privacy_requests WHERE sealed_key IS NOT NULL OR object_key IS NOT NULL")
             .await,
         0
     );
+    let left = "SELECT count(*) FROM app.encryption_keys WHERE purpose = 'copy' AND wrapped IS NOT NULL";
+    assert_eq!(it.app.count(left).await, 0);
+}
+
+#[tokio::test]
+async fn a_backup_without_the_keys_of_contents_opens_no_copy_and_erasure_destroys_its_key() {
+    let mut it = life().await;
+    drop(fetched(&it.app, &it.alice).await);
+    let id: Uuid = sqlx::query_scalar("SELECT id FROM app.privacy_requests").fetch_one(it.app.db()).await.unwrap();
+    let path = format!("/privacy/exports/{id}/download");
+    it.alice.get(&path).await.expect(200);
+    // as where only the rest was restored
+    sqlx::raw_sql(
+        "CREATE TABLE kept AS TABLE app.encryption_keys;
+         SET session_replication_role = replica; DELETE FROM app.encryption_keys; RESET session_replication_role",
+    )
+    .execute(it.app.db())
+    .await
+    .unwrap();
+    it.alice.get(&path).await.refused(410, "copy_expired");
+    // and their keys afterwards: also of people whom the contents do not know yet, or any more
+    sqlx::raw_sql(
+        "UPDATE kept SET person_id = gen_random_uuid() WHERE purpose = 'chat';
+         UPDATE kept SET keeper_id = gen_random_uuid() WHERE purpose = 'note';
+         INSERT INTO app.encryption_keys SELECT * FROM kept; DROP TABLE kept",
+    )
+    .execute(it.app.db())
+    .await
+    .unwrap();
+    it.alice.get(&path).await.expect(200);
+    it.erase().await;
+    let left = "SELECT count(*) FROM app.encryption_keys WHERE purpose = 'copy' AND wrapped IS NOT NULL";
+    assert_eq!(it.app.count(left).await, 0);
 }
 
 #[tokio::test]
