@@ -88,12 +88,20 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     UPDATE app.exports SET status = 'expired', file_key = NULL WHERE id = ANY (gone) AND status = 'ready'
 $$;
 
+-- Of some objects of the storage, those that are no export's file, and not about to be one.
+CREATE OR REPLACE FUNCTION app.unknown_exports(keys text[])
+RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT k FROM unnest(keys) k WHERE NOT EXISTS (
+        SELECT FROM app.exports e
+        WHERE e.id = substring(k FROM '^exports/([0-9a-f]{32})[.]csv$')::uuid AND e.status IN ('pending', 'running', 'ready'))
+$$;
+
 DO $$
 DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.is_entitled_to_export(uuid)',
+        'app.is_entitled_to_export(uuid)', 'app.unknown_exports(text[])',
         'app.activity_lines(timestamptz, timestamptz, timestamptz, uuid, int, text, jsonb)',
         'app.count_activity_lines(timestamptz, timestamptz)',
         'app.expired_exports(timestamptz)', 'app.forget_exports(uuid[])']::regprocedure[] LOOP

@@ -16,8 +16,12 @@ CREATE POLICY stats ON app.usage_refreshes TO huntzen_stats USING (true) WITH CH
 CREATE OR REPLACE FUNCTION stats.refresh(at timestamptz, everything boolean)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = stats, pg_temp SET enable_seqscan = off AS $$
 BEGIN
-    -- one at a time; what is counted is at least as new as the time that is noted
-    UPDATE app.usage_refreshes r SET refreshed_before = r.refreshed_at, refreshed_at = refresh.at,
+    -- one at a time; what is counted is at least as new as the time that is noted. Counts that follow at once, as where a job is
+    -- tried again, are one: a clock that jumped is not believed for saying it twice in a minute
+    UPDATE app.usage_refreshes r SET
+        refreshed_before = CASE WHEN refresh.at >= r.refreshed_at + interval '50 minutes' THEN r.refreshed_at
+                                ELSE r.refreshed_before END,
+        refreshed_at = refresh.at,
         counted_from = CASE WHEN everything THEN '-infinity' ELSE r.counted_from END;
     REFRESH MATERIALIZED VIEW CONCURRENTLY stats.department_groups;
     REFRESH MATERIALIZED VIEW CONCURRENTLY stats.company_usage_monthly;
@@ -114,7 +118,7 @@ $$;
 -- `cells` is the whole grid, unused values included. `eligible`: the company's active employees.
 --
 -- Total, specialties, modes and departments are judged by `withhold`. A table of specialties by something is shown in whole
--- rows: those whose own total is shown and whose every cell is zero or safe. What is left of a column when the shown rows are
+-- rows: those whose own total is shown and whose every cell is zero, or safe and in a column that is shown. What is left of a column when the shown rows are
 -- taken away can be computed by anybody: as long as one such rest must not be known, the row with the fewest people is
 -- withheld as well. So the cells that are withheld form a full rectangle of which exactly the sums of rows and columns are
 -- known, each of them zero or resting on k people: a cell can be anything from 0 or row + column - rest to the lesser of row
@@ -154,7 +158,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
         SELECT g.*, r.word AS row_word, c.word AS column_word,
                -- columns that are withheld are known together only
                CASE WHEN c.word IS NULL THEN g.column_key ELSE '*' END AS class,
-               bool_and(g.is_safe OR g.sessions = 0) OVER line AND r.word IS NULL AS is_whole,
+               -- of a column that is withheld nothing but zeros is told: how many came in one of its cells would say why it
+               -- is, few or nearly all of them
+               bool_and(g.is_safe AND c.word IS NULL OR g.sessions = 0) OVER line AND r.word IS NULL AS is_whole,
                bool_or(NOT g.is_safe AND g.sessions > 0) OVER line AS has_small,
                sum(g.sessions) OVER line AS row_sessions
         FROM given g

@@ -1,5 +1,7 @@
 //! Writing the files, telling what became of them, sweeping them away.
 
+use chrono::TimeDelta;
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,6 +16,8 @@ use crate::platform::{Problem, Result, Tx};
 
 /// So many lines are written before it is said how far the file is, and looked whether it is still wanted.
 const STRIDE: i32 = 20_000;
+/// A file without an export is left alone for so long: it may be about to be one's.
+const YOUNG: TimeDelta = TimeDelta::days(1);
 
 /// Writes the file of an export.
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,12 +70,21 @@ pub fn register(registry: &mut Registry) {
     registry.schedule("exports.sweep", "0 35 * * * *", || SweepExports {});
 }
 
-/// No attempt is left, or the last one took its worker down: nobody must wait for the file any longer.
+/// Where the file of an export is written. A repetition replaces what an earlier one left.
+fn file_key(id: ExportId) -> String {
+    format!("exports/{}.csv", id.0.simple())
+}
+
+/// No attempt is left, or the last one took its worker down: nobody must wait for the file any longer, and none is left that
+/// was written and that nobody was told of.
 async fn give_up(cx: JobContext, job: MakeExport) -> Result<()> {
     let id = job.export_id;
     let mut tx = cx.begin().await?;
     store::hold(&mut tx, id).await?;
     if find_wanted(&mut tx, id).await?.is_some() {
+        if let Err(problem) = cx.platform.storage.delete(&file_key(id)).await {
+            tracing::warn!(code = problem.code(), "what there is of a file goes when the storage is swept");
+        }
         store::save_failed(&mut tx, id, Failure::NotMade, cx.now()).await?;
         tx.enqueue(&MailExportFailed { export_id: id }, Some(&id.to_string()), None).await?;
     }
@@ -88,8 +101,7 @@ async fn make(cx: JobContext, job: MakeExport) -> Result<()> {
     store::save_running(&mut beside, id).await?;
     beside.commit().await?;
 
-    // the name follows from the id: a repetition replaces what an earlier one left
-    let file_key = format!("exports/{}.csv", id.0.simple());
+    let file_key = file_key(id);
     let Some(row_count) = write_file(&cx, &mut tx, &export, &file_key).await? else {
         return refuse(&cx, tx, id, &file_key).await;
     };
@@ -176,7 +188,7 @@ async fn sweep(cx: JobContext, _: SweepExports) -> Result<()> {
         let mut tx = cx.begin().await?;
         let expired = store::list_expired(&mut tx, cx.now()).await?;
         if expired.is_empty() {
-            return Ok(());
+            break;
         }
         // files first: one that is forgotten could not be found again
         for (_, file_key) in &expired {
@@ -186,4 +198,15 @@ async fn sweep(cx: JobContext, _: SweepExports) -> Result<()> {
         store::forget_files(&mut tx, &ids).await?;
         tx.commit().await?;
     }
+    // what was written by somebody who died before they could say so
+    let mut found = cx.platform.storage.list_before("exports", cx.now() - YOUNG);
+    while let Some(file_keys) = found.try_next().await? {
+        let mut tx = cx.begin().await?;
+        let unknown = store::list_unknown(&mut tx, &file_keys).await?;
+        drop(tx);
+        for file_key in &unknown {
+            cx.platform.storage.delete(file_key).await?;
+        }
+    }
+    Ok(())
 }

@@ -168,6 +168,11 @@ pub async fn list_expired(tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<(Uuid, S
     Ok(sqlx::query_as("SELECT id, file_key FROM app.expired_exports($1)").bind(at).fetch_all(tx.conn()).await?)
 }
 
+/// Of some objects of the storage, those that are no export's file.
+pub async fn list_unknown(tx: &mut Tx, file_keys: &[String]) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar("SELECT * FROM app.unknown_exports($1)").bind(file_keys).fetch_all(tx.conn()).await?)
+}
+
 pub async fn forget_files(tx: &mut Tx, ids: &[Uuid]) -> Result<()> {
     sqlx::query("SELECT app.forget_exports($1)").bind(ids).execute(tx.conn()).await?;
     Ok(())

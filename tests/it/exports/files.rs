@@ -103,12 +103,38 @@ async fn a_file_is_made_announced_and_fetched() {
     assert!(file.text().starts_with("\"Month\",\"Department\","), "{}", file.text());
 }
 
+async fn put(app: &TestApp, key: &str) {
+    let mut object = app.platform.storage.create(key);
+    object.write(b"month\r\n").await.unwrap();
+    object.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn files_that_are_no_exports_go_after_a_day() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 20).await;
+    ask(&acme, "en", json!({})).await.expect(202);
+    app.settle().await;
+    let kept: String = sqlx::query_scalar("SELECT file_key FROM app.exports").fetch_one(app.db()).await.unwrap();
+    let stray = "exports/0193aaaaaaaaaaaaaaaaaaaaaaaaaaaa.csv";
+    put(&app, stray).await;
+    for (days, is_there) in [(0, true), (2, false)] {
+        app.clock.advance(TimeDelta::days(days));
+        run(&app, &Sweep {}).await;
+        assert_eq!(app.platform.storage.find(stray).await.unwrap().is_some(), is_there);
+        assert!(app.platform.storage.find(&kept).await.unwrap().is_some());
+    }
+}
+
 #[tokio::test]
 async fn who_waits_for_a_file_whose_maker_died_is_told_that_it_failed() {
     let app = TestApp::start().await;
     let acme = Usage::new(&app, "Acme", 20).await;
     let asked = ask(&acme, "en", json!({})).await.expect(202);
     sqlx::query("UPDATE app.exports SET status = 'running'").execute(app.db()).await.unwrap();
+    // it was written, and nobody could say so any more
+    let key = format!("exports/{}.csv", asked.str("/id").replace('-', ""));
+    put(&app, &key).await;
     use_up_attempts(&app, 0).await;
     let dead = app.settle_with_dead().await;
     assert_eq!(dead.iter().map(|job| job.code.as_str()).collect::<Vec<_>>(), ["worker_lost"]);
@@ -117,6 +143,7 @@ async fn who_waits_for_a_file_whose_maker_died_is_told_that_it_failed() {
     let failed = hr.get(&path).await.expect(200);
     assert_eq!((&failed.json["status"], &failed.json["failure"]), (&json!("failed"), &json!("not_made")));
     assert!(failed.json["finishedAt"].is_string());
+    assert!(app.platform.storage.find(&key).await.unwrap().is_none(), "it is read by nobody, and stays nowhere");
     hr.get(&format!("{path}/download")).await.refused(409, "not_ready");
     let mails = app.mails_to(&hr.email);
     assert_eq!(mails.len(), 1);

@@ -58,6 +58,7 @@ async fn a_published_month_never_changes() {
     count_anew(&app).await;
     app.clock.advance(TimeDelta::days(62));
     count_anew(&app).await;
+    app.clock.advance(TimeDelta::hours(1));
     count_anew(&app).await;
     assert_eq!(look(&app, &acme, last).await, first);
 
@@ -107,6 +108,7 @@ async fn a_month_waits_three_days_for_what_people_have_yet_to_say() {
     // the count before was made in time
     count_anew(&app).await;
     assert_eq!(months().await["months"], json!([]));
+    app.clock.advance(TimeDelta::hours(1));
     count_anew(&app).await;
     assert_eq!(find_month(&months().await, present)["totals"]["sessions"], 0);
 }
@@ -120,8 +122,12 @@ async fn a_clock_that_jumps_publishes_nothing() {
     let published = app.count("SELECT count(*) FROM app.usage_months").await;
     for days in [400, -400, -30, 30] {
         app.clock.advance(TimeDelta::days(days));
-        count_anew(&app).await;
-        assert_eq!(app.count("SELECT count(*) FROM app.usage_months").await, published, "{days}");
+        // as where its job is tried again a moment later
+        for _ in 0..3 {
+            count_anew(&app).await;
+            assert_eq!(app.count("SELECT count(*) FROM app.usage_months").await, published, "{days}");
+            app.clock.advance(TimeDelta::seconds(2));
+        }
     }
     let range = format!("from={0}&to={0}", name(months_ago(&app, 0)));
     assert_eq!(acme.report(&range).await["months"], json!([]));

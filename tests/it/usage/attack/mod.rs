@@ -84,6 +84,45 @@ fn attack_all(worlds: &[World], answers: &[Answer]) -> (Tally, Vec<String>) {
     (tally, found)
 }
 
+/// What is told of columns that are withheld: each of it would say why they are.
+fn told_of_withheld_columns(answer: &Answer) -> Vec<String> {
+    let is_withheld = |table: &str, row: &str| {
+        matches!(answer.get(&Key::new(table, row, "")), Some(Told::Withheld { .. }))
+    };
+    let crossed = [("specialty,mode", "mode"), ("specialty,department", "department")];
+    let told = answer.iter().filter(|(key, told)| {
+        let of = crossed.iter().find(|(table, _)| *table == key.table);
+        of.is_some_and(|(_, columns)| is_withheld(columns, &key.column))
+            && matches!(told, Told::Shown { sessions: 1.., .. })
+    });
+    told.map(|(key, told)| format!("{key:?}: {told:?}")).collect()
+}
+
+/// One session for each of so many people of a department in a specialty, from some person on.
+fn some(department: &str, specialty: &'static str, people: std::ops::Range<usize>) -> impl Iterator<Item = Fact> {
+    let department = department.to_owned();
+    people.map(move |person| Fact { person, specialty, mode: "video", department: department.clone(), minutes: 50 })
+}
+
+#[tokio::test]
+async fn a_department_that_is_withheld_is_told_in_no_table() {
+    let app = TestApp::start().await;
+    let mut facts = Vec::new();
+    // of 22 people 20 came, nearly everybody: 16 for one thing and 14 for another
+    facts.extend(some("x", "psychology", 0..16).chain(some("x", "coaching", 6..20)));
+    facts.extend(some("y", "psychology", 100..112).chain(some("y", "coaching", 109..114)));
+    facts.extend(some("z", "psychology", 200..230).chain(some("z", "coaching", 225..260)));
+    let groups = vec![("x".to_owned(), 22), ("y".to_owned(), 60), ("z".to_owned(), 100)];
+    let world = World { k: 11, groups, facts };
+    let answer = ask(app.db(), &[world]).await.remove(0);
+    let told = |table: &str, row: &str, column: &str| &answer[&Key::new(table, row, column)];
+    assert_eq!(told("department", "x", ""), &Told::Withheld { is_small: true });
+    assert!(matches!(told("specialty", "psychology", ""), Told::Shown { sessions: 58, .. }));
+    // fifteen of them would not be "few": it would be known that nearly all came
+    assert!(matches!(told("specialty,department", "psychology", "x"), Told::Withheld { .. }));
+    assert_eq!(told_of_withheld_columns(&answer), Vec::<String>::new());
+}
+
 fn companies() -> u64 {
     std::env::var_os("HUNTZEN_ATTACK").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1000)
 }
@@ -94,7 +133,8 @@ async fn nothing_that_is_withheld_follows_from_what_a_thousand_companies_are_tol
     let begun = Instant::now();
     let worlds: Vec<World> = (0..companies()).map(World::random).collect();
     let answers = ask(app.db(), &worlds).await;
-    let (tally, found) = attack_all(&worlds, &answers);
+    let (tally, mut found) = attack_all(&worlds, &answers);
+    found.extend(answers.iter().flat_map(told_of_withheld_columns));
     println!(
         "attack on the counters: {} months, {} of them told, {} withheld cells, {} linear programs in {:.0} s; the least \
          uncertain withheld number can be {} values; found {}",
