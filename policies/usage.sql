@@ -41,9 +41,9 @@ $$;
 -- What must not be shown of one month in one dimension.
 --
 -- The first `small` cells must not be shown by themselves; `people` ascends in them and in the others, `sessions` and `minutes`
--- go with it; every cell has at least one person. `disjoint`: nobody is counted in two cells. `eligible`: of how many people each
--- cell is, of whom `step` did not come where it is shown or `derivable`. Shown numbers of people are rounded down to a multiple
--- of `step`.
+-- go with it. `disjoint`: departments, nobody is counted in two of them; they may have nobody, every other cell has at least one
+-- person. `eligible`: of how many people each cell is, of whom `step` did not come where it is shown or `derivable`. Shown numbers
+-- of people are rounded down to a multiple of `step`.
 -- The answer has one word for each cell: 'small_group', 'derivable', or NULL for shown. No answer (NULL): nothing
 -- of the month may be shown, its total included.
 --
@@ -52,13 +52,18 @@ $$;
 -- shown (at least one session for a person, at least k people in the cells beside, people of the cells at least those of the
 -- total) leave each withheld number of sessions a range of at least `step`, and let each small cell be of few people: else it
 -- would be known that nearly all of it came. Where all cells are
--- withheld and that is not so, the whole month is withheld, as if few people were in it.
+-- withheld and that is not so, the whole month is withheld, as if few people were in it; of departments nothing is told then
+-- but one word for all of them.
+--
+-- Whoever keeps the directory chooses who is in which department: of one that is made of a single person who might come, and of
+-- others who will not, that nobody came says as much as that few did. So these two are one word.
 CREATE OR REPLACE FUNCTION stats.withhold(k int, step int, disjoint boolean, total_people int, small int, sessions int[],
                                           minutes int[], people int[], eligible int[])
 RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
 DECLARE
     cells       int := cardinality(people);
     hidden      int := least(small + 1, cells);
+    somebody    int := CASE WHEN disjoint THEN 0 ELSE 1 END;              -- people of a small cell, at least
     beside      int;                                                      -- withheld cells that are not small
     pooled      int;
     pooled_time int;
@@ -81,7 +86,7 @@ BEGIN
     END IF;
     WHILE hidden <= cells LOOP
         beside := hidden - small;
-        others_least := small - 1 + beside * k;
+        others_least := (small - 1) * somebody + beside * k;
         SELECT sum(s), sum(m) INTO pooled, pooled_time
             FROM unnest(withhold.sessions[1:hidden], withhold.minutes[1:hidden]) AS p (s, m);
         SELECT coalesce(sum(least(s, p - p % step + step - 1, e - step)), 0), coalesce(sum(greatest(k, p - p % step)), 0),
@@ -96,9 +101,9 @@ BEGIN
         others_most := (small - 1) * (k - 1) + all_caps;
         -- as many sessions as people, at least
         are_wide := coalesce((SELECT bool_and(
-            pooled - greatest(small + (beside - 1) * k, total - shown_most - c)
+            pooled - greatest(small * somebody + (beside - 1) * k, total - shown_most - c)
             - greatest(k, total - shown_most - small * (k - 1) - (all_caps - c)) >= step) FROM unnest(caps) c), true);
-        lowest := greatest(1, total - shown_most - others_most);
+        lowest := greatest(somebody, total - shown_most - others_most);
         most_people := least(k - 1, pooled - others_least);
         IF disjoint AND total + step - 1 - shown_least > others_least THEN
             most_people := least(most_people, total + step - 1 - shown_above - others_least);
@@ -110,7 +115,7 @@ BEGIN
         END IF;
         hidden := hidden + 1;
     END LOOP;
-    RETURN NULL;
+    RETURN CASE WHEN disjoint THEN array_fill('derivable'::text, ARRAY[cells]) END;
 END
 $$;
 
@@ -145,12 +150,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
                      array_agg(g.minutes ORDER BY g.is_safe, g.people, g.row_key) AS minutes,
                      array_agg(g.people ORDER BY g.is_safe, g.people, g.row_key) AS people,
                      array_agg(g.eligible ORDER BY g.is_safe, g.people, g.row_key) AS eligible
-              FROM given g WHERE g.dimensions IN ('specialty', 'mode', 'department') AND g.sessions > 0
+              FROM given g WHERE g.dimensions IN ('specialty', 'mode') AND g.sessions > 0
+                                        OR g.dimensions = 'department' AND g.sessions + g.eligible > 0
               GROUP BY g.dimensions) d ON t.dimensions = 'total' AND t.is_safe
     ), nothing AS MATERIALIZED (
         -- all tables share the total: what one of them needs withheld, no other may show
         SELECT protect.eligible < k
-               OR EXISTS (SELECT FROM given t WHERE t.dimensions = 'total' AND t.sessions > 0 AND NOT t.is_safe)
+               -- nobody as few: of a company it is the same as of a department
+               OR EXISTS (SELECT FROM given t WHERE t.dimensions = 'total' AND NOT t.is_safe)
                OR EXISTS (SELECT FROM single s WHERE s.words IS NULL) AS is_all
     ), words AS MATERIALIZED (
         SELECT s.dimensions, v.key, v.word FROM single s, unnest(s.keys, s.words) AS v (key, word)
@@ -159,9 +166,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
                -- columns that are withheld are known together only
                CASE WHEN c.word IS NULL THEN g.column_key ELSE '*' END AS class,
                -- of a column that is withheld nothing but zeros is told: how many came in one of its cells would say why it
-               -- is, few or nearly all of them
-               bool_and(g.is_safe AND c.word IS NULL OR g.sessions = 0) OVER line AND r.word IS NULL AS is_whole,
-               bool_or(NOT g.is_safe AND g.sessions > 0) OVER line AS has_small,
+               -- is, few or nearly all of them; of a department not even these, nor by a word
+               bool_and(CASE WHEN c.word IS NULL THEN g.is_safe OR g.sessions = 0
+                             ELSE g.sessions = 0 AND x.columns <> 'department' END) OVER line AND r.word IS NULL AS is_whole,
+               bool_or(NOT g.is_safe AND g.sessions > 0 OR c.word IS NOT NULL AND x.columns = 'department') OVER line AS has_small,
                sum(g.sessions) OVER line AS row_sessions
         FROM given g
         JOIN (VALUES ('specialty,mode', 'mode'), ('specialty,department', 'department')) x (dimensions, columns)

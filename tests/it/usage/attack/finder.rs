@@ -117,6 +117,14 @@ fn differences(world: &World, answer: &Answer) -> Vec<String> {
     found
 }
 
+/// Whether nothing at all is told of departments: each can be anything.
+fn is_untold(answer: &Answer) -> bool {
+    let departments = answer.iter().filter(|(key, _)| key.table == "department");
+    // one without people has nobody who comes
+    let mut told = departments.map(|(_, told)| told).filter(|told| !matches!(told, Told::Shown { sessions: 0, .. }));
+    told.all(|told| *told == Told::Withheld { is_small: false })
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Measure {
     Sessions,
@@ -169,6 +177,9 @@ impl Program {
             let parts: Vec<(usize, f64)> = it.sums[key].iter().map(|n| (*n, 1.0)).collect();
             let condition = match (told, value(told)) {
                 (_, Some(known)) => (ComparisonOp::Eq, known),
+                _ if key.table == "department" && is_untold(answer) => (ComparisonOp::Ge, 0.0),
+                // of a department: few, or nobody
+                (Told::Withheld { is_small: true }, _) if key.table == "department" => (ComparisonOp::Ge, 0.0),
                 (Told::Withheld { is_small: true }, _) => (ComparisonOp::Ge, 1.0),
                 _ => (ComparisonOp::Ge, k),
             };
@@ -188,8 +199,11 @@ impl Program {
             self.bounds.push(match told {
                 Told::Shown { sessions: 0, .. } => (0.0, 0.0),
                 Told::Shown { people, .. } => (f64::from(*people).max(k), f64::from(*people) + step - 1.0),
+                Told::Withheld { .. } if key.table == "department" && is_untold(answer) => {
+                    (0.0, f64::from(eligible(world, key)))
+                }
                 // that nearly all of a group came is found where few do not fit
-                Told::Withheld { is_small: true } => (1.0, k - 1.0),
+                Told::Withheld { is_small: true } => (if key.table == "department" { 0.0 } else { 1.0 }, k - 1.0),
                 Told::Withheld { is_small: false } => (k, f64::from(eligible(world, key)) - step),
             });
             self.people.insert(key.clone(), n);

@@ -123,6 +123,36 @@ async fn a_department_that_is_withheld_is_told_in_no_table() {
     assert_eq!(told_of_withheld_columns(&answer), Vec::<String>::new());
 }
 
+/// The words that an answer has for tables with departments.
+fn words(answer: &Answer) -> Vec<(&Key, Option<bool>)> {
+    let told = answer.iter().filter(|(key, _)| key.table.contains("department"));
+    told.map(|(key, told)| (key, if let Told::Withheld { is_small } = told { Some(*is_small) } else { None })).collect()
+}
+
+#[tokio::test]
+async fn a_department_made_of_one_person_who_may_come_says_nothing_of_them() {
+    let app = TestApp::start().await;
+    // twenty colleagues who were moved there, or whom somebody invented, come for nothing
+    let groups: Vec<_> = [("t", 21), ("y", 60), ("z", 100)].map(|(key, size)| (key.to_owned(), size)).into();
+    let mut without: Vec<Fact> = some("y", "psychology", 100..130).chain(some("y", "coaching", 125..150)).collect();
+    without.extend(some("z", "psychology", 200..240).chain(some("z", "coaching", 230..270)));
+    let with = |specialty| without.iter().cloned().chain(some("t", specialty, 0..1)).collect::<Vec<_>>();
+    let worlds: Vec<_> = [without.clone(), with("psychology"), with("coaching")]
+        .map(|facts| World { k: 11, groups: groups.clone(), facts })
+        .into();
+    let answers = ask(app.db(), &worlds).await;
+    assert_eq!(answers[0][&Key::new("department", "t", "")], Told::Withheld { is_small: true });
+    assert!(matches!(answers[0][&Key::new("total", "", "")], Told::Shown { .. }));
+    for answer in &answers[1..] {
+        assert_eq!(words(answer), words(&answers[0]));
+    }
+    // of a company of which nobody came no more than of one of which few did
+    let few: Vec<Fact> = some("y", "psychology", 100..103).collect();
+    let worlds: Vec<_> = [Vec::new(), few].map(|facts| World { k: 11, groups: groups.clone(), facts }).into();
+    let answers = ask(app.db(), &worlds).await;
+    assert_eq!(answers[0], answers[1]);
+}
+
 fn companies() -> u64 {
     std::env::var_os("HUNTZEN_ATTACK").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1000)
 }
