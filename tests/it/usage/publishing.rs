@@ -144,3 +144,30 @@ async fn what_is_published_is_not_counted_again() {
     count_anew(&app).await;
     assert_eq!(app.count("SELECT count(DISTINCT month) FROM stats.company_usage_monthly").await, 1);
 }
+
+/// Else the sum of the departments would be more than the company, and HR knows whom it moved.
+#[tokio::test]
+async fn whoever_changes_department_within_a_month_is_counted_in_one() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 90).await;
+    let (last, one, other) = (months_ago(&app, 1), acme.department("One").await, acme.department("Other").await);
+    acme.staff(one, 0..40).await;
+    acme.staff(other, 40..80).await;
+    let of = |department, people| Sessions { department: Some(department), ..sessions(last, "psychology", people, 1) };
+    acme.hold(of(one, 0..20)).await;
+    acme.hold(of(other, 40..60)).await;
+    // a fortnight later the first of them is in the other one
+    let later = last.and_hms_opt(10, 0, 0).unwrap().and_utc() + TimeDelta::days(20);
+    acme.hold_at(&of(other, 0..1), later).await;
+    count_anew(&app).await;
+    let sum = |what: &str| {
+        sqlx::AssertSqlSafe(format!(
+            "SELECT sum({what}) FILTER (WHERE dimensions = 'department') - sum({what}) FILTER (WHERE dimensions = 'total')
+             FROM stats.company_usage_monthly"
+        ))
+    };
+    for what in ["people", "sessions"] {
+        let more: i64 = sqlx::query_scalar(sum(what)).fetch_one(app.db()).await.unwrap();
+        assert_eq!(more, 0, "{what}");
+    }
+}
