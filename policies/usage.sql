@@ -131,6 +131,9 @@ $$;
 -- than each by itself (they are decomposable: Dobra and Fienberg, 2000). What follows all the same, such as a zero in a
 -- column of which nothing is left, is shown.
 -- Modes are not crossed with departments, nor all three: three tables in a ring have no such bounds.
+--
+-- Minutes are told only where nothing is withheld beside them: everybody knows how long sessions are, which differ by specialty,
+-- so that minutes are a second equation for what is withheld, and with the first one solve it.
 CREATE OR REPLACE FUNCTION stats.protect(k int, step int, eligible int, cells stats.counted[])
 RETURNS TABLE (dimensions text, row_key text, column_key text, sessions int, minutes int, people int, withheld text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
@@ -206,13 +209,20 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = stats, pg_temp AS $$
         FROM placed p JOIN shown s USING (dimensions) JOIN rests r USING (dimensions, class)
         UNION ALL
         SELECT w.dimensions, w.key, '', w.word FROM words w
-    ), answer AS (
+    ), answer AS MATERIALIZED (
         SELECT g.*, CASE WHEN (SELECT is_all FROM nothing) THEN 'small_group' ELSE v.word END AS word
         FROM given g LEFT JOIN verdicts v USING (dimensions, row_key, column_key)
+    ), whole AS (
+        SELECT bool_and(a.word IS NULL) FILTER (WHERE a.dimensions IN ('specialty', 'mode')) AS is_total,
+               bool_and(a.word IS NULL) FILTER (WHERE a.dimensions IN ('specialty', 'mode', 'specialty,mode')) AS is_by_mode,
+               bool_and(a.word IS NULL) AS is_all
+        FROM answer a
     )
     SELECT a.dimensions, a.row_key, a.column_key, CASE WHEN a.word IS NULL THEN a.sessions END,
-           CASE WHEN a.word IS NULL THEN a.minutes END, CASE WHEN a.word IS NULL THEN a.people - a.people % step END, a.word
-    FROM answer a
+           CASE WHEN a.word IS NULL AND (a.sessions = 0 OR CASE WHEN a.dimensions = 'total' THEN w.is_total
+                                                                WHEN a.dimensions LIKE '%department' THEN w.is_all
+                                                                ELSE w.is_by_mode END) THEN a.minutes END, CASE WHEN a.word IS NULL THEN a.people - a.people % step END, a.word
+    FROM answer a CROSS JOIN whole w
 $$;
 
 -- By which threshold months are judged: written by the trigger, read by the functions of this file.

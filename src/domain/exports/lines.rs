@@ -128,7 +128,8 @@ fn counters(params: &Params, lines: &[Line]) -> Piece {
         }
         fields.extend(match line.count {
             Count::Shown { sessions, minutes, people } => {
-                [sessions.to_string(), minutes.to_string(), people.to_string(), String::new()]
+                let minutes = minutes.map(|it| it.to_string()).unwrap_or_default();
+                [sessions.to_string(), minutes, people.to_string(), String::new()]
             }
             Count::Withheld(why) => {
                 let reason = words::withheld(why, params.locale).into_owned();

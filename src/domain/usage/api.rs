@@ -54,7 +54,7 @@ pub struct UsageCell {
     department_id: Option<Uuid>,
     /// Completed sessions.
     sessions: Option<i32>,
-    /// Minutes of completed sessions.
+    /// Minutes of completed sessions. Absent where something is withheld beside them, which they would help to reckon.
     minutes: Option<i32>,
     /// Distinct people, rounded down to a multiple of five.
     people: Option<i32>,
@@ -66,7 +66,7 @@ impl UsageCell {
     fn counted(count: Count) -> Self {
         match count {
             Count::Shown { sessions, minutes, people } => {
-                Self { sessions: Some(sessions), minutes: Some(minutes), people: Some(people), ..Self::default() }
+                Self { sessions: Some(sessions), minutes, people: Some(people), ..Self::default() }
             }
             Count::Withheld(why) => Self { withheld: Some(why), ..Self::default() },
         }
@@ -257,11 +257,11 @@ impl Example for UsageTimeseries {
             let UsageCell { sessions, minutes, people, withheld, .. } = UsageCell::counted(count);
             UsagePoint { month: month.into(), sessions, minutes, people, withheld }
         };
-        let shown = |sessions, minutes, people| Count::Shown { sessions, minutes, people };
+        let shown = |sessions, minutes, people| Count::Shown { sessions, minutes: Some(minutes), people };
         Self {
             as_of: example_time(9),
             months: vec!["2026-05".into(), "2026-06".into()],
-            totals: vec![point("2026-05", shown(80, 3900, 45)), point("2026-06", shown(92, 4480, 50))],
+            totals: vec![point("2026-05", shown(80, 3900, 45)), point("2026-06", Count::Shown { sessions: 92, minutes: None, people: 50 })],
             series: vec![UsageSeries {
                 specialty: None,
                 mode: Some("video".into()),
@@ -290,9 +290,9 @@ impl Example for UsageReport {
             cells: vec![
                 cell("audio", Count::Withheld(Withheld::SmallGroup)),
                 cell("chat", Count::Withheld(Withheld::Derivable)),
-                cell("video", Count::Shown { sessions: 61, minutes: 3050, people: 35 }),
+                cell("video", Count::Shown { sessions: 61, minutes: None, people: 35 }),
             ],
-            totals: Count::Shown { sessions: 92, minutes: 4480, people: 50 }.into(),
+            totals: Count::Shown { sessions: 92, minutes: None, people: 50 }.into(),
         };
         let bought = BoughtCare {
             contract_starts_on: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap_or_default(),

@@ -20,7 +20,7 @@
 //! - By specialty, mode or department, by specialty and mode, and by specialty and department. Modes are not crossed with
 //!   departments, nor all three: of such tables nobody can say what they tell together.
 //! - Departments with fewer employees than the threshold and ten more are counted together, with the people of none.
-//! - Numbers of people are rounded down to five; sessions and minutes are exact where they are shown.
+//! - Numbers of people are rounded down to five; sessions are exact where they are shown, minutes where nothing is withheld beside them.
 //! - A number that rests on fewer people than the company's threshold is withheld (`small_group`), and so is one that rests on
 //!   nearly everybody of its group: fewer than five did not come. With these others are (`derivable`), so that what can be had by
 //!   subtraction rests on enough people, and leaves a range. Where even that is not so, the whole month is withheld. So is it of a

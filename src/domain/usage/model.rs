@@ -224,10 +224,10 @@ pub struct Basis {
     pub sessions_per_employee: i32,
 }
 
-/// Sessions, minutes and people (rounded down to five), or why they are not told.
+/// Sessions, people (rounded down to five) and, where nothing is withheld beside them, minutes; or why they are not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    Shown { sessions: i32, minutes: i32, people: i32 },
+    Shown { sessions: i32, minutes: Option<i32>, people: i32 },
     Withheld(Withheld),
 }
 

@@ -35,8 +35,9 @@ impl TryFrom<LineRow> for Line {
     type Error = Problem;
 
     fn try_from(row: LineRow) -> Result<Self> {
-        let count = match (row.withheld.as_deref(), row.sessions, row.minutes, row.people) {
-            (None, Some(sessions), Some(minutes), Some(people)) => Count::Shown { sessions, minutes, people },
+        let minutes = row.minutes;
+        let count = match (row.withheld.as_deref(), row.sessions, row.people) {
+            (None, Some(sessions), Some(people)) => Count::Shown { sessions, minutes, people },
             (Some("small_group"), ..) => Count::Withheld(Withheld::SmallGroup),
             (Some("derivable"), ..) => Count::Withheld(Withheld::Derivable),
             _ => return Err(Problem::internal("a counter that is neither shown nor withheld")),

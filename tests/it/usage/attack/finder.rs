@@ -125,6 +125,9 @@ fn is_untold(answer: &Answer) -> bool {
     told.all(|told| *told == Told::Withheld { is_small: false })
 }
 
+/// More minutes than any company has in a month.
+const MANY: f64 = 1e6;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Measure {
     Sessions,
@@ -146,15 +149,17 @@ impl Program {
         let k = f64::from(world.k);
         let value = |told: &Told| match told {
             Told::Shown { sessions, minutes, .. } => {
-                Some(f64::from(if measure == Measure::Sessions { *sessions } else { *minutes }))
+                if measure == Measure::Sessions { Some(f64::from(*sessions)) } else { minutes.map(f64::from) }
             }
             Told::Withheld { .. } => None,
         };
-        let total = value(&answer[&Key::new("total", "", "")]).unwrap();
+        let total = value(&answer[&Key::new("total", "", "")]).unwrap_or(MANY);
         let mut it =
             Self { bounds: Vec::new(), conditions: Vec::new(), sums: BTreeMap::new(), people: BTreeMap::new() };
+        let mut specialties = Vec::new();
         for (key, told) in answer.iter().filter(|(key, _)| key.table.contains(',')) {
             let n = it.bounds.len();
+            specialties.push(SPECIALTIES.iter().position(|it| **it == key.row).unwrap());
             it.bounds.push(value(told).map_or((0.0, total), |known| (known, known)));
             it.sums.insert(key.clone(), vec![n]);
             let column = if key.table == "specialty,mode" { "mode" } else { "department" };
@@ -186,6 +191,13 @@ impl Program {
             it.conditions.push((parts, condition.0, condition.1));
         }
         if measure == Measure::Sessions {
+            // what a session of each takes: its minutes are another sum of sessions
+            for (lengths, (key, told)) in world.lengths.iter().flat_map(|it| answer.iter().map(move |one| (it, one))) {
+                if let Told::Shown { minutes: Some(minutes), .. } = told {
+                    let parts = it.sums[key].iter().map(|n| (*n, f64::from(lengths[specialties[*n]]))).collect();
+                    it.conditions.push((parts, ComparisonOp::Eq, f64::from(*minutes)));
+                }
+            }
             it.count_people(world, answer);
         }
         it

@@ -71,6 +71,8 @@ pub struct World {
     /// Groups of departments with their people, everybody in one of them.
     pub groups: Vec<(String, i32)>,
     pub facts: Vec<Fact>,
+    /// How long the sessions of each specialty are, where they all are as long: everybody can look it up.
+    pub lengths: Option<[i32; 6]>,
 }
 
 /// A number before it is judged.
@@ -117,6 +119,7 @@ impl World {
         let (by_specialty, by_mode, again) = (dice.part() * 3.0, dice.part() * 3.0, dice.part() * 0.8);
         // some specialties belong to some departments
         let local = dice.part() < 0.3;
+        let lengths = (dice.part() < 0.5).then_some([45, 45, 40, 30, 60, 50]);
         let mut facts = Vec::new();
         #[allow(clippy::needless_range_loop)] // a person is a number
         for person in 0..employees {
@@ -133,7 +136,7 @@ impl World {
                     specialty: SPECIALTIES[specialty],
                     mode: MODES[dice.skewed(3, by_mode)],
                     department: group_of(person),
-                    minutes: *dice.pick(&[20, 30, 45, 50, 60]),
+                    minutes: lengths.map_or_else(|| *dice.pick(&[20, 30, 45, 50, 60]), |of| of[specialty]),
                 });
                 if dice.part() > again || facts.len() > 5000 {
                     break;
@@ -143,7 +146,7 @@ impl World {
                 }
             }
         }
-        Self { k, groups, facts }
+        Self { k, groups, facts, lengths }
     }
 
     pub fn eligible(&self) -> i32 {
@@ -213,7 +216,7 @@ impl World {
 /// A number as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    Shown { sessions: i32, minutes: i32, people: i32 },
+    Shown { sessions: i32, minutes: Option<i32>, people: i32 },
     Withheld { is_small: bool },
 }
 
