@@ -152,10 +152,14 @@ impl Connection {
         Ok(answer(&Renewed { expires_at }))
     }
 
-    /// What somebody does over a socket changes something, or is about to.
-    async fn admit(&self) -> Result<()> {
+    /// What changes something waits until the platform is maintained no more; who reads, and who is in the middle of something,
+    /// goes on.
+    async fn admit(&self, event: &str) -> Result<()> {
         self.check().await?;
-        self.platform.maintenance.refuse(&self.platform).await
+        if self.namespace.as_ref().is_none_or(|it| it.is_for_later(event)) {
+            self.platform.maintenance.refuse(&self.platform).await?;
+        }
+        Ok(())
     }
 
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
@@ -164,7 +168,7 @@ impl Connection {
             None => Err(Error::MalformedJson.into()),
             Some(data) if name == "auth:refresh" => self.renew(data).await,
             Some(_) if self.namespace.as_ref().is_some_and(|it| !it.has(&name)) => Err(Error::UnknownEvent.into()),
-            Some(data) => match self.admit().await {
+            Some(data) => match self.admit(&name).await {
                 Ok(()) => visitor.event(self, &name, data).await,
                 Err(refused) => Err(refused),
             },

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp, User};
+use uuid::Uuid;
+
+use crate::consultations::{book_on, in_days};
+use crate::support::{Answer, Sockets, TestApp, User};
 
 async fn switch(staff: &User, is_on: bool) -> Value {
     staff.put("/admin/maintenance", json!({"isOn": is_on, "retryAfterSeconds": 600})).await.expect(200).json
@@ -84,4 +87,31 @@ async fn every_node_hears_of_it() {
         assert!(Instant::now() < until, "the other node has not heard of its end");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn over_sockets_reading_goes_on_and_writing_waits() {
+    let (app, _, alice, dr) = crate::consultations::scene().await;
+    let about = json!({"conversationId": book_on(&alice, &dr, in_days(&app, 3)).await.str("/id")});
+    app.settle().await;
+    let sockets = Sockets::start();
+    sockets.connect("alice", &app.base, &alice.token).await;
+    let staff = app.platform_admin().await;
+    switch(&staff, true).await;
+    let with = |more: Value| {
+        let mut data = about.clone();
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        data
+    };
+    sockets.done("alice", "conversation:join", about.clone()).await;
+    sockets.done("alice", "sync", with(json!({"afterRev": 0}))).await;
+    sockets.done("alice", "typing:start", about.clone()).await;
+    let says = with(json!({"clientId": Uuid::new_v4(), "body": "Now?"}));
+    for (event, data) in [("message:send", says.clone()), ("message:read", with(json!({"seq": 1})))] {
+        let refused = sockets.ask("alice", event, data).await;
+        assert_eq!((&refused["ok"], &refused["code"]), (&json!(false), &json!("maintenance")), "{event}: {refused}");
+    }
+    switch(&staff, false).await;
+    sockets.done("alice", "message:send", says).await;
+    app.settle().await;
 }
