@@ -88,6 +88,24 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_te
     UPDATE app.exports SET status = 'expired', file_key = NULL WHERE id = ANY (gone) AND status = 'ready'
 $$;
 
+-- So many files wait for one person at most: whoever asks for more keeps others waiting, whose payroll is made by the same
+-- workers.
+CREATE OR REPLACE FUNCTION app.bound_exports() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('exports of ' || NEW.requested_by, 0));
+    IF (SELECT count(*) FROM (SELECT FROM app.exports e WHERE e.requested_by = NEW.requested_by AND e.status IN ('pending', 'running')
+                              LIMIT 20) waiting) >= 20 THEN
+        RAISE EXCEPTION 'too many files wait' USING ERRCODE = 'check_violation', CONSTRAINT = 'exports_waiting';
+    END IF;
+    RETURN NEW;
+END
+$$;
+ALTER FUNCTION app.bound_exports() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.bound_exports() FROM PUBLIC;
+DROP TRIGGER IF EXISTS exports_bounded ON app.exports;
+CREATE TRIGGER exports_bounded BEFORE INSERT ON app.exports FOR EACH ROW EXECUTE FUNCTION app.bound_exports();
+
 -- Of some objects of the storage, those that are no export's file, and not about to be one.
 CREATE OR REPLACE FUNCTION app.unknown_exports(keys text[])
 RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$

@@ -4,9 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::error::Error;
 use super::model::{Delimiter, Export, Failure, Kind, Params, Status};
 use crate::domain::usage::ZONE;
 use crate::domain::usage::model::Months;
+use crate::platform::db::OrConstraint;
 use crate::platform::ids::{CompanyId, ExportId, PractitionerId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
@@ -33,7 +35,8 @@ pub async fn insert(tx: &mut Tx, new: &NewExport<'_>) -> Result<()> {
     .bind(sqlx::types::Json(new.params))
     .bind(new.at)
     .execute(tx.conn())
-    .await?;
+    .await
+    .or_constraint("exports_waiting", Error::TooManyWaiting)?;
     Ok(())
 }
 

@@ -288,3 +288,19 @@ async fn a_repeated_request_and_a_repeated_job_make_one_file_and_one_mail() {
     assert_eq!(hr.get("/exports").await.expect(200).json, ready);
     assert_eq!(app.mails_to(&hr.email).len(), 1);
 }
+
+#[tokio::test]
+async fn twenty_files_of_one_person_wait_at_most() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 20).await;
+    // nothing makes them meanwhile
+    let asked = futures_util::future::join_all((0..24).map(|_| ask(&acme, "en", json!({})))).await;
+    let (taken, refused): (Vec<_>, Vec<_>) = asked.into_iter().partition(|answer| answer.status == 202);
+    assert_eq!((taken.len(), refused.len()), (20, 4));
+    for answer in refused {
+        answer.refused(409, "too_many_exports");
+    }
+    app.settle().await;
+    ask(&acme, "en", json!({})).await.expect(202);
+    app.settle().await;
+}
