@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 
 use super::keys::{self, Column, Reader, document};
-use super::model::{Content, Entry, Filter, Kept, Period, Read, Step, trend as steps_of};
+use super::model::{Content, Entry, Filter, Kept, Period, Read, Step, is_askable, trend as steps_of};
 use super::private::{self, Wrap};
 use super::store::{self, After, KeptWraps, Sealing};
 use crate::platform::auth::Permission;
@@ -42,7 +42,7 @@ fn check_day(day: NaiveDate, today: NaiveDate) -> Result<()> {
 pub fn check_span(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<()> {
     let mut faults = FieldErrors::new();
     for (day, pointer) in [(from, "query:from"), (to, "query:to")] {
-        faults.check(day.is_none_or(model::is_askable), pointer, "date");
+        faults.check(day.is_none_or(is_askable), pointer, "date");
     }
     if let (Some(from), Some(to)) = (from, to) {
         faults.check(from <= to, "query:to", "order");

@@ -261,7 +261,10 @@ impl Example for UsageTimeseries {
         Self {
             as_of: example_time(9),
             months: vec!["2026-05".into(), "2026-06".into()],
-            totals: vec![point("2026-05", shown(80, 3900, 45)), point("2026-06", Count::Shown { sessions: 92, minutes: None, people: 50 })],
+            totals: vec![
+                point("2026-05", shown(80, 3900, 45)),
+                point("2026-06", Count::Shown { sessions: 92, minutes: None, people: 50 }),
+            ],
             series: vec![UsageSeries {
                 specialty: None,
                 mode: Some("video".into()),

@@ -131,7 +131,7 @@ async fn count(cx: JobContext, _: CountKeys) -> Result<()> {
     let mut tx = cx.begin().await?;
     sqlx::query("SELECT app.note_master_key_uses($1)").bind(cx.now()).execute(tx.conn()).await?;
     // and that this program goes on with the keys that it has
-    introduce(&mut tx, &cx.platform().keyring).await?;
+    introduce(&mut tx, &cx.platform.keyring).await?;
     tx.commit().await
 }
 

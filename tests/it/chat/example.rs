@@ -52,8 +52,14 @@ async fn the_typed_client_of_the_documentation_compiles_talks_renews_its_token_a
     };
     let (seen, ()) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), example), answering);
     let seen: Value = serde_json::from_str(&seen.expect("it ends").unwrap()).unwrap();
-    let said =
-        json!(["Are you there?", "Hello from the example", "Good morning", "On a newer token", "Back again", "And again"]);
+    let said = json!([
+        "Are you there?",
+        "Hello from the example",
+        "Good morning",
+        "On a newer token",
+        "Back again",
+        "And again"
+    ]);
     assert_eq!(
         (&seen["said"], &seen["connects"], &seen["before"]["connects"]),
         (&said, &json!(3), &json!(1)),

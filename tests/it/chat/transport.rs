@@ -93,10 +93,8 @@ async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_mome
         sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
     }
     let (base, mark) = (&talk.app.base, Instant::now());
-    let (of_alice, of_bob) = tokio::join!(
-            stuffed(base, &talk.alice.token, &hers, EVERYTHING),
-            stuffed(base, &bob.token, &his, EVERYTHING)
-        );
+    let (of_alice, of_bob) =
+        tokio::join!(stuffed(base, &talk.alice.token, &hers, EVERYTHING), stuffed(base, &bob.token, &his, EVERYTHING));
     let presence = async || {
         let told = sockets.take("dr", "presence").await;
         (told["userId"].clone(), told["online"].clone())

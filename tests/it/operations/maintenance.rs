@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-
 use uuid::Uuid;
 
 use crate::consultations::{book_on, in_days};

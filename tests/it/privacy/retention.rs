@@ -113,7 +113,8 @@ async fn what_is_removed_is_found_by_indexes() {
     use sqlx::{AssertSqlSafe, Connection};
 
     let it = life().await;
-    let tables = ["messages", "message_receipts", "files", "clinical_note_versions", "encryption_keys", "unread_conversations"];
+    let tables =
+        ["messages", "message_receipts", "files", "clinical_note_versions", "encryption_keys", "unread_conversations"];
     let mut conn = it.app.db().acquire().await.unwrap();
     sqlx::query("SET session_replication_role = replica").execute(&mut *conn).await.unwrap();
     sqlx::query(

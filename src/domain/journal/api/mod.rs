@@ -17,7 +17,6 @@ use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Body, IdempotencyKey, Page, PageQuery, Tagged};
 use crate::platform::ids::JournalEntryId;
-use crate::platform::problem::FieldErrors;
 
 #[derive(Tags)]
 enum Tag {

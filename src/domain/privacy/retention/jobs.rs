@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::store;
-use crate::platform::Result;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
+use crate::platform::{Problem, Result};
 
 /// Records that go in one transaction.
 const BATCH: i32 = 1_000;
@@ -62,7 +62,7 @@ async fn remove(cx: &JobContext, record: &'static str) -> Result<()> {
             let mut tx = cx.begin().await?;
             let gone = store::remove(&mut tx, record, cx.now(), BATCH, open_days).await?;
             tx.commit().await?;
-            Ok(gone)
+            Ok::<_, Problem>(gone)
         };
         match some.await {
             Ok(0) => break,

@@ -149,7 +149,11 @@ impl Program {
         let k = f64::from(world.k);
         let value = |told: &Told| match told {
             Told::Shown { sessions, minutes, .. } => {
-                if measure == Measure::Sessions { Some(f64::from(*sessions)) } else { minutes.map(f64::from) }
+                if measure == Measure::Sessions {
+                    Some(f64::from(*sessions))
+                } else {
+                    minutes.map(f64::from)
+                }
             }
             Told::Withheld { .. } => None,
         };

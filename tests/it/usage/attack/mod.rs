@@ -65,7 +65,8 @@ fn attack_all(worlds: &[World], answers: &[Answer]) -> (Tally, Vec<String>) {
                 scope.spawn(move || {
                     let (mut tally, mut found) = (Tally::default(), Vec::new());
                     for (n, (world, answer)) in all.iter().skip(core).step_by(cores) {
-                        let more = attack(world, answer, &mut tally).into_iter().chain(told_of_withheld_columns(answer));
+                        let more =
+                            attack(world, answer, &mut tally).into_iter().chain(told_of_withheld_columns(answer));
                         found.extend(more.map(|it| format!("company {n}: {it}")));
                     }
                     (tally, found)
@@ -85,9 +86,8 @@ fn attack_all(worlds: &[World], answers: &[Answer]) -> (Tally, Vec<String>) {
 
 /// What is told of columns that are withheld: each of it would say why they are.
 fn told_of_withheld_columns(answer: &Answer) -> Vec<String> {
-    let is_withheld = |table: &str, row: &str| {
-        matches!(answer.get(&Key::new(table, row, "")), Some(Told::Withheld { .. }))
-    };
+    let is_withheld =
+        |table: &str, row: &str| matches!(answer.get(&Key::new(table, row, "")), Some(Told::Withheld { .. }));
     let crossed = [("specialty,mode", "mode"), ("specialty,department", "department")];
     let told = answer.iter().filter(|(key, told)| {
         let of = crossed.iter().find(|(table, _)| *table == key.table);
@@ -182,11 +182,18 @@ async fn nothing_that_is_withheld_follows_from_what_a_thousand_companies_are_tol
 /// Each is an engine that somebody could have written instead: what is replaced, and by what.
 #[allow(clippy::type_complexity)]
 const WEAKER: [(&str, &str, &[(&str, &str)]); 8] = [
-    ("tells minutes of all that it tells", "protect", &[("a.word IS NULL AND (a.sessions = 0 OR", "a.word IS NULL AND (true OR")]),
+    (
+        "tells minutes of all that it tells",
+        "protect",
+        &[("a.word IS NULL AND (a.sessions = 0 OR", "a.word IS NULL AND (true OR")],
+    ),
     (
         "tells cells of withheld columns",
         "protect",
-        &[("CASE WHEN c.word IS NULL THEN g.is_safe OR g.sessions = 0", "CASE WHEN true THEN g.is_safe OR g.sessions = 0")],
+        &[(
+            "CASE WHEN c.word IS NULL THEN g.is_safe OR g.sessions = 0",
+            "CASE WHEN true THEN g.is_safe OR g.sessions = 0",
+        )],
     ),
     (
         "tells one beside a small cell",
