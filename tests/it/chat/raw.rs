@@ -22,7 +22,7 @@ pub async fn open_as(base: &str, query: &str) -> Raw {
     let address = base.strip_prefix("http://").unwrap();
     // a small window: what is not read stays with the sender
     let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(1 << 10).unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
     let stream = socket.connect(address.parse().unwrap()).await.unwrap();
     let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket{query}");
     tokio_tungstenite::client_async(url, stream).await.unwrap().0

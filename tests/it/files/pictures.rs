@@ -190,10 +190,10 @@ async fn all_pictures_that_come_together_take_a_bounded_room() {
     let others = app.platform.images.room(huntzen::platform::images::ROOM - 1).unwrap();
     // a small one fits, a larger one does not now
     set_avatar(&dr, jpeg()).await.expect(201);
-    let refused = set_avatar(&dr, noise(1)).await.refused(503, "unavailable");
+    let refused = bring(&dr, "article_image", "noise.png", noise(1)).await.refused(503, "unavailable");
     assert_eq!(refused.header("retry-after"), "5");
     drop(others);
-    set_avatar(&dr, noise(1)).await.expect(201);
+    bring(&dr, "article_image", "noise.png", noise(1)).await.expect(201);
     // and gives its room back
     drop(app.platform.images.room(huntzen::platform::images::ROOM).unwrap());
 }

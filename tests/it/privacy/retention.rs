@@ -138,8 +138,8 @@ async fn what_is_removed_is_found_by_indexes() {
         .unwrap();
         let others: Vec<_> = columns.iter().map(|column| format!("'{column}', gen_random_uuid()")).collect();
         let sql = format!(
-            "INSERT INTO app.{table} SELECT (jsonb_populate_record(t, jsonb_build_object({}))).*
-             FROM (SELECT * FROM app.{table} LIMIT 1) t, generate_series(1, 5000)",
+            "INSERT INTO app.{table} SELECT (jsonb_populate_record(one.t, jsonb_build_object({}))).*
+             FROM (SELECT t FROM app.{table} t LIMIT 1) one, generate_series(1, 5000)",
             others.join(", ")
         );
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await.unwrap();

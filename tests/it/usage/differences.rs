@@ -16,7 +16,9 @@ struct Table {
 
 /// Every table of so many cells with at most so many sessions in each.
 fn every_table(cells: usize, most: i32, disjoint: bool) -> Vec<Table> {
-    let one: Vec<(i32, i32)> = (1..=most).flat_map(|people| (people..=most).map(move |s| (s, people))).collect();
+    let some = (1..=most).flat_map(|people| (people..=most).map(move |s| (s, people)));
+    // departments may have nobody
+    let one: Vec<(i32, i32)> = disjoint.then_some((0, 0)).into_iter().chain(some).collect();
     let mut rows: Vec<Vec<(i32, i32)>> = vec![Vec::new()];
     for _ in 0..cells {
         rows = rows.iter().flat_map(|row| one.iter().map(move |cell| [row.as_slice(), &[*cell]].concat())).collect();

@@ -30,8 +30,8 @@ async fn specialties_are_crossed_with_modes_in_whole_rows() {
     assert_eq!(cell("sleep", "audio"), json!({"withheld": "small_group"}));
     assert_eq!(cell("sleep", "video"), json!({"withheld": "small_group"}));
     assert_eq!(cell("coaching", "audio"), json!({"withheld": "derivable"}));
-    assert_eq!(cell("psychology", "video"), json!({"sessions": 40, "minutes": 2000, "people": 40}));
-    assert_eq!(cell("psychology", "audio"), json!({"sessions": 20, "minutes": 1000, "people": 20}));
+    assert_eq!(cell("psychology", "video"), json!({"sessions": 40, "people": 40}));
+    assert_eq!(cell("psychology", "audio"), json!({"sessions": 20, "people": 20}));
     // nobody wrote, and nobody was fed
     assert_eq!(cell("sleep", "chat")["sessions"], 0);
     assert_eq!(cell("nutrition", "video")["sessions"], 0);
