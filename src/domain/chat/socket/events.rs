@@ -378,3 +378,14 @@ impl Visitor for Seat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Seat;
+    use crate::platform::realtime::weight;
+
+    #[test]
+    fn a_socket_that_does_nothing_holds_no_room_for_what_it_might() {
+        assert!(weight::<Seat>() < 2_500, "{}", weight::<Seat>());
+    }
+}
