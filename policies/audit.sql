@@ -49,6 +49,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         -- what somebody agrees to, and asks for of their own data, is nobody's but theirs
         ('consent.accepted', 'consent', false, false, false),
         ('consent.withdrawn', 'consent', false, false, false),
+        ('conversation.read', 'consultation', true, false, false),
         ('department.listed', 'department', true, true, true),
         ('employee.created', 'employee', false, true, true),
         ('employee.deactivated', 'employee', false, true, true),

@@ -127,10 +127,10 @@ CREATE TRIGGER articles_cover_changed BEFORE UPDATE OF cover_id ON app.articles
     FOR EACH ROW WHEN (NEW.cover_id IS NOT NULL AND NEW.cover_id IS DISTINCT FROM OLD.cover_id)
     EXECUTE FUNCTION app.check_article_cover();
 
--- Publishes what is due: the clock's turn. Each keeps the time that was promised.
+-- Publishes what is due: the clock's turn. Each keeps the time that was promised; one that was published before, that time.
 CREATE OR REPLACE FUNCTION app.publish_due_articles(at timestamptz, most int)
 RETURNS SETOF uuid LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    UPDATE app.articles a SET status = 'published', published_at = a.publish_at, publish_at = NULL
+    UPDATE app.articles a SET status = 'published', published_at = coalesce(a.published_at, a.publish_at), publish_at = NULL
     WHERE a.id = ANY (ARRAY(SELECT d.id FROM app.articles d WHERE d.status = 'scheduled' AND d.publish_at <= at
                             ORDER BY d.publish_at LIMIT most FOR UPDATE SKIP LOCKED))
       AND a.status = 'scheduled' AND a.publish_at <= at

@@ -7,7 +7,7 @@ CREATE POLICY own ON app.privacy_requests FOR SELECT
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform
     USING (user_id = (SELECT app.user_id()));
 GRANT SELECT, INSERT, DELETE ON app.privacy_requests TO huntzen_kernel;
-GRANT UPDATE (status, finished_at, reason, receipt, done_steps, all_steps, object_key, wrapped_key, sealed_key, size_bytes,
+GRANT UPDATE (status, finished_at, reason, receipt, done_steps, all_steps, object_key, sealed_key, size_bytes,
               expires_at) ON app.privacy_requests TO huntzen_kernel;
 CREATE POLICY kernel ON app.privacy_requests TO huntzen_kernel USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT ON app.erasure_ledger TO huntzen_kernel;
@@ -211,7 +211,10 @@ BEGIN
     -- what it opens is gone with a key, in every copy
     WITH gone AS (
         UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at
-            WHERE k.company_id = its.company_id AND k.person_id = person AND k.destroyed_at IS NULL RETURNING k.id
+            -- those of copies are of no company
+            WHERE k.company_id IN (its.company_id, '00000000-0000-0000-0000-000000000000') AND k.person_id = person
+              AND k.destroyed_at IS NULL
+            RETURNING k.id
     ) SELECT coalesce(array_agg(gone.id ORDER BY gone.id), '{}') INTO keys FROM gone;
     DELETE FROM app.journal_entries e WHERE e.user_id = person;
     DELETE FROM app.journal_keys k WHERE k.user_id = person;
@@ -251,7 +254,7 @@ BEGIN
     DELETE FROM app.user_sessions s WHERE s.user_id = person;
     -- a copy that is being made, or that waits to be fetched
     UPDATE app.privacy_requests r
-        SET status = 'stopped', finished_at = coalesce(r.finished_at, at), wrapped_key = NULL, sealed_key = NULL
+        SET status = 'stopped', finished_at = coalesce(r.finished_at, at), sealed_key = NULL
         WHERE r.user_id = person AND r.kind = 'export' AND r.status IN ('pending', 'running', 'ready');
     UPDATE app.practitioners p
         SET display_name = '–', bio_fr = '', bio_en = '', rpps = NULL, adeli = NULL, status = 'inactive', verified_at = NULL,
@@ -287,7 +290,8 @@ END
 $$;
 
 -- The ledger, for the operator to keep outside of the backups; and the replay of it after a restore. What was booked is
--- cancelled as of then, and nobody is told again.
+-- cancelled as of then, and nobody is told again. Whatever a line says, only keys that are destroyed with that person go: those
+-- of notes are nobody's to destroy. What it changed is noted.
 CREATE OR REPLACE FUNCTION app.list_erasures(after uuid, most int)
 RETURNS TABLE (user_id uuid, key_ids uuid[], erased_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -299,21 +303,27 @@ RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, p
 DECLARE
     its    app.users;
     before bigint;
+    noted  bigint;
 BEGIN
-    UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at WHERE k.id = ANY (keys) AND k.destroyed_at IS NULL;
+    UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at
+        WHERE k.id = ANY (keys) AND k.person_id = person AND k.purpose <> 'note' AND k.destroyed_at IS NULL;
     GET DIAGNOSTICS before = ROW_COUNT;
     INSERT INTO app.erasure_ledger (user_id, key_ids, erased_at) VALUES (person, keys, at) ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS noted = ROW_COUNT;
     SELECT * INTO its FROM app.users u WHERE u.id = person FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN 'unknown';
-    ELSIF its.erased_at IS NOT NULL THEN
-        RETURN CASE WHEN before > 0 THEN 'erased' ELSE 'unchanged' END;
+    IF NOT FOUND OR its.erased_at IS NOT NULL THEN
+        IF before + noted > 0 THEN
+            PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'success',
+                              jsonb_build_object('count', before), NULL, NULL);
+        END IF;
+        RETURN CASE WHEN its.id IS NULL THEN 'unknown' WHEN before > 0 THEN 'erased' ELSE 'unchanged' END;
     END IF;
     UPDATE app.users u SET status = 'suspended', removed_at = at WHERE u.id = person;
     PERFORM set_config('app.company_id', coalesce(its.company_id::text, ''), true);
     PERFORM app.cancel_consultations_of_suspended(person, at);
     PERFORM app.erase_person(person, at);
-    PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'success', '{}', NULL, NULL);
+    PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'success',
+                      jsonb_build_object('count', before), NULL, NULL);
     RETURN 'erased';
 END
 $$;

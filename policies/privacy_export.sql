@@ -59,12 +59,18 @@ CREATE OR REPLACE FUNCTION app.finish_export(request uuid, object text, bytes bi
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
     UPDATE app.privacy_requests r
-        SET status = 'ready', finished_at = at, size_bytes = bytes, wrapped_key = wrapped, sealed_key = sealed,
+        SET status = 'ready', finished_at = at, size_bytes = bytes, sealed_key = sealed,
             done_steps = r.all_steps,
             expires_at = at + (SELECT make_interval(days => d.days) FROM app.retention_rules d WHERE d.record = 'privacy_export_file')
         WHERE r.id = request AND r.user_id = app.user_id() AND r.status = 'running' AND r.object_key = object
           AND EXISTS (SELECT FROM app.users u WHERE u.id = r.user_id AND u.status = 'active');
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- with the keys of contents, so that a dump of everything else opens no copy; of no company
+    INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+        VALUES (request, '00000000-0000-0000-0000-000000000000', 'copy', request, app.user_id(), wrapped, at);
+    RETURN true;
 END
 $$;
 
@@ -90,7 +96,8 @@ $$;
 CREATE OR REPLACE FUNCTION app.export_file(request uuid, at timestamptz)
 RETURNS TABLE (object_key text, wrapped_key bytea, sealed_key bytea, size_bytes bigint, created_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT r.object_key, r.wrapped_key, r.sealed_key, r.size_bytes, r.created_at FROM app.privacy_requests r
+    SELECT r.object_key, k.wrapped, r.sealed_key, r.size_bytes, r.created_at
+    FROM app.privacy_requests r JOIN app.encryption_keys k ON k.id = r.id AND k.purpose = 'copy' AND k.wrapped IS NOT NULL
     WHERE r.id = request AND r.user_id = app.user_id() AND r.kind = 'export' AND r.status = 'ready' AND r.expires_at > at
 $$;
 
@@ -99,8 +106,11 @@ CREATE OR REPLACE FUNCTION app.exports_to_collect(at timestamptz, most int)
 RETURNS TABLE (id uuid, object_key text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
-    UPDATE app.privacy_requests r SET status = 'expired', wrapped_key = NULL, sealed_key = NULL
-        WHERE r.kind = 'export' AND r.status = 'ready' AND r.expires_at <= at;
+    WITH expired AS (
+        UPDATE app.privacy_requests r SET status = 'expired', sealed_key = NULL
+            WHERE r.kind = 'export' AND r.status = 'ready' AND r.expires_at <= at RETURNING r.id
+    ) UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at FROM expired e
+        WHERE k.id = e.id AND k.purpose = 'copy' AND k.destroyed_at IS NULL;
     RETURN QUERY SELECT r.id, r.object_key FROM app.privacy_requests r
         WHERE r.object_key IS NOT NULL AND r.status IN ('expired', 'failed', 'stopped') ORDER BY r.id LIMIT most;
 END

@@ -13,41 +13,51 @@ $$;
 CREATE OR REPLACE FUNCTION app.remove_expired(wanted text, at timestamptz, batch int, open_days int)
 RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    before timestamptz := at - app.kept_for(wanted);
-    these  uuid[];
-    gone   bigint := 0;
+    before    timestamptz := at - app.kept_for(wanted);
+    -- with their companies, by which the indexes of what belongs to them begin
+    these     uuid[];
+    companies uuid[];
+    gone      bigint := 0;
 BEGIN
     CASE wanted
     WHEN 'clinical_note' THEN
         -- each says itself until when; the database goes by its own clock as well
-        these := ARRAY(SELECT n.id FROM app.clinical_notes n
-                       WHERE n.retained_until < least(at, clock_timestamp()) ORDER BY n.retained_until LIMIT batch FOR UPDATE);
-        UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at
-            WHERE k.purpose = 'note' AND k.subject_id = ANY (these) AND k.destroyed_at IS NULL;
-        DELETE FROM app.clinical_note_versions v WHERE v.note_id = ANY (these);
+        SELECT coalesce(array_agg(n.id), '{}'), coalesce(array_agg(n.company_id), '{}') INTO these, companies
+            FROM (SELECT n.id, n.company_id FROM app.clinical_notes n
+                  WHERE n.retained_until < least(at, clock_timestamp()) ORDER BY n.retained_until LIMIT batch FOR UPDATE) n;
+        UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at FROM unnest(companies, these) AS it (company, id)
+            WHERE k.company_id = it.company AND k.purpose = 'note' AND k.subject_id = it.id AND k.destroyed_at IS NULL;
+        DELETE FROM app.clinical_note_versions v USING unnest(companies, these) AS it (company, id)
+            WHERE v.company_id = it.company AND v.note_id = it.id;
         DELETE FROM app.clinical_notes n WHERE n.id = ANY (these);
         gone := cardinality(these);
     WHEN 'message' THEN
-        these := ARRAY(
-            SELECT v.id FROM app.consultations c JOIN app.conversations v ON v.company_id = c.company_id AND v.id = c.id
+        SELECT coalesce(array_agg(o.id), '{}'), coalesce(array_agg(o.company_id), '{}') INTO these, companies FROM (
+            SELECT v.id, v.company_id FROM app.consultations c JOIN app.conversations v ON v.company_id = c.company_id AND v.id = c.id
             WHERE c.ends_at < before AND app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, open_days) < before
               AND EXISTS (SELECT FROM app.messages m WHERE m.company_id = v.company_id AND m.conversation_id = v.id)
               -- its files are just being collected: next time
               AND NOT EXISTS (SELECT FROM app.files f WHERE f.company_id = v.company_id AND f.conversation_id = v.id
                                 AND f.state = 'deleted' AND f.message_seq IS NOT NULL)
-            ORDER BY c.ends_at LIMIT greatest(batch / 50, 1));
-        UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at
-            WHERE k.purpose = 'chat' AND k.subject_id = ANY (these) AND k.destroyed_at IS NULL;
+            ORDER BY c.ends_at LIMIT greatest(batch / 50, 1)) o;
+        UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at FROM unnest(companies, these) AS it (company, id)
+            WHERE k.company_id = it.company AND k.purpose = 'chat' AND k.subject_id = it.id AND k.destroyed_at IS NULL;
         UPDATE app.files f SET state = 'deleted', deleted_at = at, sealed_key = NULL, sealed_name = NULL, message_seq = NULL,
                                place = NULL
-            WHERE f.conversation_id = ANY (these) AND f.state <> 'deleted';
-        DELETE FROM app.message_receipts r WHERE r.conversation_id = ANY (these);
-        DELETE FROM app.unread_conversations n WHERE n.conversation_id = ANY (these);
-        DELETE FROM app.messages m WHERE m.conversation_id = ANY (these);
+            FROM unnest(companies, these) AS it (company, id)
+            WHERE f.company_id = it.company AND f.conversation_id = it.id AND f.state <> 'deleted';
+        DELETE FROM app.message_receipts r USING unnest(companies, these) AS it (company, id)
+            WHERE r.company_id = it.company AND r.conversation_id = it.id;
+        DELETE FROM app.unread_conversations n USING unnest(companies, these) AS it (company, id)
+            WHERE n.company_id = it.company AND n.conversation_id = it.id;
+        DELETE FROM app.messages m USING unnest(companies, these) AS it (company, id)
+            WHERE m.company_id = it.company AND m.conversation_id = it.id;
         GET DIAGNOSTICS gone = ROW_COUNT;
     WHEN 'consultation_reason' THEN
-        DELETE FROM app.consultation_reasons r USING app.consultations c
-            WHERE c.company_id = r.company_id AND c.id = r.consultation_id AND c.ends_at < before;
+        DELETE FROM app.consultation_reasons WHERE ctid = ANY (ARRAY(
+            SELECT r.ctid FROM app.consultation_reasons r
+            JOIN app.consultations c ON c.company_id = r.company_id AND c.id = r.consultation_id
+            WHERE c.ends_at < before LIMIT batch FOR UPDATE OF r));
         GET DIAGNOSTICS gone = ROW_COUNT;
     WHEN 'mail_record' THEN
         DELETE FROM app.email_log WHERE id IN (SELECT l.id FROM app.email_log l WHERE l.created_at < before LIMIT batch);
@@ -73,12 +83,14 @@ BEGIN
             SELECT r.id FROM app.privacy_requests r WHERE r.finished_at < before AND r.object_key IS NULL LIMIT batch);
         GET DIAGNOSTICS gone = ROW_COUNT;
     WHEN 'consent' THEN
-        DELETE FROM app.consents c USING app.users u WHERE u.id = c.user_id AND u.erased_at < before;
+        DELETE FROM app.consents WHERE ctid = ANY (ARRAY(
+            SELECT c.ctid FROM app.consents c JOIN app.users u ON u.id = c.user_id WHERE u.erased_at < before LIMIT batch));
         GET DIAGNOSTICS gone = ROW_COUNT;
     WHEN 'leftover' THEN
         -- what was on its way when its account was erased: nothing opens it
-        DELETE FROM app.journal_entries e USING app.users u
-            WHERE u.erased_at IS NOT NULL AND u.company_id = e.company_id AND u.id = e.user_id;
+        DELETE FROM app.journal_entries WHERE ctid = ANY (ARRAY(
+            SELECT e.ctid FROM app.journal_entries e JOIN app.users u ON u.company_id = e.company_id AND u.id = e.user_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
         GET DIAGNOSTICS gone = ROW_COUNT;
     END CASE;
     RETURN gone;

@@ -32,10 +32,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
          $q$t.purpose = 'journal'$q$),
         ('encryption_keys.file', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
          $q$t.purpose = 'file'$q$),
-        ('reviews.sealed', 'reviews', 'id', 'sealed', 'NULL', 'NULL', 'true'),
-        -- of nobody's company
-        ('privacy_requests.wrapped_key', 'privacy_requests', 'id', 'wrapped_key', 't.user_id',
-         $q$'00000000-0000-0000-0000-000000000000'$q$, 'true')
+        ('encryption_keys.copy', 'encryption_keys', 'id', 'wrapped', 'coalesce(t.person_id, t.keeper_id)', 't.company_id',
+         $q$t.purpose = 'copy'$q$),
+        ('reviews.sealed', 'reviews', 'id', 'sealed', 'NULL', 'NULL', 'true')
 $$;
 
 -- What is not sealed under the newest key, by id; whose it is, and of which company. `locking`: it stays as it is until the
@@ -107,19 +106,21 @@ CREATE POLICY kernel ON app.master_keys TO huntzen_kernel USING (true) WITH CHEC
 -- Counts, for `app.master_key_uses`.
 CREATE OR REPLACE FUNCTION app.note_master_key_uses(at timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    counted jsonb;
 BEGIN
     -- one after the other, so that the later count stays
     PERFORM pg_advisory_xact_lock(hashtextextended('huntzen master keys', 0));
-    WITH counted AS (
-        SELECT c.master_key, sum(c.secrets)::bigint AS secrets FROM app.count_by_master_key() c
-        -- whatever else a stored form begins with is no key's name
-        WHERE c.master_key ~ '^[A-Za-z0-9._-]{1,64}$' GROUP BY c.master_key
-    ), noted AS (
-        INSERT INTO app.master_keys AS m (id, secrets, counted_at) SELECT c.master_key, c.secrets, at FROM counted c
-        ON CONFLICT (id) DO UPDATE SET secrets = EXCLUDED.secrets, counted_at = EXCLUDED.counted_at
-    )
-    UPDATE app.master_keys m SET secrets = 0, counted_at = at
-    WHERE NOT EXISTS (SELECT FROM counted c WHERE c.master_key = m.id);
+    SELECT coalesce(jsonb_object_agg(c.master_key, c.secrets), '{}') INTO counted
+        FROM (SELECT b.master_key, sum(b.secrets)::bigint AS secrets FROM app.count_by_master_key() b
+              -- whatever else a stored form begins with is no key's name
+              WHERE b.master_key ~ '^[A-Za-z0-9._-]{1,64}$' GROUP BY b.master_key) c;
+    -- in the order in which a program that starts takes them
+    PERFORM FROM app.master_keys m ORDER BY m.id FOR NO KEY UPDATE;
+    UPDATE app.master_keys m SET secrets = coalesce((counted ->> m.id)::bigint, 0), counted_at = at;
+    INSERT INTO app.master_keys AS m (id, secrets, counted_at)
+        SELECT c.key, c.value::bigint, at FROM jsonb_each_text(counted) c ORDER BY c.key
+        ON CONFLICT (id) DO UPDATE SET secrets = EXCLUDED.secrets, counted_at = EXCLUDED.counted_at;
 END
 $$;
 
@@ -131,22 +132,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 $$;
 
 -- A program that starts says which keys it has, by what is derived from them. What keeps it from starting: 'other', a key of
--- that name was another one before; 'missing', secrets are sealed under a key that it has not.
+-- that name was another one before; 'missing', secrets are sealed under a key that it has not; 'unsure', somebody had a key
+-- within two days that it has not, and may have sealed something since it was counted: to be counted now.
 CREATE OR REPLACE FUNCTION app.introduce_master_keys(ids text[], check_values bytea[])
 RETURNS TABLE (master_key text, fault text, secrets bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
-    INSERT INTO app.master_keys AS m (id, check_value)
-    SELECT k.id, k.check_value FROM unnest(ids, check_values) AS k (id, check_value)
-    ON CONFLICT (id) DO UPDATE SET check_value = EXCLUDED.check_value WHERE m.check_value IS NULL;
+    INSERT INTO app.master_keys AS m (id, check_value, held_at)
+    SELECT k.id, k.check_value, now() FROM unnest(ids, check_values) AS k (id, check_value) ORDER BY k.id
+    ON CONFLICT (id) DO UPDATE SET check_value = coalesce(m.check_value, EXCLUDED.check_value), held_at = EXCLUDED.held_at;
     RETURN QUERY
         SELECT m.id, 'other', m.secrets FROM app.master_keys m
         JOIN unnest(ids, check_values) AS k (id, check_value) ON k.id = m.id
         WHERE m.check_value <> k.check_value
         UNION ALL
         -- one that no program ever had is a broken row, and no reason to stand still
-        SELECT m.id, 'missing', m.secrets FROM app.master_keys m
-        WHERE m.secrets > 0 AND m.check_value IS NOT NULL AND m.id <> ALL (ids);
+        SELECT m.id, CASE WHEN m.secrets > 0 THEN 'missing' ELSE 'unsure' END, m.secrets FROM app.master_keys m
+        WHERE (m.secrets > 0 OR m.held_at > now() - interval '2 days') AND m.check_value IS NOT NULL AND m.id <> ALL (ids);
 END
 $$;
 

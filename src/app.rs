@@ -291,7 +291,6 @@ pub fn sealed() -> Vec<Sealed> {
     all.extend(consultations::SEALED);
     all.push(reviews::SEALED);
     all.extend(KeyPurpose::SEALED);
-    all.push(privacy::SEALED);
     all
 }
 

@@ -42,7 +42,7 @@ interface Takes {
   "message:send": (message: About & { clientId: string; body: string; attachmentIds?: string[] }, ack: Ack<{ message: Message }>) => void;
   "message:edit": (message: { id: string; body: string }, ack: Ack<{ message: Message }>) => void;
   "message:delete": (message: { id: string }, ack: Ack<{ message: Message }>) => void;
-  "message:read": (upTo: About & { seq: number }, ack: Ack<{ deliveredSeq: number; readSeq: number; rev: number }>) => void;
+  "message:read": (upTo: About & { seq: number; state?: "delivered" | "read" }, ack: Ack<{ deliveredSeq: number; readSeq: number; rev: number }>) => void;
   "typing:start": (about: About, ack: Ack<object>) => void;
   "typing:stop": (about: About, ack: Ack<object>) => void;
   "sync": (after: About & { afterRev: number; limit?: number }, ack: Ack<Excerpt>) => void;
@@ -77,6 +77,8 @@ export class Conversation {
   /** Everything up to here is known. */
   private rev = 0;
   private synced = false;
+  /** Everything up to this message is said to have arrived. */
+  private arrived = 0;
   private timer?: ReturnType<typeof setTimeout>;
 
   /**
@@ -158,9 +160,16 @@ export class Conversation {
         more = news.hasMore;
       }
       this.synced = connection === this.socket.id;
+      // what is told live is acknowledged as it comes; what was read here, so
+      const seq = Math.max(0, ...[...this.messages.values()].map((message) => message.seq));
+      if (seq > this.arrived) {
+        check(await this.socket.timeout(PATIENCE).emitWithAck("message:read", { ...about, seq, state: "delivered" }));
+        this.arrived = seq;
+      }
     } catch (error) {
       // not there yet: another connection tries again. What is refused for good is not worth one
-      if (error instanceof Refused && error.code !== "unavailable") this.close();
+      const passes = !(error instanceof Refused) || ["unavailable", "too_many_requests"].includes(error.code);
+      if (!passes) this.close();
       else this.socket.io.engine.close();
     }
   }

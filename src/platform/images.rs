@@ -2,7 +2,7 @@
 //! stood in them besides (places, devices, names, thumbnails, other files) is gone, and so is what only looks like a picture.
 //!
 //! Each has a thread of its own that steps back behind requests, at most as many at once as there are cores and two, and
-//! a bounded number waits.
+//! a bounded number waits. What is held of those that come is bounded for all of them together.
 
 use std::io::Cursor;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::platform::problem::{Error, Problem, Result};
 
@@ -23,6 +23,9 @@ const LONGEST_SIDE: u32 = 12_000;
 /// What decoding may allocate.
 const MOST_MEMORY: u64 = 160 << 20;
 const AT_ONCE: usize = 2;
+/// What all pictures that come or wait may take of memory, in pieces.
+pub const ROOM: u32 = 3 * 1024;
+const ROOM_PIECE: usize = 64 << 10;
 const MOST_WAITING: usize = 32;
 const NICENESS: i32 = 5;
 const JPEG_QUALITY: u8 = 85;
@@ -62,16 +65,39 @@ pub enum Fault {
 pub struct Images {
     places: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    room: Arc<Semaphore>,
 }
+
+/// Memory that a picture may take.
+pub struct Room(OwnedSemaphorePermit);
 
 impl Default for Images {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { places: Arc::new(Semaphore::new(cores.min(AT_ONCE))), waiting: Arc::default() }
+        Self {
+            places: Arc::new(Semaphore::new(cores.min(AT_ONCE))),
+            waiting: Arc::default(),
+            room: Arc::new(Semaphore::new(ROOM as usize)),
+        }
     }
 }
 
 impl Images {
+    /// Room for so many pieces; there is none while too many others come.
+    pub fn room(&self, pieces: u32) -> Result<Room> {
+        let taken = self.room.clone().try_acquire_many_owned(pieces);
+        taken.map(Room).map_err(|_| Problem::from(Error::Unavailable).with_header("Retry-After", "5"))
+    }
+
+    /// Makes what is held of a picture that comes fit into its room.
+    pub fn fit(&self, room: &mut Room, bytes: usize) -> Result<()> {
+        let more = bytes.div_ceil(ROOM_PIECE).saturating_sub(room.0.num_permits());
+        if more > 0 {
+            room.0.merge(self.room(u32::try_from(more).unwrap_or(u32::MAX))?.0);
+        }
+        Ok(())
+    }
+
     /// Decodes a picture and writes it anew: with transparency as PNG, without as JPEG, unless it was a PNG.
     pub async fn rewrite(&self, kind: Kind, bytes: Bytes, shape: Shape) -> Result<Result<Picture, Fault>> {
         let waiting = Waiting::begin(&self.waiting)?;

@@ -21,16 +21,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const ALWAYS: [&str; 4] =
     ["/api/v1/auth/login", "/api/v1/auth/login/totp", "/api/v1/auth/refresh", "/api/v1/auth/logout"];
 
-/// What clients do over sockets without changing anything.
-const LOOKS: [&str; 7] = [
-    "conversation:join",
-    "conversation:leave",
-    "sync",
-    "typing:start",
-    "typing:stop",
-    "slots:watch",
-    "slots:unwatch",
-];
 
 /// Whether it is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -50,11 +40,6 @@ pub struct Maintenance {
 /// Whether a request may change something.
 pub fn is_change(method: &Method, path: &str) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !ALWAYS.contains(&path)
-}
-
-/// Whether an event of a client may change something.
-pub fn is_change_of_socket(event: &str) -> bool {
-    !LOOKS.contains(&event)
 }
 
 impl Maintenance {
@@ -116,6 +101,5 @@ mod tests {
         ] {
             assert_eq!(is_change(&method, path), expected, "{method} {path}");
         }
-        assert!(!is_change_of_socket("sync") && is_change_of_socket("message:send") && is_change_of_socket("call:ring"));
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use poem::http::StatusCode;
 use serde_json::Value;
 
+use crate::platform::db;
 use crate::platform::locale::Locale;
 use crate::platform::telemetry::reports::{self, Panic};
 
@@ -172,12 +173,15 @@ impl<C: Cause> From<C> for Problem {
 }
 
 impl From<sqlx::Error> for Problem {
-    /// Lost connections, exhausted pools and statements that gave way to others are 503, with `Retry-After` as any;
-    /// everything else is a fault of ours: 500.
+    /// Lost connections, exhausted pools and statements that gave way to others are 503, with `Retry-After` as any; a time
+    /// that the database does not know is the client's; everything else is a fault of ours: 500.
     /// Constraints that a client can break are turned into causes where the statement is run
     /// (see [`crate::platform::db::OrConstraint`]).
     fn from(error: sqlx::Error) -> Self {
-        let passes = crate::platform::db::is_unavailable(&error) || crate::platform::db::is_contended(&error);
+        if db::is_out_of_time(&error) {
+            return Self::from(Error::Invalid).at("", "date").with_source(error);
+        }
+        let passes = db::is_unavailable(&error) || db::is_contended(&error);
         Self::from(if passes { Error::Unavailable } else { Error::Internal }).with_source(error)
     }
 }

@@ -65,7 +65,6 @@ const OTHERS: &[&str] = &[
     "encryption_keys.wrapped",
     "signing_keys.secret",
     "master_keys.check_value",
-    "privacy_requests.wrapped_key",
     "privacy_requests.sealed_key",
     // digests of what is sealed, and of the log
     "files.digest",

@@ -24,7 +24,7 @@ use crate::support::{Answer, TestApp, User};
 use crate::two_factor::{enabled, next_step};
 
 /// What other tests look at.
-const ELSEWHERE: &[&str] = &["privacy_requests.wrapped_key", "reviews.sealed"];
+const ELSEWHERE: &[&str] = &["encryption_keys.copy", "reviews.sealed"];
 
 async fn bring(user: &User, path: &str, purpose: Option<&str>) -> Answer {
     let form = purpose.map_or_else(Form::new, |purpose| Form::new().text("purpose", purpose.to_owned()));

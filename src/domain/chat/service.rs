@@ -10,7 +10,7 @@ use super::keys::{self, Reader, document};
 use super::model::{Content, Conversation, Excerpt, Kept, Message, Overview, Receipt, Which, complete_until, fitting};
 use super::{CHANGED, store};
 use crate::domain::files::{self, Bringing, Purpose, Stored};
-use crate::platform::auth::Permission;
+use crate::platform::auth::{Permission, Role};
 use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::db::broken_constraint;
@@ -39,6 +39,21 @@ pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, 
 pub async fn check(cx: &Context, id: ConsultationId) -> Result<[UserId; 2]> {
     let of = store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
     Ok([of.employee, of.practitioner])
+}
+
+/// Notes that the practitioner opens a conversation, for its employee to see; once an hour, for it is told live as well.
+pub async fn note_reading(cx: &Context, id: ConsultationId) -> Result<()> {
+    if cx.caller().role != Role::Practitioner {
+        return Ok(());
+    }
+    let mut tx = cx.begin(Permission::Chat).await?;
+    let of = find(cx, &mut tx, id).await?;
+    if store::was_reading_noted(&mut tx, id).await? {
+        return Ok(());
+    }
+    tx.enter_company(of.company_id).await?;
+    tx.audit_done("conversation.read", "consultation", id.0).await?;
+    tx.commit().await
 }
 
 /// At most `limit` messages, and fewer where they are long, in the order of the conversation or, for what changed, of revisions.

@@ -110,6 +110,18 @@ pub async fn look_up(cx: &Context, id: ConsultationId, open_days: i32) -> Result
     Ok(found.into_iter().next())
 }
 
+/// Whether the caller's reading of a conversation was noted within the hour.
+pub async fn was_reading_noted(tx: &mut Tx, id: ConsultationId) -> Result<bool> {
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM app.audit_logs l
+                        WHERE l.object_id = $1 AND l.action = 'conversation.read' AND l.actor_id = (SELECT app.user_id())
+                          AND l.at > clock_timestamp() - interval '1 hour')",
+    )
+    .bind(id)
+    .fetch_one(tx.conn())
+    .await?)
+}
+
 /// Keeps the key of a conversation, unless it has one; the one that it has then.
 pub async fn keep_key(
     tx: &mut Tx,

@@ -131,13 +131,10 @@ pub async fn save(cx: &Context, id: NoteId, text: Text, if_match: Option<&str>) 
     finish(cx, tx, id).await
 }
 
-/// Makes the text as it is now the final one; where the caller says which one they know, that one or none.
+/// Makes the text that the caller knows the final one.
 pub async fn finalize(cx: &Context, id: NoteId, if_match: Option<&str>) -> Result<Whole> {
     let mut tx = cx.begin(Permission::KeepNotes).await?;
-    let known = match if_match {
-        Some(version) => find_known(&mut tx, id, Some(version)).await?,
-        None => find(&mut tx, id).await?,
-    };
+    let known = find_known(&mut tx, id, if_match).await?;
     known.note.check_draft()?;
     if !store::finalize(&mut tx, &known.note, cx.now()).await? {
         return Err(overtaken(&mut tx, id).await?);
@@ -172,7 +169,7 @@ pub async fn add(cx: &Context, id: NoteId, text: HealthText, once: Option<&Idemp
 /// The note, where it is still as the caller knows it.
 async fn find_known(tx: &mut Tx, id: NoteId, if_match: Option<&str>) -> Result<Found> {
     let found = find(tx, id).await?;
-    match Etag::of(found.note.updated_at).require(if_match) {
+    match Etag::of(found.note.updated_at).require_named(if_match) {
         Ok(()) => Ok(found),
         Err(problem) if problem.code() == "stale" => Err(found.note.stale()),
         Err(problem) => Err(problem),

@@ -34,7 +34,7 @@ pub use api::{FileResponse, FilesApi};
 pub use error::Error;
 pub use model::{Purpose, Stored, name_document};
 pub use service::{Bringing, Fetched, fetch, receive};
-pub use stream::{Sink, begun, opened};
+pub use stream::{Sink, begun, is_damage, opened};
 
 use crate::platform::jobs::Registry;
 

@@ -49,11 +49,14 @@ impl<'a> Source<'a> {
         limit: u64,
         mut sink: Sink,
     ) -> Result<(Written, MediaType)> {
+        // until it is written anew
+        let mut room = images.room(1)?;
         while self.has_more {
             self.read().await?;
             if self.held.len() as u64 > limit {
                 return Err(too_large(limit));
             }
+            images.fit(&mut room, self.held.len())?;
         }
         let whole = std::mem::take(&mut self.held);
         self.seen.update(&whole);
@@ -62,6 +65,7 @@ impl<'a> Source<'a> {
             Fault::Unreadable => Error::FileUnreadable,
             Fault::TooLarge => Error::PictureTooLarge,
         })?;
+        drop(room);
         sink.write(&bytes).await?;
         Ok((sink.finish().await?, kind.into()))
     }

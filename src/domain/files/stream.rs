@@ -114,12 +114,21 @@ impl Opening {
     }
 }
 
+fn damage(error: &std::io::Error) -> Option<SealError> {
+    error.get_ref().and_then(|error| error.downcast_ref::<SealError>()).copied()
+}
+
+/// Whether a content broke off because it does not open, and not because the storage is away.
+pub fn is_damage(error: &std::io::Error) -> bool {
+    damage(error).is_some()
+}
+
 /// A content whose first piece is there, so that what does not open is known before anything is answered.
 pub async fn begun(mut pieces: Pieces) -> Result<Result<Pieces, SealError>> {
     let first = match pieces.try_next().await {
         Ok(first) => first,
-        Err(error) => match error.get_ref().and_then(|error| error.downcast_ref::<SealError>()) {
-            Some(seal) => return Ok(Err(*seal)),
+        Err(error) => match damage(&error) {
+            Some(seal) => return Ok(Err(seal)),
             None => return Err(Problem::from(crate::platform::problem::Error::StorageUnavailable).with_source(error)),
         },
     };

@@ -196,6 +196,11 @@ pub struct Filter {
     pub mood: Option<i16>,
 }
 
+/// Whether a day can be asked for: of the years that the calendar here knows, far from where dates end.
+pub fn is_askable(day: NaiveDate) -> bool {
+    (1900..2200).contains(&day.year())
+}
+
 impl Filter {
     /// Whether entries have to be opened to be found.
     pub fn looks_inside(&self) -> bool {

@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 
 use super::keys::{self, Column, Reader, document};
-use super::model::{Content, Entry, Filter, Kept, Period, Read, Step, trend as steps_of};
+use super::model::{Content, Entry, Filter, Kept, Period, Read, Step, is_askable, trend as steps_of};
 use super::private::{self, Wrap};
 use super::store::{self, After, KeptWraps, Sealing};
 use crate::platform::auth::Permission;
@@ -35,6 +35,18 @@ fn check_day(day: NaiveDate, today: NaiveDate) -> Result<()> {
     let mut faults = FieldErrors::new();
     let first = NaiveDate::from_ymd_opt(1900, 1, 1).unwrap_or_default();
     faults.check((first..=today + Days::new(1)).contains(&day), "/date", "journal_day");
+    faults.finish()
+}
+
+/// What is asked for: days that can be, in their order.
+pub fn check_span(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<()> {
+    let mut faults = FieldErrors::new();
+    for (day, pointer) in [(from, "query:from"), (to, "query:to")] {
+        faults.check(day.is_none_or(is_askable), pointer, "date");
+    }
+    if let (Some(from), Some(to)) = (from, to) {
+        faults.check(from <= to, "query:to", "order");
+    }
     faults.finish()
 }
 
@@ -114,7 +126,7 @@ pub async fn save(
 ) -> Result<Read> {
     let mut tx = cx.begin(Permission::KeepJournal).await?;
     let known = find(&mut tx, id).await?;
-    etag(&known).require(if_match)?;
+    etag(&known).require_named(if_match)?;
     let sealing = seal(cx, &mut tx, id, known.version + 1, &entry, day.or(Some(known.day))).await?;
     if !store::save(&mut tx, &known, &sealing).await? {
         return Err(Refusal::Stale.into());
@@ -147,6 +159,8 @@ pub struct Trend {
 
 /// Moods by week or month, out of one statement.
 pub async fn trend(cx: &Context, period: Period, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Trend> {
+    // before anything is reckoned with them
+    check_span(from, to)?;
     // to the end of the present step, wherever the person is
     let to = to.unwrap_or_else(|| period.around(cx.now().date_naive() + Days::new(1)).1);
     let from = from.unwrap_or_else(|| period.usual_start(to));
@@ -224,7 +238,7 @@ pub async fn save_keys(cx: &Context, wraps: Wraps, if_match: Option<&str>) -> Re
     wraps.check()?;
     let mut tx = cx.begin(Permission::KeepJournal).await?;
     let known = store::find_wraps(&mut tx).await?.map_or(0, |kept| kept.version);
-    Etag::of_version(known).require(if_match)?;
+    Etag::of_version(known).require_named(if_match)?;
     let key = keys::for_writing(cx, &mut tx).await?;
     let next = seal_wraps(cx, &key, &wraps, known + 1)?;
     let is_kept = match known {

@@ -34,7 +34,7 @@ mod notice;
 pub mod operator;
 mod retention;
 
-pub use copies::{CollectCopies, SEALED, SECTIONS, SweepCopies, copy_document, copy_subject};
+pub use copies::{CollectCopies, SECTIONS, SweepCopies, copy_document, copy_subject};
 pub use erasure::SweepErasures;
 pub use error::Error;
 pub use retention::RemoveExpired;

@@ -54,13 +54,12 @@ impl KeyPurpose {
     pub const FILE: Self =
         Self(Sealed { purpose: Purpose::new("keys.file"), table: "encryption_keys", column: "file" });
 
-    /// A person's copy of their own data. Kept beside the request for it, for the few days that it lives.
-    pub const COPY: Self = Self(Self::COPIES);
-    pub const COPIES: Sealed =
-        Sealed { purpose: Purpose::new("keys.privacy_copy"), table: "privacy_requests", column: "wrapped_key" };
+    /// A person's copy of their own data, for the few days that it lives.
+    pub const COPY: Self =
+        Self(Sealed { purpose: Purpose::new("keys.privacy_copy"), table: "encryption_keys", column: "copy" });
 
     /// The wrapped keys of each purpose, which move when a master key is replaced.
-    pub const SEALED: [Sealed; 4] = [Self::CHAT.0, Self::NOTE.0, Self::JOURNAL.0, Self::FILE.0];
+    pub const SEALED: [Sealed; 5] = [Self::CHAT.0, Self::NOTE.0, Self::JOURNAL.0, Self::FILE.0, Self::COPY.0];
 
     fn name(self) -> &'static str {
         self.0.column

@@ -270,6 +270,12 @@ pub fn is_contended(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["57014", "40P01", "40001", "55P03"].contains(&code.as_ref()))
 }
 
+/// Whether a client named a time that is none to the database: they are read in a wider range than it keeps.
+pub fn is_out_of_time(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "22008")
+}
+
 /// The name of the constraint that a statement broke.
 pub fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error().and_then(sqlx::error::DatabaseError::constraint)

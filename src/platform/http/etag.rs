@@ -47,6 +47,11 @@ impl Etag {
         }
     }
 
+    /// The same for what must not be saved over unseen: `*` names no version, and is as good as nothing.
+    pub fn require_named(&self, if_match: Option<&str>) -> Result<()> {
+        self.require(if_match.filter(|header| !header.split(',').any(|tag| tag.trim() == "*")))
+    }
+
     fn is_named_in(&self, header: &str) -> bool {
         header.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == self.0)
     }

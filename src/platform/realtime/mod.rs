@@ -38,6 +38,8 @@ mod pace;
 mod wire;
 
 pub use asyncapi::document;
+#[cfg(test)]
+pub use connection::weight;
 pub use connection::{Connection, Full, Visitor, answer};
 pub use door::open;
 pub use mount::{Mount, mount};

@@ -119,11 +119,10 @@ fn plain<B>(request: &Request, body: B) -> Result<http::Request<B>> {
         .version(request.version())
         .body(body)
         .map_err(Problem::internal)?;
-    for name in [header::CONTENT_TYPE, header::SEC_WEBSOCKET_KEY] {
-        if let Some(value) = request.headers().get(&name) {
-            let copy = HeaderValue::from_bytes(value.as_bytes()).map_err(Problem::internal)?;
-            plain.headers_mut().insert(name, copy);
-        }
+    // nothing else is asked for; what a socket opens with has none, and a map of headers takes 600 bytes
+    if let Some(value) = request.headers().get(header::CONTENT_TYPE) {
+        let copy = HeaderValue::from_bytes(value.as_bytes()).map_err(Problem::internal)?;
+        plain.headers_mut().insert(header::CONTENT_TYPE, copy);
     }
     if let Some(info) = request.extensions().get::<RequestInfo>() {
         plain.extensions_mut().insert(info.clone());

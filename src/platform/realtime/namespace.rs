@@ -23,6 +23,8 @@ pub(super) struct Taken {
     pub about: &'static str,
     pub payload: Payload,
     pub answer: Payload,
+    /// While the platform is maintained as well.
+    pub goes_on: bool,
 }
 
 /// An event of the server.
@@ -85,8 +87,18 @@ impl Namespace {
     /// An event of the client with its payload, and what its positive answer holds besides `ok`.
     #[must_use]
     pub fn takes<P: Type, A: Type>(mut self, name: &'static str, about: &'static str) -> Self {
-        self.takes.push(Taken { name, about, payload: Payload::of::<P>(), answer: Payload::of::<A>() });
+        self.takes.push(Taken { name, about, payload: Payload::of::<P>(), answer: Payload::of::<A>(), goes_on: false });
         self
+    }
+
+    /// The same of one that changes nothing, or by which what goes on is brought to its end: maintenance does not refuse it.
+    #[must_use]
+    pub fn goes_on<P: Type, A: Type>(self, name: &'static str, about: &'static str) -> Self {
+        let mut it = self.takes::<P, A>(name, about);
+        if let Some(taken) = it.takes.last_mut() {
+            taken.goes_on = true;
+        }
+        it
     }
 
     /// An event of the server with its payload.
@@ -106,6 +118,10 @@ impl Namespace {
     /// The name of an event as the program knows it.
     pub(super) fn taken(&self, name: &str) -> Option<&'static str> {
         self.takes.iter().find(|it| it.name == name).map(|it| it.name)
+    }
+
+    pub(super) fn is_for_later(&self, taken: &str) -> bool {
+        self.takes.iter().any(|it| it.name == taken && !it.goes_on)
     }
 
     pub(super) fn has_told(&self, told: &str) -> bool {

@@ -7,6 +7,7 @@ use reqwest::Method;
 use sqlx::AssertSqlSafe;
 
 use super::*;
+use crate::support::Sockets;
 
 const MARKER: &str = "heliotrope insomnia 7391";
 
@@ -148,4 +149,33 @@ async fn after_the_erasure_of_the_employee_both_see_that_something_was_said_and_
         .refused(410, "conversation_erased");
     // a tombstone can still be made of it
     assert_eq!(talk.alice.delete(&format!("/messages/{id}")).await.expect(200).json["content"], "deleted");
+}
+
+#[tokio::test]
+async fn who_opened_a_conversation_is_shown_to_its_employee_once_an_hour() {
+    let talk = talk().await;
+    let readings = async || {
+        let log = talk.alice.get("/privacy/access-log?limit=100").await.expect(200);
+        log.json["items"].as_array().unwrap().iter().filter(|it| it["action"] == "conversation.read").count()
+    };
+    talk.send(&talk.alice, "For you alone").await.expect(201);
+    talk.read(&talk.alice, "").await;
+    assert_eq!(readings().await, 0, "what she reads herself is nobody else's reading");
+    talk.read(&talk.dr, "").await;
+    talk.read(&talk.dr, "?afterRev=0").await;
+    let sockets = Sockets::start();
+    let about = json!({"conversationId": talk.booked.str("/id")});
+    sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
+    sockets.done("dr", "conversation:join", about.clone()).await;
+    assert_eq!(readings().await, 1);
+    // an hour later again, over the socket as well
+    sqlx::query("ALTER TABLE app.audit_logs DISABLE TRIGGER ALL").execute(talk.app.db()).await.unwrap();
+    sqlx::query("UPDATE app.audit_logs SET at = at - interval '61 minutes'").execute(talk.app.db()).await.unwrap();
+    sqlx::query("ALTER TABLE app.audit_logs ENABLE TRIGGER ALL").execute(talk.app.db()).await.unwrap();
+    sockets.connect("dr again", &talk.app.base, &talk.dr.token).await;
+    let asks = json!({"conversationId": about["conversationId"], "afterRev": 0});
+    for _ in 0..2 {
+        sockets.done("dr again", "sync", asks.clone()).await;
+    }
+    assert_eq!(readings().await, 2);
 }

@@ -169,28 +169,103 @@ async fn requests_of_polling_that_are_none_are_refused() {
     assert!(anybody.get("//health/live").await.status.is_success());
 }
 
+/// Messages of which each answer to `sync` holds some tens of KB.
+pub async fn long_messages(talk: &Talk, user: &User, id: &str) {
+    for _ in 0..5 {
+        let sent = user.post(&format!("/conversations/{id}/messages"), message(&"\u{10348}".repeat(4_000))).await;
+        sent.expect(201);
+    }
+    talk.app.settle().await;
+}
+
+/// Bytes that the kernel keeps on the way to a client who does not read.
+fn in_the_kernel(raw: &Raw) -> usize {
+    let (here, there) = (raw.get_ref().local_addr().unwrap().port(), raw.get_ref().peer_addr().unwrap().port());
+    let number = |hex: &str| usize::from_str_radix(hex, 16).unwrap();
+    let port = |address: &str| u16::try_from(number(address.split(':').nth(1).unwrap())).unwrap();
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let waiting = table.lines().skip(1).map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (sent, received) = fields[4].split_once(':').unwrap();
+        match (port(fields[1]), port(fields[2])) {
+            ends if ends == (there, here) => number(sent),
+            ends if ends == (here, there) => number(received),
+            _ => 0,
+        }
+    });
+    waiting.sum()
+}
+
+/// More than waits in the server for a reader: 64 packets, each an answer of some 64 KB.
+pub const EVERYTHING: usize = 6 << 20;
+
+/// A connection on which so much is asked and nothing read that the buffers of the two sockets are full, and so many bytes
+/// are left to the server.
+pub async fn stuffed(base: &str, token: &str, id: &str, left: usize) -> Raw {
+    let mut raw = entered(base, token).await;
+    let joins = format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]");
+    raw.send(Message::text(joins)).await.unwrap();
+    until(&mut raw, "43/chat,1").await.expect("it joins");
+    let asks = format!("42/chat,2[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0,\"limit\":100}}]");
+    raw.send(Message::text(asks.clone())).await.unwrap();
+    let size = until(&mut raw, "43/chat,2").await.expect("it answers").len();
+    // as fast as may be asked. A heartbeat that waits behind the answers is answered all the same
+    let mut pace = tokio::time::interval(Duration::from_millis(51));
+    let (mut asked, mut taken, mut unchanged) = (0, 0, 0);
+    for n in 0..300 {
+        pace.tick().await;
+        let says = if n % 20 == 0 { "3" } else { asks.as_str() };
+        let sent = tokio::time::timeout(Duration::from_secs(1), raw.send(Message::text(says))).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            break;
+        }
+        asked += if n % 20 == 0 { 0 } else { size };
+        let before = std::mem::replace(&mut taken, in_the_kernel(&raw));
+        unchanged = if taken == before { unchanged + 1 } else { 0 };
+        if asked > taken + left && unchanged > 8 {
+            break;
+        }
+    }
+    raw
+}
+
 #[tokio::test]
-async fn connections_that_say_nothing_or_read_nothing_hold_nobody_up() {
+async fn what_somebody_does_not_read_waits_in_the_database_and_holds_nobody_up() {
     let talk = talk().await;
     let id = talk.booked.str("/id");
+    long_messages(&talk, &talk.alice, &id).await;
     let sockets = Sockets::start();
-    sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
-    sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
+    sockets.connect("alice", &talk.app.base, &talk.alice.token).await;
+    sockets.done("alice", "conversation:join", json!({"conversationId": id})).await;
     let mut silent = Vec::new();
-    for n in 0..60 {
-        // never enters; or enters, joins, and never reads again
-        let mut raw = open(&talk.app.base).await;
-        if n % 2 == 0 {
-            raw = entered(&talk.app.base, &talk.alice.token).await;
-            let joins = format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]");
-            raw.send(Message::text(joins)).await.unwrap();
-        }
-        silent.push(raw);
+    for _ in 0..30 {
+        // never enters
+        silent.push(open(&talk.app.base).await);
     }
-    for n in 0..80 {
-        talk.send(&talk.alice, &format!("{n} {}", "x".repeat(3_000))).await.expect(201);
-    }
-    let got = sockets.run("count", "dr", json!({"event": "message:new", "least": 80})).await;
+    // the kernel takes no more of what these two are sent: it waits in the server
+    let (base, token) = (&talk.app.base, &talk.alice.token);
+    let (one, other) = tokio::join!(stuffed(base, token, &id, 512 << 10), stuffed(base, token, &id, 512 << 10));
+    // more than waits there for one reader
+    let their = &talk;
+    let sends = (0..80).map(|n| async move { their.send(&their.dr, &format!("Message {n}")).await });
+    let sent: Vec<_> = futures_util::stream::iter(sends).buffer_unordered(8).collect().await;
+    let last = sent.iter().find(|it| it.json["seq"] == 85).expect("eighty were sent").str("/id");
+    // who reads has them all
+    let got = sockets.run("count", "alice", json!({"event": "message:new", "least": 80})).await;
     assert_eq!(got.as_array().map(Vec::len), Some(80), "{got}");
+    talk.dr.delete(&format!("/messages/{last}")).await.expect(200);
+    // who did not was kept none of the last ones: they are read when there is room, as they are then
+    for mut raw in [one, other] {
+        let mut told = Vec::new();
+        while told.len() < 80 {
+            let packet = until(&mut raw, "42/chat,").await.expect("it goes on");
+            let [event, message]: [Value; 2] = serde_json::from_str(&packet[packet.find('[').unwrap()..]).unwrap();
+            if event == "message:new" {
+                told.push((message["seq"].as_i64().unwrap(), message["content"].clone()));
+            }
+        }
+        let expected: Vec<_> = (6..=85).map(|n| (n, json!(if n == 85 { "deleted" } else { "text" }))).collect();
+        assert_eq!(told, expected);
+    }
     drop(silent);
 }

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::raw::{Raw, entered, open_as, until};
+use super::raw::{EVERYTHING, entered, long_messages, open_as, stuffed, until};
 use super::*;
 use crate::support::process::Site;
 use crate::support::{Sockets, cluster};
@@ -80,36 +80,6 @@ impl Polling {
     }
 }
 
-/// Messages of which each answer to `sync` holds some tens of KB.
-async fn long_messages(talk: &Talk, user: &User, id: &str) {
-    for _ in 0..5 {
-        let sent = user.post(&format!("/conversations/{id}/messages"), message(&"\u{10348}".repeat(4_000))).await;
-        sent.expect(201);
-    }
-    talk.app.settle().await;
-}
-
-/// A connection on which so much was asked and nothing read that every buffer on the way is full: those of the two sockets,
-/// and the packets that wait in the server.
-async fn stuffed(base: &str, token: &str, id: &str) -> Raw {
-    let mut raw = entered(base, token).await;
-    let joins = format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]");
-    raw.send(Message::text(joins)).await.unwrap();
-    until(&mut raw, "43/chat,1").await.expect("it joins");
-    let asks = format!("42/chat,2[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0,\"limit\":100}}]");
-    // as fast as may be asked; nine MB. A heartbeat that waits behind them is answered all the same
-    let mut pace = tokio::time::interval(Duration::from_millis(51));
-    for n in 0..145 {
-        pace.tick().await;
-        let says = if n % 20 == 0 { "3" } else { asks.as_str() };
-        let sent = tokio::time::timeout(Duration::from_secs(1), raw.send(Message::text(says))).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            break;
-        }
-    }
-    raw
-}
-
 #[tokio::test]
 async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_moment_later() {
     let talk = talk().await;
@@ -123,7 +93,8 @@ async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_mome
         sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
     }
     let (base, mark) = (&talk.app.base, Instant::now());
-    let (of_alice, of_bob) = tokio::join!(stuffed(base, &talk.alice.token, &hers), stuffed(base, &bob.token, &his));
+    let (of_alice, of_bob) =
+        tokio::join!(stuffed(base, &talk.alice.token, &hers, EVERYTHING), stuffed(base, &bob.token, &his, EVERYTHING));
     let presence = async || {
         let told = sockets.take("dr", "presence").await;
         (told["userId"].clone(), told["online"].clone())
@@ -154,7 +125,7 @@ async fn a_node_stops_though_somebody_reads_nothing() {
     let site = Site::new(talk.app.options(), Some(&secret)).await;
     let server = site.serve().await;
     let alice = site.user(talk.alice.id, Role::Employee, talk.alice.company_id).await;
-    let _stuffed = stuffed(&server.base, &alice.token, &id).await;
+    let _stuffed = stuffed(&server.base, &alice.token, &id, EVERYTHING).await;
     let since = Instant::now();
     server.terminate();
     let (status, log) = server.end().await;
@@ -333,4 +304,39 @@ async fn whoever_polls_now_and_then_gets_everything_once_and_in_order() {
     };
     tokio::time::timeout(Duration::from_secs(20), reading).await.expect("the rest comes");
     assert_eq!(got(&polling), (1..=100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_receipt_for_half_of_which_there_is_room_is_told_whole() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    let sockets = Sockets::start();
+    sockets.connect("alice", &talk.app.base, &talk.alice.token).await;
+    sockets.done("alice", "conversation:join", json!({"conversationId": id})).await;
+    let mut polling = Polling::joined(&talk.app.base, &talk.alice.token, &id).await;
+    polling.heard.clear();
+    // all that waits for one reader but the last place
+    for n in 1..=63 {
+        talk.send(&talk.alice, &n.to_string()).await.expect(201);
+    }
+    // it says two things: that it arrived, and that it was read
+    talk.receipt(&talk.dr, json!({"seq": 63})).await;
+    // her other device was told, and some requests later this one as far as there is room
+    assert_eq!(sockets.take("alice", "message:read").await["seq"], 63);
+    for _ in 0..5 {
+        talk.read(&talk.alice, "").await;
+    }
+    assert_eq!(polling.poll().await, StatusCode::OK);
+    let count = |polling: &Polling, event: &str| {
+        polling.heard.iter().filter(|it| it.starts_with("42/chat,") && it.contains(&format!("[\"{event}\""))).count()
+    };
+    let told = ["message:new", "message:delivered", "message:read"].map(|event| count(&polling, event));
+    assert_eq!(told, [63, 1, 0], "there was no room for the other half");
+    let rest = async {
+        while count(&polling, "message:read") == 0 {
+            assert_eq!(polling.poll().await, StatusCode::OK);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), rest).await.expect("the other half comes");
+    assert_eq!(count(&polling, "message:delivered"), 1);
 }

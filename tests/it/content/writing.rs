@@ -83,6 +83,15 @@ async fn an_article_goes_from_draft_to_its_readers_and_back() {
     let back = post(&staff, &format!("/articles/{id}/publish")).await.expect(200);
     assert_eq!(back.json["publishedAt"], published.json["publishedAt"]);
 
+    // also where it comes back by the clock
+    staff.delete(&format!("/articles/{id}")).await.expect(204);
+    let planned = (app.clock.now() + TimeDelta::minutes(5)).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    post(&staff, &format!("/articles/{id}/publish?at={planned}")).await.expect(200);
+    app.clock.advance(TimeDelta::minutes(6));
+    tick(&app).await;
+    let back = reader.get("/articles/sleeping-well").await.expect(200);
+    assert_eq!(back.json["publishedAt"], published.json["publishedAt"]);
+
     let unpublished = post(&staff, &format!("/articles/{id}/unpublish")).await.expect(200);
     assert_eq!(unpublished.json["status"], "draft");
     reader.get("/articles/sleeping-well").await.refused(404, "not_found");

@@ -509,6 +509,30 @@ async fn what_was_sent_leaves_its_sender_room_and_one_conversation_has_an_end() 
 }
 
 #[tokio::test]
+async fn one_person_sends_five_hundred_files_in_a_conversation_at_most() {
+    let talk = talk().await;
+    let attach = async |user: &User| talk.attach(user, "letter.pdf", pdf(100)).await;
+    let file = attach(&talk.dr).await.expect(201).str("/id");
+    talk.send(&talk.dr, "", &[&file]).await.expect(201);
+    // as if there were more of them
+    sqlx::query(
+        "INSERT INTO app.files
+         SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid(), 'object_key',
+                 'files/00/' || replace(gen_random_uuid()::text, '-', '')))).* FROM app.files f, generate_series(1, 498)",
+    )
+    .execute(talk.app.db())
+    .await
+    .unwrap();
+    let last = attach(&talk.dr).await.expect(201).str("/id");
+    attach(&talk.dr).await.refused(409, "conversation_files_exceeded");
+    // what the other one sends is theirs
+    attach(&talk.alice).await.expect(201);
+    // one that was not sent leaves its place to another
+    talk.dr.delete(&format!("/files/{last}")).await.expect(204);
+    attach(&talk.dr).await.expect(201);
+}
+
+#[tokio::test]
 async fn an_object_that_cannot_be_deleted_keeps_none_behind_it() {
     let talk = talk().await;
     for n in 0..3 {

@@ -182,3 +182,18 @@ async fn a_picture_that_was_held_sideways_stands_upright() {
     let got = fetch(&author, &stored).await.expect(200);
     assert_eq!(image::load_from_memory(&got.bytes).unwrap().dimensions(), (40, 60));
 }
+
+#[tokio::test]
+async fn all_pictures_that_come_together_take_a_bounded_room() {
+    let app = TestApp::start().await;
+    let dr = app.practitioner().await;
+    let others = app.platform.images.room(huntzen::platform::images::ROOM - 1).unwrap();
+    // a small one fits, a larger one does not now
+    set_avatar(&dr, jpeg()).await.expect(201);
+    let refused = bring(&dr, "article_image", "noise.png", noise(1)).await.refused(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), "5");
+    drop(others);
+    bring(&dr, "article_image", "noise.png", noise(1)).await.expect(201);
+    // and gives its room back
+    drop(app.platform.images.room(huntzen::platform::images::ROOM).unwrap());
+}

@@ -104,7 +104,7 @@ async fn secrets_move_to_the_newest_master_key_and_the_older_one_can_go() {
             said("encryption_keys.note", 0, 0),
             said("encryption_keys.journal", 0, 0),
             said("encryption_keys.file", 0, 0),
-            said("privacy_requests.wrapped_key", 0, 0),
+            said("encryption_keys.copy", 0, 0),
         ]
     );
     put(&whole).await;

@@ -88,6 +88,7 @@ async fn of_two_changes_at_once_one_wins_and_what_is_deleted_is_gone() {
     assert_eq!((&read.json["date"], &read.json["tags"]), (&json!("2026-01-05"), &json!([])));
     Answer::of(diary.alice.request(Method::PUT, &path).json(&body(9))).await.refused(428, "precondition_required");
     Answer::of(diary.alice.request(Method::DELETE, &path)).await.refused(428, "precondition_required");
+    conditional(&diary.alice, Method::PUT, &path, "*", Some(body(7))).await.refused(428, "precondition_required");
     conditional(&diary.alice, Method::DELETE, &path, etag, None).await.refused(412, "stale");
     conditional(&diary.alice, Method::DELETE, &path, read.header("etag"), None).await.expect(204);
     diary.alice.get(&path).await.refused(404, "not_found");
@@ -217,4 +218,19 @@ async fn a_journal_has_an_end() {
     let path = format!("/journal/{}", last.str("/id"));
     conditional(&diary.alice, Method::DELETE, &path, last.header("etag"), None).await.expect(204);
     diary.write(json!({"body": "instead", "mood": 3})).await.expect(201);
+}
+
+#[tokio::test]
+async fn days_beyond_all_calendars_are_refused() {
+    let diary = diary().await;
+    for day in ["-9999-01-01", "-262143-01-01", "%2B262142-12-31", "0001-01-01", "2200-01-01"] {
+        for name in ["from", "to"] {
+            for path in ["/journal?", "/journal/trend?", "/journal/trend?period=month&"] {
+                let refused = diary.alice.get(&format!("{path}{name}={day}")).await.refused(422, "invalid");
+                let fault = &refused.json["errors"][0];
+                assert_eq!((&fault["pointer"], &fault["code"]), (&json!(format!("query:{name}")), &json!("date")));
+            }
+        }
+    }
+    diary.alice.get("/journal/trend?from=2190-01-01&to=2199-12-31").await.expect(200);
 }

@@ -135,6 +135,9 @@ async fn of_two_saves_at_once_one_wins_and_the_other_overwrites_nothing() {
     let unsaid = Answer::of(care.dr.request(Method::PUT, &path).json(&free("blind"))).await;
     let unsaid = unsaid.refused(428, "precondition_required");
     assert_eq!(unsaid.json["errors"][0]["pointer"], "header:If-Match");
+    for any in ["*", "\"0\", *"] {
+        save(&care.dr, &path, any, free("whatever is there")).await.refused(428, "precondition_required");
+    }
     save(&care.dr, &path, etag, free("from a week ago")).await.refused(412, "stale");
     save(&care.dr, &path, "\"nonsense\"", free("?")).await.refused(412, "stale");
     care.app.settle().await;
@@ -177,9 +180,15 @@ async fn a_final_note_is_read_only_and_amended_by_addenda() {
     assert!(done.json["finalizedAt"].is_string());
     save(&care.dr, &path, done.header("etag"), free("Changed")).await.refused(409, "note_finalized");
     conditional(&care.dr, Method::POST, &finalize, done.header("etag"), None).await.refused(409, "note_finalized");
-    // which version is said by whoever wants to be sure
-    let (other, _) = care.free("Another one.").await;
-    assert_eq!(care.dr.post(&format!("{other}/finalize"), json!({})).await.expect(200).json["status"], "finalized");
+    // which text it is that becomes final for good is never left unsaid
+    let (other, before) = care.free("Another one.").await;
+    let changed = save(&care.dr, &other, before.header("etag"), free("Seen by nobody else")).await.expect(200);
+    let finalize = format!("{other}/finalize");
+    care.dr.post(&finalize, json!({})).await.refused(428, "precondition_required");
+    for (known, status, code) in [("*", 428, "precondition_required"), (before.header("etag"), 412, "stale")] {
+        conditional(&care.dr, Method::POST, &finalize, known, None).await.refused(status, code);
+    }
+    conditional(&care.dr, Method::POST, &finalize, changed.header("etag"), None).await.expect(200);
     let one = add("By telephone: better.").await.expect(201);
     assert_eq!((&one.json["version"], &one.json["body"]), (&json!(2), &json!("The session.")));
     // at the same moment from two devices: both are there

@@ -122,10 +122,43 @@ async fn a_copy_holds_everything_of_its_person_in_their_language_and_nothing_of_
     assert_eq!(it.alice.get(&format!("/privacy/exports/{id}")).await.expect(200).str("/status"), "expired");
     assert_eq!(
         it.app
-            .count("SELECT count(*) FROM app.privacy_requests WHERE wrapped_key IS NOT NULL OR object_key IS NOT NULL")
+            .count("SELECT count(*) FROM app.privacy_requests WHERE sealed_key IS NOT NULL OR object_key IS NOT NULL")
             .await,
         0
     );
+    let left = "SELECT count(*) FROM app.encryption_keys WHERE purpose = 'copy' AND wrapped IS NOT NULL";
+    assert_eq!(it.app.count(left).await, 0);
+}
+
+#[tokio::test]
+async fn a_backup_without_the_keys_of_contents_opens_no_copy_and_erasure_destroys_its_key() {
+    let mut it = life().await;
+    drop(fetched(&it.app, &it.alice).await);
+    let id: Uuid = sqlx::query_scalar("SELECT id FROM app.privacy_requests").fetch_one(it.app.db()).await.unwrap();
+    let path = format!("/privacy/exports/{id}/download");
+    it.alice.get(&path).await.expect(200);
+    // as where only the rest was restored
+    sqlx::raw_sql(
+        "CREATE TABLE kept AS TABLE app.encryption_keys;
+         SET session_replication_role = replica; DELETE FROM app.encryption_keys; RESET session_replication_role",
+    )
+    .execute(it.app.db())
+    .await
+    .unwrap();
+    it.alice.get(&path).await.refused(410, "copy_expired");
+    // and their keys afterwards: also of people whom the contents do not know yet, or any more
+    sqlx::raw_sql(
+        "UPDATE kept SET person_id = gen_random_uuid() WHERE purpose = 'chat';
+         UPDATE kept SET keeper_id = gen_random_uuid() WHERE purpose = 'note';
+         INSERT INTO app.encryption_keys SELECT * FROM kept; DROP TABLE kept",
+    )
+    .execute(it.app.db())
+    .await
+    .unwrap();
+    it.alice.get(&path).await.expect(200);
+    it.erase().await;
+    let left = "SELECT count(*) FROM app.encryption_keys WHERE purpose = 'copy' AND wrapped IS NOT NULL";
+    assert_eq!(it.app.count(left).await, 0);
 }
 
 #[tokio::test]
@@ -309,4 +342,34 @@ async fn reviews_are_in_the_copy_of_their_author_with_their_words_whatever_becam
     for name in copy.names() {
         assert!(!String::from_utf8_lossy(&copy.bytes(&name)).contains("teal review"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_open_to_its_end_is_said_to_and_keeps_nothing_else_back() {
+    let it = life().await;
+    let damaged = bring(&it.alice, pdf(150_000)).await.expect(201).str("/id");
+    let lost = bring(&it.alice, pdf(200)).await.expect(201).str("/id");
+    let last = bring(&it.alice, pdf(70_000)).await.expect(201).str("/id");
+    let path_of = async |id: &str| {
+        let key: String = sqlx::query_scalar("SELECT object_key FROM app.files WHERE id = $1::uuid")
+            .bind(id)
+            .fetch_one(it.app.db())
+            .await
+            .unwrap();
+        it.app.platform.config.data_dir.join("files").join(key)
+    };
+    // a byte of a later piece
+    let path = path_of(&damaged).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100_000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::remove_file(path_of(&lost).await).unwrap();
+    let mut copy = fetched(&it.app, &it.alice).await;
+    let list = copy.rows("files");
+    let state = |id: &str| list.iter().find(|it| it["id"] == id).unwrap()["state"].clone();
+    assert_eq!(list.len(), 4, "{list:?}");
+    assert_eq!([state(&damaged), state(&lost), state(&last)], ["file_damaged", "file_damaged", "whole"]);
+    assert_eq!(copy.bytes(&format!("files/{last}-{PAPER}")), pdf(70_000));
+    assert!(pdf(150_000).starts_with(&copy.bytes(&format!("files/{damaged}-{PAPER}"))));
+    assert_eq!(copy.rows("journal")[0]["body"], DIARY);
 }

@@ -85,11 +85,18 @@ async fn a_backup_of_before_is_erased_again_by_the_ledger_and_notes_stay_with_th
     assert_eq!(dr.get(&it.note).await.expect(200).str("/body"), NOTE);
     assert_eq!(after.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 1);
     assert_eq!(after.count("SELECT count(*) FROM app.audit_logs WHERE action = 'erasure.replayed'").await, 1);
-    // again changes nothing; a stranger is no fault; nothing else is taken for a line
-    let more =
-        format!("{lines}\n{{\"userId\":\"{}\",\"keyIds\":[],\"erasedAt\":\"2026-01-01T00:00:00Z\"}}\n", Uuid::new_v4());
+    // again changes nothing; a stranger is no fault, and noted; whatever a line names, no note is lost by it
+    let notes: Vec<String> = sqlx::query_scalar("SELECT id::text FROM app.encryption_keys WHERE purpose = 'note'")
+        .fetch_all(after.db())
+        .await
+        .unwrap();
+    let forged = json!({"userId": Uuid::new_v4(), "keyIds": notes, "erasedAt": "2026-01-01T00:00:00Z"});
+    let more = format!("{lines}\n{forged}\n");
     let done = operator::replay(&restored, Some(&mut more.as_bytes())).await.unwrap();
     assert_eq!(done, Replayed { erased: 0, unchanged: 1, unknown: 1 });
+    assert_eq!(dr.get(&it.note).await.expect(200).str("/body"), NOTE);
+    assert_eq!(after.count("SELECT count(*) FROM app.audit_logs WHERE action = 'erasure.replayed'").await, 2);
+    // nothing else is taken for a line
     assert!(operator::replay(&restored, Some(&mut &b"DROP TABLE\n"[..])).await.is_err());
     let done = operator::replay(&restored, None).await.unwrap();
     assert_eq!((done.erased, done.unchanged), (0, 1));

@@ -104,3 +104,68 @@ async fn what_was_agreed_to_stays_five_years_after_the_account() {
     // what was on its way when the account was erased
     assert_eq!(it.app.count("SELECT count(*) FROM app.erasure_ledger").await, 1);
 }
+
+/// What is over its time is a part of tables that grow: none of them is read from one end to the other for it.
+#[tokio::test]
+async fn what_is_removed_is_found_by_indexes() {
+    use huntzen::platform::db::DbRole;
+    use huntzen::platform::ids::UserId;
+    use sqlx::{AssertSqlSafe, Connection};
+
+    let it = life().await;
+    let tables =
+        ["messages", "message_receipts", "files", "clinical_note_versions", "encryption_keys", "unread_conversations"];
+    let mut conn = it.app.db().acquire().await.unwrap();
+    sqlx::query("SET session_replication_role = replica").execute(&mut *conn).await.unwrap();
+    sqlx::query(
+        "INSERT INTO app.message_receipts (company_id, conversation_id, user_id, practitioner_id, reader_id, delivered_seq, read_seq, rev,
+                                           updated_at)
+         SELECT company_id, id, user_id, practitioner_id, user_id, 1, 1, 1, now() FROM app.conversations ON CONFLICT DO NOTHING",
+    )
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+    for table in tables {
+        let ids = ["id", "conversation_id", "note_id", "subject_id", "client_id"];
+        let columns: Vec<String> = sqlx::query_scalar(
+            "SELECT column_name::text FROM information_schema.columns
+             WHERE table_schema = 'app' AND table_name = $1 AND column_name = ANY ($2)",
+        )
+        .bind(table)
+        .bind(&ids[..])
+        .fetch_all(&mut *conn)
+        .await
+        .unwrap();
+        let others: Vec<_> = columns.iter().map(|column| format!("'{column}', gen_random_uuid()")).collect();
+        let sql = format!(
+            "INSERT INTO app.{table} SELECT (jsonb_populate_record(one.t, jsonb_build_object({}))).*
+             FROM (SELECT t FROM app.{table} t LIMIT 1) one, generate_series(1, 5000)",
+            others.join(", ")
+        );
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await.unwrap();
+    }
+    sqlx::raw_sql("RESET session_replication_role; ANALYZE").execute(&mut *conn).await.unwrap();
+    drop(conn);
+    let mut worker = it.app.as_role(DbRole::Worker, UserId(Uuid::nil())).await;
+    let mut tx = worker.begin().await.unwrap();
+    for record in ["message", "clinical_note"] {
+        sqlx::query("SELECT app.remove_expired($1, now() + interval '90 years', 1000, 30)")
+            .bind(record)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+    }
+    let gone: i64 = sqlx::query_scalar("SELECT n_tup_del FROM pg_stat_xact_user_tables WHERE relname = 'messages'")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert!(gone > 0, "there was something to remove");
+    let scanned: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_stat_xact_user_tables WHERE schemaname = 'app' AND seq_scan > 0 AND relname = ANY ($1)",
+    )
+    .bind(&tables[..])
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    assert_eq!(scanned, Vec::<String>::new());
+}

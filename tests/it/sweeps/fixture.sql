@@ -100,7 +100,7 @@ UPDATE companies SET network = 'restricted' WHERE companies.id = id('acme');
 UPDATE consultations SET status = 'in_progress' WHERE id IN (id('alice with durand'), id('dave with durand'));
 UPDATE consultations SET status = 'completed' WHERE status = 'in_progress';
 -- by a time of its own: September and nothing later
-SELECT stats.refresh('2026-10-10', true), stats.refresh('2026-10-10', true);
+SELECT stats.refresh('2026-10-09', true), stats.refresh('2026-10-10', true);
 SELECT stats.publish(1000), stats.publish(1000);
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), coalesce(u.company_id, id('acme')), u.id, 'usage', '{}', '2026-06-01'
@@ -210,10 +210,10 @@ UPDATE messages SET attachments = 1;
 INSERT INTO consents (user_id, place, document, version, decision, decided_at)
 SELECT u.id, 1, 'terms', '2026-01', 'accepted', '2026-06-01' FROM users u;
 SET session_replication_role = replica;
-INSERT INTO privacy_requests (id, user_id, kind, status, created_at, finished_at, locale, object_key, wrapped_key, sealed_key,
+INSERT INTO privacy_requests (id, user_id, kind, status, created_at, finished_at, locale, object_key, sealed_key,
                               size_bytes, expires_at)
 SELECT id('copy for ' || u.id), u.id, 'export', 'ready', '2026-06-01', '2026-06-01', 'fr', 'privacy/00/' || md5('copy for ' || u.id),
-       decode(repeat('00', 100), 'hex'), decode(repeat('00', 78), 'hex'), 9, '2027-06-01' FROM users u;
+       decode(repeat('00', 78), 'hex'), 9, '2027-06-01' FROM users u;
 INSERT INTO privacy_requests (id, user_id, kind, status, created_at, due_at)
 SELECT id('erasure of ' || u.id), u.id, 'erasure', 'waiting', '2026-09-01', '2027-06-01' FROM users u;
 RESET session_replication_role;

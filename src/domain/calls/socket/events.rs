@@ -311,3 +311,14 @@ impl Visitor for Visit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Visit;
+    use crate::platform::realtime::weight;
+
+    #[test]
+    fn a_socket_that_does_nothing_holds_no_room_for_what_it_might() {
+        assert!(weight::<Visit>() < 4_000, "{}", weight::<Visit>());
+    }
+}

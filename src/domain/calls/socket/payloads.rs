@@ -295,18 +295,18 @@ pub fn namespace() -> Namespace {
         "The calls of each consultation by audio, between its two people: who rings whom, and what their browsers need to \
          find each other. What is said never passes here.",
     )
-    .takes::<JoinCallEvent, EnteredAnswer>(
+    .goes_on::<JoinCallEvent, EnteredAnswer>(
         "call:join",
         "Enters the rooms of a consultation with a device. Once more brings servers with new credentials.",
     )
     .takes::<AboutCall, SteppedAnswer>("call:ring", "Rings the other one. Both at once is one call.")
-    .takes::<AboutCall, SteppedAnswer>("call:accept", "Accepts the call that rings.")
-    .takes::<AboutCall, SteppedAnswer>("call:decline", "Declines the call that rings.")
-    .takes::<AboutCall, SteppedAnswer>("call:hangup", "Ends the call, or one's own ringing.")
-    .takes::<MuteEvent, Nothing>("call:mute", "Says that one's microphone is off, or on again.")
-    .takes::<DescriptionEvent, Nothing>("signal:offer", "An offer for the other one's device in the call.")
-    .takes::<DescriptionEvent, Nothing>("signal:answer", "The answer to an offer.")
-    .takes::<IceEvent, Nothing>("signal:ice", "A candidate; without one: there are no more.")
+    .goes_on::<AboutCall, SteppedAnswer>("call:accept", "Accepts the call that rings.")
+    .goes_on::<AboutCall, SteppedAnswer>("call:decline", "Declines the call that rings.")
+    .goes_on::<AboutCall, SteppedAnswer>("call:hangup", "Ends the call, or one's own ringing.")
+    .goes_on::<MuteEvent, Nothing>("call:mute", "Says that one's microphone is off, or on again.")
+    .goes_on::<DescriptionEvent, Nothing>("signal:offer", "An offer for the other one's device in the call.")
+    .goes_on::<DescriptionEvent, Nothing>("signal:answer", "The answer to an offer.")
+    .goes_on::<IceEvent, Nothing>("signal:ice", "A candidate; without one: there are no more.")
     .delivers::<RingingNews>("call:ringing", "The other one rings; on every device.")
     .tells::<CallNews>("call:peer-ringing", "A device of the other one's rings.")
     .tells::<AcceptedNews>("call:accepted", "The other one has accepted.")

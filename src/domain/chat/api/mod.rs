@@ -82,6 +82,7 @@ impl ChatApi {
             (Some(rev), None) => Which::ChangedAfter(rev),
             (None, seq) => Which::Before(seq.unwrap_or(i64::MAX)),
         };
+        service::note_reading(&cx, id.0).await?;
         Ok(Json(service::read(&cx, id.0, which, limit).await?.into()))
     }
 

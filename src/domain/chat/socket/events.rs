@@ -1,6 +1,6 @@
 //! The events of a socket.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub struct Seat {
     joined: HashMap<ConsultationId, Told>,
     /// Where this socket has written.
     opened: HashMap<ConsultationId, Opened>,
+    /// What it was shown, as far as that is noted.
+    noted: HashSet<ConsultationId>,
     arrived: Arrived,
     unacknowledged: Arc<Semaphore>,
     stuck_since: Option<Instant>,
@@ -63,6 +65,7 @@ impl Seat {
             place: Arc::new(Place::new(at.caller().user_id, at.waker())),
             joined: HashMap::new(),
             opened: HashMap::new(),
+            noted: HashSet::new(),
             arrived: Arrived::default(),
             unacknowledged: Arc::new(Semaphore::new(UNACKNOWLEDGED)),
             stuck_since: None,
@@ -78,6 +81,7 @@ impl Seat {
         }
         // whether it is theirs, before anybody hears that they are there
         let people = service::check(&at.context(), id).await?;
+        self.note_reading(at, id).await?;
         if is_new {
             self.hub.join(id, people, &self.place);
         }
@@ -94,6 +98,18 @@ impl Seat {
         };
         self.joined.insert(id, Told::new(&excerpt, at.platform().clock.now()));
         Ok(excerpt.into())
+    }
+
+    /// Who is shown a conversation is noted once for each socket.
+    async fn note_reading(&mut self, at: &Connection, id: ConsultationId) -> Result<()> {
+        if !self.noted.contains(&id) {
+            service::note_reading(&at.context(), id).await?;
+            if self.noted.len() >= MOST_JOINED {
+                self.noted.clear();
+            }
+            self.noted.insert(id);
+        }
+        Ok(())
     }
 
     fn forget(&mut self, id: ConsultationId) {
@@ -288,6 +304,7 @@ impl Visitor for Seat {
             "sync" => {
                 let SyncEvent { conversation_id, after_rev, limit } = body::check(data)?;
                 let limit = limit.unwrap_or(DEFAULT_LIMIT);
+                self.note_reading(at, conversation_id).await?;
                 let excerpt = service::read(&cx, conversation_id, Which::ChangedAfter(after_rev), limit).await?;
                 answer(&MessagesAnswer::from(excerpt))
             }
@@ -359,5 +376,16 @@ impl Visitor for Seat {
         for id in joined {
             self.forget(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seat;
+    use crate::platform::realtime::weight;
+
+    #[test]
+    fn a_socket_that_does_nothing_holds_no_room_for_what_it_might() {
+        assert!(weight::<Seat>() < 4_000, "{}", weight::<Seat>());
     }
 }

@@ -178,8 +178,9 @@ struct Known {
 }
 
 pub struct Hub {
-    platform: Arc<Platform>,
     node: Uuid,
+    /// Tells all nodes; returns at once.
+    tell: Box<dyn Fn(String) + Send + Sync>,
     known: Mutex<Known>,
 }
 
@@ -189,7 +190,12 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hub {
     pub fn new(platform: &Arc<Platform>) -> Self {
-        Self { platform: platform.clone(), node: platform.new_id(), known: Mutex::default() }
+        let wire = platform.clone();
+        Self::telling(platform.new_id(), move |about| wire.wire.say(LIVE, about))
+    }
+
+    fn telling(node: Uuid, tell: impl Fn(String) + Send + Sync + 'static) -> Self {
+        Self { node, tell: Box::new(tell), known: Mutex::default() }
     }
 
     /// A socket looks at a conversation of these people from now on. It is shown who is there already.
@@ -344,7 +350,40 @@ impl Hub {
     fn say(&self, kind: Kind, conversation: Option<ConsultationId>, user: Option<UserId>) {
         let word = Word { node: self.node, kind, conversation, user };
         if let Ok(about) = serde_json::to_string(&word) {
-            self.platform.wire.say(LIVE, about);
+            (self.tell)(about);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_and_goes_on_many_devices_at_once_is_said_to_come_and_go_in_turn() {
+        let (alice, dr) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
+        let talk = ConsultationId(Uuid::from_u128(3));
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = said.clone();
+        let hub = Hub::telling(Uuid::from_u128(4), move |about| {
+            let word: Word = serde_json::from_str(&about).unwrap();
+            // whoever says it has time to be overtaken
+            std::thread::yield_now();
+            lock(&heard).push(word.kind);
+        });
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let place = Arc::new(Place::new(alice, Arc::default()));
+                    for _ in 0..500 {
+                        hub.join(talk, [alice, dr], &place);
+                        hub.leave(talk, &place);
+                    }
+                });
+            }
+        });
+        let said = lock(&said);
+        let in_turn = said.chunks(2).all(|pair| pair == [Kind::Came, Kind::Left]);
+        assert!(said.len() >= 2 && in_turn, "{:?}", said.iter().take(20).collect::<Vec<_>>());
     }
 }

@@ -129,8 +129,8 @@ pub struct Closed {
 /// The events of `/chat`.
 pub fn namespace() -> Namespace {
     Namespace::new("/chat", Permission::Chat, "The conversation of each consultation, between its two people.")
-        .takes::<About, MessagesAnswer>("conversation:join", "Is told what changes in a conversation, from now on.")
-        .takes::<About, Nothing>("conversation:leave", "Is told no more of a conversation.")
+        .goes_on::<About, MessagesAnswer>("conversation:join", "Is told what changes in a conversation, from now on.")
+        .goes_on::<About, Nothing>("conversation:leave", "Is told no more of a conversation.")
         .takes::<SendEvent, SentAnswer>(
             "message:send",
             "Sends a message; the same `clientId` again is the same message.",
@@ -141,9 +141,9 @@ pub fn namespace() -> Namespace {
             "message:read",
             "Says that everything up to a message was read, or has arrived.",
         )
-        .takes::<About, Nothing>("typing:start", "Says that one writes.")
-        .takes::<About, Nothing>("typing:stop", "Says that one has stopped.")
-        .takes::<SyncEvent, MessagesAnswer>("sync", "Reads what changed after a revision: nothing is missed.")
+        .goes_on::<About, Nothing>("typing:start", "Says that one writes.")
+        .goes_on::<About, Nothing>("typing:stop", "Says that one has stopped.")
+        .goes_on::<SyncEvent, MessagesAnswer>("sync", "Reads what changed after a revision: nothing is missed.")
         .delivers::<MessageAnswer>("message:new", "A message, also one's own; in the order of revisions.")
         .tells::<MessageAnswer>("message:edited", "A message with another text.")
         .tells::<MessageAnswer>("message:deleted", "A message that was taken back.")

@@ -105,14 +105,14 @@ impl NotesApi {
 
     /// Finalise a note
     ///
-    /// The text as it is now is the final one: the note is read only from then on, for good. Say with `If-Match` which text
-    /// was read, and another one is not made final (`412 stale`).
+    /// The note is read only from then on, for good. `If-Match` says which text was read, and another one is not made final
+    /// (`412 stale`); `*` says nothing (`428`).
     #[oai(path = "/notes/:id/finalize", method = "post", operation_id = "finalizeNote")]
     async fn finalize(
         &self,
         cx: Authorized<perm::KeepNotes>,
         id: Path<NoteId>,
-        /// The version that the client has. Where it is given and another, the answer is 412.
+        /// The version that the client knows.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<WrittenNote> {

@@ -17,7 +17,6 @@ use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Body, IdempotencyKey, Page, PageQuery, Tagged};
 use crate::platform::ids::JournalEntryId;
-use crate::platform::problem::FieldErrors;
 
 #[derive(Tags)]
 enum Tag {
@@ -82,11 +81,7 @@ impl JournalApi {
         cursor: Query<Option<String>>,
     ) -> Result<Json<Page<EntryAnswer>>> {
         let page: PageQuery<(NaiveDate, JournalEntryId)> = PageQuery::new(limit.0, cursor.0.as_deref())?;
-        let mut faults = FieldErrors::new();
-        if let (Some(from), Some(to)) = (from.0, to.0) {
-            faults.check(from <= to, "query:to", "order");
-        }
-        faults.finish()?;
+        service::check_span(from.0, to.0)?;
         let tag = tag.0.map(|tag| tag.trim().to_lowercase());
         let filter = Filter { from: from.0, to: to.0, tag, mood: mood.0 };
         let rows = service::list(&cx, &filter, page.after, page.fetch()).await?;

@@ -58,11 +58,11 @@ pub fn namespace() -> Namespace {
     let about =
         "What somebody is told, and what changes under their eyes. There is nothing to join: each is told their own.";
     Namespace::new("/notifications", Permission::Notifications, about)
-        .takes::<WatchEvent, Nothing>(
+        .goes_on::<WatchEvent, Nothing>(
             "slots:watch",
             "Is told that a practitioner's free times change, from now on: as far as the caller could list them.",
         )
-        .takes::<WatchEvent, Nothing>("slots:unwatch", "Is told no more of a practitioner's free times.")
+        .goes_on::<WatchEvent, Nothing>("slots:unwatch", "Is told no more of a practitioner's free times.")
         .tells::<NotificationAnswer>("notification:new", "Something was added to one's list; in its order.")
         .tells::<UnreadNews>(
             "unread:count",

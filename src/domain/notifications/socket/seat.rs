@@ -301,3 +301,14 @@ impl Visitor for Seat {
         self.hub.leave(&self.place);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Seat;
+    use crate::platform::realtime::weight;
+
+    #[test]
+    fn a_socket_that_does_nothing_holds_no_room_for_what_it_might() {
+        assert!(weight::<Seat>() < 4_000, "{}", weight::<Seat>());
+    }
+}

@@ -13,9 +13,3 @@ pub use api::CopiesApi;
 pub use jobs::{CollectCopies, SweepCopies, register as jobs};
 pub use model::{document as copy_document, subject as copy_subject};
 pub use sections::SECTIONS;
-
-use crate::platform::crypto::envelope::KeyPurpose;
-use crate::platform::crypto::rewrap::Sealed;
-
-/// Where the keys of files are kept.
-pub const SEALED: Sealed = KeyPurpose::COPIES;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::store;
-use crate::platform::Result;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
+use crate::platform::{Problem, Result};
 
 /// Records that go in one transaction.
 const BATCH: i32 = 1_000;
@@ -45,26 +45,44 @@ pub fn register(registry: &mut Registry) {
 }
 
 async fn remove_expired(cx: JobContext, _: RemoveExpired) -> Result<()> {
-    let open_days = i32::from(cx.platform.config.chat_open_days);
+    let mut failed = None;
     for record in RECORDS {
-        let mut removed = 0;
-        for _ in 0..MOST_BATCHES {
+        // one kind that cannot be removed keeps no other
+        if let Err(problem) = remove(&cx, record).await {
+            tracing::warn!(record, code = problem.code(), "records over their time are removed later");
+            failed = Some(problem);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn remove(cx: &JobContext, record: &'static str) -> Result<()> {
+    let open_days = i32::from(cx.platform.config.chat_open_days);
+    let mut removed = 0;
+    let mut failed = Ok(());
+    for _ in 0..MOST_BATCHES {
+        let some = async {
             let mut tx = cx.begin().await?;
             let gone = store::remove(&mut tx, record, cx.now(), BATCH, open_days).await?;
             tx.commit().await?;
-            removed += gone;
-            if gone == 0 {
+            Ok::<_, Problem>(gone)
+        };
+        match some.await {
+            Ok(0) => break,
+            Ok(gone) => removed += gone,
+            Err(problem) => {
+                failed = Err(problem);
                 break;
             }
         }
-        if removed > 0 {
-            metrics::counter!("huntzen_retention_removed_total", "record" => record).increment(removed.unsigned_abs());
-            tracing::info!(record, removed, "records over their time were removed");
-            let mut tx = cx.begin().await?;
-            let entry = Entry::done("retention.applied", "retention", None).with(Detail::Kind, record);
-            tx.audit(entry.with(Detail::Count, removed)).await?;
-            tx.commit().await?;
-        }
     }
-    Ok(())
+    if removed > 0 {
+        metrics::counter!("huntzen_retention_removed_total", "record" => record).increment(removed.unsigned_abs());
+        tracing::info!(record, removed, "records over their time were removed");
+        let mut tx = cx.begin().await?;
+        let entry = Entry::done("retention.applied", "retention", None).with(Detail::Kind, record);
+        tx.audit(entry.with(Detail::Count, removed)).await?;
+        tx.commit().await?;
+    }
+    failed
 }

@@ -156,6 +156,11 @@ fn bad_bodies(sweep: &Sweep, schema: &Value) -> Vec<Sent> {
                 bodies.push(Sent::json(format!("{name} = {value}"), &with(name, value)));
             }
         }
+        if matches!(property["format"].as_str(), Some("date" | "date-time" | "naive-date-time")) {
+            for date in ["-9999-01-01", "+262142-12-31", "-9999-01-01T00:00:00Z", "+262142-12-31T23:59:59Z"] {
+                bodies.push(Sent::json(format!("{name} = {date}"), &with(name, json!(date))));
+            }
+        }
         if property.get("enum").is_some() {
             bodies.push(Sent::json(format!("{name} of no known value"), &with(name, json!("none of these"))));
         }
@@ -231,6 +236,12 @@ async fn bad_parameters_are_refused_with_a_code() {
         "%F0%9F%92%A9",
         "1e9",
         "null",
+        // dates, and times, of which nothing can be reckoned, or which the database does not know
+        "-9999-01-01",
+        "-262143-01-01",
+        "%2B262142-12-31",
+        "-9999-01-01T00:00:00Z",
+        "%2B262142-12-31T23:59:59Z",
     ];
     let mut sweep = Sweep::start().await;
     for operation in sweep.contract.operations.clone() {

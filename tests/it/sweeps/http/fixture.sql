@@ -66,10 +66,10 @@ FROM users u WHERE u.role IN ('hr', 'company_admin') ON CONFLICT DO NOTHING;
 INSERT INTO consents (user_id, place, document, version, decision, decided_at)
 SELECT u.id, 1, 'terms', '2026-01', 'accepted', '2026-06-01' FROM users u ON CONFLICT DO NOTHING;
 SET session_replication_role = replica;
-INSERT INTO privacy_requests (id, user_id, kind, status, created_at, finished_at, locale, object_key, wrapped_key, sealed_key,
+INSERT INTO privacy_requests (id, user_id, kind, status, created_at, finished_at, locale, object_key, sealed_key,
                               size_bytes, expires_at)
 SELECT id('copy for ' || u.id), u.id, 'export', 'ready', '2026-06-01', '2026-06-01', 'fr', 'privacy/00/' || md5('copy for ' || u.id),
-       decode(repeat('00', 100), 'hex'), decode(repeat('00', 78), 'hex'), 9, '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
+       decode(repeat('00', 78), 'hex'), 9, '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
 INSERT INTO privacy_requests (id, user_id, kind, status, created_at, due_at)
 SELECT id('erasure of ' || u.id), u.id, 'erasure', 'waiting', '2026-09-01', '2027-06-01' FROM users u ON CONFLICT DO NOTHING;
 RESET session_replication_role;

@@ -261,13 +261,22 @@ impl World {
             let mut sink = files::Sink::new(storage, Some((file_key, entropy.clone())));
             sink.write(b"PK everything").await.unwrap();
             sink.finish().await.unwrap();
-            sqlx::query("UPDATE app.privacy_requests SET wrapped_key = $2, sealed_key = $3 WHERE id = $1")
+            sqlx::query("UPDATE app.privacy_requests SET sealed_key = $2 WHERE id = $1")
                 .bind(id)
-                .bind(key.wrap(keyring, entropy).unwrap())
                 .bind(sealed_key)
                 .execute(&mut self.superuser)
                 .await
                 .unwrap();
+            sqlx::query(
+                "INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+                 VALUES ($1, '00000000-0000-0000-0000-000000000000', 'copy', $1, $2, $3, '2026-06-01')",
+            )
+            .bind(id)
+            .bind(person)
+            .bind(key.wrap(keyring, entropy).unwrap())
+            .execute(&mut self.superuser)
+            .await
+            .unwrap();
         }
     }
 

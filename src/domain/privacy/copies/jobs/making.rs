@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use futures_util::TryStreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{MailCopy, MakeCopy};
@@ -283,39 +283,56 @@ impl Making<'_> {
 
     async fn files(&mut self) -> Step<()> {
         let mut after = None;
+        // what became of each: of the few thousand that somebody has at most
+        let mut list = String::from("[");
         loop {
             let found = files::privacy::list(&self.own, after).await?;
             for id in &found {
-                self.file(*id).await?;
+                let fact = self.file(*id).await?;
+                list.push_str(if list.len() > 1 { ",\n" } else { "\n" });
+                list.push_str(&serde_json::to_string(&fact).map_err(Problem::internal)?);
                 if let Err(stopped) = self.step().await? {
                     return Ok(Err(stopped));
                 }
             }
             match found.last() {
                 Some(last) => after = Some(*last),
-                None => return Ok(Ok(())),
+                None => break,
             }
         }
+        list.push_str("\n]\n");
+        self.archive.text("data/files.json", &list).await?;
+        Ok(Ok(()))
     }
 
-    /// A file, opened and passed on as it comes. One that was deleted meanwhile, or does not open, is left out.
-    async fn file(&mut self, id: FileId) -> Result<()> {
+    /// A file, opened and passed on as it comes; what is to be said of it. One that was deleted meanwhile is left out, one that
+    /// does not open breaks off where it does not: the rest of the copy does not wait for it.
+    async fn file(&mut self, id: FileId) -> Result<Value> {
         let fetched = match files::fetch(&self.own, id).await {
             Ok(fetched) => fetched,
             Err(problem) if ["not_found", "file_erased", "file_damaged"].contains(&problem.code()) => {
                 tracing::warn!(?problem, file_id = %id, "a file is left out of a copy");
-                return Ok(());
+                return Ok(json!({"id": id.0, "state": problem.code()}));
             }
             Err(problem) => return Err(problem),
         };
+        let fact = |state: &str| json!({"id": id.0, "name": fetched.name, "bytes": fetched.bytes, "state": state});
+        let (whole, broken) = (fact("whole"), fact("file_damaged"));
         // its name is a part of a path here
         let name: String = fetched.name.chars().filter(|it| !matches!(it, '/' | '\\')).collect();
         self.archive.begin(&format!("files/{id}-{name}"), true).await?;
         let mut pieces = fetched.pieces;
-        while let Some(piece) = pieces.try_next().await.map_err(Problem::internal)? {
-            self.archive.write(&piece).await?;
+        loop {
+            match pieces.try_next().await {
+                Ok(Some(piece)) => self.archive.write(&piece).await?,
+                Ok(None) => return Ok(whole),
+                Err(error) if files::is_damage(&error) => {
+                    tracing::error!(%error, file_id = %id, "a file breaks off in a copy");
+                    return Ok(broken);
+                }
+                Err(error) => return Err(Problem::internal(error)),
+            }
         }
-        Ok(())
     }
 }
 
