@@ -25,7 +25,10 @@ pub struct Frame {
 
 impl Frame {
     pub fn to_json(&self) -> Value {
-        let is_ours = self.function.starts_with("huntzen::") || self.function.starts_with("<huntzen::");
+        // where lines are known, what was inlined has no more than its own name
+        let is_ours = self.function.starts_with("huntzen::")
+            || self.function.starts_with("<huntzen::")
+            || self.file.as_ref().is_some_and(|file| file.starts_with("src/"));
         json!({
             "function": self.function,
             "filename": self.file,
