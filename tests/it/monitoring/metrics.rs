@@ -43,7 +43,7 @@ fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
 
 #[tokio::test]
 async fn a_busy_program_tells_everything_that_its_operator_asks_and_nothing_of_its_people() {
-    let busy = Busy::start().await;
+    let busy = Box::pin(Busy::start()).await;
     let text = busy.metrics().await;
     let (agrees, said) = tools::promtool(&["check", "metrics"], Path::new("."), text.as_bytes());
     assert!(agrees && said.trim().is_empty(), "promtool: {said}");
@@ -66,7 +66,12 @@ async fn a_busy_program_tells_everything_that_its_operator_asks_and_nothing_of_i
         ("huntzen_workers", &[("queue", "mail")], 1.0, 1.0),
         ("huntzen_sockets_open", &[("namespace", "/chat")], 1.0, 1.0),
         ("huntzen_sockets_open", &[("namespace", "/audio-call")], 0.0, 0.0),
-        ("huntzen_socket_events_total", &[("namespace", "/chat"), ("event", "unknown"), ("outcome", "refused")], 1.0, 1.0),
+        (
+            "huntzen_socket_events_total",
+            &[("namespace", "/chat"), ("event", "unknown"), ("outcome", "refused")],
+            1.0,
+            1.0,
+        ),
         ("huntzen_database_pool_connections", &[("role", "huntzen_employee")], 1.0, 20.0),
         ("huntzen_database_pool_max_connections", &[("role", "huntzen_employee")], 20.0, 20.0),
         ("huntzen_database_pool_waiting", &[], 0.0, 20.0),

@@ -72,7 +72,13 @@ impl Busy {
         .unwrap();
         app.enqueue(&CountKeys {}).await;
         let sockets = Sockets::start();
-        let entered = sockets.run("connect", "alice", json!({ "url": server.base, "namespace": "/chat", "token": alice.token, "transports": ["websocket"] })).await;
+        let entered = sockets
+            .run(
+                "connect",
+                "alice",
+                json!({ "url": server.base, "namespace": "/chat", "token": alice.token, "transports": ["websocket"] }),
+            )
+            .await;
         assert_eq!(entered, json!({ "connected": true }));
         assert_eq!(sockets.ask("alice", "a made-up event", json!({})).await["ok"], false);
         site.until("SELECT count(*) = 1 FROM app.email_log WHERE status = 'sent'").await;

@@ -52,8 +52,14 @@ async fn a_failure_of_ours_is_reported_with_its_route_its_request_and_its_stack_
     let taken = collector.taken();
     assert_eq!(taken.len(), 1);
     let head = &taken[0].head;
-    assert!(head.starts_with("post /api/7/envelope/ http/1.1\r\n") && head.contains("content-type: application/x-sentry-envelope"));
-    assert!(head.contains("x-sentry-auth: sentry sentry_version=7,") && head.contains("sentry_key=publickey"), "{head}");
+    assert!(
+        head.starts_with("post /api/7/envelope/ http/1.1\r\n")
+            && head.contains("content-type: application/x-sentry-envelope")
+    );
+    assert!(
+        head.contains("x-sentry-auth: sentry sentry_version=7,") && head.contains("sentry_key=publickey"),
+        "{head}"
+    );
     let event = events(&taken).remove(0);
     assert_eq!((&event["platform"], &event["level"]), (&json!("native"), &json!("error")));
     assert_eq!(event["release"], format!("huntzen@{}", env!("CARGO_PKG_VERSION")));
@@ -69,13 +75,32 @@ async fn a_failure_of_ours_is_reported_with_its_route_its_request_and_its_stack_
     assert!(said.starts_with("database error, constraint, table: 42P01"), "{said}");
     assert!(!ours(&event).is_empty(), "{failure}");
     let members: Vec<&String> = event.as_object().unwrap().keys().collect();
-    let known = ["event_id", "timestamp", "platform", "level", "release", "environment", "transaction", "fingerprint", "exception", "tags", "extra"];
+    let known = [
+        "event_id",
+        "timestamp",
+        "platform",
+        "level",
+        "release",
+        "environment",
+        "transaction",
+        "fingerprint",
+        "exception",
+        "tags",
+        "extra",
+    ];
     assert!(members.iter().all(|it| known.contains(&it.as_str())), "{members:?}");
 
     let everything = collector.everything();
     assert!(!Regex::new("(?i)marker4711").unwrap().is_match(&everything));
     let body = String::from_utf8(taken[0].body.clone()).unwrap();
-    for word in [alice.email.as_str(), &alice.id.to_string(), &company.id.to_string(), "203.0.113.77", "127.0.0.1", &alice.token] {
+    for word in [
+        alice.email.as_str(),
+        &alice.id.to_string(),
+        &company.id.to_string(),
+        "203.0.113.77",
+        "127.0.0.1",
+        &alice.token,
+    ] {
         assert!(!body.contains(word), "{word}");
     }
     assert!(!body.contains("/home/") && !body.contains(env!("CARGO_MANIFEST_DIR")), "where it was built");
@@ -183,7 +208,8 @@ async fn what_fails_again_and_again_is_reported_once_in_a_while_and_the_rest_is_
     // another place is another report
     alice.get("/news").await.expect(500);
     app.platform.reports.flush().await;
-    let transactions: Vec<String> = collector.events().iter().map(|it| it["transaction"].as_str().unwrap().to_owned()).collect();
+    let transactions: Vec<String> =
+        collector.events().iter().map(|it| it["transaction"].as_str().unwrap().to_owned()).collect();
     assert_eq!(transactions, ["GET /api/v1/articles", "GET /api/v1/news"]);
 }
 
