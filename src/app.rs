@@ -184,10 +184,12 @@ fn accept_on(address: SocketAddr) -> Outcome<(TcpAcceptor, SocketAddr)> {
 }
 
 /// Health and metrics alone, on an address that only who monitors reaches. The future serves until it is dropped.
-pub fn listen_to_monitoring(platform: Arc<Platform>, address: SocketAddr) -> Outcome<(SocketAddr, impl Future<Output = ()>)> {
+pub fn listen_to_monitoring(
+    platform: Arc<Platform>,
+    address: SocketAddr,
+) -> Outcome<(SocketAddr, impl Future<Output = ()>)> {
     let (acceptor, bound) = accept_on(address)?;
-    let service =
-        OpenApiService::new(MonitoringApi::new(FIGURES, true), "HuntZen Care", env!("CARGO_PKG_VERSION"));
+    let service = OpenApiService::new(MonitoringApi::new(FIGURES, true), "HuntZen Care", env!("CARGO_PKG_VERSION"));
     let operations = openapi::operations(&openapi::document(&[service.spec()])?);
     let endpoint = middleware::wrap(Route::new().nest("/", service).data(platform.clone()), platform, &operations);
     let serving = async move {

@@ -20,9 +20,9 @@ use url::Url;
 
 use crate::platform::crypto::master_keys::{self, MasterKey, load};
 
+pub use monitoring::{Collector, Dsn, Monitoring};
 use own_secrets::OwnSecrets;
 use reader::Reader;
-pub use monitoring::{Collector, Dsn, Monitoring};
 pub use storage::{Bucket, StorageUrl};
 
 /// One mistake in the configuration.

@@ -11,10 +11,10 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 
+use crate::platform::Platform;
 use crate::platform::auth::Anonymous;
 use crate::platform::crypto::key_use;
 use crate::platform::db::Actor;
-use crate::platform::Platform;
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::telemetry::figures::{self, Figure, Source};
 use crate::platform::telemetry::render_metrics;
@@ -99,10 +99,11 @@ impl Readiness {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let up = Figure::gauge("huntzen_dependency_up", "Whether a part that the program needs works, as in /health/ready.");
-        let up = self.parts().fold(up, |up, (name, state)| {
-            up.with(&[("dependency", name)], if state == State::Ok { 1.0 } else { 0.0 })
-        });
+        let up =
+            Figure::gauge("huntzen_dependency_up", "Whether a part that the program needs works, as in /health/ready.");
+        let up = self
+            .parts()
+            .fold(up, |up, (name, state)| up.with(&[("dependency", name)], if state == State::Ok { 1.0 } else { 0.0 }));
         let maintenance = Figure::gauge("huntzen_maintenance", "Whether changes are refused for a while.")
             .with(&[], f64::from(u8::from(self.maintenance.is_some())));
         vec![up, maintenance]

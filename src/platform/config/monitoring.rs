@@ -132,7 +132,10 @@ mod tests {
     fn a_collector_is_told_by_its_base_and_traces_have_their_path() {
         let endpoint = |text, production| collector(text, production).map(String::from);
         assert_eq!(endpoint("https://otlp.example.org", true).unwrap(), "https://otlp.example.org/v1/traces");
-        assert_eq!(endpoint("https://otlp.example.org/tenant/", true).unwrap(), "https://otlp.example.org/tenant/v1/traces");
+        assert_eq!(
+            endpoint("https://otlp.example.org/tenant/", true).unwrap(),
+            "https://otlp.example.org/tenant/v1/traces"
+        );
         assert_eq!(endpoint("http://127.0.0.1:4318", true).unwrap(), "http://127.0.0.1:4318/v1/traces");
         assert_eq!(endpoint("http://[::1]:4318/", true).unwrap(), "http://[::1]:4318/v1/traces");
         assert_eq!(endpoint("http://collector:4318", false).unwrap(), "http://collector:4318/v1/traces");

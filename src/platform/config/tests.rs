@@ -187,10 +187,18 @@ fn master_keys_come_from_the_environment_or_from_a_file_and_never_from_both() {
 
 #[test]
 fn faults_do_not_show_secrets() {
-    for name in
-        ["DATABASE_ROLES_SECRET", "MASTER_KEYS", "JWT_KEYS", "SMTP_URL", "REDIS_URL", "DATABASE_URL", "METRICS_TOKEN",
-         "SENTRY_DSN", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"]
-    {
+    for name in [
+        "DATABASE_ROLES_SECRET",
+        "MASTER_KEYS",
+        "JWT_KEYS",
+        "SMTP_URL",
+        "REDIS_URL",
+        "DATABASE_URL",
+        "METRICS_TOKEN",
+        "SENTRY_DSN",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+    ] {
         let errors = read(&[("APP_ENV", "production"), (name, "x:hunter2hunter2")]).unwrap_err();
         assert!(!errors.to_string().contains("hunter2"), "{errors}");
     }

@@ -325,7 +325,12 @@ mod tests {
             roles: Vec::new(),
             parameters: Vec::new(),
         };
-        let it = Catalogue::new(&[one("GET", "/a/{id}"), one("GET", "/a/trend"), one("POST", "/a"), one("GET", "/a/{id}/b")]);
+        let it = Catalogue::new(&[
+            one("GET", "/a/{id}"),
+            one("GET", "/a/trend"),
+            one("POST", "/a"),
+            one("GET", "/a/{id}/b"),
+        ]);
         assert_eq!(it.find("GET", "/a/7"), Some("GET /a/{id}"));
         assert_eq!(it.find("GET", "/a/trend"), Some("GET /a/trend"));
         assert_eq!(it.find("GET", "/a/7/b"), Some("GET /a/{id}/b"));

@@ -322,7 +322,8 @@ impl Asked {
     fn name(&self) -> &str {
         match self {
             Self::Operation(id) => id,
-            Self::Route(pattern) => pattern,
+            // what the framework calls the rest of a path is not worth a word
+            Self::Route(pattern) => pattern.strip_suffix("--poem-rest").unwrap_or(pattern),
             Self::Nothing => "none",
         }
     }

@@ -90,13 +90,7 @@ impl Workers {
                 tracing::error!(%error, "workers ended");
             }
         };
-        Ok(Self {
-            pool,
-            prefix,
-            control,
-            monitor: AbortOnDropHandle::new(tokio::spawn(run)),
-            platform,
-        })
+        Ok(Self { pool, prefix, control, monitor: AbortOnDropHandle::new(tokio::spawn(run)), platform })
     }
 
     /// Fetches nothing more and gives running jobs this long to finish. Those that do not are ended; they are queued

@@ -116,10 +116,7 @@ async fn in_time<T>(part: impl Future<Output = Result<T>>) -> Option<T> {
 /// What costs nothing to know.
 fn here(platform: &Platform) -> Vec<Figure> {
     let build = Figure::gauge("huntzen_build_info", "Which program this is.").with(
-        &[
-            ("version", env!("CARGO_PKG_VERSION")),
-            ("revision", option_env!("HUNTZEN_REVISION").unwrap_or("unknown")),
-        ],
+        &[("version", env!("CARGO_PKG_VERSION")), ("revision", option_env!("HUNTZEN_REVISION").unwrap_or("unknown"))],
         1.0,
     );
     let requests = Figure::gauge("http_requests_in_flight", "Requests that are being answered.")
@@ -169,12 +166,9 @@ async fn queues(tx: &mut Tx) -> Result<Vec<Figure>> {
     for queue in Queue::ALL {
         let name = ("queue", queue.name());
         let found = backlogs.iter().find(|it| it.queue == queue.name()).cloned().unwrap_or_default();
-        for (state, count) in [
-            ("scheduled", found.scheduled),
-            ("due", found.due),
-            ("running", found.running),
-            ("dead", found.dead),
-        ] {
+        for (state, count) in
+            [("scheduled", found.scheduled), ("due", found.due), ("running", found.running), ("dead", found.dead)]
+        {
             all = all.with(&[name, ("state", state)], number(count));
         }
         oldest = oldest.with(&[name], found.oldest_due_seconds);
@@ -205,7 +199,8 @@ async fn server(tx: &mut Tx) -> Result<Vec<Figure>> {
     .fetch_one(tx.conn())
     .await?;
     Ok(vec![
-        Figure::gauge("huntzen_database_size_bytes", "What the database takes on its disk.").with(&[], number(it.bytes)),
+        Figure::gauge("huntzen_database_size_bytes", "What the database takes on its disk.")
+            .with(&[], number(it.bytes)),
         Figure::gauge("huntzen_database_connections", "Connections of all programs to the database's server.")
             .with(&[], number(it.connections)),
         Figure::gauge("huntzen_database_max_connections", "Connections that the database's server takes.")
@@ -222,7 +217,8 @@ async fn server(tx: &mut Tx) -> Result<Vec<Figure>> {
 async fn storage(platform: &Platform) -> Result<Vec<Figure>> {
     let Some((free, size)) = platform.storage.room().await? else { return Ok(Vec::new()) };
     Ok(vec![
-        Figure::gauge("huntzen_storage_free_bytes", "What the disk of the files can still take.").with(&[], number(free)),
+        Figure::gauge("huntzen_storage_free_bytes", "What the disk of the files can still take.")
+            .with(&[], number(free)),
         Figure::gauge("huntzen_storage_size_bytes", "What the disk of the files can take.").with(&[], number(size)),
     ])
 }

@@ -19,7 +19,10 @@ static IN_FLIGHT: AtomicI64 = AtomicI64::new(0);
 const COUNTERS: &[(&str, &str)] = &[
     ("http_requests_total", "Requests by operation, method and status."),
     ("huntzen_job_runs_total", "Runs of jobs by kind and outcome: done, failed (to be tried again), dead."),
-    ("huntzen_mails_total", "Mails by outcome: sent, skipped (nothing to tell any more), refused, unavailable, malformed."),
+    (
+        "huntzen_mails_total",
+        "Mails by outcome: sent, skipped (nothing to tell any more), refused, unavailable, malformed.",
+    ),
     ("huntzen_socket_events_total", "Events of sockets by namespace, event and outcome: ok, refused, failed."),
     ("huntzen_database_pool_timeouts_total", "Callers who got no connection in time, by log-in role."),
     ("huntzen_storage_errors_total", "Failures of the file storage."),

@@ -283,7 +283,8 @@ async fn every_node_shows_how_much_is_left_under_which_key() {
     let has = |text: &str, line: &str| text.lines().any(|it| it == line);
     let before = shown().await;
     assert!(
-        has(&before, "huntzen_secrets_by_master_key{key=\"old\"} 1") && has(&before, "huntzen_secrets_under_older_master_keys 1"),
+        has(&before, "huntzen_secrets_by_master_key{key=\"old\"} 1")
+            && has(&before, "huntzen_secrets_under_older_master_keys 1"),
         "{before}"
     );
     let done = site.run(&["keys", "rotate"]);

@@ -45,7 +45,9 @@ fn expressions(dashboard: &Value) -> Vec<String> {
 /// The names of metrics in an expression.
 fn metrics(expression: &str) -> BTreeSet<String> {
     let mut text = expression.to_owned();
-    for part in [r#""[^"]*""#, r"\{[^}]*\}", r"\[[^\]]*\]", r"\b(by|without|on|ignoring)\s*\([^)]*\)", r"\b[0-9][0-9.e]*\b"] {
+    for part in
+        [r#""[^"]*""#, r"\{[^}]*\}", r"\[[^\]]*\]", r"\b(by|without|on|ignoring)\s*\([^)]*\)", r"\b[0-9][0-9.e]*\b"]
+    {
         text = Regex::new(part).unwrap().replace_all(&text, " ").into_owned();
     }
     let word = Regex::new(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\s*\()?").unwrap();
@@ -55,7 +57,9 @@ fn metrics(expression: &str) -> BTreeSet<String> {
 
 #[test]
 fn names_of_metrics_are_found_in_expressions() {
-    let found = metrics(r#"histogram_quantile(0.95, sum by (le, kind) (rate(a_bucket{x="b_total"}[5m]))) > 2e9 and max(c) == 1"#);
+    let found = metrics(
+        r#"histogram_quantile(0.95, sum by (le, kind) (rate(a_bucket{x="b_total"}[5m]))) > 2e9 and max(c) == 1"#,
+    );
     assert_eq!(found, BTreeSet::from(["a_bucket".to_owned(), "c".to_owned()]));
 }
 
@@ -67,8 +71,11 @@ fn promtool_takes_the_rules_and_their_tests_and_a_rule_that_changed_fails_its_te
         std::fs::write(copy.path().join(file), read(file)).unwrap();
     }
     std::fs::write(copy.path().join("metrics_token"), "k2J9vQx7LmT4zRw8NcYb5HdFs3GpAe6U").unwrap();
-    for args in [&["check", "rules", "alerts.yml"][..], &["check", "config", "prometheus.yml"], &["test", "rules", "alerts.test.yml"]]
-    {
+    for args in [
+        &["check", "rules", "alerts.yml"][..],
+        &["check", "config", "prometheus.yml"],
+        &["test", "rules", "alerts.test.yml"],
+    ] {
         let (agrees, said) = checked(copy.path(), args);
         assert!(agrees && said.contains("SUCCESS"), "{args:?}: {said}");
     }
@@ -93,7 +100,11 @@ fn each_alert_is_seen_to_fire_and_not_to_fire_and_is_explained() {
     for rule in rules() {
         let name = name(&rule);
         for fires in [true, false] {
-            assert!(tried.contains(&(name, fires)), "{name} is not seen {}", if fires { "to fire" } else { "not to fire" });
+            assert!(
+                tried.contains(&(name, fires)),
+                "{name} is not seen {}",
+                if fires { "to fire" } else { "not to fire" }
+            );
         }
         assert!(["critical", "warning", "info"].contains(&rule["labels"]["severity"].as_str().unwrap()), "{name}");
         let runbook = format!("docs/operate.md#{}", name.to_lowercase());
@@ -110,14 +121,20 @@ fn the_dashboard_is_one_that_grafana_imports() {
     let it: Value = serde_json::from_str(&read("grafana.json")).unwrap();
     assert!(it["id"].is_null() && it["uid"].is_string() && it["title"].is_string());
     assert!(it["schemaVersion"].as_u64().unwrap() >= 36);
-    let inputs: BTreeSet<&str> = it["__inputs"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    let inputs: BTreeSet<&str> =
+        it["__inputs"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
     let source = |it: &Value| {
         assert_eq!(it["type"], "prometheus");
         let uid = it["uid"].as_str().unwrap().trim_start_matches("${").trim_end_matches('}');
         assert!(inputs.contains(uid), "{uid} is asked for by nobody");
     };
-    let kinds: BTreeSet<&str> =
-        it["__requires"].as_array().unwrap().iter().filter(|it| it["type"] == "panel").map(|it| it["id"].as_str().unwrap()).collect();
+    let kinds: BTreeSet<&str> = it["__requires"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["type"] == "panel")
+        .map(|it| it["id"].as_str().unwrap())
+        .collect();
     let (mut ids, mut taken) = (BTreeSet::new(), BTreeSet::new());
     for panel in it["panels"].as_array().unwrap() {
         let title = panel["title"].as_str().unwrap();
@@ -159,7 +176,7 @@ fn the_dashboard_is_one_that_grafana_imports() {
 
 #[tokio::test]
 async fn every_metric_of_a_rule_or_a_panel_is_one_that_a_running_program_shows() {
-    let busy = Busy::start().await;
+    let busy = Box::pin(Busy::start()).await;
     let text = busy.metrics().await;
     let shown: BTreeSet<&str> = text
         .lines()
@@ -190,7 +207,10 @@ async fn every_metric_of_a_rule_or_a_panel_is_one_that_a_running_program_shows()
     let matcher = Regex::new(r#"operation(?:=|!=|=~|!~)"([^"]+)""#).unwrap();
     for found in matcher.captures_iter(&all) {
         for operation in found[1].split('|').filter(|it| !it.starts_with('/')) {
-            assert!(document.contains(&format!("\"operationId\":\"{operation}\"")), "there is no operation {operation}");
+            assert!(
+                document.contains(&format!("\"operationId\":\"{operation}\"")),
+                "there is no operation {operation}"
+            );
         }
     }
     busy.end().await;

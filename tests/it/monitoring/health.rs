@@ -47,7 +47,10 @@ async fn a_database_that_refuses_everybody_is_told_and_metrics_are_still_answere
     let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     beside.execute(AssertSqlSafe(end)).await.unwrap();
     let (status, said) = until(&app, "database", "failing").await;
-    assert_eq!((status, &said["code"], &said["storage"], &said["mail"]), (503, &json!("unavailable"), &json!("ok"), &json!("ok")));
+    assert_eq!(
+        (status, &said["code"], &said["storage"], &said["mail"]),
+        (503, &json!("unavailable"), &json!("ok"), &json!("ok"))
+    );
     live(&app).await;
     assert_eq!(seen(&app).await, ["database 0", "queue 0", "storage 1", "mail 1"]);
     // what was read of it is not shown any more, what the process counts is

@@ -9,6 +9,7 @@ mod traces;
 use std::net::TcpListener;
 
 use huntzen::platform::auth::Role;
+use huntzen::platform::crypto::key_use::CountKeys;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -69,12 +70,20 @@ impl Busy {
         .execute(&site.db)
         .await
         .unwrap();
+        app.enqueue(&CountKeys {}).await;
         let sockets = Sockets::start();
-        let entered = sockets.run("connect", "alice", json!({ "url": server.base, "namespace": "/chat", "token": alice.token, "transports": ["websocket"] })).await;
+        let entered = sockets
+            .run(
+                "connect",
+                "alice",
+                json!({ "url": server.base, "namespace": "/chat", "token": alice.token, "transports": ["websocket"] }),
+            )
+            .await;
         assert_eq!(entered, json!({ "connected": true }));
         assert_eq!(sockets.ask("alice", "a made-up event", json!({})).await["ok"], false);
         site.until("SELECT count(*) = 1 FROM app.email_log WHERE status = 'sent'").await;
         site.until("SELECT count(*) = 1 FROM apalis.jobs WHERE status = 'Killed'").await;
+        site.until("SELECT count(*) > 0 FROM app.master_keys WHERE counted_at IS NOT NULL").await;
         Self { app, site, server, people, _redis: redis, _sockets: sockets, monitoring }
     }
 

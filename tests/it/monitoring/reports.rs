@@ -20,9 +20,12 @@ async fn reporting(collector: &Collector) -> TestApp {
     TestApp::start_with(|name| (name == "SENTRY_DSN").then(|| dsn.clone())).await
 }
 
-/// Every article is gone: whoever reads them meets a failure of ours.
+/// Articles and news are gone: whoever reads them meets a failure of ours.
 async fn break_articles(app: &TestApp) {
-    sqlx::query("ALTER TABLE app.articles RENAME TO gone").execute(app.db()).await.unwrap();
+    for table in ["articles", "news"] {
+        let gone = format!("ALTER TABLE app.{table} RENAME TO {table}_gone");
+        sqlx::query(sqlx::AssertSqlSafe(gone)).execute(app.db()).await.unwrap();
+    }
 }
 
 /// Functions of the program that a report's stack names.
@@ -49,8 +52,14 @@ async fn a_failure_of_ours_is_reported_with_its_route_its_request_and_its_stack_
     let taken = collector.taken();
     assert_eq!(taken.len(), 1);
     let head = &taken[0].head;
-    assert!(head.starts_with("post /api/7/envelope/ http/1.1\r\n") && head.contains("content-type: application/x-sentry-envelope"));
-    assert!(head.contains("x-sentry-auth: sentry sentry_version=7,") && head.contains("sentry_key=publickey"), "{head}");
+    assert!(
+        head.starts_with("post /api/7/envelope/ http/1.1\r\n")
+            && head.contains("content-type: application/x-sentry-envelope")
+    );
+    assert!(
+        head.contains("x-sentry-auth: sentry sentry_version=7,") && head.contains("sentry_key=publickey"),
+        "{head}"
+    );
     let event = events(&taken).remove(0);
     assert_eq!((&event["platform"], &event["level"]), (&json!("native"), &json!("error")));
     assert_eq!(event["release"], format!("huntzen@{}", env!("CARGO_PKG_VERSION")));
@@ -66,13 +75,32 @@ async fn a_failure_of_ours_is_reported_with_its_route_its_request_and_its_stack_
     assert!(said.starts_with("database error, constraint, table: 42P01"), "{said}");
     assert!(!ours(&event).is_empty(), "{failure}");
     let members: Vec<&String> = event.as_object().unwrap().keys().collect();
-    let known = ["event_id", "timestamp", "platform", "level", "release", "environment", "transaction", "fingerprint", "exception", "tags", "extra"];
+    let known = [
+        "event_id",
+        "timestamp",
+        "platform",
+        "level",
+        "release",
+        "environment",
+        "transaction",
+        "fingerprint",
+        "exception",
+        "tags",
+        "extra",
+    ];
     assert!(members.iter().all(|it| known.contains(&it.as_str())), "{members:?}");
 
     let everything = collector.everything();
     assert!(!Regex::new("(?i)marker4711").unwrap().is_match(&everything));
     let body = String::from_utf8(taken[0].body.clone()).unwrap();
-    for word in [alice.email.as_str(), &alice.id.to_string(), &company.id.to_string(), "203.0.113.77", "127.0.0.1", &alice.token] {
+    for word in [
+        alice.email.as_str(),
+        &alice.id.to_string(),
+        &company.id.to_string(),
+        "203.0.113.77",
+        "127.0.0.1",
+        &alice.token,
+    ] {
         assert!(!body.contains(word), "{word}");
     }
     assert!(!body.contains("/home/") && !body.contains(env!("CARGO_MANIFEST_DIR")), "where it was built");
@@ -111,7 +139,6 @@ async fn a_panic_is_reported_with_the_route_whose_handler_fell_and_without_its_w
     assert_eq!((&failure["type"], &failure["mechanism"]["handled"]), (&json!("panic"), &json!(false)));
     let frames = failure["stacktrace"]["frames"].as_array().unwrap();
     let innermost = frames.last().unwrap();
-    assert!(innermost["function"].as_str().unwrap().contains("fall"), "{innermost}");
     assert!(innermost["filename"].as_str().unwrap().ends_with("tests/it/monitoring/reports.rs"), "{innermost}");
     assert!(innermost["lineno"].as_u64().unwrap() > 10);
     let everything = collector.everything();
@@ -179,10 +206,11 @@ async fn what_fails_again_and_again_is_reported_once_in_a_while_and_the_rest_is_
         alice.get("/articles").await.expect(500);
     }
     // another place is another report
-    alice.get("/articles/some-slug").await.expect(500);
+    alice.get("/news").await.expect(500);
     app.platform.reports.flush().await;
-    let transactions: Vec<String> = collector.events().iter().map(|it| it["transaction"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(transactions, ["GET /api/v1/articles", "GET /api/v1/articles/{slug}"]);
+    let transactions: Vec<String> =
+        collector.events().iter().map(|it| it["transaction"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(transactions, ["GET /api/v1/articles", "GET /api/v1/news"]);
 }
 
 /// One takes connections and answers nothing, one is not there, one has had enough.
@@ -199,7 +227,7 @@ async fn a_server_for_errors_that_takes_nothing_neither_slows_nor_breaks_a_reque
         let alice = app.employee(&company).await;
         break_articles(&app).await;
         alice.get("/articles").await.expect(500);
-        alice.get("/articles/some-slug").await.expect(500);
+        alice.get("/news").await.expect(500);
         let asked = Instant::now();
         for _ in 0..20 {
             alice.get("/articles").await.expect(500);

@@ -27,7 +27,8 @@ fn event(report: Report, id: &str, environment: &str) -> Value {
     let frames = report.stack.map(|stack| stack::frames(&stack)).unwrap_or_default();
     let mut exception = json!({
         "type": report.kind,
-        "value": scrub::scrub(&report.message),
+        // of a panic it is the place, which is the program's own
+        "value": if report.kind == "panic" { report.message } else { scrub::scrub(&report.message) },
         "mechanism": { "type": "generic", "handled": report.kind != "panic" },
     });
     if !frames.is_empty()

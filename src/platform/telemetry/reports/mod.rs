@@ -121,8 +121,7 @@ impl Reports {
         tokio::spawn(send(waiting, client, dsn, environment));
         WANTED.store(true, Ordering::Relaxed);
         note_panics();
-        let sending =
-            Sending { queue, pace: Mutex::default(), clock: clock.clone(), entropy: entropy.clone() };
+        let sending = Sending { queue, pace: Mutex::default(), clock: clock.clone(), entropy: entropy.clone() };
         Ok(Self(Some(Arc::new(sending))))
     }
 
@@ -258,7 +257,8 @@ async fn send(mut queue: mpsc::Receiver<Message>, client: reqwest::Client, dsn: 
             Ok(answer) => {
                 let seconds = answer.headers().get("retry-after").and_then(|it| it.to_str().ok()?.parse().ok());
                 if answer.status() == reqwest::StatusCode::TOO_MANY_REQUESTS || seconds.is_some() {
-                    quiet_until = Some(Instant::now() + seconds.map_or(PAUSE, |it: u16| Duration::from_secs(it.into())));
+                    quiet_until =
+                        Some(Instant::now() + seconds.map_or(PAUSE, |it: u16| Duration::from_secs(it.into())));
                 }
                 count("failed");
                 tracing::warn!(status = answer.status().as_u16(), event_id = id, "a report of an error is not taken");

@@ -25,7 +25,10 @@ pub struct Frame {
 
 impl Frame {
     pub fn to_json(&self) -> Value {
-        let is_ours = self.function.starts_with("huntzen::") || self.function.starts_with("<huntzen::");
+        // where lines are known, what was inlined has no more than its own name
+        let is_ours = self.function.starts_with("huntzen::")
+            || self.function.starts_with("<huntzen::")
+            || self.file.as_ref().is_some_and(|file| file.starts_with("src/"));
         json!({
             "function": self.function,
             "filename": self.file,
@@ -74,7 +77,8 @@ fn shorten(file: &str) -> String {
         return file.to_owned();
     }
     let parts: Vec<&str> = file.split('/').collect();
-    let from = parts.iter().rposition(|part| *part == "src").map_or(parts.len().saturating_sub(2), |at| at.saturating_sub(1));
+    let from =
+        parts.iter().rposition(|part| *part == "src").map_or(parts.len().saturating_sub(2), |at| at.saturating_sub(1));
     parts.get(from..).unwrap_or_default().join("/")
 }
 
@@ -104,7 +108,11 @@ mod tests {
     #[test]
     fn a_stack_of_this_program_is_found() {
         let frames = frames(&Backtrace::force_capture());
-        assert!(frames.iter().any(|it| it.function.contains("a_stack_of_this_program_is_found") || it.function.contains("test")));
+        assert!(
+            frames
+                .iter()
+                .any(|it| it.function.contains("a_stack_of_this_program_is_found") || it.function.contains("test"))
+        );
         assert!(frames.iter().all(|it| it.file.as_ref().is_none_or(|file| !file.starts_with('/'))));
     }
 }
