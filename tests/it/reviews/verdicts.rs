@@ -37,7 +37,7 @@ async fn an_author_is_told_of_each_verdict_and_no_job_says_who_that_is() {
     let line = &told(&alice).await[0];
     assert_eq!((&line["kind"], &line["objectType"]), (&json!("review_published"), &json!("consultation")));
     assert_eq!(line["objectId"], json!(session));
-    assert!(line["text"].as_str().unwrap().contains("was published, without your name"), "{line}");
+    assert!(line["text"].as_str().unwrap().contains("a été publié, sans votre nom"), "{line}");
     let mails = app.mails_to(&alice.email);
     assert_eq!(mails.len(), 1);
     let text = mails[0].text.clone().unwrap();
@@ -74,18 +74,7 @@ async fn an_author_is_told_of_each_verdict_and_no_job_says_who_that_is() {
 #[tokio::test]
 async fn an_author_is_told_as_they_like_it_and_not_of_what_they_have_changed_since() {
     let (app, company, alice, dr, staff) = scene().await;
-    let bob = app.employee(&company).await;
-    prefer(&alice, "review_published", true, false).await;
-    prefer(&bob, "review_published", false, true).await;
-    for author in [&alice, &bob] {
-        write(&app, author, &dr, 4, "Fine.").await;
-    }
-    publish_all(&staff).await;
-    app.settle().await;
-    assert_eq!((told(&alice).await.len(), app.mails_to(&alice.email).len()), (1, 0));
-    assert_eq!((told(&bob).await.len(), app.mails_to(&bob.email).len()), (0, 1));
-
-    // before the job looks they have other words, or none
+    // before the job looks, which nobody does yet, they have other words, or none
     let carol = app.employee(&company).await;
     let sessions = [write(&app, &carol, &dr, 2, "One.").await, write(&app, &carol, &dr, 3, "Two.").await];
     for review in waiting(&staff).await {
@@ -97,6 +86,17 @@ async fn an_author_is_told_as_they_like_it_and_not_of_what_they_have_changed_sin
     Answer::of(carol.request(Method::DELETE, &paths[1]).header("if-match", "*")).await.expect(204);
     app.settle().await;
     assert_eq!((told(&carol).await.len(), app.mails_to(&carol.email).len()), (0, 0));
+
+    let bob = app.employee(&company).await;
+    prefer(&alice, "review_published", true, false).await;
+    prefer(&bob, "review_published", false, true).await;
+    for author in [&alice, &bob] {
+        write(&app, author, &dr, 4, "Fine.").await;
+    }
+    publish_all(&staff).await;
+    app.settle().await;
+    assert_eq!((told(&alice).await.len(), app.mails_to(&alice.email).len()), (1, 0));
+    assert_eq!((told(&bob).await.len(), app.mails_to(&bob.email).len()), (0, 1));
 
     // of employees alone: nobody else writes reviews
     let kinds = |user: &User| {
