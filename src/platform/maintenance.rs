@@ -22,15 +22,8 @@ const ALWAYS: [&str; 4] =
     ["/api/v1/auth/login", "/api/v1/auth/login/totp", "/api/v1/auth/refresh", "/api/v1/auth/logout"];
 
 /// What clients do over sockets without changing anything.
-const LOOKS: [&str; 7] = [
-    "conversation:join",
-    "conversation:leave",
-    "sync",
-    "typing:start",
-    "typing:stop",
-    "slots:watch",
-    "slots:unwatch",
-];
+const LOOKS: [&str; 7] =
+    ["conversation:join", "conversation:leave", "sync", "typing:start", "typing:stop", "slots:watch", "slots:unwatch"];
 
 /// Whether it is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -116,6 +109,8 @@ mod tests {
         ] {
             assert_eq!(is_change(&method, path), expected, "{method} {path}");
         }
-        assert!(!is_change_of_socket("sync") && is_change_of_socket("message:send") && is_change_of_socket("call:ring"));
+        assert!(
+            !is_change_of_socket("sync") && is_change_of_socket("message:send") && is_change_of_socket("call:ring")
+        );
     }
 }

@@ -138,11 +138,9 @@ async fn keep() {
         .filter(|line| !line.ends_with(&superuser))
         .collect();
     let mut conn = PgConnection::connect_with(&options).await.unwrap();
-    let last: i64 =
-        sqlx::query_scalar("SELECT max(version) FROM migrate.applied").fetch_one(&mut conn).await.unwrap();
+    let last: i64 = sqlx::query_scalar("SELECT max(version) FROM migrate.applied").fetch_one(&mut conn).await.unwrap();
     conn.close().await.unwrap();
-    let mut gzip =
-        Command::new("gzip").arg("-9nc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut gzip = Command::new("gzip").arg("-9nc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = gzip.stdin.take().unwrap();
     let writing = std::thread::spawn({
         let text = text.join("\n") + "\n";
@@ -186,7 +184,9 @@ async fn databases_of_earlier_releases_become_what_a_new_one_is() {
         // the program serves it; what waited in its queue is nobody's to do here, and the rows' secrets are none
         let mut conn = PgConnection::connect_with(&options).await.unwrap();
         raw_sql("SET session_replication_role = replica; DELETE FROM apalis.jobs; DELETE FROM app.signing_keys")
-            .execute(&mut conn).await.unwrap();
+            .execute(&mut conn)
+            .await
+            .unwrap();
         conn.close().await.unwrap();
         let app = TestApp::start_on(options, |_| None).await;
         app.anonymous().get("//health/ready").await.expect(200);

@@ -81,7 +81,8 @@ async fn an_author_is_told_as_they_like_it_and_not_of_what_they_have_changed_sin
         decide(&staff, &review, "publish", json!({})).await.expect(200);
     }
     let paths = sessions.map(|id| format!("/consultations/{id}/review"));
-    let changed = carol.request(Method::PATCH, &paths[0]).header("if-match", "*").json(&json!({"text": "Other words."}));
+    let changed =
+        carol.request(Method::PATCH, &paths[0]).header("if-match", "*").json(&json!({"text": "Other words."}));
     Answer::of(changed).await.expect(200);
     Answer::of(carol.request(Method::DELETE, &paths[1]).header("if-match", "*")).await.expect(204);
     app.settle().await;
