@@ -21,7 +21,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const ALWAYS: [&str; 4] =
     ["/api/v1/auth/login", "/api/v1/auth/login/totp", "/api/v1/auth/refresh", "/api/v1/auth/logout"];
 
-
 /// Whether it is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct State {

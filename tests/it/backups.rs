@@ -212,11 +212,8 @@ async fn what_was_changed_is_not_loaded_and_nothing_is_loaded_into_what_is_not_e
     std::fs::remove_file(&backup.ledger).unwrap();
     assert!(backup.refused("restore", &target).await.contains("without the ledger"));
     // nor as somebody who would see a part of the rows
-    let role = huntzen::platform::db::role_options(
-        app.options(),
-        huntzen::platform::db::DbRole::Hr,
-        &app.platform.config,
-    );
+    let role =
+        huntzen::platform::db::role_options(app.options(), huntzen::platform::db::DbRole::Hr, &app.platform.config);
     assert!(Backup::new().refused("dump", &role).await.contains("superuser"));
     cluster::drop_database(&target).await;
 }
@@ -237,7 +234,8 @@ async fn what_is_missing_or_broken_in_a_restored_database_is_told() {
     assert!(!told.contains("app.users"), "{told}");
 
     // a ledger that knows of more than this database is not replaced by less
-    let line = format!("{{\"userId\":\"{}\",\"keyIds\":[],\"erasedAt\":\"2026-01-01T00:00:00Z\"}}\n", uuid::Uuid::new_v4());
+    let line =
+        format!("{{\"userId\":\"{}\",\"keyIds\":[],\"erasedAt\":\"2026-01-01T00:00:00Z\"}}\n", uuid::Uuid::new_v4());
     std::fs::write(&backup.ledger, &line).unwrap();
     let told = backup.refused("ledger", &target).await;
     assert!(told.contains("1 erasures") && told.contains("replay them first"), "{told}");

@@ -47,7 +47,7 @@ async fn everybody_sees_the_kinds_of_their_role_and_all_are_on_at_first() {
     ];
     for (user, kinds) in [
         (&alice, Kind::ALL.len() - 3),
-        (&dr, Kind::ALL.len() - 1),
+        (&dr, Kind::ALL.len() - 3),
         (&company.hr, account.len() + 4),
         (&company.admin, account.len() + 4),
         (&app.platform_admin().await, account.len() + 4),
@@ -88,7 +88,7 @@ async fn of_two_tabs_the_second_one_is_told_that_the_first_one_was_there() {
     assert_eq!(again.header("etag"), first);
     assert_eq!(app.count("SELECT count(*) FROM app.notification_preferences").await, 0);
     // and his are his own
-    assert_eq!(dr.get(PATH).await.json["items"].as_array().unwrap().len(), Kind::ALL.len() - 1);
+    assert_eq!(dr.get(PATH).await.json["items"].as_array().unwrap().len(), Kind::ALL.len() - 3);
 }
 
 #[tokio::test]

@@ -181,10 +181,12 @@ mod tests {
                 for line in lines {
                     let words = line.words(list, "Europe/Paris", locale);
                     assert!(!words.starts_with("privacy.") && !words.contains("%{"), "{words}");
-                    for plural in ["1 entries", "1 conversations", "1 texts", "1 entrées", "1 textes", "1 appointments"] {
+                    for plural in ["1 entries", "1 conversations", "1 texts", "1 entrées", "1 textes", "1 appointments"]
+                    {
                         assert!(!words.contains(plural), "{words}");
                     }
-                    let more = Line { count: line.count.map(|_| 2), ..line.clone() }.words(list, "Europe/Paris", locale);
+                    let more =
+                        Line { count: line.count.map(|_| 2), ..line.clone() }.words(list, "Europe/Paris", locale);
                     assert!(!more.contains("2 entry") && !more.contains("2 texte.") && !more.contains("%{"), "{more}");
                 }
             }
