@@ -17,11 +17,11 @@ ALTER TABLE app.usage_refreshes
     -- that `refreshed_before` has become
     ADD COLUMN agreed_at timestamptz NOT NULL DEFAULT now();
 
-DROP FUNCTION stats.publish(int);
-DROP FUNCTION stats.protect(int, int, int, stats.counted[]);
-DROP FUNCTION stats.withhold(int, int, boolean, int, int, int[], int[], int[], int[]);
-DROP FUNCTION stats.is_safe(int, int, int, int, int);
-DROP FUNCTION stats.grid(uuid, date);
+DROP FUNCTION IF EXISTS stats.publish(int);
+DROP FUNCTION IF EXISTS stats.protect(int, int, int, stats.counted[]);
+DROP FUNCTION IF EXISTS stats.withhold(int, int, boolean, int, int, int[], int[], int[], int[]);
+DROP FUNCTION IF EXISTS stats.is_safe(int, int, int, int, int);
+DROP FUNCTION IF EXISTS stats.grid(uuid, date);
 DROP MATERIALIZED VIEW stats.company_usage_monthly;
 DROP MATERIALIZED VIEW stats.department_groups;
 

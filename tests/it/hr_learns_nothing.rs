@@ -50,10 +50,11 @@ impl Watch {
         }
         app.settle().await;
         // of a whole year, the month that runs included
-        let counters: Vec<String> = ["", "&by=specialty", "&by=department", "&by=specialty,mode", "&by=specialty,department"]
-            .iter()
-            .map(|by| format!("?from={first}&to={last}{by}"))
-            .collect();
+        let counters: Vec<String> =
+            ["", "&by=specialty", "&by=department", "&by=specialty,mode", "&by=specialty,department"]
+                .iter()
+                .map(|by| format!("?from={first}&to={last}{by}"))
+                .collect();
         let ids = BTreeMap::from([
             ("companies", vec![company.id.to_string()]),
             ("employees", people.to_vec()),
@@ -249,7 +250,8 @@ async fn whatever_an_employee_does_every_answer_to_hr_stays_the_same() {
     let watch = Watch::of(&app, &company, &people, &doctor).await;
     let before = watch.look(&app).await;
     // there are counters that could change
-    let told = before.iter().filter(|(path, answer)| path.contains("/reports/usage") && answer.contains("\"sessions\":30"));
+    let told =
+        before.iter().filter(|(path, answer)| path.contains("/reports/usage") && answer.contains("\"sessions\":30"));
     assert!(told.count() > 10, "{before:?}");
     assert!(before.len() > 25, "{:?}", before.keys());
     for (path, answer) in &before {

@@ -268,10 +268,7 @@ impl Example for UsageTimeseries {
                 mode: Some("video".into()),
                 department: None,
                 department_id: None,
-                points: vec![
-                    point("2026-05", shown(58, 30)),
-                    point("2026-06", Count::Withheld(Withheld::SmallGroup)),
-                ],
+                points: vec![point("2026-05", shown(58, 30)), point("2026-06", Count::Withheld(Withheld::SmallGroup))],
             }],
         }
     }

@@ -78,8 +78,12 @@ async fn a_file_is_made_announced_and_fetched() {
     let expected = [
         "\u{feff}\"Mois\";\"Service\";\"Séances\";\"Minutes\";\"Personnes\";\"Non communiqué\"".to_owned(),
         format!("\"{month}\";\"'=1+1; \"\"odd\"\"\";\"20\";\"\";\"20\";\"\""),
-        format!("\"{month}\";\"Sales\";\"\";\"\";\"\";\"Trop peu de personnes ou presque toutes, ici ou dans un nombre qui s’en déduirait\""),
-        format!("\"{month}\";\"Autres services ou sans service\";\"\";\"\";\"\";\"Trop peu de personnes ou presque toutes, ici ou dans un nombre qui s’en déduirait\""),
+        format!(
+            "\"{month}\";\"Sales\";\"\";\"\";\"\";\"Trop peu de personnes ou presque toutes, ici ou dans un nombre qui s’en déduirait\""
+        ),
+        format!(
+            "\"{month}\";\"Autres services ou sans service\";\"\";\"\";\"\";\"Trop peu de personnes ou presque toutes, ici ou dans un nombre qui s’en déduirait\""
+        ),
         format!("\"{month}\";\"Total\";\"57\";\"\";\"40\";\"\""),
     ];
     assert_eq!(file.text(), expected.join("\r\n") + "\r\n");

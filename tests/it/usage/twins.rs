@@ -114,10 +114,7 @@ async fn assert_twins(weaker: &str, arrange: impl AsyncFn(&Usage<'_>, NaiveDate,
     assert_ne!(with, without, "nobody would see that {weaker}");
 }
 
-async fn twins(
-    weaker: Option<&str>,
-    arrange: &impl AsyncFn(&Usage<'_>, NaiveDate, bool),
-) -> (Vec<Value>, Vec<Value>) {
+async fn twins(weaker: Option<&str>, arrange: &impl AsyncFn(&Usage<'_>, NaiveDate, bool)) -> (Vec<Value>, Vec<Value>) {
     let app = TestApp::start().await;
     if let Some(weaker) = weaker {
         weaken(&app, weaker).await;

@@ -240,7 +240,8 @@ impl Program {
             let how = if is_disjoint { ComparisonOp::Eq } else { ComparisonOp::Ge };
             self.conditions.push((sum(parts, whole), how, 0.0));
         };
-        let parts = |is_one: &dyn Fn(&Key) -> bool| -> Vec<Key> { answer.keys().filter(|it| is_one(it)).cloned().collect() };
+        let parts =
+            |is_one: &dyn Fn(&Key) -> bool| -> Vec<Key> { answer.keys().filter(|it| is_one(it)).cloned().collect() };
         let total = Key::new("total", "", "");
         for dimension in ["specialty", "mode", "department"] {
             add(&total, parts(&|it| it.table == dimension), dimension == "department");

@@ -117,7 +117,10 @@ const WEAKER: [(&str, &str, &[(&str, &str)]); 10] = [
     (
         "withholds nothing beside a small cell",
         "withhold",
-        &[("array_agg(NOT c.is_safe OR n = (SELECT b.n FROM beside b) ORDER BY n)", "array_agg(NOT c.is_safe ORDER BY n)")],
+        &[(
+            "array_agg(NOT c.is_safe OR n = (SELECT b.n FROM beside b) ORDER BY n)",
+            "array_agg(NOT c.is_safe ORDER BY n)",
+        )],
     ),
     ("tells small cells", "is_safe", &[("people >= k", "people >= k - 4")]),
     ("tells that nearly all came", "is_safe", &[("AND people <= eligible - step", "")]),
@@ -131,14 +134,24 @@ const WEAKER: [(&str, &str, &[(&str, &str)]); 10] = [
     (
         "shows the cells of columns that it withholds",
         "protect",
-        &[("c.row_class <> '*' AND c.column_class <> '*'", "c.row_class <> '*' AND (c.column_class <> '*' OR c.is_safe)")],
+        &[(
+            "c.row_class <> '*' AND c.column_class <> '*'",
+            "c.row_class <> '*' AND (c.column_class <> '*' OR c.is_safe)",
+        )],
     ),
     (
         "tells minutes beside what it withholds",
         "protect",
-        &[("CASE WHEN NOT bool_or(a.is_hidden) OVER () THEN a.minutes END", "CASE WHEN NOT a.is_hidden THEN a.minutes END")],
+        &[(
+            "CASE WHEN NOT bool_or(a.is_hidden) OVER () THEN a.minutes END",
+            "CASE WHEN NOT a.is_hidden THEN a.minutes END",
+        )],
     ),
-    ("shows all whole rows", "protect", &[("NOT EXISTS (SELECT FROM tight t WHERE t.dimensions = c.dimensions)", "true")]),
+    (
+        "shows all whole rows",
+        "protect",
+        &[("NOT EXISTS (SELECT FROM tight t WHERE t.dimensions = c.dimensions)", "true")],
+    ),
     ("withholds a row alone", "protect", &[("OR i.bad = 1 AND NOT i.is_pooled AND i.nth = 1", "")]),
 ];
 
