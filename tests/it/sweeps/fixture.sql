@@ -100,7 +100,7 @@ UPDATE companies SET network = 'restricted' WHERE companies.id = id('acme');
 UPDATE consultations SET status = 'in_progress' WHERE id IN (id('alice with durand'), id('dave with durand'));
 UPDATE consultations SET status = 'completed' WHERE status = 'in_progress';
 -- by a time of its own: September and nothing later
-SELECT stats.refresh('2026-10-09', true), stats.refresh('2026-10-10', true);
+SELECT stats.refresh('2026-10-10', true), stats.refresh('2026-10-10', true);
 SELECT stats.publish(1000), stats.publish(1000);
 INSERT INTO exports (id, company_id, requested_by, kind, params, created_at)
 SELECT id('file for ' || u.id), coalesce(u.company_id, id('acme')), u.id, 'usage', '{}', '2026-06-01'
