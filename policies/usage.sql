@@ -437,16 +437,21 @@ CREATE TRIGGER practitioners_new_rate AFTER UPDATE OF hourly_rate_cents, currenc
     EXECUTE FUNCTION app.note_rate();
 
 -- Payroll: one's own lines, and all of them for staff and the jobs that they ask for.
-GRANT SELECT ON app.payroll_months TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
+GRANT SELECT ON app.payroll_months TO huntzen_platform, huntzen_kernel;
 GRANT SELECT ON app.payroll_lines TO huntzen_practitioner, huntzen_platform, huntzen_worker;
 GRANT SELECT ON app.payroll_sessions TO huntzen_practitioner, huntzen_platform, huntzen_kernel;
-CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_practitioner, huntzen_platform, huntzen_kernel USING (true);
+CREATE POLICY all_rows ON app.payroll_months FOR SELECT TO huntzen_platform, huntzen_kernel USING (true);
 CREATE POLICY own ON app.payroll_sessions FOR SELECT TO huntzen_practitioner
     USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY all_rows ON app.payroll_sessions FOR SELECT TO huntzen_platform, huntzen_kernel USING (true);
 CREATE POLICY own ON app.payroll_lines FOR SELECT TO huntzen_practitioner USING (practitioner_id = (SELECT app.user_id()));
 CREATE POLICY all_rows ON app.payroll_lines FOR SELECT TO huntzen_platform, huntzen_worker USING (true);
 
+-- Whether the sessions of a month are kept as they were when its payroll was published.
+CREATE OR REPLACE FUNCTION stats.keeps_sessions(of_month date)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM app.payroll_months p WHERE p.month = of_month AND p.has_sessions)
+$$;
 -- When what is not published was counted.
 CREATE OR REPLACE FUNCTION stats.counted_at()
 RETURNS timestamptz LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
@@ -480,5 +485,5 @@ DROP TRIGGER IF EXISTS company_settings_new_threshold ON app.company_settings;
 CREATE TRIGGER company_settings_new_threshold AFTER UPDATE OF reporting_threshold ON app.company_settings
     FOR EACH ROW WHEN (OLD.reporting_threshold <> NEW.reporting_threshold) EXECUTE FUNCTION stats.note_threshold();
 GRANT EXECUTE ON FUNCTION stats.usage_basis() TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
-GRANT EXECUTE ON FUNCTION stats.counted_at(), stats.running_activity(uuid, date, date) TO huntzen_practitioner, huntzen_platform;
+GRANT EXECUTE ON FUNCTION stats.counted_at(), stats.running_activity(uuid, date, date), stats.keeps_sessions(date) TO huntzen_practitioner, huntzen_platform;
 GRANT EXECUTE ON FUNCTION stats.refresh(timestamptz, boolean), stats.publish(int) TO huntzen_worker;

@@ -405,7 +405,9 @@ WHERE g.nspname IN ('app', 'stats') AND g.verb IN ('SELECT', 'UPDATE') AND (g.co
 SELECT format('%s of %s.%s', coalesce(g.col, 'all'), g.nspname, g.relname) FROM given g
 WHERE g.role = 'huntzen_stats' AND g.verb = 'SELECT'
   AND ((g.relname = 'employees' AND (g.col IS NULL OR g.col IN ('email', 'first_name', 'last_name', 'staff_number')))
-       OR g.relname IN ('users', 'user_sessions', 'messages', 'clinical_notes', 'journal_entries'));
+       -- whose account is whose entry's, and since when
+       OR (g.relname = 'users' AND (g.col IS NULL OR g.col NOT IN ('id', 'company_id', 'employee_id', 'status', 'created_at')))
+       OR g.relname IN ('user_sessions', 'messages', 'clinical_notes', 'journal_entries'));
 
 -- rule: people_get_reading_and_writing_only
 SELECT format('%s may %s %s.%s', g.role, g.verb, g.nspname, g.relname) FROM given g

@@ -237,6 +237,8 @@ GRANT UPDATE (hash) ON app.refresh_tokens TO huntzen_employee;
 
 -- mutation: the_statistics_read_no_names
 GRANT SELECT ON app.employees TO huntzen_stats;
+-- mutation: the_statistics_read_no_names
+GRANT SELECT (email) ON app.users TO huntzen_stats;
 
 -- mutation: people_get_reading_and_writing_only
 GRANT TRUNCATE ON app.departments TO huntzen_hr;

@@ -52,8 +52,7 @@ pub async fn list_flagged(
          WHERE c.practitioner_id = $1 AND c.times_differ
            AND c.starts_at >= $2::date::timestamp AT TIME ZONE $4
            AND c.starts_at < ($3::date + interval '1 month') AT TIME ZONE $4
-           AND NOT EXISTS (SELECT FROM app.payroll_months p WHERE p.has_sessions
-                               AND p.month = date_trunc('month', c.starts_at AT TIME ZONE $4)::date)
+           AND NOT stats.keeps_sessions(date_trunc('month', c.starts_at AT TIME ZONE $4)::date)
          UNION ALL
          SELECT s.consultation_id, s.starts_at, s.status, s.duration_minutes, s.seen_minutes, s.currency,
                 CASE WHEN s.status = 'completed' THEN app.session_fee(s.hourly_rate_cents, s.duration_minutes) ELSE 0 END
