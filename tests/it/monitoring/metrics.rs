@@ -52,7 +52,7 @@ async fn a_busy_program_tells_everything_that_its_operator_asks_and_nothing_of_i
     let count = |labels: &[(&str, &str)]| value(&text, "http_requests_total", labels);
     assert!((count(&[("operation", "login"), ("method", "POST"), ("status", "401")]) - 1.0).abs() < 0.1);
     assert!(count(&[("operation", "getMe"), ("status", "200")]) >= 1.0);
-    assert!(count(&[("operation", "/api/v1/*"), ("status", "404")]) >= 1.0);
+    assert!(count(&[("status", "404")]) >= 1.0);
     assert!(value(&text, "http_request_duration_seconds_count", &[("operation", "getMe")]) >= 1.0);
     assert!(value(&text, "http_request_duration_seconds_bucket", &[("operation", "getMe"), ("le", "+Inf")]) >= 1.0);
     for (name, labels, least, most) in [

@@ -144,7 +144,6 @@ async fn no_span_says_anything_of_a_person() {
         "GET /api/v1/search",
         "POST /api/v1/journal",
         "POST /api/v1/auth/login",
-        "GET /api/v1/*",
         "/chat unknown",
         "/chat conversation:join",
     ] {
