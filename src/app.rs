@@ -253,8 +253,8 @@ async fn own_database(config: &Config) -> Outcome<(PgConnectOptions, Option<Deve
 /// Brings the database to this version.
 pub async fn migrate(config: Config) -> Outcome {
     telemetry::init(config.log_format, &config.log_filter);
-    let (owner, development) = database(&config).await?;
-    migrate::migrate(&owner, &config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
+    Box::pin(migrate::migrate(&owner, &config)).await?;
     if let Some(development) = development {
         development.stop();
     }
@@ -264,7 +264,7 @@ pub async fn migrate(config: Config) -> Outcome {
 /// Publishes a new signing key; the nodes that run take it up.
 pub async fn publish_key(config: Config) -> Outcome<Published> {
     telemetry::init(config.log_format, &config.log_filter);
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
     let mut conn = migrate::owner(&owner).await?;
     let published = signing_keys::rotate(&mut conn, &config, &Entropy::system(), Clock::System.now()).await?;
     if let Some(development) = development {
@@ -276,7 +276,7 @@ pub async fn publish_key(config: Config) -> Outcome<Published> {
 /// Takes a signing key out of use at once; the nodes that run hear of it.
 pub async fn withdraw_key(config: Config, kid: &str) -> Outcome<Withdrawn> {
     telemetry::init(config.log_format, &config.log_filter);
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
     let mut conn = migrate::owner(&owner).await?;
     let withdrawn = signing_keys::withdraw(&mut conn, &config, &Entropy::system(), Clock::System.now(), kid).await;
     if let Some(development) = development {
@@ -303,10 +303,10 @@ pub async fn rewrap(
     tell: &mut (dyn FnMut(Progress<'_>) + Send + Sync),
 ) -> Outcome<Vec<Rewrapped>> {
     telemetry::init(config.log_format, &config.log_filter);
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
     let keyring = Keyring::new(&config.master_keys)?;
-    key_use::verify_names(&owner, &keyring).await?;
-    let done = rewrap::rewrap_at(&owner, &keyring, &Entropy::system(), &sealed(), pace, tell).await;
+    Box::pin(key_use::verify_names(&owner, &keyring)).await?;
+    let done = Box::pin(rewrap::rewrap_at(&owner, &keyring, &Entropy::system(), &sealed(), pace, tell)).await;
     if let Some(development) = development {
         development.stop();
     }
@@ -315,9 +315,9 @@ pub async fn rewrap(
 
 /// Opens some of what is sealed in each place.
 pub async fn try_keys(config: Config) -> Outcome<Vec<Tried>> {
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
     let keyring = Keyring::new(&config.master_keys)?;
-    key_use::verify_names(&owner, &keyring).await?;
+    Box::pin(key_use::verify_names(&owner, &keyring)).await?;
     let done = rewrap::try_open(&owner, &keyring, &sealed(), SAMPLES).await;
     if let Some(development) = development {
         development.stop();
@@ -328,7 +328,7 @@ pub async fn try_keys(config: Config) -> Outcome<Vec<Tried>> {
 /// Gives up what is sealed under a master key that is lost; whether the database knew it.
 pub async fn forget_master_key(config: Config, id: &str) -> Outcome<bool> {
     telemetry::init(config.log_format, &config.log_filter);
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
     let known = key_use::forget(&owner, id).await;
     if let Some(development) = development {
         development.stop();
@@ -339,9 +339,9 @@ pub async fn forget_master_key(config: Config, id: &str) -> Outcome<bool> {
 /// Runs a command of an operator on the platform, beside the programs that serve and work. The second argument of the
 /// command is the owner's connection.
 pub async fn command(config: Config, run: impl AsyncFnOnce(Arc<Platform>, &PgConnectOptions) -> Outcome) -> Outcome {
-    let (owner, development) = database(&config).await?;
-    let platform = platform(config, &owner, Clock::System).await?;
-    let done = run(platform.clone(), &owner).await;
+    let (owner, development) = Box::pin(database(&config)).await?;
+    let platform = Box::pin(platform(config, &owner, Clock::System)).await?;
+    let done = Box::pin(run(platform.clone(), &owner)).await;
     platform.wind_up().await;
     if let Some(development) = development {
         development.stop();
@@ -352,12 +352,12 @@ pub async fn command(config: Config, run: impl AsyncFnOnce(Arc<Platform>, &PgCon
 /// Serves until a signal, then lets running requests and jobs finish. In development it starts the database,
 /// migrates and seeds first.
 pub async fn serve(config: Config, workers: bool) -> Outcome {
-    run(config, true, workers).await
+    Box::pin(run(config, true, workers)).await
 }
 
 /// Runs the jobs until a signal.
 pub async fn worker(config: Config) -> Outcome {
-    run(config, false, true).await
+    Box::pin(run(config, false, true)).await
 }
 
 async fn run(config: Config, serve: bool, work: bool) -> Outcome {
@@ -366,14 +366,14 @@ async fn run(config: Config, serve: bool, work: bool) -> Outcome {
         tracing::warn!("{warning}");
     }
     let stop = signal()?;
-    let (owner, development) = own_database(&config).await?;
+    let (owner, development) = Box::pin(own_database(&config)).await?;
     // only our own private database: somebody else's is migrated and filled when asked
     if development.is_some() {
-        migrate::migrate(&owner, &config).await?;
-        seed::demo(&owner, &config, &Clock::System).await?;
+        Box::pin(migrate::migrate(&owner, &config)).await?;
+        Box::pin(seed::demo(&owner, &config, &Clock::System)).await?;
     }
     let grace = Duration::from_secs(config.shutdown_grace_seconds);
-    let platform = platform(config, &owner, Clock::System).await?;
+    let platform = Box::pin(platform(config, &owner, Clock::System)).await?;
     platform.reports.adopt_panics();
     platform.storage.prove().await?;
     let monitoring = match platform.config.monitoring.addr {
@@ -451,10 +451,10 @@ fn signal() -> Outcome<impl Future<Output = ()>> {
 /// Fills the database; refused in production.
 pub async fn seed(config: Config, kind: SeedKind) -> Outcome {
     telemetry::init(config.log_format, &config.log_filter);
-    let (owner, development) = database(&config).await?;
-    migrate::migrate(&owner, &config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
+    Box::pin(migrate::migrate(&owner, &config)).await?;
     let seeded = match kind {
-        SeedKind::Demo => seed::demo(&owner, &config, &Clock::System).await?,
+        SeedKind::Demo => Box::pin(seed::demo(&owner, &config, &Clock::System)).await?,
         SeedKind::Scale(companies) => seed::scale(&owner, &config, &Clock::System, companies).await?,
     };
     tracing::info!(?seeded, "done");
@@ -466,9 +466,9 @@ pub async fn seed(config: Config, kind: SeedKind) -> Outcome {
 
 /// Makes a platform admin, and answers the link that they set their password with.
 pub async fn create_admin(config: Config, email: &str, name: Option<&str>, locale: Locale) -> Outcome<Invitation> {
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
     if development.is_some() {
-        migrate::migrate(&owner, &config).await?;
+        Box::pin(migrate::migrate(&owner, &config)).await?;
     }
     let tx = Db::as_owner(&owner).await?;
     let made = operator::create_admin(tx, &config, &Clock::System, email, name, locale).await;
@@ -480,7 +480,7 @@ pub async fn create_admin(config: Config, email: &str, name: Option<&str>, local
 
 /// Takes the second factor of an account away; its address.
 pub async fn reset_two_factor(config: Config, email: &str) -> Outcome<String> {
-    let (owner, development) = database(&config).await?;
+    let (owner, development) = Box::pin(database(&config)).await?;
     let tx = Db::as_owner(&owner).await?;
     let reset = operator::reset_two_factor(tx, &Clock::System, email).await;
     if let Some(development) = development {

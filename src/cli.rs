@@ -140,8 +140,8 @@ pub enum SeedKind {
 /// Does what was asked.
 pub async fn run(cli: Cli) -> Outcome {
     match cli.command.unwrap_or(Command::Serve(Serve::default())) {
-        Command::Serve(Serve { no_worker }) => app::serve(Config::from_process_env()?, !no_worker).await,
-        Command::Worker => app::worker(Config::from_process_env()?).await,
+        Command::Serve(Serve { no_worker }) => Box::pin(app::serve(Config::from_process_env()?, !no_worker)).await,
+        Command::Worker => Box::pin(app::worker(Config::from_process_env()?)).await,
         Command::Migrate => app::migrate(Config::from_process_env()?).await,
         Command::Seed(Seed { scale, .. }) => {
             let kind = scale.map_or(SeedKind::Demo, SeedKind::Scale);

@@ -144,7 +144,7 @@ pub async fn run(command: AuditCommand) -> Outcome {
     match command {
         AuditCommand::Verify(how) => app::command(config, async |platform, _| verify(&platform, how).await).await,
         AuditCommand::Acknowledge(what) => {
-            app::command(config, async |platform, owner| acknowledge(&platform, owner, what).await).await
+            Box::pin(app::command(config, async |platform, owner| acknowledge(&platform, owner, what).await)).await
         }
         AuditCommand::Anchor(which) => app::command(config, async |platform, _| anchor(&platform, &which).await).await,
     }

@@ -57,7 +57,7 @@ pub async fn run(command: KeysCommand) -> Outcome {
     match command {
         KeysCommand::Rotate(Rotate { busy }) => {
             let mut shown = Shown::new();
-            let done = app::rewrap(config, Pace::of(busy), &mut |it: Progress<'_>| shown.show(it)).await;
+            let done = Box::pin(app::rewrap(config, Pace::of(busy), &mut |it: Progress<'_>| shown.show(it))).await;
             shown.end();
             rewrapped(&done?)
         }

@@ -98,7 +98,7 @@ impl Readiness {
         always.into_iter().chain(self.redis.map(|redis| ("redis", redis)))
     }
 
-    fn figures(&self) -> Vec<Figure> {
+    fn figures(self) -> Vec<Figure> {
         let up =
             Figure::gauge("huntzen_dependency_up", "Whether a part that the program needs works, as in /health/ready.");
         let up = self

@@ -79,12 +79,12 @@ async fn schema(of: &PgConnectOptions) -> Vec<String> {
 }
 
 /// What is in one list and not in the other, as often as it is.
-fn but_for(these: &[String], those: &[String]) -> Vec<String> {
+fn but_for(lines: &[String], known: &[String]) -> Vec<String> {
     let mut left: BTreeMap<&str, i64> = BTreeMap::new();
-    for line in those {
+    for line in known {
         *left.entry(line).or_default() += 1;
     }
-    these
+    lines
         .iter()
         .filter(|line| {
             let more = left.entry(line).or_default();

@@ -366,8 +366,12 @@ fn complete_parameter(parameter: &mut Map<String, Value>) {
             json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$",
                             "example": "0197a3c0-1234-7abc-8def-0123456789ab" }),
         ),
-        ("header", "if-match") => (true, json!({ "type": "string", "example": "\"640f1c2a9b4c0\"" })),
-        ("header", "if-none-match") => (false, json!({ "type": "string", "example": "\"640f1c2a9b4c0\"" })),
+        ("header", "if-match") => {
+            (true, json!({ "type": "string", "pattern": "^\"[0-9a-f]+\"$", "example": "\"640f1c2a9b4c0\"" }))
+        }
+        ("header", "if-none-match") => {
+            (false, json!({ "type": "string", "pattern": "^\"[0-9a-f]+\"$", "example": "\"640f1c2a9b4c0\"" }))
+        }
         _ => return,
     };
     parameter.insert("required".into(), is_required.into());

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::Queue;
 use crate::platform::db::Tx;
 use crate::platform::problem::Result;
 
@@ -23,10 +24,12 @@ pub struct Backlog {
     pub oldest_due_seconds: f64,
 }
 
-/// Of every queue that has any job left.
+/// Of every queue.
 pub async fn backlogs(tx: &mut Tx) -> Result<Vec<Backlog>> {
     Ok(sqlx::query_as(
-        "SELECT job_type AS queue,
+        "SELECT queue, j.*
+         FROM unnest($1::text[]) queue
+         CROSS JOIN LATERAL (SELECT
                 count(*) FILTER (WHERE status IN ('Pending', 'Failed') AND run_at > now()) AS scheduled,
                 count(*) FILTER (WHERE status IN ('Pending', 'Failed') AND run_at <= now() OR status = 'Queued') AS due,
                 count(*) FILTER (WHERE status = 'Running') AS running,
@@ -34,8 +37,9 @@ pub async fn backlogs(tx: &mut Tx) -> Result<Vec<Backlog>> {
                 greatest(coalesce(extract(epoch FROM now() - min(run_at) FILTER (
                     WHERE status IN ('Pending', 'Failed') AND run_at <= now() OR status = 'Queued')), 0), 0)::float8
                     AS oldest_due_seconds
-         FROM apalis.jobs WHERE status <> 'Done' GROUP BY job_type",
+         FROM apalis.jobs WHERE job_type = queue AND status <> 'Done') j",
     )
+    .bind(Queue::ALL.map(Queue::name))
     .fetch_all(tx.conn())
     .await?)
 }

@@ -86,7 +86,9 @@ pub fn number(count: impl TryInto<i64>) -> f64 {
 /// As Prometheus reads it.
 pub fn render(figures: &[Figure]) -> String {
     let mut out = String::new();
-    figures.iter().for_each(|figure| figure.write(&mut out));
+    for figure in figures {
+        figure.write(&mut out);
+    }
     out
 }
 

@@ -102,12 +102,12 @@ async fn over_ways_that_break(redis: Option<Redis>) {
 
 #[tokio::test]
 async fn over_ways_that_break_all_the_time_nothing_is_lost_or_doubled_and_both_see_one_order() {
-    over_ways_that_break(None).await;
+    Box::pin(over_ways_that_break(None)).await;
 }
 
 #[tokio::test]
 async fn over_ways_that_break_all_the_time_the_same_holds_with_redis() {
-    over_ways_that_break(Some(Redis::start().await)).await;
+    Box::pin(over_ways_that_break(Some(Redis::start().await))).await;
 }
 
 /// The server of a private cluster is told to stop, or is stopped at once, and starts again where it was.

@@ -206,23 +206,23 @@ pub async fn stuffed(base: &str, token: &str, id: &str, left: usize) -> Raw {
     let joins = format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]");
     raw.send(Message::text(joins)).await.unwrap();
     until(&mut raw, "43/chat,1").await.expect("it joins");
-    let asks = format!("42/chat,2[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0,\"limit\":100}}]");
-    raw.send(Message::text(asks.clone())).await.unwrap();
+    let request = format!("42/chat,2[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0,\"limit\":100}}]");
+    raw.send(Message::text(request.clone())).await.unwrap();
     let size = until(&mut raw, "43/chat,2").await.expect("it answers").len();
     // as fast as may be asked. A heartbeat that waits behind the answers is answered all the same
     let mut pace = tokio::time::interval(Duration::from_millis(51));
-    let (mut asked, mut taken, mut unchanged) = (0, 0, 0);
+    let (mut asked, mut in_kernel, mut unchanged) = (0, 0, 0);
     for n in 0..300 {
         pace.tick().await;
-        let says = if n % 20 == 0 { "3" } else { asks.as_str() };
+        let says = if n % 20 == 0 { "3" } else { request.as_str() };
         let sent = tokio::time::timeout(Duration::from_secs(1), raw.send(Message::text(says))).await;
         if !matches!(sent, Ok(Ok(()))) {
             break;
         }
         asked += if n % 20 == 0 { 0 } else { size };
-        let before = std::mem::replace(&mut taken, in_the_kernel(&raw));
-        unchanged = if taken == before { unchanged + 1 } else { 0 };
-        if asked > taken + left && unchanged > 8 {
+        let before = std::mem::replace(&mut in_kernel, in_the_kernel(&raw));
+        unchanged = if in_kernel == before { unchanged + 1 } else { 0 };
+        if asked > in_kernel + left && unchanged > 30 {
             break;
         }
     }
@@ -244,7 +244,7 @@ async fn what_somebody_does_not_read_waits_in_the_database_and_holds_nobody_up()
     }
     // the kernel takes no more of what these two are sent: it waits in the server
     let (base, token) = (&talk.app.base, &talk.alice.token);
-    let (one, other) = tokio::join!(stuffed(base, token, &id, 512 << 10), stuffed(base, token, &id, 512 << 10));
+    let (one, other) = tokio::join!(stuffed(base, token, &id, 2 << 20), stuffed(base, token, &id, 2 << 20));
     // more than waits there for one reader
     let their = &talk;
     let sends = (0..80).map(|n| async move { their.send(&their.dr, &format!("Message {n}")).await });

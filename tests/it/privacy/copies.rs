@@ -349,7 +349,7 @@ async fn a_file_that_does_not_open_to_its_end_is_said_to_and_keeps_nothing_else_
     let it = life().await;
     let damaged = bring(&it.alice, pdf(150_000)).await.expect(201).str("/id");
     let lost = bring(&it.alice, pdf(200)).await.expect(201).str("/id");
-    let last = bring(&it.alice, pdf(70_000)).await.expect(201).str("/id");
+    let whole = bring(&it.alice, pdf(70_000)).await.expect(201).str("/id");
     let path_of = async |id: &str| {
         let key: String = sqlx::query_scalar("SELECT object_key FROM app.files WHERE id = $1::uuid")
             .bind(id)
@@ -365,11 +365,11 @@ async fn a_file_that_does_not_open_to_its_end_is_said_to_and_keeps_nothing_else_
     std::fs::write(&path, bytes).unwrap();
     std::fs::remove_file(path_of(&lost).await).unwrap();
     let mut copy = fetched(&it.app, &it.alice).await;
-    let list = copy.rows("files");
-    let state = |id: &str| list.iter().find(|it| it["id"] == id).unwrap()["state"].clone();
-    assert_eq!(list.len(), 4, "{list:?}");
-    assert_eq!([state(&damaged), state(&lost), state(&last)], ["file_damaged", "file_damaged", "whole"]);
-    assert_eq!(copy.bytes(&format!("files/{last}-{PAPER}")), pdf(70_000));
+    let facts = copy.rows("files");
+    let state = |id: &str| facts.iter().find(|it| it["id"] == id).unwrap()["state"].clone();
+    assert_eq!(facts.len(), 4, "{facts:?}");
+    assert_eq!([state(&damaged), state(&lost), state(&whole)], ["file_damaged", "file_damaged", "whole"]);
+    assert_eq!(copy.bytes(&format!("files/{whole}-{PAPER}")), pdf(70_000));
     assert!(pdf(150_000).starts_with(&copy.bytes(&format!("files/{damaged}-{PAPER}"))));
     assert_eq!(copy.rows("journal")[0]["body"], DIARY);
 }

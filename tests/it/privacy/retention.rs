@@ -136,7 +136,12 @@ async fn what_is_removed_is_found_by_indexes() {
         .fetch_all(&mut *conn)
         .await
         .unwrap();
-        let others: Vec<_> = columns.iter().map(|column| format!("'{column}', gen_random_uuid()")).collect();
+        // a document is of no conversation
+        let columns = columns.iter().filter(|column| table != "files" || *column != "conversation_id");
+        let mut others: Vec<_> = columns.map(|column| format!("'{column}', gen_random_uuid()")).collect();
+        if table == "files" {
+            others.push("'object_key', 'files/00/' || replace(gen_random_uuid()::text, '-', '')".into());
+        }
         let sql = format!(
             "INSERT INTO app.{table} SELECT (jsonb_populate_record(one.t, jsonb_build_object({}))).*
              FROM (SELECT t FROM app.{table} t LIMIT 1) one, generate_series(1, 5000)",

@@ -8,6 +8,7 @@ mod series;
 mod twins;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, TimeZone, Utc};
+use huntzen::platform::clock::Clock;
 use huntzen::platform::ids::UserId;
 use huntzen::platform::jobs::{Job, Queue};
 use serde::{Deserialize, Serialize};
@@ -168,7 +169,7 @@ pub async fn run(app: &TestApp, job: &impl Job) {
 /// Time passes, by the database's clock as well.
 pub async fn advance(app: &TestApp, by: TimeDelta) {
     app.clock.advance(by);
-    let ahead = (app.clock.now() - Utc::now()).num_milliseconds();
+    let ahead = (app.clock.now() - Clock::System.now()).num_milliseconds();
     let clock = format!(
         "CREATE OR REPLACE FUNCTION stats.clock() RETURNS timestamptz LANGUAGE sql VOLATILE
          AS $$ SELECT clock_timestamp() + interval '{ahead} milliseconds' $$"

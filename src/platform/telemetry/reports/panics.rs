@@ -78,9 +78,7 @@ mod tests {
         let panic = watch(async {
             tokio::task::yield_now().await;
             let words = "alice@people.test".to_owned();
-            if !words.is_empty() {
-                panic!("{words}");
-            }
+            assert!(words.is_empty(), "{words}");
         });
         let panic = panic.await.unwrap_err();
         assert!(panic.place.starts_with("src/platform/telemetry/reports/panics.rs:"), "{panic:?}");

@@ -25,26 +25,22 @@ fn without_quotes(text: &str) -> String {
     let mut inside: Option<char> = None;
     let mut before = ' ';
     for c in text.chars() {
-        match inside {
-            Some(end) => {
-                if c == end && before != '\\' {
-                    inside = None;
-                    out.push_str(GONE);
-                }
+        if let Some(end) = inside {
+            if c == end && before != '\\' {
+                inside = None;
+                out.push_str(GONE);
             }
-            None => {
-                let opens = match c {
-                    '"' | '`' => Some(c),
-                    '“' => Some('”'),
-                    '«' => Some('»'),
-                    // elsewhere it is an apostrophe
-                    '\'' if !before.is_alphanumeric() => Some(c),
-                    _ => None,
-                };
-                match opens {
-                    Some(_) => inside = opens,
-                    None => out.push(c),
-                }
+        } else {
+            inside = match c {
+                '"' | '`' => Some(c),
+                '“' => Some('”'),
+                '«' => Some('»'),
+                // elsewhere it is an apostrophe
+                '\'' if !before.is_alphanumeric() => Some(c),
+                _ => None,
+            };
+            if inside.is_none() {
+                out.push(c);
             }
         }
         before = c;

@@ -32,7 +32,8 @@ pub const WATCH: &str = "DO $$
     END $$";
 
 /// What stays small however many people use the platform, or is read as a whole on purpose.
-const SMALL: [(&str, &str); 10] = [
+const SMALL: [(&str, &str); 11] = [
+    ("audit_verifications", "one row for each company"),
     ("privacy_requests_due", "an index of the erasures that wait for their seven days"),
     ("master_keys", "the keys of the operator"),
     ("retention_rules", "the kinds of records that there are"),

@@ -296,7 +296,7 @@ impl Making<'_> {
                 }
             }
             match found.last() {
-                Some(last) => after = Some(*last),
+                Some(latest) => after = Some(*latest),
                 None => break,
             }
         }
