@@ -37,7 +37,7 @@ fuzz: ## Try the API against its document for FUZZ seconds a role (300)
 	@tools/install database tools schemathesis
 	HUNTZEN_FUZZ_SECONDS=$(FUZZ) $(CARGO) test --test it schemathesis:: -- --nocapture $(ARGS)
 
-fuzz-parsers: ## Run libFuzzer on each parser of foreign bytes for MINUTES (10): envelopes, files, CSV, Markdown, calendars
+fuzz-parsers: ## Run libFuzzer on each parser of foreign bytes for MINUTES (10): envelopes, files, pictures, CSV, Markdown, calendars
 	@tools/install compiler
 	CARGO="$(CARGO)" fuzz/run $(MINUTES)
 

@@ -125,6 +125,10 @@ fn floor(copy: &Database, practitioner: Uuid) -> Outcome<Duration> {
     );
     let url =
         copy.settings().into_iter().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| url).unwrap_or_default();
+    // of the driver's own words psql knows none
+    let (address, query) = url.split_once('?').unwrap_or((&url, ""));
+    let known = query.split('&').filter(|it| ["host=", "port=", "sslmode="].iter().any(|name| it.starts_with(name)));
+    let url = format!("{address}?{}", known.collect::<Vec<_>>().join("&"));
     let file = tempfile::tempfile()?;
     let begun = Instant::now();
     let done = Command::new("psql").arg(url).args(["-qXc", &statement]).stdin(Stdio::null()).stdout(file).status()?;

@@ -20,6 +20,7 @@ mod csv_export;
 mod first_free;
 mod list_own;
 mod login_storm;
+mod privacy_export;
 mod rotation;
 mod search;
 mod slots_60_days;
@@ -72,6 +73,8 @@ enum Workload {
     Usage,
     /// A practitioner's sessions as a CSV file, against COPY
     CsvExport,
+    /// An employee's copy of their data, of a gigabyte
+    PrivacyExport,
 }
 
 /// Measures the program against what bounds it.
@@ -107,6 +110,9 @@ struct Args {
     /// Lines of the file of `csv_export`
     #[arg(long, default_value_t = 1_000_000)]
     rows: u32,
+    /// Size of the copy of `privacy_export`
+    #[arg(long, default_value_t = 1024)]
+    megabytes: u32,
     /// The server to measure; by default the one that was built with the benchmark
     #[arg(long, default_value = env!("CARGO_BIN_EXE_huntzen"))]
     server: std::path::PathBuf,
@@ -164,6 +170,7 @@ async fn run(args: Args) -> Outcome {
         Workload::Journal20,
         Workload::RotateKeys,
         Workload::CsvExport,
+        Workload::PrivacyExport,
     ];
     if writing.into_iter().any(wanted) {
         let copy = database.copy(&args.server).await?;
@@ -178,6 +185,9 @@ async fn run(args: Args) -> Outcome {
         }
         if wanted(Workload::CsvExport) {
             lines.push(csv_export::measure(&args, &copy).await?);
+        }
+        if wanted(Workload::PrivacyExport) {
+            lines.push(privacy_export::measure(&args, &copy).await?);
         }
         if wanted(Workload::Journal20) {
             lines.push(contents::entries(&args, &copy).await?);

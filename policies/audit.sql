@@ -63,6 +63,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('erasure.asked', 'privacy_request', false, false, false),
         -- that an account is gone the staff see in the list of accounts
         ('erasure.carried_out', 'privacy_request', false, false, true),
+        ('erasure.ledger_replayed', 'installation', false, false, true),
         ('erasure.refused', 'privacy_request', false, false, false),
         ('erasure.replayed', 'user', false, false, true),
         ('erasure.withdrawn', 'privacy_request', false, false, false),
@@ -92,6 +93,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('note.amended', 'consultation', false, false, true),
         ('note.created', 'consultation', false, false, true),
         ('note.finalized', 'consultation', false, false, true),
+        ('note.exported', 'consultation', true, false, true),
         ('note.listed', 'consultation', true, false, true),
         ('note.read', 'consultation', true, false, true),
         ('note.saved', 'consultation', false, false, true),

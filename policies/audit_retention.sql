@@ -6,15 +6,16 @@ GRANT SELECT, INSERT ON app.audit_cuts TO huntzen_kernel;
 GRANT UPDATE (sequence, cut_at) ON app.audit_cuts TO huntzen_kernel;
 CREATE POLICY kernel ON app.audit_cuts TO huntzen_kernel USING (true) WITH CHECK (true);
 
--- Removes what was kept for so many days, at least 365, from the chain of the transaction's company; how many entries.
+-- Removes what was kept for as long as app.retention_rules says, a year at least, from the chain of the transaction's company;
+-- how many entries.
 -- Links stay. An entry says how far the chain was cut: whoever verifies it believes that entry alone. A chain that was
 -- not found whole is evidence, and stays as it is.
-CREATE OR REPLACE FUNCTION app.cut_audit_log(kept_days int, most int)
+CREATE OR REPLACE FUNCTION app.cut_audit_log(most int)
 RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
     nobody uuid := '00000000-0000-0000-0000-000000000000';
     its    uuid := coalesce(app.company_id(), nobody);
-    before timestamptz := date_trunc('day', clock_timestamp(), 'UTC') - make_interval(days => greatest(kept_days, 365));
+    before timestamptz := date_trunc('day', clock_timestamp(), 'UTC') - greatest(app.kept_for('audit_entry'), interval '365 days');
     begins bigint;
     ends   bigint;
     gone   bigint;
@@ -41,6 +42,6 @@ BEGIN
     RETURN gone;
 END
 $$;
-ALTER FUNCTION app.cut_audit_log(int, int) OWNER TO huntzen_kernel;
-REVOKE ALL ON FUNCTION app.cut_audit_log(int, int) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.cut_audit_log(int, int) TO huntzen_worker;
+ALTER FUNCTION app.cut_audit_log(int) OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.cut_audit_log(int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.cut_audit_log(int) TO huntzen_worker;

@@ -166,7 +166,7 @@ $$;
 
 -- Rings the other one: 'rung'. Where they ring at the same moment it is one call, 'accepted'; where the caller's device was
 -- lost, another one takes its place, 'moved'; once more changes nothing, 'again'. Refused: 'elsewhere' (the caller's other
--- device is in it), 'in_another_call', 'peer_busy', 'too_many'. NULL: the rooms are not open.
+-- device is in it), 'in_another_call', 'peer_busy' (which is kept as a call that they missed), 'too_many'. NULL: the rooms are not open.
 CREATE OR REPLACE FUNCTION app.ring_call(wanted uuid, new_call uuid, its_device uuid, its_seat uuid, at timestamptz,
                                          until timestamptz)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -214,12 +214,27 @@ BEGIN
     SELECT p.person_id INTO busy FROM app.call_parties p
         WHERE p.person_id IN (room.user_id, room.practitioner_id) AND p.is_live
         ORDER BY p.person_id = other LIMIT 1;
-    IF FOUND THEN
-        RETURN CASE busy WHEN other THEN 'peer_busy' ELSE 'in_another_call' END;
-    END IF;
     SELECT coalesce(max(c.number), 0) INTO last FROM app.call_sessions c
         WHERE c.company_id = room.company_id AND c.consultation_id = wanted;
-    IF last >= 50 THEN
+    IF busy = other THEN
+        -- they are told afterwards; who rings on and on is told of once
+        IF last < 50 AND NOT EXISTS (
+               SELECT FROM app.call_sessions c
+               WHERE c.company_id = room.company_id AND c.consultation_id = wanted AND c.number = last
+                 AND c.end_reason = 'busy' AND c.caller = room.side AND c.ended_at > at - interval '10 minutes') THEN
+            INSERT INTO app.call_sessions (id, company_id, consultation_id, user_id, practitioner_id, number, caller, rang_at,
+                                           rings_until, closes_at)
+                VALUES (new_call, room.company_id, wanted, room.user_id, room.practitioner_id, last + 1, room.side, at, until,
+                        room.closes_at);
+            UPDATE app.call_sessions c SET status = 'ended', end_reason = 'busy', ended_at = at WHERE c.id = new_call;
+            INSERT INTO app.call_parties (company_id, call_id, user_id, practitioner_id, side, person_id, is_live)
+            SELECT room.company_id, new_call, room.user_id, room.practitioner_id, it.side, it.person, false
+            FROM (VALUES ('employee', room.user_id), ('practitioner', room.practitioner_id)) AS it (side, person);
+        END IF;
+        RETURN 'peer_busy';
+    ELSIF busy IS NOT NULL THEN
+        RETURN 'in_another_call';
+    ELSIF last >= 50 THEN
         RETURN 'too_many';
     END IF;
     INSERT INTO app.call_sessions (id, company_id, consultation_id, user_id, practitioner_id, number, caller, rang_at,
@@ -442,7 +457,7 @@ DECLARE
     it    record;
     ended int := 0;
 BEGIN
-    DELETE FROM app.call_signals s WHERE s.created_at <= at - interval '2 minutes';
+    DELETE FROM app.call_signals s WHERE s.created_at <= at - app.kept_for('call_signal');
     FOR it IN SELECT c.id, c.company_id, c.consultation_id, c.status,
                      (SELECT max(p.seen_at) FROM app.call_parties p WHERE p.company_id = c.company_id AND p.call_id = c.id) AS last_seen,
                      -- empty, as long as one of them is not

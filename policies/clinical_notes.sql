@@ -14,12 +14,56 @@ CREATE POLICY kernel ON app.clinical_note_versions TO huntzen_kernel USING (true
 GRANT SELECT ON app.retention_rules TO huntzen_kernel;
 CREATE POLICY kernel ON app.retention_rules FOR SELECT TO huntzen_kernel USING (true);
 
+-- For how long notes of a practitioner about sessions of a field are kept: the longest that is said of that field, of any
+-- field that they work in, and, of who is in a register of health professionals, of these, whatever the session was booked as.
+CREATE OR REPLACE FUNCTION app.note_kept_for(author uuid, field text)
+RETURNS interval LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT max(make_interval(years => coalesce(r.years, 0), days => coalesce(r.days, 0), mins => coalesce(r.minutes, 0)))
+    FROM (SELECT field AS profession
+          UNION SELECT s.specialty FROM app.practitioner_specialties s WHERE s.practitioner_id = author
+          UNION SELECT 'any' FROM app.practitioners p WHERE p.id = author AND (p.rpps IS NOT NULL OR p.adeli IS NOT NULL)) its
+    CROSS JOIN LATERAL (SELECT * FROM app.retention_rules r
+                        WHERE r.record = 'clinical_note' AND r.profession IN (its.profession, 'any')
+                        ORDER BY r.profession = 'any' LIMIT 1) r
+$$;
+-- What is kept for longer now: of all notes, or of those that are over their time, some at once. How many.
+CREATE OR REPLACE FUNCTION app.lengthen_notes(over_at timestamptz, most int)
+RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    moved bigint;
+BEGIN
+    WITH concerned AS (
+        SELECT n.id, n.practitioner_id, n.profession, n.written_at, n.retained_until FROM app.clinical_notes n
+        WHERE n.retained_until < coalesce(over_at, 'infinity') ORDER BY n.retained_until LIMIT most
+    ), kept AS (
+        SELECT it.practitioner_id, it.profession, app.note_kept_for(it.practitioner_id, it.profession) AS time
+        FROM (SELECT DISTINCT c.practitioner_id, c.profession FROM concerned c) it
+    )
+    UPDATE app.clinical_notes n SET retained_until = c.written_at + k.time
+        FROM concerned c JOIN kept k USING (practitioner_id, profession)
+        WHERE n.id = c.id AND c.written_at + k.time > c.retained_until;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    RETURN moved;
+END
+$$;
+CREATE OR REPLACE FUNCTION app.follow_note_rules() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM app.lengthen_notes(NULL, NULL);
+    RETURN NULL;
+END
+$$;
+
 -- What is finalised is read: addenda are all that can come. Each change is kept for its legal time from then on.
 CREATE OR REPLACE FUNCTION app.keep_clinical_note() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp AS $$
-DECLARE
-    kept int;
 BEGIN
+    -- who left reads what they wrote, and writes nothing any more
+    IF app.connected_role() = 'practitioner' AND EXISTS (
+           SELECT FROM app.practitioners p WHERE p.id = NEW.practitioner_id AND p.status = 'inactive') THEN
+        RAISE EXCEPTION 'the author has left'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'clinical_notes_author_left';
+    END IF;
     IF TG_OP = 'UPDATE' THEN
         IF OLD.status = 'finalized' AND (NEW.status, NEW.format, NEW.text_version, NEW.finalized_at)
                                         IS DISTINCT FROM (OLD.status, OLD.format, OLD.text_version, OLD.finalized_at) THEN
@@ -30,10 +74,7 @@ BEGIN
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'clinical_notes_version_order';
         END IF;
     END IF;
-    SELECT r.years INTO STRICT kept FROM app.retention_rules r
-        WHERE r.record = 'clinical_note' AND r.profession IN (NEW.profession, 'any')
-        ORDER BY r.profession = 'any' LIMIT 1;
-    NEW.retained_until := greatest(NEW.written_at + make_interval(years => kept),
+    NEW.retained_until := greatest(NEW.written_at + app.note_kept_for(NEW.practitioner_id, NEW.profession),
                                    CASE TG_OP WHEN 'UPDATE' THEN OLD.retained_until END);
     RETURN NEW;
 END
@@ -145,6 +186,7 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
+        'app.note_kept_for(uuid, text)', 'app.lengthen_notes(timestamptz, int)', 'app.follow_note_rules()',
         'app.keep_clinical_note()', 'app.check_clinical_note_version()', 'app.note_key(uuid)',
         'app.write_note(uuid, uuid, text, bytea, uuid, bytea, timestamptz)',
         'app.save_note(uuid, int, text, bytea, timestamptz)', 'app.finalize_note(uuid, int, timestamptz)',
@@ -157,6 +199,10 @@ $$;
 DROP TRIGGER IF EXISTS clinical_notes_rules ON app.clinical_notes;
 CREATE TRIGGER clinical_notes_rules BEFORE INSERT OR UPDATE ON app.clinical_notes
     FOR EACH ROW EXECUTE FUNCTION app.keep_clinical_note();
+DROP TRIGGER IF EXISTS retention_rules_followed ON app.retention_rules;
+CREATE TRIGGER retention_rules_followed AFTER INSERT OR UPDATE OR DELETE ON app.retention_rules
+    FOR EACH STATEMENT EXECUTE FUNCTION app.follow_note_rules();
+GRANT EXECUTE ON FUNCTION app.note_kept_for(uuid, text), app.lengthen_notes(timestamptz, int) TO huntzen_kernel;
 DROP TRIGGER IF EXISTS clinical_note_versions_rules ON app.clinical_note_versions;
 CREATE TRIGGER clinical_note_versions_rules BEFORE INSERT ON app.clinical_note_versions
     FOR EACH ROW EXECUTE FUNCTION app.check_clinical_note_version();

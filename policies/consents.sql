@@ -59,9 +59,9 @@ $$;
 
 -- How long records are kept: told whoever reads the privacy notice, signed in or not.
 CREATE OR REPLACE FUNCTION auth.durations()
-RETURNS TABLE (record text, profession text, years int, days int, since text, ground text)
+RETURNS TABLE (record text, profession text, years int, days int, minutes int, since text, ground text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT r.record, r.profession, r.years, r.days, r.since, r.ground FROM app.retention_rules r
+    SELECT r.record, r.profession, r.years, r.days, r.minutes, r.since, r.ground FROM app.retention_rules r
     ORDER BY r.record, r.profession
 $$;
 

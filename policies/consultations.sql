@@ -284,7 +284,7 @@ CREATE POLICY kernel_insert ON app.consultation_events FOR INSERT TO huntzen_ker
 
 -- What was written about a session: the two people in it, and nobody else, not even the platform.
 GRANT SELECT ON app.consultation_reasons TO huntzen_employee, huntzen_practitioner;
-GRANT INSERT (company_id, consultation_id, about, sealed, written_by, written_at) ON app.consultation_reasons
+GRANT INSERT (company_id, consultation_id, about, sealed, key_id, written_by, written_at) ON app.consultation_reasons
     TO huntzen_employee, huntzen_practitioner;
 CREATE POLICY fence ON app.consultation_reasons AS RESTRICTIVE TO huntzen_employee
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));

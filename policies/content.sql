@@ -82,7 +82,7 @@ BEGIN
 END
 $$;
 
--- Keeps the name of a text for it. Names that another text ever had in the same language are taken.
+-- Keeps the name of a text for it. Names that another article ever had, in whichever language, are taken.
 CREATE OR REPLACE FUNCTION app.keep_article_slug() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
@@ -100,11 +100,10 @@ DROP TRIGGER IF EXISTS article_translations_named ON app.article_translations;
 CREATE TRIGGER article_translations_named AFTER INSERT OR UPDATE OF slug ON app.article_translations
     FOR EACH ROW EXECUTE FUNCTION app.keep_article_slug();
 
--- Whether an article, or several, ever had a name that somebody else wants.
-CREATE OR REPLACE FUNCTION app.is_slug_free(wanted_language text, wanted text, article uuid)
+-- Whether no other article ever had a name.
+CREATE OR REPLACE FUNCTION app.is_slug_free(wanted text, article uuid)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT NOT EXISTS (SELECT FROM app.article_slugs s
-                       WHERE s.language = wanted_language AND s.slug = wanted AND s.article_id <> article)
+    SELECT NOT EXISTS (SELECT FROM app.article_slugs s WHERE s.slug = wanted AND s.article_id <> article)
 $$;
 
 -- A cover is a picture that was brought for articles, by who puts it there or, where that is staff, by anybody.
@@ -156,7 +155,7 @@ DECLARE
     it regprocedure;
 BEGIN
     FOREACH it IN ARRAY ARRAY[
-        'app.keep_article_slug()', 'app.is_slug_free(text, text, uuid)', 'app.check_article_cover()',
+        'app.keep_article_slug()', 'app.is_slug_free(text, uuid)', 'app.check_article_cover()',
         'app.publish_due_articles(timestamptz, int)', 'auth.article_feed(text, int)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
@@ -164,6 +163,6 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION app.check_article_state() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.is_slug_free(text, text, uuid) TO huntzen_practitioner, huntzen_platform;
+GRANT EXECUTE ON FUNCTION app.is_slug_free(text, uuid) TO huntzen_practitioner, huntzen_platform;
 GRANT EXECUTE ON FUNCTION app.publish_due_articles(timestamptz, int) TO huntzen_worker;
 GRANT EXECUTE ON FUNCTION auth.article_feed(text, int) TO huntzen_auth;

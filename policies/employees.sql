@@ -14,8 +14,9 @@ GRANT UPDATE (email, first_name, last_name, staff_number, department_id, site, l
     TO huntzen_hr, huntzen_company_admin;
 CREATE POLICY fence ON app.employees AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+-- what was kept for long enough after somebody left is nobody's any more, and shown to nobody
 CREATE POLICY own_company ON app.employees TO huntzen_hr, huntzen_company_admin
-    USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
+    USING (company_id = (SELECT app.company_id()) AND forgotten_at IS NULL) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own_entry ON app.employees FOR SELECT TO huntzen_employee
     USING (id = (SELECT u.employee_id FROM app.users u WHERE u.id = (SELECT app.user_id())));
 CREATE POLICY all_rows ON app.employees FOR SELECT TO huntzen_platform USING (true);

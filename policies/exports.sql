@@ -34,14 +34,22 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_t
                   WHEN 'payroll' THEN u.role = 'platform_admin' END)
 $$;
 
--- The next sessions of the practitioner whose job it is (of published months as they were then), after the one that came last, written as lines of a file: a million
--- of them are never in the program's memory, and made where they are. Every field is quoted. None holds what somebody typed,
--- so none can be a formula. `words` are the reader's.
+-- The months whose payroll is published.
+CREATE OR REPLACE FUNCTION app.published_payroll()
+RETURNS tstzmultirange LANGUAGE sql STABLE SET search_path = app, pg_temp AS $$
+    SELECT coalesce(range_agg(tstzrange(p.month::timestamp AT TIME ZONE 'Europe/Paris',
+                                        (p.month + interval '1 month') AT TIME ZONE 'Europe/Paris')), '{}')
+    FROM app.payroll_months p WHERE p.has_sessions
+$$;
+
+-- The next sessions of the practitioner whose job it is (of published months as they were then), after the one that came
+-- last, written as lines of a file: a million of them are never in the program's memory, and made where they are. Every
+-- field is quoted. None holds what somebody typed, so none can be a formula. `words` are the reader's.
 CREATE OR REPLACE FUNCTION app.activity_lines(since timestamptz, until timestamptz, after_at timestamptz, after_id uuid,
                                               batch int, delimiter text, words jsonb)
 RETURNS TABLE (lines text, rows int, last_at timestamptz, last_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET "TimeZone" = 'UTC' SET datestyle = 'ISO' AS $$
-    WITH running AS MATERIALIZED (
+    WITH running AS (
         SELECT c.id, c.starts_at, c.ends_at, c.mode, c.specialty, c.status, c.duration_minutes, c.seen_minutes, c.times_differ,
                r.hourly_rate_cents, r.currency
         FROM app.consultations c
@@ -50,43 +58,40 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET "TimeZon
                             ORDER BY r.since DESC LIMIT 1) r
         WHERE c.practitioner_id = app.user_id() AND c.starts_at >= since AND c.starts_at < until
           AND (c.starts_at, c.id) > (after_at, after_id)
-          AND NOT EXISTS (SELECT FROM app.payroll_months p WHERE p.has_sessions
-                              AND p.month = date_trunc('month', c.starts_at AT TIME ZONE 'Europe/Paris')::date)
+          AND NOT c.starts_at <@ (SELECT app.published_payroll())
         ORDER BY c.starts_at, c.id LIMIT batch
-    ), published AS MATERIALIZED (
+    ), published AS (
         SELECT s.consultation_id, s.starts_at, s.ends_at, s.mode, s.specialty, s.status, s.duration_minutes, s.seen_minutes,
                s.times_differ, s.hourly_rate_cents, s.currency
         FROM app.payroll_sessions s
         WHERE s.practitioner_id = app.user_id() AND s.starts_at >= since AND s.starts_at < until
           AND (s.starts_at, s.consultation_id) > (after_at, after_id)
         ORDER BY s.starts_at, s.consultation_id LIMIT batch
-    ), page AS MATERIALIZED (
-        SELECT * FROM running UNION ALL SELECT * FROM published ORDER BY starts_at, id LIMIT batch
     ), written AS (
         SELECT p.id, p.starts_at,
-               '"' || concat_ws('"' || delimiter || '"',
-                   left(replace(p.starts_at::text, ' ', 'T'), 19) || 'Z',
-                   (extract(epoch FROM p.ends_at - p.starts_at) / 60)::int,
-                   coalesce(words ->> p.specialty, p.specialty), coalesce(words ->> p.mode, p.mode),
-                   coalesce(words ->> p.status, p.status),
-                   coalesce(p.duration_minutes::text, ''), coalesce(p.seen_minutes::text, ''),
-                   coalesce(words ->> CASE WHEN p.times_differ THEN 'yes' ELSE 'no' END, ''),
-                   p.hourly_rate_cents, p.currency,
-                   CASE WHEN p.status = 'completed' THEN app.session_fee(p.hourly_rate_cents, p.duration_minutes) ELSE 0 END)
-               || '"' || E'\r\n' AS line
-        FROM page p
-    )
-    SELECT coalesce(string_agg(w.line, '' ORDER BY w.starts_at, w.id), ''), count(*)::int,
-           (array_agg(w.starts_at ORDER BY w.starts_at DESC, w.id DESC))[1], (array_agg(w.id ORDER BY w.starts_at DESC, w.id DESC))[1]
-    FROM written w
+               concat('"', left(p.starts_at::text, 10), 'T', substr(p.starts_at::text, 12, 8), 'Z', d.q,
+                   extract(epoch FROM p.ends_at - p.starts_at)::int / 60, d.q,
+                   coalesce(words ->> p.specialty, p.specialty), d.q, coalesce(words ->> p.mode, p.mode), d.q,
+                   coalesce(words ->> p.status, p.status), d.q,
+                   p.duration_minutes, d.q, p.seen_minutes, d.q,
+                   CASE WHEN p.times_differ THEN words ->> 'yes' ELSE words ->> 'no' END, d.q,
+                   p.hourly_rate_cents, d.q, p.currency, d.q,
+                   CASE WHEN p.status = 'completed' THEN app.session_fee(p.hourly_rate_cents, p.duration_minutes) ELSE 0 END,
+                   E'"\r\n') AS line
+        FROM (SELECT * FROM running UNION ALL SELECT * FROM published ORDER BY starts_at, id LIMIT batch) p,
+             (SELECT '"' || delimiter || '"' AS q OFFSET 0) d
+    ), page AS MATERIALIZED (SELECT * FROM written)
+    -- in the order of the page: to sort the lines once more takes as long as to make them
+    SELECT coalesce(string_agg(p.line, ''), ''), count(*)::int, max(p.starts_at),
+           (SELECT l.id FROM page l ORDER BY l.starts_at DESC, l.id DESC LIMIT 1)
+    FROM page p
 $$;
 -- How many there are.
 CREATE OR REPLACE FUNCTION app.count_activity_lines(since timestamptz, until timestamptz)
 RETURNS int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT (SELECT count(*) FROM app.consultations c
             WHERE c.practitioner_id = app.user_id() AND c.starts_at >= since AND c.starts_at < until
-              AND NOT EXISTS (SELECT FROM app.payroll_months p WHERE p.has_sessions
-                                  AND p.month = date_trunc('month', c.starts_at AT TIME ZONE 'Europe/Paris')::date))::int
+              AND NOT c.starts_at <@ (SELECT app.published_payroll()))::int
         + (SELECT count(*) FROM app.payroll_sessions s
            WHERE s.practitioner_id = app.user_id() AND s.starts_at >= since AND s.starts_at < until)::int
 $$;
@@ -127,6 +132,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION app.is_entitled_to_export(uuid)
     TO huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
+REVOKE ALL ON FUNCTION app.published_payroll() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.published_payroll() TO huntzen_kernel;
 GRANT SELECT ON app.exports TO huntzen_kernel;
 GRANT UPDATE (status, file_key) ON app.exports TO huntzen_kernel;
 CREATE POLICY kernel ON app.exports TO huntzen_kernel USING (true) WITH CHECK (true);

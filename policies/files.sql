@@ -38,16 +38,15 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- Notes a file of the caller's that is about to come, and keeps room for it: what a person has and what is on its way is
--- never more than they may have, however many they send at once. What was sent is the conversation's, from which they cannot
--- take it back later: it leaves them room elsewhere, and in one conversation they may send as much, and 500 files. False: the
--- conversation is not theirs.
+-- never more than they may have, however many they send at once, and wherever: what was sent counts as long as its message is
+-- kept. In one conversation they send 500 files at most. False: the conversation is not theirs.
 CREATE OR REPLACE FUNCTION app.open_upload(file uuid, wanted text, conversation uuid, object text, reserved bigint,
                                            at timestamptz, until timestamptz, quota bigint, most_files int, most_at_once int)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
     talk app.conversations;
     has  record;
-    sent record;
+    here bigint;
 BEGIN
     IF NOT app.may_bring(wanted) OR (wanted = 'attachment') <> (conversation IS NOT NULL) THEN
         RAISE EXCEPTION 'no % for %', wanted, app.connected_role() USING ERRCODE = 'insufficient_privilege';
@@ -61,19 +60,16 @@ BEGIN
     -- one at a time for each person, until this is committed
     PERFORM pg_advisory_xact_lock(hashtextextended('files ' || app.user_id(), 0));
     SELECT coalesce(sum(f.size_bytes), 0) AS bytes, count(*) AS files,
-           count(*) FILTER (WHERE f.state = 'uploading' AND f.expires_at > at) AS coming,
-           coalesce(sum(f.size_bytes) FILTER (WHERE f.conversation_id = talk.id), 0) AS bytes_here,
-           count(*) FILTER (WHERE f.conversation_id = talk.id) AS files_here
-        INTO has FROM app.files f
-        WHERE f.owner_id = app.user_id() AND f.state <> 'deleted' AND f.message_seq IS NULL;
-    SELECT coalesce(sum(f.size_bytes), 0) AS bytes, count(*) AS files INTO sent FROM app.files f
-        WHERE f.company_id = talk.company_id AND f.conversation_id = talk.id AND f.message_seq IS NOT NULL
-          AND f.owner_id = app.user_id() AND f.state <> 'deleted';
+           count(*) FILTER (WHERE f.state = 'uploading' AND f.expires_at > at) AS coming
+        INTO has FROM app.files f WHERE f.owner_id = app.user_id() AND f.state <> 'deleted';
+    SELECT count(*) INTO here FROM app.files f
+        WHERE f.company_id = talk.company_id AND f.conversation_id = talk.id AND f.owner_id = app.user_id()
+          AND f.state <> 'deleted';
     IF has.coming >= most_at_once THEN
         RAISE EXCEPTION 'too many at once' USING ERRCODE = 'check_violation', CONSTRAINT = 'files_at_once';
     ELSIF has.bytes + reserved > quota OR has.files >= most_files THEN
         RAISE EXCEPTION 'no room is left' USING ERRCODE = 'check_violation', CONSTRAINT = 'files_quota';
-    ELSIF sent.bytes + has.bytes_here + reserved > quota OR sent.files + has.files_here >= least(most_files, 500) THEN
+    ELSIF here >= least(most_files, 500) THEN
         RAISE EXCEPTION 'the conversation has enough' USING ERRCODE = 'check_violation', CONSTRAINT = 'files_of_conversation';
     END IF;
     INSERT INTO app.files (id, company_id, owner_id, purpose, object_key, size_bytes, conversation_id, user_id,
@@ -125,8 +121,7 @@ BEGIN
     -- a picture that was written anew may be larger than it came
     ELSIF bytes > it.size_bytes
           AND bytes + (SELECT coalesce(sum(f.size_bytes), 0) FROM app.files f
-                       WHERE f.owner_id = it.owner_id AND f.state <> 'deleted' AND f.message_seq IS NULL
-                         AND f.id <> file) > quota THEN
+                       WHERE f.owner_id = it.owner_id AND f.state <> 'deleted' AND f.id <> file) > quota THEN
         RAISE EXCEPTION 'no room is left' USING ERRCODE = 'check_violation', CONSTRAINT = 'files_quota';
     END IF;
     UPDATE app.files f SET state = 'ready', media_type = kind, size_bytes = bytes, digest = hash, sealed_key = wrapped,

@@ -85,7 +85,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('practitioners.read_calendars', 'maintenance', '{system}', NULL),
         ('practitioners.tell_calendar_fails', 'mail', '{system}', NULL),
         ('reviews.moderated', 'events', '{platform_admin}', NULL),
-        ('usage.refresh', 'maintenance', '{system}', NULL),
+        ('usage.refresh', 'counting', '{system}', NULL),
         ('waitlist.keep', 'maintenance', '{system}', NULL),
         ('waitlist.offered', 'events', '{system}', NULL),
         ('waitlist.time_returned', 'events', '{employee,system}', 'waitlist_offer')
@@ -214,10 +214,10 @@ REVOKE ALL ON FUNCTION app.dead_jobs(int, text), app.retry_job(text), app.discar
 GRANT EXECUTE ON FUNCTION app.dead_jobs(int, text), app.retry_job(text), app.discard_job(text) TO huntzen_platform;
 
 GRANT SELECT, INSERT ON app.email_log TO huntzen_worker;
-GRANT UPDATE (template, recipient_user_id, recipient_employee_id, locale, status, message_id, attempts, sent_at)
+GRANT UPDATE (template, recipient_user_id, recipient_employee_id, locale, status, message_id, attempts, sent_at, job_id)
     ON app.email_log TO huntzen_worker;
 -- never to whom, nor about which session: that a person got the mail of a booking says that they booked
-GRANT SELECT (id, template, company_id, locale, status, message_id, attempts, created_at, sent_at) ON app.email_log
+GRANT SELECT (id, template, company_id, locale, status, message_id, attempts, created_at, sent_at, job_id) ON app.email_log
     TO huntzen_platform;
 ALTER TABLE app.email_log ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.email_log FORCE ROW LEVEL SECURITY;
@@ -227,3 +227,26 @@ CREATE POLICY worker ON app.email_log TO huntzen_worker
     WITH CHECK (company_id IS NOT DISTINCT FROM (SELECT app.company_id()));
 DROP POLICY IF EXISTS platform ON app.email_log;
 CREATE POLICY platform ON app.email_log FOR SELECT TO huntzen_platform USING (true);
+
+-- A mail that was not taken waits with its job for another try; it has failed when its job is dead, or gone.
+GRANT UPDATE (status, job_id) ON app.email_log TO huntzen_kernel;
+CREATE OR REPLACE FUNCTION app.follow_mail_job() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        UPDATE app.email_log l SET status = 'failed', job_id = NULL WHERE l.job_id = OLD.id;
+    ELSIF NEW.status = 'Killed' THEN
+        UPDATE app.email_log l SET status = 'failed' WHERE l.job_id = NEW.id;
+    ELSE
+        UPDATE app.email_log l SET status = 'retrying' WHERE l.job_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.follow_mail_job() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.follow_mail_job() FROM PUBLIC;
+CREATE OR REPLACE TRIGGER jobs_mail_dies AFTER UPDATE OF status ON apalis.jobs FOR EACH ROW
+    WHEN (NEW.job_type = 'mail' AND NEW.status <> OLD.status AND 'Killed' IN (NEW.status, OLD.status))
+    EXECUTE FUNCTION app.follow_mail_job();
+CREATE OR REPLACE TRIGGER jobs_mail_goes AFTER DELETE ON apalis.jobs FOR EACH ROW
+    WHEN (OLD.job_type = 'mail' AND OLD.status <> 'Done') EXECUTE FUNCTION app.follow_mail_job();

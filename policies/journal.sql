@@ -26,6 +26,25 @@ BEGIN
     RETURN NEW;
 END
 $$;
+-- What is replaced stays for a fortnight, as it was before the first of several changes.
+CREATE OR REPLACE FUNCTION app.keep_wraps_before() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.replaced_at > NEW.updated_at - interval '14 days' THEN
+        NEW.before_key_id := OLD.before_key_id;
+        NEW.before_version := OLD.before_version;
+        NEW.before_passphrase := OLD.before_passphrase;
+        NEW.before_recovery_code := OLD.before_recovery_code;
+        NEW.replaced_at := OLD.replaced_at;
+    ELSE
+        NEW.before_key_id := OLD.key_id;
+        NEW.before_version := OLD.version;
+        NEW.before_passphrase := OLD.by_passphrase;
+        NEW.before_recovery_code := OLD.by_recovery_code;
+        NEW.replaced_at := NEW.updated_at;
+    END IF;
+    RETURN NEW;
+END
+$$;
 -- A journal has an end: searching it reads the facts of all its entries.
 CREATE OR REPLACE FUNCTION app.check_journal_size() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp AS $$
@@ -70,13 +89,16 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE ALL ON FUNCTION app.check_next_version() FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.check_next_version(), app.keep_wraps_before() FROM PUBLIC;
 DROP TRIGGER IF EXISTS journal_entries_next ON app.journal_entries;
 CREATE TRIGGER journal_entries_next BEFORE UPDATE ON app.journal_entries
     FOR EACH ROW EXECUTE FUNCTION app.check_next_version();
 DROP TRIGGER IF EXISTS journal_keys_next ON app.journal_keys;
 CREATE TRIGGER journal_keys_next BEFORE UPDATE ON app.journal_keys
     FOR EACH ROW EXECUTE FUNCTION app.check_next_version();
+DROP TRIGGER IF EXISTS journal_keys_replaced ON app.journal_keys;
+CREATE TRIGGER journal_keys_replaced BEFORE UPDATE OF key_id, version, by_passphrase, by_recovery_code ON app.journal_keys
+    FOR EACH ROW EXECUTE FUNCTION app.keep_wraps_before();
 DROP TRIGGER IF EXISTS journal_entries_limit ON app.journal_entries;
 CREATE TRIGGER journal_entries_limit BEFORE INSERT ON app.journal_entries
     FOR EACH ROW EXECUTE FUNCTION app.check_journal_size();

@@ -21,6 +21,38 @@ DROP TRIGGER IF EXISTS consultations_changed_told ON app.consultations;
 CREATE TRIGGER consultations_changed_told AFTER UPDATE ON app.consultations
     FOR EACH ROW WHEN (OLD.updated_at IS DISTINCT FROM NEW.updated_at) EXECUTE FUNCTION app.tell_consultation_changed();
 
+-- It rings for somebody, or does no more: by their id. Whoever looks finds what rings.
+CREATE OR REPLACE FUNCTION app.tell_call_rings() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' OR OLD.status = 'ringing' THEN
+        PERFORM pg_notify('call_rings', CASE NEW.caller WHEN 'employee' THEN NEW.practitioner_id ELSE NEW.user_id END::text);
+    END IF;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.tell_call_rings() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.tell_call_rings() FROM PUBLIC;
+DROP TRIGGER IF EXISTS call_sessions_rings_told ON app.call_sessions;
+CREATE TRIGGER call_sessions_rings_told AFTER INSERT OR UPDATE OF status ON app.call_sessions
+    FOR EACH ROW EXECUTE FUNCTION app.tell_call_rings();
+
+-- Somebody has come to their session: the other one, by their id and the session's.
+CREATE OR REPLACE FUNCTION app.tell_peer_joined() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+BEGIN
+    PERFORM pg_notify('peer_joined', CASE NEW.actor_role WHEN 'employee' THEN c.practitioner_id ELSE c.user_id END::text
+                                     || ' ' || NEW.consultation_id::text)
+        FROM app.consultations c WHERE c.company_id = NEW.company_id AND c.id = NEW.consultation_id;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.tell_peer_joined() OWNER TO huntzen_kernel;
+REVOKE ALL ON FUNCTION app.tell_peer_joined() FROM PUBLIC;
+DROP TRIGGER IF EXISTS consultation_events_joined_told ON app.consultation_events;
+CREATE TRIGGER consultation_events_joined_told AFTER INSERT ON app.consultation_events
+    FOR EACH ROW WHEN (NEW.kind = 'JOINED') EXECUTE FUNCTION app.tell_peer_joined();
+
 -- A practitioner's free times: hours, dated changes, other calendars, sessions, kept times, terms, standing. By the
 -- practitioner's id alone: what made it so is told nobody.
 CREATE OR REPLACE FUNCTION app.tell_slots_changed() RETURNS trigger

@@ -1,11 +1,11 @@
--- That somebody rang and nobody answered: told once, shortly after it stopped ringing.
+-- That somebody rang and nobody answered, or talked to somebody else: told once, shortly afterwards.
 GRANT UPDATE (missed_told_at) ON app.call_sessions TO huntzen_kernel;
 
 -- Whether a call was missed, and the two have not talked since. Who rings and thinks better of it within ten seconds was
 -- not missed.
 CREATE OR REPLACE FUNCTION app.is_missed(it app.call_sessions)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT (it.end_reason = 'missed' OR it.end_reason = 'cancelled' AND it.ended_at >= it.rang_at + interval '10 seconds')
+    SELECT (it.end_reason IN ('missed', 'busy') OR it.end_reason = 'cancelled' AND it.ended_at >= it.rang_at + interval '10 seconds')
        AND NOT EXISTS (SELECT FROM app.call_sessions l
                        WHERE l.company_id = it.company_id AND l.consultation_id = it.consultation_id AND l.number > it.number
                          AND l.accepted_at IS NOT NULL)
@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION app.due_missed_calls(at timestamptz, most int)
 RETURNS TABLE (company_id uuid, call_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT c.company_id, c.id FROM app.call_sessions c
-    WHERE c.end_reason IN ('missed', 'cancelled') AND c.missed_told_at IS NULL AND c.ended_at > at - interval '1 hour'
+    WHERE c.end_reason IN ('missed', 'cancelled', 'busy') AND c.missed_told_at IS NULL AND c.ended_at > at - interval '1 hour'
     ORDER BY c.ended_at LIMIT most
 $$;
 
@@ -30,7 +30,7 @@ DECLARE
     missed uuid;
 BEGIN
     UPDATE app.call_sessions c SET missed_told_at = at
-        WHERE c.id = call AND c.company_id = app.company_id() AND c.end_reason IN ('missed', 'cancelled')
+        WHERE c.id = call AND c.company_id = app.company_id() AND c.end_reason IN ('missed', 'cancelled', 'busy')
           AND c.missed_told_at IS NULL
         RETURNING * INTO it;
     IF NOT FOUND OR NOT app.is_missed(it) THEN

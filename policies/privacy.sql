@@ -1,7 +1,7 @@
 -- What people ask for of their data: their copy of it (policies/privacy_export.sql), and that it is erased. Each reads their
 -- own requests; what becomes of them the functions below decide.
-GRANT SELECT (id, user_id, kind, status, created_at, finished_at, due_at, reason, receipt, locale, done_steps, all_steps,
-              size_bytes, expires_at) ON app.privacy_requests TO
+GRANT SELECT (id, user_id, kind, status, created_at, finished_at, due_at, reason, receipt, asked_by, locale, done_steps,
+              all_steps, size_bytes, expires_at) ON app.privacy_requests TO
     huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 CREATE POLICY own ON app.privacy_requests FOR SELECT
     TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform
@@ -25,7 +25,8 @@ GRANT DELETE ON app.consultation_reasons TO huntzen_kernel;
 CREATE POLICY kernel_erase ON app.consultation_reasons FOR DELETE TO huntzen_kernel USING (true);
 GRANT SELECT, DELETE, UPDATE (recipient_user_id) ON app.email_log TO huntzen_kernel;
 CREATE POLICY kernel ON app.email_log TO huntzen_kernel USING (true) WITH CHECK (true);
-GRANT DELETE ON app.external_calendars, app.calendar_feeds TO huntzen_kernel;
+GRANT DELETE ON app.external_calendars, app.calendar_feeds, app.articles TO huntzen_kernel;
+CREATE POLICY kernel_erase ON app.articles FOR DELETE TO huntzen_kernel USING (status = 'draft' AND published_at IS NULL);
 CREATE POLICY kernel_erase ON app.calendar_feeds FOR DELETE TO huntzen_kernel USING (true);
 GRANT SELECT, DELETE ON app.availability_rules, app.availability_overrides TO huntzen_kernel;
 CREATE POLICY kernel ON app.availability_rules TO huntzen_kernel USING (true) WITH CHECK (true);
@@ -86,6 +87,21 @@ RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_tem
         'waiting', (SELECT count(*) FROM app.waitlist_entries w WHERE w.user_id = u.id AND w.status = 'waiting'),
         'consultations', (SELECT count(*) FROM app.consultations c WHERE u.id IN (c.user_id, c.practitioner_id)),
         'consents', (SELECT count(*) FROM app.consents c WHERE c.user_id = u.id),
+        'last_session', (SELECT max(c.ends_at) FROM app.consultations c WHERE u.id IN (c.user_id, c.practitioner_id)),
+        -- that something was written, without a word of it
+        'messages', (SELECT coalesce(sum(v.last_seq), 0) FROM app.conversations v WHERE u.id IN (v.user_id, v.practitioner_id)),
+        'calls', (SELECT count(*) FROM app.call_sessions s WHERE u.id IN (s.user_id, s.practitioner_id)),
+        'last_call', (SELECT max(coalesce(s.ended_at, s.closes_at)) FROM app.call_sessions s WHERE u.id IN (s.user_id, s.practitioner_id)),
+        'mails', (SELECT count(*) FROM app.email_log l WHERE l.recipient_user_id = u.id),
+        'exports', (SELECT count(*) FROM app.exports e WHERE e.requested_by = u.id),
+        'reviews', (SELECT count(*) FROM app.reviews r WHERE r.user_id = u.id),
+        'drafts', (SELECT count(*) FROM app.articles a WHERE a.author_id = u.id AND a.status = 'draft' AND a.published_at IS NULL),
+        'articles', (SELECT count(*) FROM app.articles a WHERE a.author_id = u.id AND a.published_at IS NOT NULL),
+        'keys', (SELECT count(*) FROM app.encryption_keys k
+                 WHERE k.company_id IN (u.company_id, '00000000-0000-0000-0000-000000000000') AND k.person_id = u.id),
+        'last_payroll', (SELECT max(l.month)::timestamp AT TIME ZONE 'UTC' FROM app.payroll_lines l WHERE l.practitioner_id = u.id),
+        'directory_entry', u.employee_id IS NOT NULL,
+        'left_at', (SELECT e.left_at FROM app.employees e WHERE e.company_id = u.company_id AND e.id = u.employee_id),
         'notes_until', (SELECT max(n.retained_until) FROM app.clinical_notes n
                         JOIN app.consultations c ON c.company_id = n.company_id AND c.id = n.consultation_id
                         WHERE c.user_id = u.id))
@@ -185,10 +201,10 @@ $$;
 -- To whom the receipt goes: the person's own mailbox, as long as it is known.
 CREATE OR REPLACE FUNCTION app.reader_of_receipt(request uuid)
 RETURNS TABLE (id uuid, email text, display_name text, locale text, time_zone text, status text, reason text, due_at timestamptz,
-               created_at timestamptz, facts jsonb, is_private boolean)
+               created_at timestamptz, facts jsonb, is_private boolean, asked_by text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT u.id, u.email, u.display_name, u.locale, u.time_zone, r.status, r.reason, r.due_at, r.created_at, r.receipt,
-           u.private_address OR u.role <> 'employee'
+           u.private_address OR u.role <> 'employee', r.asked_by
     FROM app.privacy_requests r JOIN app.users u ON u.id = r.user_id
     WHERE r.id = request AND u.id = app.user_id() AND u.erased_at IS NULL
       AND (u.private_address OR u.work_mailbox_lost_at IS NULL OR u.work_mailbox_lost_at = u.removed_at)
@@ -244,6 +260,8 @@ BEGIN
     IF to_regclass('app.news_reads') IS NOT NULL THEN
         DELETE FROM app.news_reads n WHERE n.user_id = person;
     END IF;
+    -- what nobody but its author has read
+    DELETE FROM app.articles a WHERE a.author_id = person AND a.status = 'draft' AND a.published_at IS NULL;
     DELETE FROM app.calendar_feeds f WHERE f.practitioner_id = person;
     DELETE FROM app.external_calendars c WHERE c.practitioner_id = person;
     DELETE FROM app.availability_rules r WHERE r.practitioner_id = person;
@@ -252,6 +270,7 @@ BEGIN
     DELETE FROM app.known_devices d WHERE d.user_id = person;
     DELETE FROM app.two_factor t WHERE t.user_id = person;
     DELETE FROM app.user_sessions s WHERE s.user_id = person;
+    DELETE FROM app.account_uses a WHERE a.user_id = person;
     -- a copy that is being made, or that waits to be fetched
     UPDATE app.privacy_requests r
         SET status = 'stopped', finished_at = coalesce(r.finished_at, at), sealed_key = NULL
@@ -291,41 +310,55 @@ $$;
 
 -- The ledger, for the operator to keep outside of the backups; and the replay of it after a restore. What was booked is
 -- cancelled as of then, and nobody is told again. Whatever a line says, only keys that are destroyed with that person go: those
--- of notes are nobody's to destroy. What it changed is noted.
-CREATE OR REPLACE FUNCTION app.list_erasures(after uuid, most int)
-RETURNS TABLE (user_id uuid, key_ids uuid[], erased_at timestamptz)
+-- of notes are nobody's to destroy, and nobody is erased who still keeps notes for the law. What it did is noted, and how many
+-- keys went.
+CREATE OR REPLACE FUNCTION app.list_erasures(after bigint, most int)
+RETURNS TABLE (place bigint, user_id uuid, key_ids uuid[], erased_at timestamptz, digest bytea)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT l.user_id, l.key_ids, l.erased_at FROM app.erasure_ledger l
-    WHERE l.user_id > coalesce(after, '00000000-0000-0000-0000-000000000000') ORDER BY l.user_id LIMIT most
+    SELECT l.place, l.user_id, l.key_ids, l.erased_at, l.digest FROM app.erasure_ledger l
+    WHERE l.place > after ORDER BY l.place LIMIT most
 $$;
-CREATE OR REPLACE FUNCTION app.replay_erasure(person uuid, keys uuid[], at timestamptz)
-RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+CREATE OR REPLACE FUNCTION app.replay_erasure(person uuid, keys uuid[], at timestamptz, OUT outcome text, OUT destroyed bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    its    app.users;
-    before bigint;
-    noted  bigint;
+    its   app.users;
+    noted bigint;
 BEGIN
+    destroyed := 0;
+    SELECT * INTO its FROM app.users u WHERE u.id = person FOR UPDATE;
+    -- as of now at the latest, whatever time a line says
+    IF its.erased_at IS NULL AND EXISTS (
+        SELECT FROM app.clinical_notes n WHERE n.practitioner_id = person AND n.retained_until > least(at, now())) THEN
+        outcome := 'refused';
+        PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'refused',
+                          jsonb_build_object('count', 0), NULL, NULL);
+        RETURN;
+    END IF;
     UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at
         WHERE k.id = ANY (keys) AND k.person_id = person AND k.purpose <> 'note' AND k.destroyed_at IS NULL;
-    GET DIAGNOSTICS before = ROW_COUNT;
+    GET DIAGNOSTICS destroyed = ROW_COUNT;
     INSERT INTO app.erasure_ledger (user_id, key_ids, erased_at) VALUES (person, keys, at) ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS noted = ROW_COUNT;
-    SELECT * INTO its FROM app.users u WHERE u.id = person FOR UPDATE;
-    IF NOT FOUND OR its.erased_at IS NOT NULL THEN
-        IF before + noted > 0 THEN
-            PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'success',
-                              jsonb_build_object('count', before), NULL, NULL);
-        END IF;
-        RETURN CASE WHEN its.id IS NULL THEN 'unknown' WHEN before > 0 THEN 'erased' ELSE 'unchanged' END;
+    IF its.id IS NOT NULL AND its.erased_at IS NULL THEN
+        UPDATE app.users u SET status = 'suspended', removed_at = at WHERE u.id = person;
+        PERFORM set_config('app.company_id', coalesce(its.company_id::text, ''), true);
+        PERFORM app.cancel_consultations_of_suspended(person, at);
+        destroyed := destroyed + cardinality(app.erase_person(person, at));
+        outcome := 'erased';
+    ELSE
+        outcome := CASE WHEN its.id IS NULL THEN 'unknown' WHEN destroyed > 0 THEN 'erased' ELSE 'unchanged' END;
     END IF;
-    UPDATE app.users u SET status = 'suspended', removed_at = at WHERE u.id = person;
-    PERFORM set_config('app.company_id', coalesce(its.company_id::text, ''), true);
-    PERFORM app.cancel_consultations_of_suspended(person, at);
-    PERFORM app.erase_person(person, at);
-    PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'success',
-                      jsonb_build_object('count', before), NULL, NULL);
-    RETURN 'erased';
+    IF outcome = 'erased' OR destroyed + noted > 0 THEN
+        PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'success',
+                          jsonb_build_object('count', destroyed), NULL, NULL);
+    END IF;
 END
+$$;
+-- That the ledger was replayed, also where it changed nothing: how many lines, and what came of them.
+CREATE OR REPLACE FUNCTION app.note_replay(lines bigint, erased bigint, unchanged bigint, refused bigint)
+RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+    SELECT app.audit('erasure.ledger_replayed', 'installation', NULL, NULL, NULL, NULL, 'success',
+                     jsonb_build_object('count', lines, 'removed', erased, 'unchanged', unchanged, 'rejected', refused), NULL, NULL)
 $$;
 
 DO $$
@@ -337,8 +370,8 @@ BEGIN
         'app.own_erasure_facts()',
         'app.ask_for_erasure(uuid, timestamptz, timestamptz)', 'app.withdraw_erasure(timestamptz)',
         'app.due_erasures(timestamptz, int)', 'app.begin_erasure(uuid, timestamptz)', 'app.reader_of_receipt(uuid)',
-        'app.erase_person(uuid, timestamptz)', 'app.carry_out_erasure(uuid, timestamptz)', 'app.list_erasures(uuid, int)',
-        'app.replay_erasure(uuid, uuid[], timestamptz)']::regprocedure[] LOOP
+        'app.erase_person(uuid, timestamptz)', 'app.carry_out_erasure(uuid, timestamptz)', 'app.list_erasures(bigint, int)',
+        'app.replay_erasure(uuid, uuid[], timestamptz)', 'app.note_replay(bigint, bigint, bigint, bigint)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
     END LOOP;

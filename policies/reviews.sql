@@ -1,9 +1,9 @@
 -- Reviews. The author reads and changes their own, which then waits for a moderator again. Moderators see words and stars, and
 -- neither who wrote them nor about which session. Everybody who sees a practitioner reads what was published of them.
-GRANT SELECT (id, company_id, consultation_id, user_id, practitioner_id, status, version, rating, sealed, rejected_for,
-              written_at) ON app.reviews TO huntzen_employee;
-GRANT INSERT (id, company_id, consultation_id, user_id, rating, sealed, written_at),
-    UPDATE (status, version, rating, sealed, rejected_for, written_at, moderated_at), DELETE ON app.reviews TO huntzen_employee;
+GRANT SELECT (id, company_id, consultation_id, user_id, practitioner_id, status, version, rating, sealed, sealed_version,
+              key_id, rejected_for, written_at) ON app.reviews TO huntzen_employee;
+GRANT INSERT (id, company_id, consultation_id, user_id, rating, sealed, key_id, written_at),
+    UPDATE (status, version, rating, sealed, sealed_version, key_id, rejected_for, written_at, moderated_at), DELETE ON app.reviews TO huntzen_employee;
 CREATE POLICY fence ON app.reviews AS RESTRICTIVE TO huntzen_employee
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
 CREATE POLICY own ON app.reviews FOR SELECT TO huntzen_employee USING (user_id = (SELECT app.user_id()));
@@ -14,8 +14,8 @@ CREATE POLICY own_change ON app.reviews FOR UPDATE TO huntzen_employee
     USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()) AND status = 'pending');
 CREATE POLICY own_removal ON app.reviews FOR DELETE TO huntzen_employee USING (user_id = (SELECT app.user_id()));
 
-GRANT SELECT (id, practitioner_id, status, version, rating, sealed, rejected_for, written_at, moderated_at) ON app.reviews
-    TO huntzen_platform;
+GRANT SELECT (id, practitioner_id, status, version, rating, sealed, sealed_version, key_id, rejected_for, written_at,
+              moderated_at) ON app.reviews TO huntzen_platform;
 CREATE POLICY moderated ON app.reviews FOR SELECT TO huntzen_platform USING (true);
 
 GRANT SELECT ON app.published_reviews

@@ -29,6 +29,7 @@ use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::envelope::KeyPurpose;
 use crate::platform::crypto::key_use;
+use crate::platform::crypto::older_forms::{self, OlderForm};
 use crate::platform::crypto::passwords::{Cost, Passwords};
 use crate::platform::crypto::rewrap::{self, Pace, Progress, Rewrapped, Sealed, Tried};
 use crate::platform::crypto::seal::Keyring;
@@ -49,7 +50,7 @@ use crate::platform::storage::Storage;
 use crate::platform::telemetry::figures;
 use crate::platform::telemetry::reports::Reports;
 use crate::platform::telemetry::traces::Traces;
-use crate::platform::{Platform, telemetry};
+use crate::platform::{Platform, Problem, telemetry};
 use crate::seed;
 
 /// Connections that wait to be taken: after a node went, all of its sockets come at once, and whoever finds no room tries
@@ -296,6 +297,13 @@ pub fn sealed() -> Vec<Sealed> {
     all
 }
 
+/// The columns whose texts earlier releases sealed under a master key itself.
+fn older_forms() -> Vec<OlderForm> {
+    let mut all = consultations::OLDER_FORMS.to_vec();
+    all.push(reviews::OLDER_FORM);
+    all
+}
+
 /// Seals what is under older master keys anew.
 pub async fn rewrap(
     config: Config,
@@ -306,11 +314,30 @@ pub async fn rewrap(
     let (owner, development) = Box::pin(database(&config)).await?;
     let keyring = Keyring::new(&config.master_keys)?;
     Box::pin(key_use::verify_names(&owner, &keyring)).await?;
-    let done = Box::pin(rewrap::rewrap_at(&owner, &keyring, &Entropy::system(), &sealed(), pace, tell)).await;
+    let done = Box::pin(seal_anew(&owner, &keyring, pace, tell)).await;
     if let Some(development) = development {
         development.stop();
     }
     Ok(done?)
+}
+
+/// What was sealed in a form that is written no more first, then what is under older keys.
+pub async fn seal_anew(
+    owner: &PgConnectOptions,
+    keyring: &Keyring,
+    pace: Pace,
+    tell: &mut (dyn FnMut(Progress<'_>) + Send + Sync),
+) -> Result<Vec<Rewrapped>, Problem> {
+    let entropy = Entropy::system();
+    let converted = older_forms::convert(owner, keyring, &entropy, &older_forms(), pace, tell).await?;
+    let mut all = rewrap::rewrap_at(owner, keyring, &entropy, &sealed(), pace, tell).await?;
+    for before in converted {
+        if let Some(it) = all.iter_mut().find(|it| it.column == before.column) {
+            it.moved += before.moved;
+            it.fault = before.fault.or(it.fault);
+        }
+    }
+    Ok(all)
 }
 
 /// Opens some of what is sealed in each place.

@@ -402,7 +402,7 @@ async fn write_journal(tx: &mut PgConnection, config: &Config, now: DateTime<Utc
     for (days, mood, tags, words) in DAYS {
         let at = now - TimeDelta::days(days);
         let id = JournalEntryId(ids::uuid_v7(at, entropy.bytes()));
-        let facts = Facts::new(mood, tags.iter().map(|tag| (*tag).to_owned()).collect());
+        let facts = Facts::new(mood, &tags.iter().map(|tag| HealthText::new((*tag).to_owned())).collect::<Vec<_>>());
         let facts_words = facts.to_words().map_err(SeedError::Sealing)?;
         let entry = Entry::Open { body: HealthText::new(words.to_owned()), facts };
         let body_words = entry.body_words().map_err(SeedError::Sealing)?;

@@ -1,68 +1,61 @@
 // A call between the two people of a session by audio, for a page. What is said goes from browser to browser; the server
 // rings, and carries what the browsers need to find each other.
 //
+//   import { stay, tokens } from "./session.js";
+//
 //   const socket = io("https://care.example.org/audio-call");
-//   stay(socket, freshToken);
-//   const call = new Call({ socket, consultationId, deviceId: deviceOf(sessionStorage) });
+//   stay(socket, tokens("https://care.example.org"), () => showLogin());
+//   const call = new Call({ socket, consultationId, deviceId: await deviceOf(sessionStorage) });
 //   call.addEventListener("change", () => show(call.state, call.peer));
 //   call.addEventListener("sound", () => { audio.srcObject = call.sound; });
 //   await call.join();   // again by itself whenever the socket comes back
 //   await call.ring();   // or accept(), decline(), hangUp(), mute(true)
+//   call.leave();        // when the page shows something else
+import { pauseAfter } from "./session.js";
 
-/** The id of this tab, which outlives a reload: whoever comes back under it within half a minute has their place again. */
-export function deviceOf(storage) {
-  const id = storage.getItem("call-device") ?? crypto.randomUUID();
+const held = new Set();
+
+/**
+ * The id of this tab, which outlives a reload: whoever comes back under it within half a minute has their place again. A tab
+ * that was duplicated has the storage of the other one, and is another device all the same.
+ */
+export async function deviceOf(storage) {
+  let id = storage.getItem("call-device");
+  while (id === null || !(await hold(id))) id = crypto.randomUUID();
   storage.setItem("call-device", id);
   return id;
 }
 
-/** Until when a token counts, in seconds from now: by its own length where the clock of this machine is wrong. */
-function secondsLeft(token) {
-  const part = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-  const { iat, exp } = JSON.parse(atob(part));
-  return Math.min(exp - Date.now() / 1000, exp - iat);
+/** Whether no other page has the id; from now on this one has it. One that is loaded anew waits until the page before is gone. */
+async function hold(id) {
+  if (held.has(id) || !navigator.locks) return true;
+  const isOurs = await new Promise((resolve) => {
+    const patience = { signal: AbortSignal.timeout(1000) };
+    navigator.locks.request(`call-device ${id}`, patience, () => {
+      resolve(true);
+      return new Promise(() => {}); // until the page is gone
+    }).catch(() => resolve(false));
+  });
+  if (isOurs) held.add(id);
+  return isOurs;
 }
 
-/**
- * Keeps a socket of any namespace signed in: shows a newer token a minute before the one that it has runs out, and comes back
- * where the server has closed it, which the client of Socket.IO does not do by itself. `freshToken` gives a token that was
- * just made (`POST /auth/refresh`), and fails only where nobody is signed in any more: then the socket stays closed.
- */
-export function stay(socket, freshToken) {
-  let timer;
-  const later = (seconds, what) => {
-    clearTimeout(timer);
-    timer = setTimeout(what, Math.max(1, seconds) * 1000);
-  };
-  const shown = (token) => {
-    const left = secondsLeft(token);
-    later(left - Math.min(60, left / 2), renew);
-  };
-  const renew = async () => {
-    try {
-      const token = await freshToken();
-      const answer = await socket.timeout(10_000).emitWithAck("auth:refresh", { token });
-      if (answer.ok) return shown(token);
-    } catch (error) {
-      console.warn("auth:refresh", error);
-    }
-    if (socket.connected) later(5, renew); // else it shows one when it comes back
-  };
-  socket.auth = (give) => freshToken().then((token) => {
-    shown(token);
-    give({ token });
-  }, () => socket.disconnect());
-  socket.on("disconnect", (reason) => {
-    clearTimeout(timer);
-    if (reason === "io server disconnect") later(1, () => socket.connect());
-  });
-  socket.on("connect_error", ({ message }) => {
-    // refused at the door: what passes is tried again, the end of a session is not
-    if (!socket.active && !["unauthenticated", "forbidden"].includes(message)) later(5, () => socket.connect());
-  });
+const pause = (failures) => new Promise((resolve) => setTimeout(resolve, pauseAfter(failures)));
+
+/** What the server refused, with its code. */
+export class Refused extends Error {
+  constructor({ code, detail }) {
+    super(detail);
+    this.code = code;
+  }
 }
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** The server cannot be reached, or does not answer. */
+export class NoAnswer extends Error {}
+
+/** Whether the same may be answered otherwise a little later. */
+const passes = (error) => error instanceof NoAnswer
+  || (error instanceof Refused && ["unavailable", "internal", "token_expired", "maintenance"].includes(error.code));
 
 export class Call extends EventTarget {
   /** `idle`, `calling`, `ringing`, `connected` */
@@ -86,6 +79,19 @@ export class Call extends EventTarget {
   #isOffering = false;
   #isMuted = false;
   #renewal;
+  /** The call that is shown, and the one that was left, whatever the server still says of it. */
+  #callId = null;
+  #left = null;
+  /** What the server is still to be told of a call that is over here. */
+  #farewell = null;
+  /** Counts the ends: what began before one is void. */
+  #life = 0;
+  /** Steps that wait for their answer. */
+  #begins = 0;
+  #opening = null;
+  /** The connection on which the rooms were entered. */
+  #enteredOn = null;
+  #listeners = [];
   /** The last signal that came, and of which call. */
   #heard = { callId: null, number: 0 };
   // what is heard and what is said, each one after the other
@@ -98,17 +104,25 @@ export class Call extends EventTarget {
     this.#about = { consultationId };
     this.#deviceId = deviceId;
     this.#policy = iceTransportPolicy;
-    const hear = (event, handle) => socket.on(event, (data, arrived) => {
+    const hear = (event, handle) => this.#listen(event, (data, arrived) => {
       if (data.consultationId !== consultationId) return;
       arrived?.();
       if (!this.#isNew(data)) return;
-      this.#hearing = this.#hearing.then(() => handle(data)).catch((error) => console.warn(event, error));
+      this.#hearing = this.#hearing
+        .then(() => (data.callId === this.#left ? undefined : handle(data)))
+        .catch((error) => console.warn(event, error));
     });
-    hear("call:ringing", () => this.#become("ringing", false));
-    hear("call:accepted", () => {
+    // of a call that is over here nothing is heard that was on its way
+    const during = (handle) => (data) => (this.#isIn() ? handle(data) : undefined);
+    hear("call:ringing", ({ callId }) => {
+      this.#callId = callId;
+      this.#become("ringing", false);
+    });
+    hear("call:accepted", during(({ callId }) => {
+      this.#callId = callId;
       this.#become("connected");
       return this.#connect(true);
-    });
+    }));
     hear("call:declined", () => this.#end("declined"));
     hear("call:ended", ({ reason }) => this.#end(reason));
     hear("call:peer-ringing", () => this.#see({ rings: true }));
@@ -121,9 +135,18 @@ export class Call extends EventTarget {
       // a new page knows nothing of our connection, and offers one of its own
       if (!resumes) this.#disconnect();
     });
-    hear("signal:offer", (data) => this.#answer(data));
+    hear("signal:offer", during((data) => this.#answer(data)));
     hear("signal:answer", ({ sdp }) => this.#connection?.setRemoteDescription({ type: "answer", sdp }));
     hear("signal:ice", ({ candidate }) => this.#connection?.addIceCandidate(candidate ?? undefined));
+  }
+
+  #listen(event, listener) {
+    this.#socket.on(event, listener);
+    this.#listeners.push([event, listener]);
+  }
+
+  #isIn() {
+    return this.#begins > 0 || this.state === "calling" || this.state === "connected";
   }
 
   /** A signal comes twice where the connection broke before the server knew that it had come. */
@@ -134,37 +157,51 @@ export class Call extends EventTarget {
     return true;
   }
 
-  /** Enters the rooms, now and whenever the socket comes back. */
+  /** Enters the rooms as soon as there is a connection, and whenever it comes back. */
   async join() {
+    if (!this.#socket.connected) await new Promise((resolve) => this.#socket.once("connect", resolve));
     const entered = await this.#enter();
-    this.#socket.on("connect", () => this.#enter().catch((error) => console.warn("call:join", error)));
+    this.#listen("connect", () => this.#comeIn());
     return entered;
   }
 
-  async ring() {
-    await this.#open();
-    return this.#step(await this.#ask("call:ring"));
+  /** Hangs up, and hears of the rooms no more. */
+  leave() {
+    const told = this.#isIn() ? this.hangUp() : undefined;
+    clearTimeout(this.#renewal);
+    for (const [event, listener] of this.#listeners) this.#socket.off(event, listener);
+    this.#listeners = [];
+    return told;
   }
 
-  async accept() {
-    await this.#open();
-    return this.#step(await this.#ask("call:accept"));
+  ring() {
+    return this.#begin("call:ring");
   }
 
-  async decline() {
-    await this.#ask("call:decline");
-    this.#end("declined");
+  accept() {
+    return this.#begin("call:accept");
   }
 
-  async hangUp() {
-    await this.#ask("call:hangup");
-    this.#end("hung_up");
+  /** The call is over here at once; the server is told when it can be. */
+  decline() {
+    return this.state === "ringing" ? this.#leave("call:decline", "declined") : this.#ask("call:decline");
+  }
+
+  /** The call is over here at once, whether anybody can be told or not: nobody is heard who has hung up. */
+  hangUp() {
+    const isHere = this.state !== "idle" || this.#begins > 0;
+    return isHere ? this.#leave("call:hangup", "hung_up") : this.#ask("call:hangup"); // what another device rings
   }
 
   async mute(muted) {
     this.#isMuted = muted;
     for (const track of this.#microphone?.getAudioTracks() ?? []) track.enabled = !muted;
-    await this.#ask("call:mute", { muted });
+    try {
+      await this.#ask("call:mute", { muted });
+    } catch (error) {
+      // it is said again with the next entry
+      if (!passes(error) && error.code !== "call_not_joined") throw error;
+    }
   }
 
   /** The RTCPeerConnection, for whoever wants to look at its figures. */
@@ -175,30 +212,115 @@ export class Call extends EventTarget {
   /** Asks until there is an answer; a refusal is an error with its code. */
   async #ask(event, more = {}) {
     for (;;) {
-      const answer = await this.#socket.timeout(10_000).emitWithAck(event, { ...this.#about, ...more });
+      // what is asked while there is no connection would be asked before the rooms are entered on the next one
+      if (!this.#socket.connected) throw new NoAnswer(event);
+      const asking = this.#socket.timeout(10_000).emitWithAck(event, { ...this.#about, ...more });
+      const answer = await asking.catch(() => { throw new NoAnswer(event); });
       if (answer.ok) return answer;
-      if (answer.code !== "too_many_requests") throw Object.assign(new Error(answer.detail), { code: answer.code });
-      await pause(250);
+      if (answer.code !== "too_many_requests") throw new Refused(answer);
+      await pause(0);
+    }
+  }
+
+  /** Rings, or accepts: with an open microphone, which is closed again where it comes to nothing. */
+  async #begin(event) {
+    const life = this.#life;
+    this.#farewell = null;
+    this.#begins += 1;
+    try {
+      if (!(await this.#open())) return null;
+      const answer = await this.#ask(event);
+      // hung up meanwhile: the server is told so after this
+      return life === this.#life ? await this.#step(answer) : null;
+    } catch (error) {
+      if (life === this.#life) {
+        if (this.state !== "calling" && this.state !== "connected") this.#close();
+        // it may have been done all the same
+        if (error instanceof NoAnswer && this.#socket.connected) this.#comeIn();
+      }
+      throw error;
+    } finally {
+      this.#begins -= 1;
+    }
+  }
+
+  #leave(event, reason) {
+    const callId = this.#callId;
+    this.#end(reason);
+    this.#left = callId;
+    this.#farewell = { event, callId };
+    return this.#takeLeave();
+  }
+
+  /** Tells the server what is over here; without a connection, after the next entry. */
+  async #takeLeave() {
+    const farewell = this.#farewell;
+    for (let failures = 0; farewell && farewell === this.#farewell; failures += 1) {
+      try {
+        const { callId } = await this.#ask(farewell.event);
+        if (farewell === this.#farewell) this.#left = callId;
+      } catch (error) {
+        if (!this.#socket.connected || error.code === "call_not_joined") return;
+        if (passes(error)) {
+          await pause(failures);
+          continue;
+        }
+      }
+      if (farewell === this.#farewell) this.#farewell = null;
+    }
+  }
+
+  /** Enters until it is in, as long as the connection lasts. */
+  async #comeIn() {
+    const connection = this.#socket.id;
+    for (let failures = 0; this.#socket.connected && this.#socket.id === connection; failures += 1) {
+      try {
+        await this.#enter();
+        return;
+      } catch (error) {
+        if (passes(error)) {
+          await pause(failures);
+          continue;
+        }
+        console.warn("call:join", error);
+        if (this.state === "idle") return;
+        if (error instanceof Refused) this.#end("closed");
+        else this.hangUp(); // without a microphone
+        return;
+      }
     }
   }
 
   async #enter() {
     const resumes = this.#connection !== null;
+    const life = this.#life;
+    const connection = this.#socket.id;
     const entered = await this.#ask("call:join", { deviceId: this.#deviceId, resumes });
+    const isBack = this.#enteredOn !== connection;
+    this.#enteredOn = connection;
     this.#ice = entered.iceServers;
     this.#connection?.setConfiguration({ iceServers: this.#ice, iceTransportPolicy: this.#policy });
-    // credentials end after an hour at most; a longer call asks again
+    // credentials end after an hour at most; whoever stays longer asks again
     clearTimeout(this.#renewal);
     const left = Date.parse(entered.expiresAt) - Date.now() - 60_000;
-    if (left > 0 && entered.expiresAt !== entered.closesAt) this.#renewal = setTimeout(() => this.#enter(), left);
+    if (left > 0 && entered.expiresAt !== entered.closesAt) this.#renewal = setTimeout(() => this.#comeIn(), left);
     const { call } = entered;
+    if (this.#farewell && call && (this.#farewell.callId === null ? call.here : this.#farewell.callId === call.id)) {
+      this.#takeLeave();
+      return entered;
+    }
+    this.#farewell = null;
+    if (life !== this.#life || (call && call.id === this.#left)) return entered; // it ended here meanwhile
+    const isOurs = call && (call.here || (call.status === "ringing" && !call.outgoing));
+    // it ended, or went to another device, while we were away; on the same connection we are told so
+    const isOver = this.state !== "idle" && (call ? !isOurs || call.id !== this.#callId : isBack);
+    if (isOver && this.#begins === 0) this.#end(call && !isOurs ? "elsewhere" : "lost");
     const isElsewhere = call?.status === "connected" && !call.here;
     this.#lookOn(isElsewhere ? { lost: call.deviceLost } : null);
-    if (!call) {
-      if (this.state !== "idle") this.#end("lost"); // it ended while we were away
-    } else if (call.here || (call.status === "ringing" && !call.outgoing)) {
+    if (isOurs) {
       this.#see({ muted: call.peerMuted, lost: call.peerLost });
-      await this.#step(entered, !resumes);
+      await this.#step(entered, this.#connection === null);
+      if (call.here && call.status === "connected" && this.#connection && call.muted !== this.#isMuted) this.mute(this.#isMuted);
     }
     return entered;
   }
@@ -206,15 +328,18 @@ export class Call extends EventTarget {
   /** Takes over how the call stands. `offers`: this page has no connection, and the other one waits for one. */
   async #step({ call }, offers = false) {
     this.elsewhere = null;
+    // that it was accepted may have been heard before the answer to its ringing
+    const isOlder = call.id === this.#callId && this.state === "connected" && call.status === "ringing";
+    this.#callId = call.id;
+    if (isOlder) return call;
     if (call.status === "ringing") {
       this.peer.rings = call.peerRings;
       this.#become(call.outgoing ? "calling" : "ringing", call.outgoing);
     } else {
       this.#become("connected", call.outgoing);
       if (offers) {
-        await this.#open();
+        this.#isMuted ||= call.muted;
         await this.#connect(true);
-        if (call.muted) await this.mute(true);
       }
     }
     return call;
@@ -237,9 +362,10 @@ export class Call extends EventTarget {
   }
 
   #end(reason) {
+    this.#life += 1;
     this.#disconnect();
-    for (const track of this.#microphone?.getTracks() ?? []) track.stop();
-    this.#microphone = null;
+    this.#close();
+    this.#callId = null;
     this.#isMuted = false;
     this.reason = reason;
     this.peer = { muted: false, lost: false, rings: false };
@@ -247,9 +373,29 @@ export class Call extends EventTarget {
     this.#become("idle");
   }
 
+  /** Whether the microphone is open; not where the call ended before it was. */
   async #open() {
-    this.#microphone ??= await navigator.mediaDevices.getUserMedia({ audio: true });
+    const life = this.#life;
+    this.#opening ??= navigator.mediaDevices.getUserMedia({ audio: true });
+    const opening = this.#opening;
+    try {
+      const microphone = await opening;
+      if (opening !== this.#opening) return false; // closed as soon as it was open
+      this.#microphone = microphone;
+    } catch (error) {
+      if (opening === this.#opening) this.#opening = null;
+      throw error;
+    }
     for (const track of this.#microphone.getAudioTracks()) track.enabled = !this.#isMuted;
+    return life === this.#life;
+  }
+
+  /** Nobody is heard any more, nor as soon as the browser would have opened the microphone. */
+  #close() {
+    for (const track of this.#microphone?.getTracks() ?? []) track.stop();
+    this.#opening?.then((microphone) => microphone.getTracks().forEach((track) => track.stop()), () => {});
+    this.#microphone = null;
+    this.#opening = null;
   }
 
   #disconnect() {
@@ -260,7 +406,8 @@ export class Call extends EventTarget {
 
   async #connect(offers) {
     this.#disconnect();
-    await this.#open();
+    if (!(await this.#open())) return;
+    this.#disconnect(); // another one may have been made meanwhile
     const connection = new RTCPeerConnection({ iceServers: this.#ice, iceTransportPolicy: this.#policy });
     this.#connection = connection;
     connection.onicecandidate = ({ candidate }) => this.#say("signal:ice", candidate ? { candidate: candidate.toJSON() } : {}, connection);
@@ -280,6 +427,8 @@ export class Call extends EventTarget {
         this.#isOffering = true;
         await connection.setLocalDescription();
         this.#say("signal:offer", { sdp: connection.localDescription.sdp }, connection);
+      } catch (error) {
+        console.warn("signal:offer", error); // it was closed meanwhile
       } finally {
         this.#isOffering = false;
       }
@@ -294,17 +443,25 @@ export class Call extends EventTarget {
     if (!connection || isAnother(connection.remoteDescription?.sdp, sdp)) {
       await this.#connect(false);
       connection = this.#connection;
+      if (!connection) return; // it has ended meanwhile
     }
     await connection.setRemoteDescription({ type: "offer", sdp });
     await connection.setLocalDescription();
     this.#say("signal:answer", { sdp: connection.localDescription.sdp }, connection);
   }
 
-  /** In its order, as long as it is about the present connection. */
+  /** In its order, and again after a break, as long as it is about the present connection. */
   #say(event, what, connection) {
-    this.#saying = this.#saying
-      .then(() => (connection === this.#connection ? this.#ask(event, what) : undefined))
-      .catch((error) => console.warn(event, error));
+    this.#saying = this.#saying.then(async () => {
+      for (let failures = 0; connection === this.#connection; failures += 1) {
+        try {
+          return await this.#ask(event, what);
+        } catch (error) {
+          if (!passes(error) && error.code !== "call_not_joined") throw error;
+          await pause(failures);
+        }
+      }
+    }).catch((error) => console.warn(event, error));
   }
 }
 

@@ -1,6 +1,7 @@
 // A client of chat that misses nothing: it comes back by itself, catches up, and says again what was not answered.
 // The types are those of /asyncapi.json.
 import { io, type Socket } from "socket.io-client";
+import { pauseAfter, stay } from "./session.js";
 
 /** Fetched over HTTP, with a token. */
 export interface Attachment {
@@ -69,41 +70,38 @@ export class Refused extends Error {
 }
 
 const PATIENCE = 10_000;
+/** What is refused so is refused for good, and the conversation with it. */
+const FOR_GOOD = ["not_found", "forbidden", "unauthenticated"];
+/** A message that is refused so is said again: the server cannot now, or does not yet. */
+const PASSES = ["unavailable", "internal", "maintenance", "too_many_requests", "token_expired"];
+
+const pause = (failures: number) => new Promise((resolve) => setTimeout(resolve, pauseAfter(failures)));
 
 export class Conversation {
   readonly socket: Socket<Tells, Takes>;
   /** In no order; sort by `seq` to show them. */
   readonly messages = new Map<string, Message>();
+  /** Nobody is signed in any more, or may read it. */
+  isClosed = false;
   /** Everything up to here is known. */
   private rev = 0;
-  private synced = false;
+  /** Nothing is missing that was said so far. */
+  synced = false;
   /** Everything up to this message is said to have arrived. */
   private arrived = 0;
-  private timer?: ReturnType<typeof setTimeout>;
+  private readonly leave: () => void;
 
   /**
-   * `freshToken` gives a token that was just made (`POST /auth/refresh`), and fails only where nobody is signed in any more:
-   * then the conversation stays closed. `changed` is called whenever there is something new to show.
+   * `freshToken` is that of the page, which all its sockets share: `tokens(server)`. `changed` is called whenever there is
+   * something new to show.
    */
   constructor(
-    server: string, private readonly id: string, private readonly freshToken: () => Promise<string>,
-    private readonly changed = () => {},
+    server: string, private readonly id: string, freshToken: () => Promise<string>, private readonly changed = () => {},
   ) {
-    this.socket = io(`${server}/chat`, { auth: (give) => void freshToken().then((token) => {
-      this.shown(token);
-      give({ token });
-    }, () => this.close()) });
+    this.socket = io(`${server}/chat`);
+    this.leave = stay(this.socket, freshToken, () => this.close());
     this.socket.on("connect", () => void this.catchUp());
-    this.socket.on("disconnect", (reason) => {
-      this.synced = false;
-      clearTimeout(this.timer);
-      // the client comes back by itself from everything but this
-      if (reason === "io server disconnect") this.later(1, () => this.socket.connect());
-    });
-    this.socket.on("connect_error", ({ message }) => {
-      // refused at the door: what passes is tried again, the end of a session is not
-      if (!this.socket.active && !["unauthenticated", "forbidden"].includes(message)) this.later(5, () => this.socket.connect());
-    });
+    this.socket.on("disconnect", () => { this.synced = false; });
     this.socket.on("message:new", (message, arrived) => { this.take(message); arrived?.({}); });
     this.socket.on("message:edited", (message) => this.take(message));
     this.socket.on("message:deleted", (message) => this.take(message));
@@ -112,66 +110,57 @@ export class Conversation {
   /** Sends a message, again and again under the same name until it is answered. */
   async send(body: string): Promise<Message> {
     const message = { conversationId: this.id, clientId: crypto.randomUUID(), body };
-    for (;;) {
+    for (let failures = 0; !this.isClosed; failures += 1) {
       const answer = await this.socket.timeout(PATIENCE).emitWithAck("message:send", message).catch(() => undefined);
       if (answer?.ok) return answer.message;
-      if (answer && answer.code !== "too_many_requests" && answer.code !== "unavailable") throw new Refused(answer);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      if (answer && !PASSES.includes(answer.code)) throw new Refused(answer);
+      await pause(Math.min(failures, 3));
     }
+    throw new Refused({ ok: false, code: "unauthenticated", detail: "The conversation was closed before this was sent." });
   }
 
   close(): void {
-    clearTimeout(this.timer);
-    this.socket.disconnect();
+    this.isClosed = true;
+    this.leave();
+    this.changed();
   }
 
-  private later(seconds: number, what: () => void): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(what, Math.max(1, seconds) * 1000);
-  }
-
-  /** A minute before a token runs out, a newer one is shown. */
-  private shown(token: string): void {
-    const left = secondsLeft(token);
-    this.later(left - Math.min(60, left / 2), () => void this.renew());
-  }
-
-  private async renew(): Promise<void> {
-    try {
-      const token = await this.freshToken();
-      const answer = await this.socket.timeout(PATIENCE).emitWithAck("auth:refresh", { token });
-      if (answer.ok) return this.shown(token);
-    } catch {
-      // once more, below
+  /** Until it is done, as long as the connection lasts: another one begins anew. */
+  private async catchUp(): Promise<void> {
+    const connection = this.socket.id;
+    const isCurrent = () => this.socket.connected && this.socket.id === connection;
+    for (let failures = 0; isCurrent(); failures += 1) {
+      try {
+        if (!this.synced) await this.sync(isCurrent);
+        return await this.sayArrived();
+      } catch (error) {
+        if (error instanceof Refused && FOR_GOOD.includes(error.code)) return this.close();
+        await pause(failures);
+      }
     }
-    if (this.socket.connected) this.later(5, () => void this.renew()); // else it shows one when it comes back
   }
 
   /** Joins, and then reads what changed meanwhile: what is told live begins where the join was answered. */
-  private async catchUp(): Promise<void> {
+  private async sync(isCurrent: () => boolean): Promise<void> {
     const about = { conversationId: this.id };
-    const connection = this.socket.id;
-    try {
-      check<Excerpt>(await this.socket.timeout(PATIENCE).emitWithAck("conversation:join", about));
-      for (let more = true; more;) {
-        const news = check<Excerpt>(await this.socket.timeout(PATIENCE).emitWithAck("sync", { ...about, afterRev: this.rev }));
-        news.items.forEach((message) => this.take(message));
-        this.rev = Math.max(this.rev, news.rev);
-        more = news.hasMore;
-      }
-      this.synced = connection === this.socket.id;
-      // what is told live is acknowledged as it comes; what was read here, so
-      const seq = Math.max(0, ...[...this.messages.values()].map((message) => message.seq));
-      if (seq > this.arrived) {
-        check(await this.socket.timeout(PATIENCE).emitWithAck("message:read", { ...about, seq, state: "delivered" }));
-        this.arrived = seq;
-      }
-    } catch (error) {
-      // not there yet: another connection tries again. What is refused for good is not worth one
-      const passes = !(error instanceof Refused) || ["unavailable", "too_many_requests"].includes(error.code);
-      if (!passes) this.close();
-      else this.socket.io.engine.close();
+    check<Excerpt>(await this.socket.timeout(PATIENCE).emitWithAck("conversation:join", about));
+    for (let more = true; more;) {
+      const news = check<Excerpt>(await this.socket.timeout(PATIENCE).emitWithAck("sync", { ...about, afterRev: this.rev }));
+      news.items.forEach((message) => this.take(message));
+      this.rev = Math.max(this.rev, news.rev);
+      more = news.hasMore;
     }
+    this.synced = isCurrent();
+    this.changed();
+  }
+
+  /** What is told live is acknowledged as it comes; what was read by `sync`, so. */
+  private async sayArrived(): Promise<void> {
+    const seq = Math.max(0, ...[...this.messages.values()].map((message) => message.seq));
+    if (seq <= this.arrived) return;
+    const upTo = { conversationId: this.id, seq, state: "delivered" as const };
+    check(await this.socket.timeout(PATIENCE).emitWithAck("message:read", upTo));
+    this.arrived = seq;
   }
 
   private take(message: Message): void {
@@ -180,13 +169,6 @@ export class Conversation {
     if (this.synced) this.rev = Math.max(this.rev, message.rev);
     this.changed();
   }
-}
-
-/** Until when a token counts, in seconds from now: by its own length where the clock of this machine is wrong. */
-function secondsLeft(token: string): number {
-  const part = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
-  const { iat, exp } = JSON.parse(atob(part)) as { iat: number; exp: number };
-  return Math.min(exp - Date.now() / 1000, exp - iat);
 }
 
 function check<T extends object>(answer: Answer<T>): { ok: true } & T {

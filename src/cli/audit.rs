@@ -17,6 +17,7 @@ use crate::domain::audit_trail;
 use crate::domain::audit_trail::chain::{Finding, Head};
 use crate::domain::audit_trail::model::Acknowledgement;
 use crate::domain::audit_trail::verify::{self, Chain, Verified};
+use crate::domain::privacy::operator::{self, Fault};
 use crate::platform::Platform;
 use crate::platform::config::Config;
 use crate::platform::ids::CompanyId;
@@ -24,6 +25,7 @@ use crate::platform::ids::CompanyId;
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Recompute the hash chains and report every entry that was changed, removed, moved or slipped in; fails if any was.
+    /// The ledger of erasures is looked at as well.
     ///
     /// A tail that was cut off, or a chain that was made anew as a whole, is found by anchors only: keep what
     /// `huntzen audit anchor` prints outside of this installation, and give it to `--expect` or `--expect-file`
@@ -142,7 +144,9 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 pub async fn run(command: AuditCommand) -> Outcome {
     let config = Config::from_process_env()?;
     match command {
-        AuditCommand::Verify(how) => app::command(config, async |platform, _| verify(&platform, how).await).await,
+        AuditCommand::Verify(how) => {
+            app::command(config, async |platform, owner| verify(&platform, owner, how).await).await
+        }
         AuditCommand::Acknowledge(what) => {
             Box::pin(app::command(config, async |platform, owner| acknowledge(&platform, owner, what).await)).await
         }
@@ -213,7 +217,7 @@ fn anchors(how: &Verify) -> Result<Vec<Anchored>, Box<dyn std::error::Error + Se
     Ok(anchors)
 }
 
-async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
+async fn verify(platform: &Arc<Platform>, owner: &PgConnectOptions, how: Verify) -> Outcome {
     let expected = anchors(&how)?;
     let mut chains: Vec<Chain> = verify::chains(platform)
         .await
@@ -254,6 +258,12 @@ async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
         }
         say(if how.json { chain_json(chain, &found).to_string() } else { summary(chain, &found) })?;
     }
+    // the ledger of erasures is nobody's chain; who asks for one chain asks for that
+    if how.company.is_none() {
+        let ledger = operator::verify(owner).await.map_err(|problem| faulty(&problem))?;
+        findings += u64::from(ledger.is_err());
+        say(if how.json { ledger_json(&ledger).to_string() } else { ledger_words(&ledger) })?;
+    }
     if how.json {
         let is_whole = findings == 0 && acknowledged == 0;
         say(json!({ "isWhole": is_whole, "links": links, "findings": findings, "acknowledged": acknowledged }))?;
@@ -265,6 +275,20 @@ async fn verify(platform: &Arc<Platform>, how: Verify) -> Outcome {
         0 => Ok(()),
         1 => Err("the audit log is not whole: 1 finding".into()),
         more => Err(format!("the audit log is not whole: {more} findings").into()),
+    }
+}
+
+fn ledger_json(ledger: &Result<i64, Fault>) -> Value {
+    match ledger {
+        Ok(entries) => json!({ "ledger": { "isWhole": true, "entries": entries } }),
+        Err(fault) => json!({ "ledger": { "isWhole": false, "fault": fault.to_string() } }),
+    }
+}
+
+fn ledger_words(ledger: &Result<i64, Fault>) -> String {
+    match ledger {
+        Ok(entries) => format!("{:<36}  {entries:>9} entries looked at: whole", "ledger of erasures"),
+        Err(fault) => format!("ledger of erasures: {fault}"),
     }
 }
 

@@ -127,8 +127,6 @@ pub struct Config {
     pub refresh_token_ttl: TimeDelta,
     /// How long practitioners and platform admins may do without a second factor, from their first day.
     pub totp_grace: TimeDelta,
-    /// How long entries of the audit log are kept.
-    pub audit_retention_days: u16,
     /// Who is responsible for what is done with people's data, for the privacy notice.
     pub privacy_controller: String,
     /// Where people write about their data. `None`: the sender of mail.
@@ -294,8 +292,13 @@ impl Config {
             "0 to 36500 days",
             |text| parse::number(text, 0..=36_500_u32),
         );
-        let audit_retention_days =
-            r.or("AUDIT_RETENTION_DAYS", 1095, "365 to 36500 days", |text| parse::number(text, 365..=36_500_u16));
+        if r.is_set("AUDIT_RETENTION_DAYS") {
+            r.fault(
+                "AUDIT_RETENTION_DAYS",
+                "is no setting any more: durations stand in the database",
+                "UPDATE app.retention_rules SET years = NULL, days = … WHERE record = 'audit_entry' (docs/privacy.md)",
+            );
+        }
         let privacy_controller = r.or(
             "PRIVACY_CONTROLLER",
             "HuntZen Care".to_owned(),
@@ -381,7 +384,6 @@ impl Config {
                 access_token_ttl: access_token_ttl?,
                 refresh_token_ttl: refresh_token_ttl?,
                 totp_grace: TimeDelta::days(totp_grace_days?.into()),
-                audit_retention_days: audit_retention_days?,
                 privacy_controller: privacy_controller?,
                 privacy_contact,
                 privacy_officer,

@@ -123,6 +123,12 @@ impl Context {
         &self.caller
     }
 
+    /// A transaction of the program's own, as its jobs have: for a key that opens something for the caller and says whose it
+    /// is, which they may not learn.
+    pub async fn begin_as_program(&self) -> Result<Tx> {
+        self.platform.db.job(None, None).await
+    }
+
     pub fn request(&self) -> &RequestInfo {
         &self.request
     }

@@ -138,7 +138,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn rewrite(kind: Kind, bytes: &[u8], shape: Shape) -> Result<Picture, Fault> {
+/// Decodes a picture and writes it anew, on the thread that asks: [`Images::rewrite`] is for all but the fuzzer.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub fn rewrite(kind: Kind, bytes: &[u8], shape: Shape) -> Result<Picture, Fault> {
     let image = shaped(decode(kind, bytes)?, shape);
     let mut out = Cursor::new(Vec::new());
     let has_alpha = image.color().has_alpha();

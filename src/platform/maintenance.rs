@@ -1,5 +1,6 @@
 //! Times in which nothing is written: changes are answered by `503 maintenance` with `Retry-After`, reading goes on. Who
-//! switches it is exempt, and everybody may log in, so that somebody can end it. Jobs go on.
+//! switches it is exempt, and everybody may log in, so that somebody can end it. Jobs go on, and so do sessions: who has one
+//! is let in, and says when it began and ended. Otherwise jobs would write down as missed what nobody was let into.
 //!
 //! It is a row of the database, which each node asks for every other second, while there are changes to refuse.
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Without these nobody could come in and end it.
 const ALWAYS: [&str; 4] =
     ["/api/v1/auth/login", "/api/v1/auth/login/totp", "/api/v1/auth/refresh", "/api/v1/auth/logout"];
+/// What is done to a session while it is held.
+const HELD: [&str; 3] = ["join", "start", "end"];
 
 /// Whether it is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -36,9 +39,15 @@ pub struct Maintenance {
     asking: Mutex<()>,
 }
 
-/// Whether a request may change something.
+/// Whether a request may change something, and can wait.
 pub fn is_change(method: &Method, path: &str) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !ALWAYS.contains(&path)
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !ALWAYS.contains(&path) && !is_of_session(path)
+}
+
+/// `/api/v1/consultations/{id}/join`, and the like.
+fn is_of_session(path: &str) -> bool {
+    let session = path.strip_prefix("/api/v1/consultations/").and_then(|rest| rest.split_once('/'));
+    session.is_some_and(|(id, verb)| !id.is_empty() && HELD.contains(&verb))
 }
 
 impl Maintenance {
@@ -87,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_and_coming_in_are_no_changes() {
+    fn reading_coming_in_and_holding_a_session_are_no_changes() {
         for (method, path, expected) in [
             (Method::GET, "/api/v1/me", false),
             (Method::HEAD, "/api/v1/me", false),
@@ -97,6 +106,13 @@ mod tests {
             (Method::POST, "/api/v1/consultations", true),
             (Method::PATCH, "/api/v1/me", true),
             (Method::DELETE, "/api/v1/auth/sessions", true),
+            (Method::POST, "/api/v1/consultations/01941f29/join", false),
+            (Method::POST, "/api/v1/consultations/01941f29/start", false),
+            (Method::POST, "/api/v1/consultations/01941f29/end", false),
+            (Method::POST, "/api/v1/consultations/01941f29/cancel", true),
+            (Method::POST, "/api/v1/consultations/01941f29/notes/end", true),
+            (Method::POST, "/api/v1/consultations//join", true),
+            (Method::POST, "/api/v1/notes/01941f29/end", true),
         ] {
             assert_eq!(is_change(&method, path), expected, "{method} {path}");
         }

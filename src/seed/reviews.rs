@@ -8,8 +8,10 @@ use super::SeedError;
 use crate::domain::reviews::{self, Marks, Words};
 use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::envelope::{KeyPurpose, Subject, SubjectKey};
+use crate::platform::crypto::health_text::HealthText;
 use crate::platform::crypto::seal::Keyring;
-use crate::platform::ids::ReviewId;
+use crate::platform::ids::{CompanyId, ReviewId, UserId};
 use crate::platform::problem::Problem;
 
 /// What becomes of them.
@@ -40,8 +42,8 @@ pub async fn write(tx: &mut PgConnection, config: &Config, now: DateTime<Utc>) -
     let entropy = Entropy::seeded(5);
     let mut used: Vec<Uuid> = Vec::new();
     for (about, rating, text, status) in SAID {
-        let session: Option<(Uuid, DateTime<Utc>)> = sqlx::query_as(
-            "SELECT c.id, c.ends_at FROM app.consultations c JOIN app.users u ON u.id = c.practitioner_id
+        let session: Option<(Uuid, DateTime<Utc>, UserId, CompanyId)> = sqlx::query_as(
+            "SELECT c.id, c.ends_at, c.user_id, c.company_id FROM app.consultations c JOIN app.users u ON u.id = c.practitioner_id
              WHERE u.email = $1 AND c.status = 'completed' AND c.ends_at < $2 AND c.id <> ALL ($3)
              ORDER BY c.ends_at DESC, c.id LIMIT 1",
         )
@@ -50,21 +52,37 @@ pub async fn write(tx: &mut PgConnection, config: &Config, now: DateTime<Utc>) -
         .bind(&used)
         .fetch_optional(&mut *tx)
         .await?;
-        let Some((session, ended)) = session else { continue };
+        let Some((session, ended, author, company)) = session else { continue };
         used.push(session);
         let id = ReviewId(Builder::from_random_bytes(entropy.bytes()).into_uuid());
         let words = Words { text: text.to_owned(), marks: Marks::of(text).found(&["paul".to_owned()]) };
-        let words = serde_json::to_vec(&words).map_err(|error| SeedError::Sealing(Problem::internal(error)))?;
-        let sealed = keyring.seal(&reviews::place(id), &words, &entropy);
+        let words = serde_json::to_string(&words).map_err(|error| SeedError::Sealing(Problem::internal(error)))?;
+        let subject = Subject { purpose: KeyPurpose::REVIEW, id: id.0, person: author, company };
+        let key = SubjectKey::new(Builder::from_random_bytes(entropy.bytes()).into_uuid(), subject, &entropy);
+        let wrapped = key.wrap(&keyring, &entropy);
+        let sealed = key.seal(&reviews::document(id, 1), &HealthText::new(words), &entropy);
         sqlx::query(
-            "INSERT INTO app.reviews (id, company_id, consultation_id, user_id, rating, sealed, written_at)
-             SELECT $1, c.company_id, c.id, c.user_id, $3, $4, $5 FROM app.consultations c WHERE c.id = $2",
+            "INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
+             VALUES ($1, $2, 'review', $3, $4, $5, $6)",
+        )
+        .bind(key.id())
+        .bind(company)
+        .bind(id)
+        .bind(author)
+        .bind(wrapped.map_err(|error| SeedError::Sealing(error.into()))?)
+        .bind(ended)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO app.reviews (id, company_id, consultation_id, user_id, rating, sealed, key_id, written_at)
+             SELECT $1, c.company_id, c.id, c.user_id, $3, $4, $6, $5 FROM app.consultations c WHERE c.id = $2",
         )
         .bind(id)
         .bind(session)
         .bind(rating)
         .bind(sealed.map_err(|error| SeedError::Sealing(error.into()))?)
         .bind(ended + TimeDelta::hours(3))
+        .bind(key.id())
         .execute(&mut *tx)
         .await?;
         if status != PENDING {

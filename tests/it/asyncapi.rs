@@ -70,7 +70,15 @@ const PROMISED: [(&str, &[&str], &[&str]); 3] = [
     (
         "/notifications",
         &["slots:watch", "slots:unwatch", "auth:refresh"],
-        &["notification:new", "unread:count", "consultation:updated", "slots:changed"],
+        &[
+            "notification:new",
+            "unread:count",
+            "consultation:updated",
+            "call:ringing",
+            "call:stopped",
+            "consultation:peer-joined",
+            "slots:changed",
+        ],
     ),
 ];
 

@@ -234,6 +234,7 @@ async fn what_is_missing_or_broken_in_a_restored_database_is_told() {
     assert!(!told.contains("app.users"), "{told}");
 
     // a ledger that knows of more than this database is not replaced by less
+    let own = std::fs::read_to_string(&backup.ledger).unwrap();
     let line =
         format!("{{\"userId\":\"{}\",\"keyIds\":[],\"erasedAt\":\"2026-01-01T00:00:00Z\"}}\n", uuid::Uuid::new_v4());
     std::fs::write(&backup.ledger, &line).unwrap();
@@ -246,6 +247,10 @@ async fn what_is_missing_or_broken_in_a_restored_database_is_told() {
     let done = backup.run_with("finish", &target, |command| _ = command.env("MASTER_KEYS", other)).await;
     assert_eq!(done.status.code(), Some(1), "{}", said(&done));
     assert!(said(&done).contains("MASTER_KEYS are not those of this database"), "{}", said(&done));
+    // nor is a ledger replayed that is not what was written
+    let told = backup.refused("finish", &target).await;
+    assert!(told.contains("nothing was erased: ") && told.contains("could not be replayed"), "{told}");
+    std::fs::write(&backup.ledger, &own).unwrap();
     // an entry that is not what it was
     let first = "(SELECT id FROM app.audit_logs WHERE company_id IS NOT NULL ORDER BY id LIMIT 1)";
     tamper_on(&target, &format!("UPDATE app.audit_logs SET action = 'employee.created' WHERE id = {first}")).await;

@@ -29,7 +29,7 @@ struct Refresh {}
 
 impl Job for Refresh {
     const KIND: &'static str = "usage.refresh";
-    const QUEUE: Queue = Queue::Maintenance;
+    const QUEUE: Queue = Queue::Counting;
 }
 
 /// Every answer that HR and the admin of a company can read.

@@ -1,6 +1,9 @@
 //! One question over practitioners and articles: what is found, in which order, and that what somebody may not see changes
 //! neither order nor count.
 
+use huntzen::domain::practitioners::BY_RATING;
+use huntzen::domain::search;
+use huntzen::platform::db::DbRole;
 use serde_json::{Value, json};
 use sqlx::Connection;
 use uuid::Uuid;
@@ -329,10 +332,118 @@ async fn practitioners_come_by_rating_and_by_next_free_time_as_well() {
     app.anonymous().get("/search?q=a").await.refused(401, "unauthenticated");
 }
 
+/// Everything that a question finds, page by page, with what the first page counts.
+async fn everything(user: &User, question: &str) -> (Vec<Value>, Value) {
+    let (mut items, mut facets, mut query) = (Vec::new(), Value::Null, format!("{question}&limit=3"));
+    loop {
+        let mut page = ask(user, &query).await;
+        if facets.is_null() {
+            facets = page["facets"].take();
+        }
+        items.append(page["items"].as_array_mut().unwrap());
+        let Some(cursor) = page["nextCursor"].as_str() else { break (items, facets) };
+        query = format!("{question}&limit=3&cursor={cursor}");
+    }
+}
+
+/// What facets have to say of items.
+fn counted(items: &[Value]) -> Value {
+    let values = |facet: &str, of: &dyn Fn(&Value) -> Vec<String>| {
+        let mut counts = std::collections::BTreeMap::<String, i64>::new();
+        for value in items.iter().flat_map(of) {
+            *counts.entry(value).or_default() += 1;
+        }
+        (facet.to_owned(), json!(counts))
+    };
+    let list = |it: &Value| -> Vec<String> { serde_json::from_value(it.clone()).unwrap_or_default() };
+    let one = |it: &Value| it.as_str().map(ToOwned::to_owned).into_iter().collect::<Vec<_>>();
+    Value::Object(
+        [
+            values("types", &|it| one(&it["type"])),
+            values("categories", &|it| one(&it["article"]["category"])),
+            values("specialties", &|it| list(&it["practitioner"]["specialties"])),
+            values("languages", &|it| list(&it["practitioner"]["languages"])),
+            values("modes", &|it| list(&it["practitioner"]["modes"])),
+        ]
+        .into_iter()
+        .collect(),
+    )
+}
+
+#[tokio::test]
+async fn facets_count_what_is_found_in_every_order() {
+    let (app, company, alice) = scene().await;
+    let staff = app.platform_admin().await;
+    for (name, bio) in [("Jean-Marc Petit", "Sommeil, couples."), ("Marc O'Dell", "Du stress."), ("Marcelle S.", "")] {
+        doctor(&app, name, bio).await;
+    }
+    let suspended = doctor(&app, "Marc Suspendu", "Sommeil").await;
+    sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1")
+        .bind(suspended.id)
+        .execute(app.db())
+        .await
+        .unwrap();
+    sqlx::query(
+        "UPDATE app.practitioners SET languages = '{es,de}', modes = '{chat}' WHERE display_name = 'Marc O''Dell'",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    let mut found_any = 0;
+    for words in [
+        "marc",
+        "marc+s.",
+        "s.+marc",
+        "jean-marc",
+        "marc+s",
+        "s",
+        "o%27dell",
+        "marc+-+petit",
+        "mrac",
+        "arcelle",
+        "psychologue",
+        "sommeil",
+        "travaileurs",
+        "marc,petit",
+        "le+marc",
+        "%25",
+        "x",
+        "nuit",
+    ] {
+        for (user, sorts) in [
+            (&alice, &["relevance", "rating", "next_free"][..]),
+            (&company.hr, &["relevance", "rating"][..]),
+            (&company.admin, &["relevance", "rating"][..]),
+            (&staff, &["relevance", "rating", "next_free"][..]),
+        ] {
+            for sort in sorts {
+                for narrowed in ["", "&language=en", "&mode=chat", "&category=sleep"] {
+                    let query = format!("q={words}&type=practitioner&sort={sort}{narrowed}");
+                    let (items, facets) = everything(user, &query).await;
+                    found_any += items.len();
+                    let told: serde_json::Map<String, Value> = facets
+                        .as_object()
+                        .unwrap()
+                        .iter()
+                        .map(|(facet, values)| {
+                            let values = values.as_array().unwrap().iter();
+                            let values =
+                                values.map(|it| (it["value"].as_str().unwrap().to_owned(), it["count"].clone()));
+                            (facet.clone(), Value::Object(values.collect()))
+                        })
+                        .collect();
+                    assert_eq!(Value::Object(told), counted(&items), "{query}");
+                }
+            }
+        }
+    }
+    assert!(found_any > 300, "{found_any} were found");
+}
+
 /// With as many rows as a planner takes seriously, the words are looked up in indexes, and no text is read to find them.
 #[tokio::test]
 async fn words_are_looked_up_in_indexes() {
-    let (app, _, _) = scene().await;
+    let (app, company, alice) = scene().await;
     sqlx::raw_sql(
         "CREATE TEMP TABLE many AS SELECT gen_random_uuid() AS id, n, md5(n::text) AS word FROM generate_series(1, 10000) n;
          INSERT INTO app.articles (id, status, category, published_at) SELECT id, 'published', 'work', now() FROM many WHERE n <= 3000;
@@ -345,6 +456,7 @@ async fn words_are_looked_up_in_indexes() {
                                         status, verified_at, verified_checks)
              SELECT id, 'Dr ' || word, repeat(md5(word) || ' ', 15), '{fr}', '{video}', 'Europe/Paris', '{30}', 9000, 'active', now(),
                     '{identity}' FROM many;
+         INSERT INTO app.practitioner_specialties (practitioner_id, specialty) SELECT id, 'coaching' FROM many;
          ANALYZE",
     )
     .execute(&mut *app.db().acquire().await.unwrap())
@@ -370,5 +482,36 @@ async fn words_are_looked_up_in_indexes() {
         .await
         .unwrap();
         assert!(scanned.is_empty(), "{function} reads {scanned:?} from one end to the other");
+    }
+    // nor does whoever asks, by the statements that they ask with
+    for (name, statement) in [("the page", search::FIND), ("the facets", search::COUNT), ("by rating", BY_RATING)] {
+        let mut conn = app.as_role(DbRole::Employee, alice.id).await;
+        sqlx::query("SELECT set_config('app.company_id', $1, false)")
+            .bind(company.id.to_string())
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        let mut tx = conn.begin().await.unwrap();
+        let text: Option<&str> = None;
+        let words = "travaileurs psychologue marc";
+        let rows = if name == "by rating" {
+            let narrowed = sqlx::query(statement).bind(text).bind(None::<Uuid>).bind(text).bind(text).bind(text);
+            narrowed.bind(None::<Vec<String>>).bind(true).bind(20_i64).bind("active").bind(0_i16).bind(words)
+        } else {
+            let asked = sqlx::query(statement).bind(words).bind(true).bind(text).bind(true).bind(true);
+            let asked = asked.bind(text).bind(text).bind(text);
+            let is_page = name == "the page";
+            if is_page { asked.bind(None::<i32>).bind(text).bind(None::<Uuid>).bind(20_i64) } else { asked }
+        };
+        let rows = rows.fetch_all(&mut *tx).await.unwrap();
+        assert!(!rows.is_empty(), "{name} finds nobody");
+        let scanned: Vec<String> = sqlx::query_scalar(
+            "SELECT relname::text FROM pg_stat_xact_user_tables WHERE schemaname = 'app' AND seq_scan > 0 AND relname = ANY (
+                 '{practitioners,practitioner_specialties,search_words,article_translations,users}')",
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap();
+        assert!(scanned.is_empty(), "{name} reads {scanned:?} from one end to the other");
     }
 }

@@ -152,6 +152,52 @@ async fn keep() {
     cluster::drop_database(&options).await;
 }
 
+/// Articles as earlier releases took them: three that share a name in different languages, two that share one of before.
+const SHARED_NAMES: &str = "
+    INSERT INTO app.articles (id, status, category, published_at, created_at) VALUES
+        ('00000000-0000-7000-8000-00000000000a', 'published', 'work', now(), now()),
+        ('00000000-0000-7000-8000-00000000000b', 'published', 'work', now(), now() - interval '1 day'),
+        ('00000000-0000-7000-8000-00000000000c', 'draft', 'work', NULL, now() - interval '2 days');
+    INSERT INTO app.article_translations (article_id, language, slug, title, summary, body) VALUES
+        ('00000000-0000-7000-8000-00000000000a', 'fr', 'shared', 'A', 'A', 'A'),
+        ('00000000-0000-7000-8000-00000000000b', 'en', 'shared', 'B', 'B', 'B'),
+        ('00000000-0000-7000-8000-00000000000c', 'fr', 'own', 'C', 'C', 'C'),
+        ('00000000-0000-7000-8000-00000000000c', 'en', 'own', 'C', 'C', 'C');
+    DO $$ BEGIN
+        IF to_regclass('app.article_slugs') IS NOT NULL THEN
+            UPDATE app.article_translations SET slug = 'new-' || language WHERE slug = 'own';
+            INSERT INTO app.article_slugs (language, slug, article_id) VALUES
+                ('fr', 'before', '00000000-0000-7000-8000-00000000000a'), ('en', 'before', '00000000-0000-7000-8000-00000000000b');
+        END IF;
+    END $$";
+
+/// Each name leads to one article, each text is found by its name, and whoever had a name first has it still.
+async fn names_are_told_apart(of: &PgConnectOptions) {
+    let mut conn = PgConnection::connect_with(of).await.unwrap();
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT concat_ws(' ', right(article_id::text, 1), language, slug) FROM app.article_slugs
+         WHERE article_id::text LIKE '00000000-0000-7000-8000-%' AND slug <> 'before' ORDER BY 1",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    assert!(
+        names.contains(&"b en shared".to_owned()) && names.contains(&"a fr shared-00000000000a".to_owned()),
+        "{names:?}"
+    );
+    assert!(names.contains(&"c fr own".to_owned()) && names.contains(&"c en own".to_owned()), "{names:?}");
+    let wrong: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM (SELECT FROM app.article_slugs GROUP BY slug HAVING count(DISTINCT article_id) > 1) s)
+              + (SELECT count(*) FROM app.article_translations t WHERE NOT EXISTS (
+                     SELECT FROM app.article_slugs s WHERE (s.language, s.slug, s.article_id) = (t.language, t.slug, t.article_id)))",
+    )
+    .fetch_one(&mut conn)
+    .await
+    .unwrap();
+    assert_eq!(wrong, 0, "{names:?}");
+    conn.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn databases_of_earlier_releases_become_what_a_new_one_is() {
     if std::env::var_os("KEEP_RELEASE").is_some() {
@@ -170,7 +216,11 @@ async fn databases_of_earlier_releases_become_what_a_new_one_is() {
         let options = released(&file).await;
         let before = rows(&options).await;
         assert!(before.values().filter(|count| **count > 0).count() > 30, "{name} holds little: {before:?}");
+        let mut conn = PgConnection::connect_with(&options).await.unwrap();
+        raw_sql(SHARED_NAMES).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
         migrate::migrate(&options, config).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        names_are_told_apart(&options).await;
         let is = schema(&options).await;
         let (missing, left) = (but_for(&wanted, &is), but_for(&is, &wanted));
         assert!(missing.is_empty() && left.is_empty(), "{name} lacks {missing:#?}\nand still has {left:#?}");

@@ -1,11 +1,14 @@
 """Reads a feed from standard input with two independent readers of RSS, and prints what they understand.
 
-feedparser says what is malformed (its "bozo" bit); rss-parser checks against typed models what RSS 2.0 demands. Beyond
-them: what the specification demands of each element and neither of them looks at.
+feedparser says what is malformed (its "bozo" bit); rss-parser checks against typed models what RSS 2.0 demands; xmllint holds
+it against rss.rng beside this file: what must be there, how often, dates of RFC 822, addresses, and nothing else. Beyond them:
+what a schema cannot say, that days of the week are those of their dates, ids are each item's own, and the newest comes first.
 """
 
 import email.utils
 import json
+import pathlib
+import subprocess
 import sys
 import urllib.parse
 import xml.etree.ElementTree as tree
@@ -25,7 +28,20 @@ typed = RSSParser.parse(feed.decode("utf-8"))
 if str(typed.version.content if hasattr(typed.version, "content") else typed.version) != "2.0":
     sys.exit(f"rss-parser: version {typed.version!r}")
 
+schema = pathlib.Path(__file__).with_name("rss.rng")
+held = subprocess.run(["xmllint", "--noout", "--nonet", "--relaxng", schema, "-"], input=feed, capture_output=True, check=False)
+if held.returncode != 0:
+    sys.exit(f"xmllint: {held.stderr.decode()}")
+
 channel = tree.fromstring(feed).find("channel")
+for date in channel.iter():
+    if date.tag not in ("pubDate", "lastBuildDate"):
+        continue
+    if not date.text.startswith(email.utils.parsedate_to_datetime(date.text).strftime("%a")):
+        sys.exit(f"another day of the week: {date.text}")
+dates = [email.utils.parsedate_to_datetime(it.findtext("pubDate")) for it in channel.findall("item")]
+if dates != sorted(dates, reverse=True):
+    sys.exit("older ones come first")
 for name in ("title", "link", "description"):
     if not channel.findtext(name):
         sys.exit(f"the channel has no {name}")

@@ -1,8 +1,11 @@
-// A server that speaks S3, s3rver, behind a check of signatures of our own (version 4), which s3rver does not make:
+// A server that speaks S3, s3rver, behind a check of signatures of our own (version 4), which s3rver does not make, and with
+// AbortMultipartUpload, which it does not have:
 // s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT]. Says its port.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 
 const [modules, directory, bucket, key, secret, port] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
@@ -39,8 +42,21 @@ function isSigned(request) {
     return timingSafeEqual(hmac(signing, text), Buffer.from(signature, 'hex'));
 }
 
+// Where s3rver keeps the parts of uploads that are not complete.
+function abort(upload, response) {
+    const folder = join(directory, bucket, '._S3rver_uploads', upload);
+    const isThere = /^[0-9a-f]{32}$/.test(upload) && existsSync(folder);
+    if (isThere) rmSync(folder, { recursive: true });
+    response.writeHead(isThere ? 204 : 404, { 'content-type': 'application/xml' });
+    response.end(isThere ? undefined : '<?xml version="1.0"?><Error><Code>NoSuchUpload</Code><Message>None</Message></Error>');
+}
+
 const server = createServer((request, response) => {
-    if (isSigned(request)) return serve(request, response);
+    if (isSigned(request)) {
+        const upload = new URL(request.url, 'http://localhost').searchParams.get('uploadId');
+        if (request.method === 'DELETE' && upload !== null) return abort(upload, response);
+        return serve(request, response);
+    }
     response.writeHead(403, { 'content-type': 'application/xml', connection: 'close' });
     response.end('<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code><Message>Not signed</Message></Error>');
 });

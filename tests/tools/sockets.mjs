@@ -102,13 +102,165 @@ function follow({ name, url, token, conversationId }) {
   return {};
 }
 
+/** The client of the documentation, compiled, which renews its token. */
+async function converse({ name, url, refreshToken, conversationId }) {
+  const { Conversation } = await import("./node_modules/.examples/chat.js");
+  const { tokens } = await import("./node_modules/.examples/session.js");
+  const headers = { "content-type": "application/json" };
+  let latest = refreshToken;
+  const refresh = async () => {
+    const body = JSON.stringify({ refreshToken: latest });
+    const answer = await fetch(`${url}/api/v1/auth/refresh`, { method: "POST", headers, body, signal: AbortSignal.timeout(5_000) });
+    if (answer.ok) latest = (await answer.clone().json()).refreshToken;
+    return answer;
+  };
+  const talk = new Conversation(url, conversationId, tokens(url, refresh));
+  const { socket, messages: known } = talk;
+  const it = { talk, socket, conversationId, known, connects: 0, twice: 0, disordered: 0, get synced() { return talk.synced; } };
+  clients.set(name, it);
+  let told = 0; // the last revision of this connection
+  for (const event of ["message:new", "message:edited", "message:deleted"]) {
+    socket.on(event, ({ rev }) => {
+      it.twice += rev === told;
+      it.disordered += rev < told;
+      told = rev;
+    });
+  }
+  socket.on("connect", () => { it.connects += 1; });
+  socket.on("disconnect", () => { told = 0; });
+  return {};
+}
+
+/** Asks until it is done: what is answered before that passes. */
+async function askSurely(socket, event, data) {
+  for (;;) {
+    const answer = await socket.timeout(2_000).emitWithAck(event, data).catch(() => undefined);
+    if (answer?.ok) return answer;
+    if (answer && !["unavailable", "internal", "too_many_requests", "too_many_signals", "call_not_joined"].includes(answer.code)) {
+      throw new Error(`${event}: ${answer.code}`);
+    }
+    await pause(100);
+  }
+}
+
+/** A device in a call, as docs/sockets.md has it: it comes back by itself, with the connection to the other one that it had. */
+function phone({ name, url, token, consultationId }) {
+  const socket = io(`${url}/audio-call`, {
+    auth: { token }, forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, timeout: 2_000,
+  });
+  const deviceId = crypto.randomUUID();
+  const it = { socket, consultationId, connects: 0, isIn: false, heard: [], number: 0, ends: [], calls: new Set(), rings: false };
+  clients.set(name, it);
+  socket.on("connect", async () => {
+    const connection = (it.connects += 1);
+    while (socket.connected && connection === it.connects) {
+      const entered = await socket.timeout(2_000)
+        .emitWithAck("call:join", { consultationId, deviceId, resumes: it.connects > 1 }).catch(() => undefined);
+      if (entered?.ok) {
+        it.isIn = true;
+        if (entered.call) it.calls.add(entered.call.id);
+        it.rings ||= entered.call?.status === "ringing";
+        return;
+      }
+      await pause(50);
+    }
+  });
+  socket.on("disconnect", () => { it.isIn = false; });
+  socket.on("call:ringing", (_, arrived) => { it.rings = true; arrived(); });
+  socket.on("call:accepted", ({ callId }) => it.calls.add(callId));
+  socket.on("call:ended", ({ reason }) => it.ends.push(reason));
+  socket.on("signal:ice", ({ number, candidate }, arrived) => {
+    arrived();
+    if (number <= it.number) return; // it came before the connection broke
+    it.number = number;
+    const said = Number(candidate.candidate);
+    // whoever got no answer says it again
+    if (it.heard.at(-1) !== said) it.heard.push(said);
+  });
+  return {};
+}
+
+/** A list of notifications, as docs/sockets.md has it: read when the connection is there, and then as it is told. */
+function list({ name, url, token }) {
+  const socket = io(`${url}/notifications`, {
+    auth: { token }, forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, timeout: 2_000,
+  });
+  const it = { socket, connects: 0, known: new Map(), live: 0, twice: 0 };
+  clients.set(name, it);
+  const told = new Set(); // on this connection
+  socket.on("notification:new", (line) => {
+    it.twice += told.has(line.id);
+    told.add(line.id);
+    it.live += !it.known.has(line.id);
+    it.known.set(line.id, line);
+  });
+  socket.on("connect", async () => {
+    const connection = (it.connects += 1);
+    told.clear();
+    while (socket.connected && connection === it.connects) {
+      const answer = await fetch(`${url}/api/v1/notifications?limit=100`, { headers: { authorization: `Bearer ${token}` } })
+        .catch(() => undefined);
+      if (answer?.ok) {
+        for (const line of (await answer.json()).items) it.known.set(line.id, line);
+        return;
+      }
+      await pause(50);
+    }
+  });
+  return {};
+}
+
 const commands = {
   connect,
+  async phone(args) { return phone(args); },
+  async list(args) { return list(args); },
+  /** A phone does something, as soon as it is in. */
+  async step({ name, event, data }) {
+    const it = clients.get(name);
+    while (!it.isIn) await pause(20);
+    const { callId } = await askSurely(it.socket, event, { consultationId: it.consultationId, ...data });
+    if (callId) it.calls.add(callId);
+    return {};
+  },
+  /** A phone says one signal after the other, until it is told to be quiet; how many. */
+  async signals({ name }) {
+    const it = clients.get(name);
+    let n = 0;
+    for (it.talks = true; it.talks; n += 1) {
+      await askSurely(it.socket, "signal:ice", { consultationId: it.consultationId, candidate: { candidate: `${n}` } });
+      await pause(150);
+    }
+    return { said: n };
+  },
+  async quiet({ name }) {
+    clients.get(name).talks = false;
+    return {};
+  },
+  /** How a phone stands, as soon as it has heard so much, rings, or has heard an end. */
+  async heard({ name, least, rings, ended }) {
+    const it = clients.get(name);
+    const isSo = () => it.heard.length >= (least ?? 0) && (!rings || it.rings) && (!ended || it.ends.length > 0);
+    for (let n = 0; n < 600 && !isSo(); n += 1) await pause(50);
+    return { heard: it.heard, calls: it.calls.size, connects: it.connects, ends: it.ends };
+  },
+  /** How a list stands, as soon as it knows so many of a kind. */
+  async listed({ name, kind, count }) {
+    const it = clients.get(name);
+    const known = () => [...it.known.values()].filter((line) => line.kind === kind).length;
+    for (let n = 0; n < 1200 && known() < count; n += 1) await pause(50);
+    const { connects, live, twice } = it;
+    return { known: known(), connects, live, twice };
+  },
   async follow(args) { return follow(args); },
+  converse,
   /** Says so many things one after the other, each until it is answered. */
   async say({ name, count }) {
-    const { socket, conversationId } = clients.get(name);
+    const { talk, socket, conversationId } = clients.get(name);
     for (let n = 0; n < count; n += 1) {
+      if (talk) {
+        await talk.send(`${name} ${n}`);
+        continue;
+      }
       const message = { conversationId, clientId: crypto.randomUUID(), body: `${name} ${n}` };
       for (let answer; !answer?.ok; ) {
         answer = await socket.timeout(1_000).emitWithAck("message:send", message).catch(() => undefined);

@@ -77,6 +77,9 @@ pub struct ArticleCounts {
 pub struct EmailCounts {
     sent: i64,
     skipped: i64,
+    /// Not taken, and to be tried again.
+    retrying: i64,
+    /// Not taken, and not tried any more.
     failed: i64,
 }
 
@@ -156,6 +159,7 @@ impl From<Overview> for OverviewAnswer {
             emails: EmailCounts {
                 sent: count("email", "sent"),
                 skipped: count("email", "skipped"),
+                retrying: count("email", "retrying"),
                 failed: count("email", "failed"),
             },
             queues: queues.into_iter().map(QueueAnswer::from).collect(),
@@ -193,6 +197,7 @@ pub enum QueueName {
     Events,
     Exports,
     Feeds,
+    Counting,
     Maintenance,
 }
 
@@ -203,6 +208,7 @@ impl From<QueueName> for Queue {
             QueueName::Events => Self::Events,
             QueueName::Exports => Self::Exports,
             QueueName::Feeds => Self::Feeds,
+            QueueName::Counting => Self::Counting,
             QueueName::Maintenance => Self::Maintenance,
         }
     }
@@ -225,6 +231,10 @@ pub struct JobAnswer {
     run_at: DateTime<Utc>,
     /// Of a dead one: when it died.
     died_at: Option<DateTime<Utc>>,
+    /// Of one that sends a mail which was not taken: the mail's id in `GET /admin/emails`.
+    email_id: Option<Uuid>,
+    /// And its template.
+    template: Option<String>,
 }
 
 impl From<Job> for JobAnswer {
@@ -239,6 +249,8 @@ impl From<Job> for JobAnswer {
             code: it.code,
             run_at: it.run_at,
             died_at: it.done_at,
+            email_id: it.email_id,
+            template: it.template,
         }
     }
 }
@@ -252,9 +264,11 @@ impl Example for JobAnswer {
             state: JobState::Dead,
             attempts: 150,
             max_attempts: 150,
-            code: Some("unavailable".into()),
+            code: Some("mail_unavailable".into()),
             run_at: instant(),
             died_at: Some(instant()),
+            email_id: Some(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0e01)),
+            template: Some("appointment_booked_employee".into()),
         }
     }
 }
@@ -273,12 +287,15 @@ pub struct EmailAnswer {
     attempts: i32,
     created_at: DateTime<Utc>,
     sent_at: Option<DateTime<Utc>>,
+    /// Of a mail that was not taken: the job that sends it, which is retried or discarded at `/admin/jobs`. It is gone where
+    /// the job was discarded.
+    job_id: Option<String>,
 }
 
 impl From<Email> for EmailAnswer {
     fn from(it: Email) -> Self {
-        let Email { id, template, company_id, locale, status, message_id, attempts, created_at, sent_at } = it;
-        Self { id, template, company_id, locale, status, message_id, attempts, created_at, sent_at }
+        let Email { id, template, company_id, locale, status, message_id, attempts, created_at, sent_at, job_id } = it;
+        Self { id, template, company_id, locale, status, message_id, attempts, created_at, sent_at, job_id }
     }
 }
 
@@ -289,11 +306,12 @@ impl Example for EmailAnswer {
             template: Some("appointment_booked_employee".into()),
             company_id: Some(CompanyId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0a11))),
             locale: Some("fr".into()),
-            status: EmailStatus::Sent,
-            message_id: Some("<0193a1b2@care.example.org>".into()),
-            attempts: 1,
+            status: EmailStatus::Failed,
+            message_id: None,
+            attempts: 150,
             created_at: instant(),
-            sent_at: Some(instant()),
+            sent_at: None,
+            job_id: Some("01KAP7V3T8M4Q2Z9X6C5B1N0HD".into()),
         }
     }
 }
@@ -397,7 +415,8 @@ impl OperationsApi {
 
     /// List jobs
     ///
-    /// Those that have failed for good, unless said: the newest first. Neither whose a job is nor what it holds.
+    /// Those that have failed for good, unless said: the newest first. Neither whose a job is nor what it holds; of one whose
+    /// mail was not taken, which mail (`emailId`).
     #[oai(path = "/admin/jobs", method = "get", operation_id = "listJobs")]
     async fn jobs(
         &self,
@@ -448,8 +467,8 @@ impl OperationsApi {
 
     /// List what was mailed
     ///
-    /// The newest first: which template, when, with which outcome; never to whom. A mail that failed is tried again as the
-    /// dead job that it was (`GET /admin/jobs?queue=mail`).
+    /// The newest first: which template, when, with which outcome; never to whom. A mail that was not taken is `retrying` while
+    /// its job (`jobId`) tries again, and `failed` when that has died: `POST /admin/jobs/{jobId}/retry` sends it after all.
     #[oai(path = "/admin/emails", method = "get", operation_id = "listEmails")]
     async fn emails(
         &self,
@@ -508,7 +527,8 @@ impl OperationsApi {
     /// Switch maintenance
     ///
     /// While it is on, changes are answered by `503 maintenance` with `Retry-After`, on every node within two seconds. Reading
-    /// goes on; so do jobs. Platform admins are exempt, and everybody can log in and out.
+    /// goes on; so do jobs, and sessions: they are joined, started and ended. Platform admins are exempt, and everybody can log
+    /// in and out.
     #[oai(path = "/admin/maintenance", method = "put", operation_id = "setMaintenance")]
     async fn set_maintenance(
         &self,

@@ -55,6 +55,9 @@ pub struct Job {
     pub code: Option<String>,
     pub run_at: DateTime<Utc>,
     pub done_at: Option<DateTime<Utc>>,
+    /// Of one that sends a mail which was not taken: which, of which template.
+    pub email_id: Option<Uuid>,
+    pub template: Option<String>,
 }
 
 /// The 128 bits of a job's id. `None`: it is none.
@@ -86,6 +89,8 @@ pub struct Email {
     pub attempts: i32,
     pub created_at: DateTime<Utc>,
     pub sent_at: Option<DateTime<Utc>>,
+    /// Of one that was not taken: the job that sends it.
+    pub job_id: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Enum)]
@@ -95,6 +100,9 @@ pub enum EmailStatus {
     Sent,
     /// There was nothing to tell any more, or it was not wanted.
     Skipped,
+    /// It was not taken, and will be tried again.
+    Retrying,
+    /// It was not taken, and nothing tries it again.
     Failed,
 }
 

@@ -61,7 +61,8 @@ pub async fn list_jobs(
 ) -> Result<Vec<Job>> {
     let queues = queue.map_or_else(queues, |it| vec![it.name()]);
     Ok(sqlx::query_as(
-        "SELECT id, queue, kind, state, attempts, max_attempts, code, run_at, done_at FROM app.list_jobs($1, $2, $3, $4)",
+        "SELECT id, queue, kind, state, attempts, max_attempts, code, run_at, done_at, email_id, template
+         FROM app.list_jobs($1, $2, $3, $4)",
     )
     .bind(statuses)
     .bind(queues)
@@ -80,7 +81,7 @@ pub async fn list_emails(
     fetch: i64,
 ) -> Result<Vec<Email>> {
     Ok(sqlx::query_as(
-        "SELECT id, template, company_id, locale, status, message_id, attempts, created_at, sent_at FROM app.email_log
+        "SELECT id, template, company_id, locale, status, message_id, attempts, created_at, sent_at, job_id FROM app.email_log
          WHERE (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
                                    coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
            AND ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR template = $2)

@@ -101,7 +101,7 @@ async fn cut_all(cx: JobContext, _: CutAuditLog) -> Result<()> {
         let cx = JobContext { company_id: chain.0, user_id: None, ..cx.clone() };
         loop {
             let mut tx = cx.begin().await?;
-            let gone = store::cut(&mut tx, cx.platform.config.audit_retention_days, CUT).await?;
+            let gone = store::cut(&mut tx, CUT).await?;
             tx.commit().await?;
             if gone == 0 {
                 break;

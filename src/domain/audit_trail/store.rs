@@ -313,13 +313,9 @@ pub async fn standing(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
     Ok(sqlx::query_as("SELECT broken, oldest FROM app.audit_standing()").fetch_one(tx.conn()).await?)
 }
 
-/// Removes entries of the transaction's company that were kept for so many days; how many.
-pub async fn cut(tx: &mut Tx, kept_days: u16, most: i32) -> Result<i64> {
-    Ok(sqlx::query_scalar("SELECT app.cut_audit_log($1, $2)")
-        .bind(i32::from(kept_days))
-        .bind(most)
-        .fetch_one(tx.conn())
-        .await?)
+/// Removes entries of the transaction's company that were kept for long enough; how many.
+pub async fn cut(tx: &mut Tx, most: i32) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT app.cut_audit_log($1)").bind(most).fetch_one(tx.conn()).await?)
 }
 
 /// Whom to tell that a chain is broken.

@@ -14,8 +14,9 @@
 //! is known by an id that the client keeps: whoever comes back under it within 30 seconds has their place again, on
 //! whichever node. Another device of the same person may take the place of one that is lost, by ringing.
 //!
-//! **Rung.** Whoever rings is told when a device of the other one's rings. Whoever was rung in vain is told afterwards, by
-//! `notifications::calls`. A device that was shown that the call goes on elsewhere hears when that is lost, and how it ends.
+//! **Rung.** Whoever rings is told when a device of the other one's rings. It rings as well wherever somebody is signed in and
+//! has not entered the rooms, by the namespace of notifications, which looks at [`glance`]. Whoever was rung in vain, or while
+//! they talked to somebody else (`busy`), is told afterwards, by `notifications::calls`. A device that was shown that the call goes on elsewhere hears when that is lost, and how it ends.
 //!
 //! **Told by reading**, as in chat: the database notifies the consultation's id, the socket's task reads how the call stands
 //! as its own person, and sends what is new to it ([`model`]). Two people may be on two nodes.
@@ -31,6 +32,7 @@
 //! could not reach the database for a while are heard before.
 
 mod error;
+pub mod glance;
 mod jobs;
 mod model;
 mod service;

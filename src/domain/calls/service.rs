@@ -15,6 +15,8 @@ use crate::platform::{Context, Result, Tx};
 
 /// Signals that are read at once.
 const TAKEN_AT_ONCE: i64 = 50;
+/// How often somebody may be slower than others who ring the same person.
+const RUNG_AGAIN: usize = 3;
 const SIGNAL: Purpose = Purpose::new("calls.signal");
 
 /// Where a signal is kept.
@@ -95,15 +97,25 @@ async fn after(tx: &mut Tx, company: CompanyId, id: ConsultationId) -> Result<Ca
     store::list(tx, company, id, None).await?.pop().ok_or_else(|| Refusal::Conflict.into())
 }
 
-/// Rings the other one.
+/// Rings the other one. Whoever talks to somebody else is told afterwards that they missed it.
 pub async fn ring(cx: &Context, id: ConsultationId, here: Here) -> Result<Call> {
     let now = cx.now();
-    let mut tx = begin(cx).await?;
-    let room = room(cx, &mut tx, id).await?;
-    let until = (now + RINGS_FOR).min(room.closes_at.max(now + chrono::TimeDelta::seconds(1)));
-    let call: CallId = cx.new_id();
-    let outcome = store::ring(&mut tx, id, call, here, now, until).await?;
-    done(tx, room.company_id, id, outcome).await
+    for _ in 0..RUNG_AGAIN {
+        let mut tx = begin(cx).await?;
+        let room = room(cx, &mut tx, id).await?;
+        let until = (now + RINGS_FOR).min(room.closes_at.max(now + chrono::TimeDelta::seconds(1)));
+        let call: CallId = cx.new_id();
+        match store::ring(&mut tx, id, call, here, now, until).await? {
+            // whoever was slower finds them busy
+            None => {}
+            Some(Outcome::PeerBusy) => {
+                tx.commit().await?;
+                break;
+            }
+            Some(outcome) => return done(tx, room.company_id, id, outcome).await,
+        }
+    }
+    Err(Error::PeerBusy.into())
 }
 
 /// Accepts the other one's call.

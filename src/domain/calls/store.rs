@@ -117,6 +117,7 @@ fn allowed(outcome: Option<Outcome>, too_many: Error, no_call: Error) -> Result<
     Err(refusal.into())
 }
 
+/// That the other one is busy is no error here, for it is kept. `None`: somebody else rang one of them at this very moment.
 pub async fn ring(
     tx: &mut Tx,
     of: ConsultationId,
@@ -124,8 +125,8 @@ pub async fn ring(
     here: Here,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
-) -> Result<Outcome> {
-    let outcome = sqlx::query_scalar("SELECT app.ring_call($1, $2, $3, $4, $5, $6)")
+) -> Result<Option<Outcome>> {
+    let outcome: sqlx::Result<Option<Outcome>> = sqlx::query_scalar("SELECT app.ring_call($1, $2, $3, $4, $5, $6)")
         .bind(of)
         .bind(id)
         .bind(here.device)
@@ -133,14 +134,13 @@ pub async fn ring(
         .bind(now)
         .bind(until)
         .fetch_one(tx.conn())
-        .await
-        .map_err(|error| match broken_constraint(&error) {
-            // somebody else rang one of them at this very moment
-            Some("call_parties_free") => Error::PeerBusy.into(),
-            _ => error.into(),
-        });
-    let outcome: Result<Option<Outcome>> = outcome;
-    allowed(outcome?, Error::TooManyCalls, Error::NotInCall)
+        .await;
+    match outcome {
+        Ok(Some(Outcome::PeerBusy)) => Ok(Some(Outcome::PeerBusy)),
+        Ok(outcome) => allowed(outcome, Error::TooManyCalls, Error::NotInCall).map(Some),
+        Err(error) if broken_constraint(&error) == Some("call_parties_free") => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub async fn accept(tx: &mut Tx, of: ConsultationId, here: Here, now: DateTime<Utc>) -> Result<Outcome> {

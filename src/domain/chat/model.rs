@@ -193,17 +193,38 @@ const WEIGHT_AT_ONCE: usize = 64 << 10;
 /// Of a message, and of a file that came with it, besides their words.
 const WEIGHT: usize = 300;
 
-/// How many of the messages are read at once: at least one, at most `limit`.
-pub fn fitting(kept: &[Kept], limit: usize) -> usize {
+impl Message {
+    /// What it takes in an answer, in bytes.
+    fn weight(&self) -> usize {
+        let files: usize = self.attachments.iter().map(|it| WEIGHT + written(it.name.expose())).sum();
+        WEIGHT + self.body.as_ref().map_or(0, |body| written(body.expose())) + files
+    }
+}
+
+/// What a text takes as JSON.
+fn written(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+            0..0x20 => 6,
+            _ => 1,
+        })
+        .sum()
+}
+
+/// Of the messages those that are read at once: at least one, at most `limit`.
+pub fn fitting(messages: impl Iterator<Item = Message>, limit: usize) -> Vec<Message> {
     let mut left = WEIGHT_AT_ONCE;
-    let fits = kept.iter().take(limit).take_while(|message| {
-        let files: usize = message.attachments.iter().map(|it| WEIGHT + it.sealed_name.len()).sum();
-        let weight = WEIGHT + message.sealed.as_ref().map_or(0, Vec::len) + files;
-        let fits = weight <= left;
+    let mut fits = Vec::new();
+    for message in messages.take(limit) {
+        let weight = message.weight();
+        if weight > left && !fits.is_empty() {
+            break;
+        }
         left = left.saturating_sub(weight);
-        fits
-    });
-    fits.count().max(1).min(kept.len())
+        fits.push(message);
+    }
+    fits
 }
 
 /// What was read of a conversation.
@@ -262,21 +283,32 @@ mod tests {
 
     #[test]
     fn long_messages_are_read_in_several_parts_and_each_brings_one_at_least() {
-        let long = |bytes: usize| Kept { sealed: Some(vec![0; bytes]), ..kept() };
-        let many = |message: &Kept, count| vec![message.clone(); count];
-        assert_eq!(fitting(&[], 100), 0);
-        assert_eq!(fitting(&many(&long(200), 101), 100), 100);
-        assert_eq!(fitting(&many(&long(16_000), 101), 100), 4);
-        assert_eq!(fitting(&[long(200), long(1 << 20), long(200)], 100), 1);
-        assert_eq!(fitting(&many(&long(1 << 20), 3), 100), 1);
-        let file = KeptAttachment {
+        let of = |letter: &str, count: usize| kept().with(Content::Text, Some(HealthText::new(letter.repeat(count))));
+        let fit = |message: &Message, count| fitting(std::iter::repeat_n(message.clone(), count), 100).len();
+        assert_eq!(fit(&of("x", 200), 0), 0);
+        assert_eq!(fit(&of("x", 200), 101), 100);
+        assert_eq!(fit(&of("x", 16_000), 101), 4);
+        assert_eq!(fit(&of("x", 1 << 20), 3), 1);
+        // as JSON has them: six bytes each
+        assert_eq!(fit(&of("\u{1}", 4_000), 101), 2);
+        assert_eq!(fit(&of("\"", 4_000), 101), 7);
+        assert_eq!(fitting([of("x", 200), of("x", 1 << 20), of("x", 200)].into_iter(), 100).len(), 1);
+        let file = Attachment {
             id: FileId(Uuid::nil()),
+            name: HealthText::new("x".repeat(700)),
             media_type: String::new(),
             size_bytes: 1,
-            sealed_name: vec![0; 700],
         };
-        let with_files = Kept { attachments: vec![file; 10], ..long(10) };
-        assert_eq!(fitting(&many(&with_files, 20), 100), 6);
+        let with_files = Message { attachments: vec![file; 10], ..of("x", 10) };
+        assert_eq!(fit(&with_files, 20), 6);
+    }
+
+    #[test]
+    fn a_text_is_weighed_as_it_is_written() {
+        for text in ["", "plain", "\"\\\n\r\t", "\u{1}\u{1f}\u{8}\u{c}", "é€𐍈"] {
+            let json = serde_json::to_string(text).unwrap().len() - 2;
+            assert!(written(text) >= json && written(text) <= json + 4 * text.len(), "{text:?}");
+        }
     }
 
     #[test]

@@ -59,16 +59,14 @@ pub async fn note_reading(cx: &Context, id: ConsultationId) -> Result<()> {
 /// At most `limit` messages, and fewer where they are long, in the order of the conversation or, for what changed, of revisions.
 pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) -> Result<Excerpt> {
     let found = store::read(cx, id, which, i64::from(limit) + 1, open_days(cx)).await?;
-    let (of, receipts, mut kept) = found.ok_or(Refusal::NotFound)?;
-    let fits = fitting(&kept, limit as usize);
-    let has_more = kept.len() > fits;
-    kept.truncate(fits);
-    let rev = complete_until(which, of.last_rev, has_more, kept.last().map(|message| message.rev));
-    if matches!(which, Which::Before(_)) {
-        kept.reverse();
-    }
+    let (of, receipts, kept) = found.ok_or(Refusal::NotFound)?;
     let reader = keys::reader(cx, &of);
-    let messages = kept.iter().map(|kept| reader.open(kept)).collect();
+    let mut messages = fitting(kept.iter().map(|kept| reader.open(kept)), limit as usize);
+    let has_more = kept.len() > messages.len();
+    let rev = complete_until(which, of.last_rev, has_more, messages.last().map(|message| message.rev));
+    if matches!(which, Which::Before(_)) {
+        messages.reverse();
+    }
     Ok(Excerpt { messages, receipts, rev, last_seq: of.last_seq, has_more, closes_at: of.closes_at })
 }
 
@@ -126,14 +124,14 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn new(client_id: Uuid, text: String, attachments: Option<Vec<FileId>>) -> Result<Self> {
+    pub fn new(client_id: Uuid, text: HealthText, attachments: Option<Vec<FileId>>) -> Result<Self> {
         let attachments = attachments.unwrap_or_default();
         let mut faults = FieldErrors::new();
-        faults.check(!attachments.is_empty() || !text.trim().is_empty(), "/body", "pattern");
+        faults.check(!attachments.is_empty() || !text.expose().trim().is_empty(), "/body", "pattern");
         let distinct: HashSet<_> = attachments.iter().collect();
         faults.check(distinct.len() == attachments.len(), "/attachmentIds", "unique_items");
         faults.finish()?;
-        Ok(Self { client_id, text: HealthText::new(text), attachments })
+        Ok(Self { client_id, text, attachments })
     }
 
     pub fn brings_files(&self) -> bool {

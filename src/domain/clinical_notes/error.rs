@@ -14,6 +14,8 @@ causes! {
         TooManyNotes => (CONFLICT, "too_many_notes"),
         /// A note has a thousand versions and fifty addenda at most.
         NoteFull => (CONFLICT, "note_full"),
+        /// Its author works here no more: they read what they wrote.
+        AuthorLeft => (CONFLICT, "note_author_left"),
         /// Its key was destroyed.
         NoteErased => (GONE, "note_erased"),
     }

@@ -17,7 +17,8 @@
 //! its author for its legal time (`app.retention_rules`, `retained_until`). Nobody deletes a note: the database refuses.
 //!
 //! **When a practitioner leaves** their notes stay theirs. Deactivating takes away new bookings, not the account: they go
-//! on reading, finalise drafts and add addenda. No note passes to somebody else by itself, nor by staff or the company.
+//! on reading, and the database takes nothing more that they write (`409 note_author_left`). They export what they wrote about
+//! a person ([`service::export`]). No note passes to somebody else by itself, nor by staff or the company.
 //! A practitioner gives to a colleague whom the employee has chosen what continuing needs, as the Code de la santé
 //! publique has it (R. 4127-45: with the patient's consent, on the patient's choice).
 //!

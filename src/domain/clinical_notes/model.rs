@@ -112,20 +112,17 @@ impl Text {
                 plan: soap.plan.expose(),
             },
         };
-        serde_json::to_string(&words).map(HealthText::new).map_err(Problem::internal)
+        HealthText::of_json(&words, 1)
     }
 
     pub fn from_words(words: &HealthText) -> std::result::Result<Self, SealError> {
-        let read: Sealed<String> = serde_json::from_str(words.expose()).map_err(|_| SealError::Malformed)?;
+        let read: Sealed<HealthText> = serde_json::from_str(words.expose()).map_err(|_| SealError::Malformed)?;
         Ok(match read {
-            Sealed::Free(text) => Self::Free(HealthText::new(text)),
-            Sealed::Addendum(text) => Self::Addendum(HealthText::new(text)),
-            Sealed::Soap { subjective, objective, assessment, plan } => Self::Soap(Soap {
-                subjective: HealthText::new(subjective),
-                objective: HealthText::new(objective),
-                assessment: HealthText::new(assessment),
-                plan: HealthText::new(plan),
-            }),
+            Sealed::Free(text) => Self::Free(text),
+            Sealed::Addendum(text) => Self::Addendum(text),
+            Sealed::Soap { subjective, objective, assessment, plan } => {
+                Self::Soap(Soap { subjective, objective, assessment, plan })
+            }
         })
     }
 }

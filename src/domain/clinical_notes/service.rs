@@ -7,6 +7,7 @@ use super::error::Error;
 use super::keys::{self, Reader, document};
 use super::model::{Note, Session, Text, Whole, Words};
 use super::store::{self, Found, Sealing};
+use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
 use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::crypto::health_text::HealthText;
@@ -93,6 +94,31 @@ pub async fn list(
     tx.audit_done("note.listed", "consultation", session.0).await?;
     tx.commit().await?;
     Ok(found)
+}
+
+/// All of the caller's notes about the person of a session with their texts, of whichever sessions: what a patient's access to
+/// their records, and whoever goes on treating them, needs.
+pub async fn export(
+    cx: &Context,
+    session: ConsultationId,
+    after: Option<(DateTime<Utc>, NoteId)>,
+    fetch: i64,
+) -> Result<Vec<Whole>> {
+    let mut tx = cx.begin(Permission::KeepNotes).await?;
+    enter_session(&mut tx, session).await?;
+    let found = store::list_of_client(&mut tx, session, after, fetch).await?;
+    let ids: Vec<_> = found.iter().map(|it| it.note.id).collect();
+    let addenda = store::list_addenda_of(&mut tx, &ids).await?;
+    let entry = Entry::done("note.exported", "consultation", session.0);
+    tx.audit(entry.with(Detail::Count, i64::try_from(found.len()).unwrap_or(i64::MAX))).await?;
+    tx.commit().await?;
+    let whole = found.into_iter().map(|Found { note, text, key }| {
+        let reader = keys::reader(cx, &note, key.as_ref());
+        let its = addenda.iter().filter(|(id, _)| *id == note.id);
+        let addenda = its.map(|(_, kept)| reader.open(note.id, kept)).collect();
+        Whole { text: reader.open(note.id, &text), addenda, note }
+    });
+    Ok(whole.collect())
 }
 
 pub async fn read(cx: &Context, id: NoteId) -> Result<Whole> {

@@ -103,6 +103,58 @@ pub async fn find(tx: &mut Tx, id: NoteId) -> Result<Option<Found>> {
     Ok(sqlx::query_as(FIND).bind(id).fetch_optional(tx.conn()).await?)
 }
 
+/// All of the caller's about the person of a session, of whichever sessions, the newest first.
+pub async fn list_of_client(
+    tx: &mut Tx,
+    session: ConsultationId,
+    after: Option<(DateTime<Utc>, NoteId)>,
+    fetch: i64,
+) -> Result<Vec<Found>> {
+    Ok(sqlx::query_as(concat!(
+        note!(", "),
+        version!(),
+        ", k.id AS key_id, k.wrapped
+         FROM app.consultations own
+         JOIN app.consultations c ON c.user_id = own.user_id AND c.company_id = own.company_id
+         JOIN app.clinical_notes n ON n.consultation_id = c.id
+         JOIN app.clinical_note_versions v
+             ON v.company_id = n.company_id AND v.note_id = n.id AND v.version = n.text_version
+         LEFT JOIN LATERAL app.note_key(n.id) k ON true
+         WHERE own.id = $1
+           AND (n.created_at, n.id) < (coalesce($2::timestamptz, 'infinity'),
+                                       coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+         ORDER BY n.created_at DESC, n.id DESC LIMIT $4"
+    ))
+    .bind(session)
+    .bind(after.map(|(at, _)| at))
+    .bind(after.map(|(_, id)| id))
+    .bind(fetch)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// What was added to some notes, in the order in which it was; fifty for each at most.
+pub async fn list_addenda_of(tx: &mut Tx, notes: &[NoteId]) -> Result<Vec<(NoteId, Kept)>> {
+    #[derive(FromRow)]
+    struct Of {
+        note_id: NoteId,
+        #[sqlx(flatten)]
+        kept: Kept,
+    }
+    let found: Vec<Of> = sqlx::query_as(concat!(
+        "SELECT v.note_id, ",
+        version!(),
+        " FROM app.clinical_notes n
+         JOIN app.clinical_note_versions v
+             ON v.company_id = n.company_id AND v.note_id = n.id AND v.version > n.text_version AND v.kind = 'addendum'
+         WHERE n.id = ANY ($1) ORDER BY v.note_id, v.version"
+    ))
+    .bind(notes)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(found.into_iter().map(|it| (it.note_id, it.kept)).collect())
+}
+
 /// In the order in which they were added; fifty at most.
 pub async fn list_addenda(tx: &mut Tx, of: &Note) -> Result<Vec<Kept>> {
     if of.addenda == 0 {
@@ -182,12 +234,13 @@ pub async fn save(tx: &mut Tx, known: &Note, next: &Sealing<'_>) -> Result<bool>
 
 /// Makes the text that is known the final one. False: it is another by now, or final.
 pub async fn finalize(tx: &mut Tx, known: &Note, at: DateTime<Utc>) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT app.finalize_note($1, $2, $3)")
+    sqlx::query_scalar("SELECT app.finalize_note($1, $2, $3)")
         .bind(known.id)
         .bind(known.version)
         .bind(at)
         .fetch_one(tx.conn())
-        .await?)
+        .await
+        .map_err(refused)
 }
 
 /// Adds to a final note. False: something was added meanwhile, or it is a draft.
@@ -205,6 +258,7 @@ pub async fn add(tx: &mut Tx, known: &Note, next: &Sealing<'_>) -> Result<bool> 
 fn refused(error: sqlx::Error) -> Problem {
     match broken_constraint(&error) {
         Some("clinical_notes_session_begun") => Error::SessionNotBegun.into(),
+        Some("clinical_notes_author_left") => Error::AuthorLeft.into(),
         Some("clinical_notes_enough") => Error::TooManyNotes.into(),
         Some("clinical_notes_versions" | "clinical_notes_addenda") => Error::NoteFull.into(),
         _ => error.into(),

@@ -1,7 +1,6 @@
 //! Booking a slot.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde::Serialize;
 use serde_json::json;
 
 use super::error::Error;
@@ -14,7 +13,9 @@ use super::store;
 use super::waitlist;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::Permission;
+use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::IdempotencyKey;
+use crate::platform::http::idempotency::{Fingerprint, Print};
 use crate::platform::ids::{ConsultationId, PractitionerId};
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result};
@@ -29,15 +30,23 @@ const NEAREST: usize = 5;
 const LOOKS: [(i64, i64); 3] = [(-7, 7), (7, 28), (28, 366)];
 
 /// What an employee wants.
-#[derive(Clone, Serialize)]
+#[derive(Clone)]
 pub struct Booking {
     pub practitioner_id: PractitionerId,
     pub starts_at: DateTime<Utc>,
     pub duration_minutes: i32,
     pub mode: Mode,
     /// What brings them: health content, perhaps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<HealthText>,
+}
+
+impl Fingerprint for Booking {
+    fn print(&self, into: &mut Print) -> Result<()> {
+        let Self { practitioner_id, starts_at, duration_minutes, mode, reason } = self;
+        into.plain(&(practitioner_id, starts_at, duration_minutes, mode))?;
+        into.all_words(reason);
+        Ok(())
+    }
 }
 
 impl Booking {
@@ -87,7 +96,7 @@ async fn try_to_book(cx: &Context, wanted: &Booking, key: Option<&IdempotencyKey
     let status = store::insert(&mut tx, id, &offer.terms, slot, wanted.mode, coverage.department_id, now).await?;
     let company_id = cx.caller().company_id.ok_or(Refusal::Forbidden)?;
     store::insert_event(&mut tx, company_id, id, EventKind::Booked, now, DoneBy::Employee).await?;
-    let (of, reason) = (Session { id, company_id }, wanted.reason.as_deref());
+    let (of, reason) = (Session { id, company_id }, wanted.reason.as_ref());
     reasons::keep(cx, &mut tx, of, About::Booking, reason, DoneBy::Employee).await?;
     if status == Status::Pending {
         events::emit(&mut tx, &ConsultationRequested { consultation_id: id }, id).await?;

@@ -68,7 +68,7 @@ use poem_openapi::OpenApi;
 pub use error::Error;
 pub use model::{Consultation, EventKind, Status};
 pub use reactions::jobs;
-pub use reasons::SEALED;
+pub use reasons::{About, OLDER_FORMS, SEALED, document as reason_document};
 pub use store::{Appointment, Person, find_appointment};
 pub use upkeep::KeepTime;
 pub use waitlist::KeepWaitlist;

@@ -8,6 +8,7 @@ use super::reasons::{self, About, Session};
 use super::store::{self, Listing};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::{Permission, Role};
+use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::{Etag, IdempotencyKey};
 use crate::platform::ids::ConsultationId;
 use crate::platform::problem::Error as Refusal;
@@ -80,7 +81,7 @@ pub async fn calendar(cx: &Context, id: ConsultationId) -> Result<String> {
 enum Step<'a> {
     Confirm,
     /// With what whoever cancels says about it.
-    Cancel(Option<&'a str>),
+    Cancel(Option<&'a HealthText>),
     Start,
     End,
     NoShow,
@@ -99,7 +100,12 @@ pub async fn confirm(cx: &Context, id: ConsultationId, asked: Asked<'_>) -> Resu
 }
 
 /// Cancels, until the start. What an employee gives back within the company's cancellation window may count all the same.
-pub async fn cancel(cx: &Context, id: ConsultationId, reason: Option<&str>, asked: Asked<'_>) -> Result<Consultation> {
+pub async fn cancel(
+    cx: &Context,
+    id: ConsultationId,
+    reason: Option<&HealthText>,
+    asked: Asked<'_>,
+) -> Result<Consultation> {
     take(cx, Permission::CancelConsultation, id, Step::Cancel(reason), asked).await
 }
 

@@ -6,7 +6,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 
-use super::model::{Article, Category, Named, Status, Summary, Text, Translation, render};
+use super::markdown::render;
+use super::model::{Article, Category, Named, Status, Summary, Text, Translation};
 use super::service::{self, Filter, Found, Seen};
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
@@ -151,14 +152,15 @@ impl Example for ArticleAnswer {
             Translation { language: Locale::Fr, slug: "mieux-dormir-sept-habitudes".into() },
         ];
         let updated_at = summary.created_at;
-        let body = "Get up at the **same time** every day.".into();
-        Seen { article: Article { summary, body, translations, updated_at, author_id: None }, texts: None }.into()
+        let body = "Get up at the **same time** every day.".to_owned();
+        let html = render(&body);
+        Seen { article: Article { summary, body, translations, updated_at, author_id: None }, html, texts: None }.into()
     }
 }
 
 impl From<Seen> for ArticleAnswer {
     fn from(it: Seen) -> Self {
-        let Article { summary, body, translations, updated_at, author_id } = it.article;
+        let Article { summary, translations, updated_at, author_id, .. } = it.article;
         let other = |it: Translation| TranslationAnswer { language: it.language, slug: it.slug };
         let may_write = it.texts.is_some();
         Self {
@@ -174,7 +176,7 @@ impl From<Seen> for ArticleAnswer {
             publish_at: summary.publish_at,
             published_at: summary.published_at,
             updated_at,
-            html: render(&body),
+            html: it.html,
             translations: translations.into_iter().map(other).collect(),
             texts: it.texts.map(|texts| texts.into_iter().map(TextAnswer::from).collect()),
             author_id: author_id.filter(|_| may_write),
@@ -201,7 +203,11 @@ pub enum ArticleResponse {
     ),
     /// The client's copy is current.
     #[oai(status = 304)]
-    NotModified,
+    NotModified(
+        /// As with the article.
+        #[oai(header = "ETag")]
+        String,
+    ),
     /// It has another name now.
     #[oai(status = 308)]
     Moved(
@@ -274,7 +280,7 @@ impl ContentApi {
             Found::Here(seen) => {
                 let etag = etag(&seen.article);
                 Ok(if etag.is_known(if_none_match.0.as_deref()) {
-                    ArticleResponse::NotModified
+                    ArticleResponse::NotModified(etag.as_str().to_owned())
                 } else {
                     ArticleResponse::Fresh(Json((*seen).into()), etag.as_str().to_owned())
                 })

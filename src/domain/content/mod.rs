@@ -8,13 +8,14 @@
 //! ```
 //!
 //! An article has one text for each language that it is written in. Who asks in a language that it has not been written in
-//! gets it in the other one. Bodies are Markdown, turned into HTML and sanitised whenever they are read: what is stored is
-//! never trusted, and a stricter sanitiser holds for old texts at once.
+//! gets it in the other one. Bodies are Markdown, turned into HTML and sanitised whenever they are read ([`markdown`]): what is
+//! stored is never trusted, and a stricter sanitiser holds for old texts at once.
 //!
 //! **Who writes** ([`writing`]): practitioners drafts of their own; the platform's staff all, and they alone publish. What
 //! was never published is deleted for good; what was is archived.
 //!
-//! **Names.** A text keeps every name that it ever had: old ones lead to it, and no other text gets them.
+//! **Names.** An article keeps every name that a text of it ever had: old ones lead to it, and no other article gets them, in
+//! neither language. So a name means one article, whatever the reader's language.
 //!
 //! What readers see is decided by the database, which shows published articles only. Programs that cannot sign in get
 //! titles and summaries ([`feed`]). Announcements are in [`news`].
@@ -22,6 +23,7 @@
 pub mod api;
 mod error;
 mod feed;
+pub mod markdown;
 pub mod model;
 mod news;
 pub mod service;

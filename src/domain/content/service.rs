@@ -1,5 +1,6 @@
 //! Reading articles.
 
+use super::markdown::render_all;
 use super::model::{Article, Category, Named, Status, Summary, Text};
 use super::store::{self, Key, Listing};
 use crate::platform::auth::{Permission, Role};
@@ -23,6 +24,8 @@ pub struct Filter {
 /// An article, as whoever asks may see it.
 pub struct Seen {
     pub article: Article,
+    /// Its text, safe to show.
+    pub html: String,
     /// As they are written, for who may write them.
     pub texts: Option<Vec<Text>>,
 }
@@ -63,7 +66,7 @@ pub async fn find(cx: &Context, named: &Named, language: Option<Locale>) -> Resu
     let language = language.unwrap_or(cx.locale());
     let (id, is_present) = match named {
         Named::Id(id) => (*id, true),
-        Named::Slug(slug) => store::resolve(&mut tx, slug, language).await?.ok_or(Refusal::NotFound)?,
+        Named::Slug(slug) => store::resolve(&mut tx, slug).await?.ok_or(Refusal::NotFound)?,
     };
     let seen = read(cx, &mut tx, id, language).await?;
     Ok(if is_present { Found::Here(Box::new(seen)) } else { Found::Moved(seen.article.summary.slug) })
@@ -76,5 +79,6 @@ pub(super) async fn read(cx: &Context, tx: &mut Tx, id: ArticleId, language: Loc
     let article = found.ok_or(Refusal::NotFound)?;
     let may_write = caller.role == Role::PlatformAdmin || article.author_id == Some(caller.user_id);
     let texts = if may_write { Some(store::list_texts(tx, id).await?) } else { None };
-    Ok(Seen { article, texts })
+    let html = render_all(vec![article.body.clone()]).await?.pop().unwrap_or_default();
+    Ok(Seen { article, html, texts })
 }

@@ -106,19 +106,14 @@ pub async fn list_by_ids(tx: &mut Tx, ids: &[ArticleId], language: Locale) -> Re
     .await?)
 }
 
-/// Which article a name leads to, and whether it is a present one. Two articles may share a name in different languages, and
-/// one may have had a name that another one has in the other: a present name comes first, then the one of the wanted language.
-pub async fn resolve(tx: &mut Tx, slug: &str, language: Locale) -> Result<Option<(ArticleId, bool)>> {
+/// Which article a name leads to, and whether a text of it has it at present.
+pub async fn resolve(tx: &mut Tx, slug: &str) -> Result<Option<(ArticleId, bool)>> {
     Ok(sqlx::query_as(
-        "SELECT named.article_id, named.is_present
-         FROM (SELECT s.article_id, s.language,
-                      EXISTS (SELECT FROM app.article_translations t
-                              WHERE t.article_id = s.article_id AND t.language = s.language AND t.slug = s.slug) AS is_present
-               FROM app.article_slugs s WHERE s.slug = $1) named
-         ORDER BY named.is_present DESC, named.language = $2 DESC LIMIT 1",
+        "SELECT s.article_id, EXISTS (SELECT FROM app.article_translations t
+                                      WHERE t.article_id = s.article_id AND t.slug = s.slug) AS is_present
+         FROM app.article_slugs s WHERE s.slug = $1 LIMIT 1",
     )
     .bind(slug)
-    .bind(language)
     .fetch_optional(tx.conn())
     .await?)
 }

@@ -136,7 +136,7 @@ impl Example for ExportAnswer {
             row_count: Some(42),
             created_at: example_time(9),
             finished_at: Some(example_time(9)),
-            expires_at: Some(example_time(9) + service::EXPORT_LIFE),
+            expires_at: Some(example_time(9) + chrono::TimeDelta::days(7)),
         }
     }
 }

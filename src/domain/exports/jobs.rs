@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::lines::Reader;
 use super::model::{Export, Failure, Status};
-use super::service::EXPORT_LIFE;
 use super::store::{self, Finished};
 use crate::platform::ids::ExportId;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
@@ -113,7 +112,7 @@ async fn make(cx: JobContext, job: MakeExport) -> Result<()> {
     if !store::is_entitled(&mut tx, id).await? {
         return refuse(&cx, tx, id, &file_key).await;
     }
-    let done = Finished { file_key: &file_key, row_count, at: cx.now(), expires_at: cx.now() + EXPORT_LIFE };
+    let done = Finished { file_key: &file_key, row_count, at: cx.now() };
     store::save_ready(&mut tx, id, &done).await?;
     tx.enqueue(&MailExportReady { export_id: id }, Some(&id.to_string()), None).await?;
     tx.commit().await

@@ -15,7 +15,7 @@ use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
 
 /// Lines of one piece.
-const BATCH: usize = 2000;
+const BATCH: usize = 5000;
 
 /// Some lines as they stand in the file.
 pub struct Piece {

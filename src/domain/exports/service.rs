@@ -1,7 +1,5 @@
 //! Use cases: ask for a file, look how far it is, fetch it.
 
-use chrono::TimeDelta;
-
 use super::error::Error;
 use super::jobs::MakeExport;
 use super::model::{Export, Kind, Params, Status};
@@ -13,8 +11,6 @@ use crate::platform::ids::{CompanyId, ExportId};
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result, Tx};
 
-/// How long a file can be fetched.
-pub const EXPORT_LIFE: TimeDelta = TimeDelta::days(7);
 /// Files that one person waits for at once.
 const MOST_UNFINISHED: i64 = 10;
 

@@ -110,20 +110,18 @@ pub struct Finished<'a> {
     pub file_key: &'a str,
     pub row_count: i32,
     pub at: DateTime<Utc>,
-    pub expires_at: DateTime<Utc>,
 }
 
 pub async fn save_ready(tx: &mut Tx, id: ExportId, done: &Finished<'_>) -> Result<()> {
     sqlx::query(
         "UPDATE app.exports SET status = 'ready', failure = NULL, file_key = $2, row_count = $3, rows_written = $3,
-                rows_expected = $3, finished_at = $4, expires_at = $5
+                rows_expected = $3, finished_at = $4, expires_at = $4 + app.kept_for('usage_export_file')
          WHERE id = $1",
     )
     .bind(id)
     .bind(done.file_key)
     .bind(done.row_count)
     .bind(done.at)
-    .bind(done.expires_at)
     .execute(tx.conn())
     .await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! What files are for, what they may be, and what they are called.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
@@ -17,11 +17,8 @@ use crate::platform::problem::{Error as Refusal, Problem, Result};
 /// What is decoded is held in memory.
 const MOST_PICTURE_BYTES: u64 = 12 << 20;
 const LONGEST_NAME: usize = 150;
-/// How long an attachment waits for its message.
-pub const UNSENT_LIFE: TimeDelta = TimeDelta::hours(24);
-/// An upload that is not ready by then is given up. Longer than a request lives.
-pub const UPLOAD_LIFE: TimeDelta = TimeDelta::minutes(30);
-pub const MOST_FILES: i32 = 5_000;
+/// Of one person, sent or not.
+pub const MOST_FILES: i32 = 20_000;
 pub const MOST_AT_ONCE: i32 = 5;
 
 /// What a file is for.
@@ -103,9 +100,9 @@ impl Purpose {
         if self.is_sealed() { config.max_upload_bytes } else { MOST_PICTURE_BYTES.min(config.max_upload_bytes) }
     }
 
-    /// Unsent attachments are not kept for long.
-    pub fn expires_at(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        (self == Self::Attachment).then(|| now + UNSENT_LIFE)
+    /// Which rule of `app.retention_rules` ends what nobody sends.
+    pub fn unsent_record(self) -> Option<&'static str> {
+        (self == Self::Attachment).then_some("unsent_file")
     }
 }
 

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::keys;
-use super::model::{
-    FileName, MediaType, Purpose, Stored, UPLOAD_LIFE, content_document, name_document, plain_name, too_large,
-};
+use super::model::{FileName, MediaType, Purpose, Stored, content_document, name_document, plain_name, too_large};
 use super::source::Source;
 use super::store::{self, Coming, Kept, Readable};
 use super::stream::{self, Sink};
@@ -123,7 +121,7 @@ async fn take_in(
         _ => None,
     };
     let now = cx.now();
-    let kept = Kept {
+    let mut kept = Kept {
         id,
         media,
         bytes: written.bytes,
@@ -131,7 +129,7 @@ async fn take_in(
         sealed_key: sealed_key.as_deref(),
         sealed_name: sealed_name.as_deref(),
         at: now,
-        expires_at: purpose.expires_at(now),
+        expires_at: None,
         quota: platform.config.file_quota_bytes,
     };
     let content = source.digest();
@@ -140,6 +138,9 @@ async fn take_in(
     let mut tx = cx.begin(bringing.permission).await?;
     if let Some(first) = tx.recall::<Remembered>(once.as_ref()).await? {
         return first.stored(purpose, own_name);
+    }
+    if let Some(record) = purpose.unsent_record() {
+        kept.expires_at = Some(store::kept_until(&mut tx, record, now).await?);
     }
     if !store::finish(&mut tx, &kept).await? {
         return Err(Refusal::RequestTimeout.into());
@@ -199,7 +200,6 @@ impl Unfinished {
             object_key: &object_key,
             reserved,
             at: cx.now(),
-            until: cx.now() + UPLOAD_LIFE,
             quota: cx.platform().config.file_quota_bytes,
         };
         let mut tx = cx.begin(bringing.permission).await?;

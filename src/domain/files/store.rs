@@ -18,26 +18,31 @@ pub struct Coming<'a> {
     /// The most that it may have.
     pub reserved: u64,
     pub at: DateTime<Utc>,
-    pub until: DateTime<Utc>,
     pub quota: u64,
 }
 
 /// False: the conversation is not the caller's.
 pub async fn open(tx: &mut Tx, it: &Coming<'_>) -> Result<bool> {
-    sqlx::query_scalar("SELECT app.open_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-        .bind(it.id)
-        .bind(it.purpose.name())
-        .bind(it.conversation)
-        .bind(it.object_key)
-        .bind(number(it.reserved)?)
-        .bind(it.at)
-        .bind(it.until)
-        .bind(number(it.quota)?)
-        .bind(MOST_FILES)
-        .bind(MOST_AT_ONCE)
-        .fetch_one(tx.conn())
-        .await
-        .map_err(refused)
+    sqlx::query_scalar(
+        "SELECT app.open_upload($1, $2, $3, $4, $5, $6, $6 + app.kept_for('unfinished_upload'), $7, $8, $9)",
+    )
+    .bind(it.id)
+    .bind(it.purpose.name())
+    .bind(it.conversation)
+    .bind(it.object_key)
+    .bind(number(it.reserved)?)
+    .bind(it.at)
+    .bind(number(it.quota)?)
+    .bind(MOST_FILES)
+    .bind(MOST_AT_ONCE)
+    .fetch_one(tx.conn())
+    .await
+    .map_err(refused)
+}
+
+/// Until when something is kept that is made now, by its rule.
+pub async fn kept_until(tx: &mut Tx, record: &'static str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    Ok(sqlx::query_scalar("SELECT $2 + app.kept_for($1)").bind(record).bind(now).fetch_one(tx.conn()).await?)
 }
 
 /// What is known of a file once its object is in its place.

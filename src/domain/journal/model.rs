@@ -1,17 +1,19 @@
 //! Entries, what is sealed of them, and the trend of moods.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
+use super::private::{Place, read_entry};
+use crate::platform::Result;
 use crate::platform::crypto::health_text::HealthText;
 use crate::platform::crypto::seal::SealError;
 use crate::platform::ids::JournalEntryId;
 use crate::platform::problem::FieldErrors;
-use crate::platform::{Problem, Result};
 
 /// Characters of an entry that is not private.
 pub const LONGEST_BODY: usize = 20_000;
@@ -20,7 +22,7 @@ const LONGEST_TAG: usize = 40;
 const STEP: usize = 256;
 
 /// Mood and tags of an entry.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Facts {
     /// 1 (very low) to 5 (very good).
     pub mood: i16,
@@ -35,10 +37,18 @@ struct SealedFacts<T> {
 
 impl Facts {
     /// Tags without blanks around them, each once, whatever its capitals.
-    pub fn new(mood: i16, tags: Vec<String>) -> Self {
-        let mut seen = HashSet::new();
-        let tags = tags.into_iter().map(|tag| tag.trim().to_owned()).filter(|tag| seen.insert(tag.to_lowercase()));
-        Self { mood, tags: tags.map(HealthText::new).collect() }
+    pub fn new(mood: i16, tags: &[HealthText]) -> Self {
+        // ten at most
+        let mut seen: Vec<Zeroizing<String>> = Vec::new();
+        let mut kept = Vec::new();
+        for tag in tags.iter().map(|tag| tag.expose().trim()) {
+            let small = Zeroizing::new(tag.to_lowercase());
+            if !seen.contains(&small) {
+                seen.push(small);
+                kept.push(HealthText::new(tag.to_owned()));
+            }
+        }
+        Self { mood, tags: kept }
     }
 
     pub fn check(&self, faults: &mut FieldErrors) {
@@ -54,12 +64,12 @@ impl Facts {
 
     pub fn to_words(&self) -> Result<HealthText> {
         let tags = self.tags.iter().map(HealthText::expose).collect();
-        filled(&SealedFacts { mood: self.mood, tags })
+        HealthText::of_json(&SealedFacts { mood: self.mood, tags }, STEP)
     }
 
     pub fn from_words(words: &HealthText) -> std::result::Result<Self, SealError> {
-        let read: SealedFacts<String> = serde_json::from_str(words.expose()).map_err(|_| SealError::Malformed)?;
-        Ok(Self { mood: read.mood, tags: read.tags.into_iter().map(HealthText::new).collect() })
+        let read: SealedFacts<HealthText> = serde_json::from_str(words.expose()).map_err(|_| SealError::Malformed)?;
+        Ok(Self { mood: read.mood, tags: read.tags })
     }
 }
 
@@ -73,25 +83,26 @@ enum SealedBody<T> {
 }
 
 /// An entry as its person writes it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Entry {
     Open {
         body: HealthText,
         facts: Facts,
     },
-    /// What the browser sealed, and the id of the key that it names.
+    /// What the browser sealed, the id of the key that it names, and its place.
     Private {
         sealed: HealthText,
         key: Uuid,
+        place: Place,
     },
 }
 
 impl Entry {
     pub fn body_words(&self) -> Result<HealthText> {
         match self {
-            Self::Open { body, .. } => filled(&SealedBody::Text(body.expose())),
+            Self::Open { body, .. } => HealthText::of_json(&SealedBody::Text(body.expose()), STEP),
             // its length is filled up already
-            Self::Private { sealed, .. } => filled(&SealedBody::Private(sealed.expose())),
+            Self::Private { sealed, .. } => HealthText::of_json(&SealedBody::Private(sealed.expose()), STEP),
         }
     }
 
@@ -100,6 +111,14 @@ impl Entry {
             Self::Open { facts, .. } => Some(facts),
             Self::Private { .. } => None,
         }
+    }
+
+    /// Whether it may stand where this body stood. What the browser sealed is followed by a later text of the same entry
+    /// alone: an older one, or another entry, would have come there by mistake.
+    pub fn follows(&self, before: &Read) -> bool {
+        let Self::Private { place, .. } = self else { return true };
+        let known = before.body.as_ref().filter(|_| before.is_private).and_then(|body| read_entry(body.expose()));
+        known.is_none_or(|(_, known)| place.follows(known))
     }
 
     pub fn private_key(&self) -> Option<Uuid> {
@@ -112,22 +131,11 @@ impl Entry {
 
 /// The body of opened words; one of the kind that the row is said to be.
 pub fn body_of(words: &HealthText, is_private: bool) -> std::result::Result<HealthText, SealError> {
-    let read: SealedBody<String> = serde_json::from_str(words.expose()).map_err(|_| SealError::Malformed)?;
+    let read: SealedBody<HealthText> = serde_json::from_str(words.expose()).map_err(|_| SealError::Malformed)?;
     match (read, is_private) {
-        (SealedBody::Text(text), false) | (SealedBody::Private(text), true) => Ok(HealthText::new(text)),
+        (SealedBody::Text(text), false) | (SealedBody::Private(text), true) => Ok(text),
         _ => Err(SealError::Forged),
     }
-}
-
-/// As JSON, filled up with blanks, which JSON may end in.
-fn filled(it: &impl Serialize) -> Result<HealthText> {
-    let mut text = serde_json::to_string(it).map_err(Problem::internal)?;
-    let length = text.len().next_multiple_of(STEP);
-    text.reserve_exact(length - text.len());
-    while text.len() < length {
-        text.push(' ');
-    }
-    Ok(HealthText::new(text))
 }
 
 /// Whether there is a text, and why not.
@@ -171,7 +179,7 @@ pub struct KeptFacts {
 }
 
 /// An entry as its person reads it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Read {
     pub id: JournalEntryId,
     pub day: NaiveDate,
@@ -313,7 +321,9 @@ mod tests {
 
     #[test]
     fn the_length_of_what_is_sealed_tells_little() {
-        let facts = |tags: &[&str]| Facts::new(3, tags.iter().map(|tag| (*tag).to_owned()).collect());
+        let facts = |tags: &[&str]| {
+            Facts::new(3, &tags.iter().map(|tag| HealthText::new((*tag).to_owned())).collect::<Vec<_>>())
+        };
         let (none, some) = (facts(&[]).to_words().unwrap(), facts(&["sleep", " Work ", "SLEEP"]).to_words().unwrap());
         assert_eq!((none.expose().len(), some.expose().len()), (STEP, STEP));
         let read = Facts::from_words(&some).unwrap();

@@ -1,7 +1,8 @@
 //! The forms that a browser seals private entries in, as far as the server can look at them: docs/private-journal.md.
 //!
-//! An entry is `version (1), id of the key (16), nonce (12), ciphertext, tag (16)`; what it holds is filled up to a
-//! multiple of 256 bytes. A wrap is `version (1), kind (1), parameters of Argon2id (9, by passphrase only), salt (16), id of
+//! An entry is `version (1), id of the key (16), id of the entry (16), counter (4), nonce (12), ciphertext, tag (16)`; what it
+//! holds is filled up to a multiple of 256 bytes. Those of version 1 have neither id nor counter: they are given back as they
+//! came, and taken no more. A wrap is `version (1), kind (1), parameters of Argon2id (9, by passphrase only), salt (16), id of
 //! the key (16), nonce (12), wrapped key and tag (48)`.
 
 use base64::Engine;
@@ -9,11 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
 const VERSION: u8 = 1;
+const ENTRY_VERSION: u8 = 2;
 const BY_PASSPHRASE: u8 = 1;
 const BY_RECOVERY_CODE: u8 = 2;
 const STEP: usize = 256;
 /// Bytes of an entry beside what it holds.
-const AROUND: usize = 1 + 16 + 12 + 16;
+const AROUND: usize = 1 + 16 + 16 + 4 + 12 + 16;
 /// As long as an entry that is not private can be.
 const LONGEST: usize = AROUND + 320 * STEP;
 /// Argon2id: KiB of memory and passes. Less is too easy to try, more hangs a telephone.
@@ -21,15 +23,33 @@ const MEMORY: std::ops::RangeInclusive<u32> = 65_536..=1_048_576;
 const PASSES: std::ops::RangeInclusive<u32> = 3..=16;
 const LANES: std::ops::RangeInclusive<u8> = 1..=4;
 
-/// The id of the key that an entry is sealed under, if it has the form of one.
-pub fn key_of_entry(text: &str) -> Option<Uuid> {
+/// Which entry a text is of, and which of its texts: the browser's own, under its seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub entry: Uuid,
+    pub counter: u32,
+}
+
+impl Place {
+    /// Whether a text with this place may stand where one with the other stood: a later one of the same entry.
+    pub fn follows(self, before: Self) -> bool {
+        self.entry == before.entry && self.counter > before.counter
+    }
+}
+
+/// The id of the key that an entry is sealed under, and its place, if it has the form of one.
+pub fn read_entry(text: &str) -> Option<(Uuid, Place)> {
     let bytes = STANDARD.decode(text).ok()?;
     let is_filled = bytes.len() >= AROUND + STEP && (bytes.len() - AROUND).is_multiple_of(STEP);
     let (version, rest) = bytes.split_first()?;
-    if *version != VERSION || !is_filled || bytes.len() > LONGEST {
+    if *version != ENTRY_VERSION || !is_filled || bytes.len() > LONGEST {
         return None;
     }
-    rest.first_chunk::<16>().map(|id| Uuid::from_bytes(*id))
+    let (key, rest) = rest.split_first_chunk::<16>()?;
+    let (entry, rest) = rest.split_first_chunk::<16>()?;
+    let counter = u32::from_be_bytes(*rest.first_chunk::<4>()?);
+    let place = Place { entry: Uuid::from_bytes(*entry), counter };
+    (counter > 0).then_some((Uuid::from_bytes(*key), place))
 }
 
 /// What a key is wrapped by.
@@ -87,27 +107,41 @@ mod tests {
         #[test]
         fn whatever_comes_is_looked_at_and_no_more(bytes: Vec<u8>, text: String) {
             for text in [STANDARD.encode(bytes), text] {
-                let _ = (key_of_entry(&text), key_of_wrap(Wrap::Passphrase, &text), key_of_wrap(Wrap::RecoveryCode, &text));
+                let _ = (read_entry(&text), key_of_wrap(Wrap::Passphrase, &text), key_of_wrap(Wrap::RecoveryCode, &text));
             }
         }
     }
 
     #[test]
     fn an_entry_has_its_version_and_a_filled_length() {
-        let id = Some(Uuid::from_bytes([7; 16]));
-        assert_eq!(key_of_entry(&entry(1, AROUND + STEP)), id);
-        assert_eq!(key_of_entry(&entry(1, LONGEST)), id);
+        let id = Uuid::from_bytes([7; 16]);
+        let read = Some((id, Place { entry: id, counter: 0x0707_0707 }));
+        assert_eq!(read_entry(&entry(2, AROUND + STEP)), read);
+        assert_eq!(read_entry(&entry(2, LONGEST)), read);
+        let mut nothing = STANDARD.decode(entry(2, AROUND + STEP)).unwrap();
+        nothing[33..37].fill(0);
         for bad in [
-            entry(2, AROUND + STEP),
-            entry(1, AROUND),
-            entry(1, AROUND + STEP + 1),
-            entry(1, LONGEST + STEP),
-            entry(1, 1),
+            // as they were once
+            entry(1, 45 + STEP),
+            entry(1, AROUND + STEP),
+            entry(3, AROUND + STEP),
+            entry(2, AROUND),
+            entry(2, AROUND + STEP + 1),
+            entry(2, LONGEST + STEP),
+            entry(2, 1),
+            STANDARD.encode(nothing),
             String::new(),
             "not base64!".to_owned(),
         ] {
-            assert_eq!(key_of_entry(&bad), None, "{bad:.20}");
+            assert_eq!(read_entry(&bad), None, "{bad:.20}");
         }
+    }
+
+    #[test]
+    fn a_text_follows_earlier_ones_of_its_own_entry() {
+        let at = |entry: u128, counter| Place { entry: Uuid::from_u128(entry), counter };
+        assert!(at(1, 2).follows(at(1, 1)) && at(1, 9).follows(at(1, 2)));
+        assert!(!at(1, 1).follows(at(1, 1)) && !at(1, 1).follows(at(1, 2)) && !at(2, 2).follows(at(1, 1)));
     }
 
     #[test]

@@ -1,20 +1,27 @@
 //! What a person does in their journal.
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use secrecy::SecretString;
 
+use super::error::Error;
 use super::keys::{self, Column, Reader, document};
 use super::model::{Content, Entry, Filter, Kept, Period, Read, Step, is_askable, trend as steps_of};
 use super::private::{self, Wrap};
 use super::store::{self, After, KeptWraps, Sealing};
+use crate::domain::identity::session::service::Device;
+use crate::domain::identity::two_factor::{SecondStep, begin_proven};
 use crate::platform::auth::Permission;
 use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::seal::SealError;
 use crate::platform::http::{Etag, IdempotencyKey};
 use crate::platform::ids::JournalEntryId;
 use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Problem, Result, Tx};
 use uuid::Uuid;
 
+/// So long wraps that were replaced are given back; the database keeps them as long (`app.keep_wraps_before`).
+const KEPT_BEFORE: TimeDelta = TimeDelta::days(14);
 /// A trend over more days is refused.
 const LONGEST_TREND: u64 = 3660;
 
@@ -127,6 +134,9 @@ pub async fn save(
     let mut tx = cx.begin(Permission::KeepJournal).await?;
     let known = find(&mut tx, id).await?;
     etag(&known).require_named(if_match)?;
+    if !entry.follows(&keys::reader(cx, &mut tx).await?.open(&known)) {
+        return Err(Error::JournalEntryDiffers.into());
+    }
     let sealing = seal(cx, &mut tx, id, known.version + 1, &entry, day.or(Some(known.day))).await?;
     if !store::save(&mut tx, &known, &sealing).await? {
         return Err(Refusal::Stale.into());
@@ -184,12 +194,26 @@ pub struct Wraps {
     pub by_recovery_code: HealthText,
 }
 
+/// That it is the person themselves who exchanges them.
+pub struct Proof<'a> {
+    pub password: &'a SecretString,
+    pub shown: Option<&'a SecondStep>,
+    pub device: &'a Device,
+}
+
 /// What is kept of the caller's wraps.
 pub struct Ring {
     /// 0: there are none.
     pub version: i32,
     pub content: Content,
     pub wraps: Option<Wraps>,
+    pub before: Option<Before>,
+}
+
+/// Wraps that were replaced, and until when they are given back.
+pub struct Before {
+    pub wraps: Wraps,
+    pub until: DateTime<Utc>,
 }
 
 impl Ring {
@@ -208,35 +232,56 @@ impl Wraps {
     }
 }
 
-fn open_ring(cx: &Context, reader: &Reader, kept: Option<KeptWraps>) -> Ring {
-    let Some(kept) = kept else { return Ring { version: 0, content: Content::Text, wraps: None } };
+/// `Ok(None)`: the key was destroyed.
+fn open_wraps(cx: &Context, reader: &Reader, kept: &KeptWraps) -> std::result::Result<Option<Wraps>, SealError> {
     let text = |column, sealed: &[u8]| reader.text(column, cx.caller().user_id.0, kept.version, sealed);
-    let opened = text(Column::ByPassphrase, &kept.by_passphrase)
-        .and_then(|one| Ok((one, text(Column::ByRecoveryCode, &kept.by_recovery_code)?)));
-    let (content, wraps) = match opened {
-        Ok((Some(by_passphrase), Some(by_recovery_code))) => {
-            (Content::Text, Some(Wraps { key_id: kept.key_id, by_passphrase, by_recovery_code }))
-        }
-        Ok(_) => (Content::Erased, None),
+    let one = text(Column::ByPassphrase, &kept.by_passphrase)?;
+    let other = text(Column::ByRecoveryCode, &kept.by_recovery_code)?;
+    Ok(one.zip(other).map(|(by_passphrase, by_recovery_code)| Wraps {
+        key_id: kept.key_id,
+        by_passphrase,
+        by_recovery_code,
+    }))
+}
+
+fn open_ring(cx: &Context, reader: &Reader, kept: Option<KeptWraps>, before: Option<KeptWraps>) -> Ring {
+    let Some(kept) = kept else { return Ring { version: 0, content: Content::Text, wraps: None, before: None } };
+    let unreadable = |error: SealError| tracing::error!(%error, "the wrapped key of a journal does not open");
+    let (content, wraps) = match open_wraps(cx, reader, &kept) {
+        Ok(Some(wraps)) => (Content::Text, Some(wraps)),
+        Ok(None) => (Content::Erased, None),
         Err(error) => {
-            tracing::error!(%error, "the wrapped key of a journal does not open");
+            unreadable(error);
             (Content::Unreadable, None)
         }
     };
-    Ring { version: kept.version, content, wraps }
+    let before = before.and_then(|kept| {
+        let wraps = open_wraps(cx, reader, &kept).unwrap_or_else(|error| {
+            unreadable(error);
+            None
+        });
+        wraps.map(|wraps| Before { wraps, until: kept.updated_at + KEPT_BEFORE })
+    });
+    Ring { version: kept.version, content, wraps, before }
+}
+
+async fn find_ring(cx: &Context, tx: &mut Tx) -> Result<Ring> {
+    let reader = keys::reader(cx, tx).await?;
+    let kept = store::find_wraps(tx).await?;
+    let before = store::find_wraps_before(tx, cx.now() - KEPT_BEFORE).await?;
+    Ok(open_ring(cx, &reader, kept, before))
 }
 
 pub async fn read_keys(cx: &Context) -> Result<Ring> {
     let mut tx = cx.read(Permission::KeepJournal).await?;
-    let reader = keys::reader(cx, &mut tx).await?;
-    let kept = store::find_wraps(&mut tx).await?;
-    Ok(open_ring(cx, &reader, kept))
+    find_ring(cx, &mut tx).await
 }
 
 /// Keeps the first wraps, or others of the same key; of another key only as long as no entry names the one that is there.
-pub async fn save_keys(cx: &Context, wraps: Wraps, if_match: Option<&str>) -> Result<Ring> {
+/// Whoever holds a session alone exchanges none.
+pub async fn save_keys(cx: &Context, wraps: Wraps, proof: &Proof<'_>, if_match: Option<&str>) -> Result<Ring> {
     wraps.check()?;
-    let mut tx = cx.begin(Permission::KeepJournal).await?;
+    let mut tx = begin_proven(cx, proof.password, proof.shown, proof.device).await?;
     let known = store::find_wraps(&mut tx).await?.map_or(0, |kept| kept.version);
     Etag::of_version(known).require_named(if_match)?;
     let key = keys::for_writing(cx, &mut tx).await?;
@@ -249,8 +294,9 @@ pub async fn save_keys(cx: &Context, wraps: Wraps, if_match: Option<&str>) -> Re
         return Err(Refusal::Stale.into());
     }
     tx.audit_done("journal.keys_replaced", "journal", None).await?;
+    let ring = find_ring(cx, &mut tx).await?;
     tx.commit().await?;
-    Ok(Ring { version: next.version, content: Content::Text, wraps: Some(wraps) })
+    Ok(ring)
 }
 
 fn seal_wraps(cx: &Context, key: &SubjectKey, wraps: &Wraps, version: i32) -> Result<KeptWraps, Problem> {

@@ -167,6 +167,18 @@ pub async fn find_wraps(tx: &mut Tx) -> Result<Option<KeptWraps>> {
     .await?)
 }
 
+/// Those that were replaced since a moment, and when: `updated_at`.
+pub async fn find_wraps_before(tx: &mut Tx, since: DateTime<Utc>) -> Result<Option<KeptWraps>> {
+    Ok(sqlx::query_as(
+        "SELECT before_key_id AS key_id, before_version AS version, before_passphrase AS by_passphrase,
+                before_recovery_code AS by_recovery_code, replaced_at AS updated_at FROM app.journal_keys
+         WHERE company_id = (SELECT app.company_id()) AND user_id = (SELECT app.user_id()) AND replaced_at > $1",
+    )
+    .bind(since)
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
 /// Keeps the first ones. False: there are some by now.
 pub async fn insert_wraps(tx: &mut Tx, it: &KeptWraps) -> Result<bool> {
     let done = sqlx::query(

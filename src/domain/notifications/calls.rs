@@ -40,18 +40,26 @@ pub async fn tell_missed(cx: &JobContext) -> Result<()> {
     let mut tx = cx.begin().await?;
     let due = store::list_missed_calls(&mut tx, cx.now(), AT_ONCE).await?;
     drop(tx);
+    let mut failed = None;
     for (company, call_id) in due {
-        // each on its own: nobody's list is held while others are told
+        // each on its own, as messages are
         let of_company = JobContext { company_id: Some(company), user_id: None, ..cx.clone() };
-        let mut tx = of_company.begin().await?;
-        let mailed = store::notify_of_missed_call(&mut tx, cx.new_id(), call_id, cx.now()).await?;
-        if let Some((consultation_id, reader_id)) = mailed {
-            let mail = SendMissedCallMail { consultation_id, call_id, reader_id };
-            tx.enqueue(&mail, Some(&mail.key()), None).await?;
+        if let Err(problem) = tell_of(&of_company, call_id).await {
+            tracing::warn!(code = problem.code(), %call_id, "whoever was called is told later");
+            failed.get_or_insert(problem);
         }
-        tx.commit().await?;
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+async fn tell_of(cx: &JobContext, call_id: CallId) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    let mailed = store::notify_of_missed_call(&mut tx, cx.new_id(), call_id, cx.now()).await?;
+    if let Some((consultation_id, reader_id)) = mailed {
+        let mail = SendMissedCallMail { consultation_id, call_id, reader_id };
+        tx.enqueue(&mail, Some(&mail.key()), None).await?;
+    }
+    tx.commit().await
 }
 
 /// Says that somebody rang, and not who.

@@ -53,18 +53,27 @@ pub async fn tell_unread(cx: JobContext, _: TellUnread) -> Result<()> {
     let mut tx = cx.begin().await?;
     let due = store::list_due_conversations(&mut tx, cx.now(), AT_ONCE).await?;
     drop(tx);
+    let mut failed = None;
     for (company, conversation_id, reader_id) in due {
-        // each on its own: nobody's list is held while others are told
+        // each on its own: nobody's list is held while others are told, and what fails for one holds nobody else up
         let of_company = JobContext { company_id: Some(company), user_id: None, ..cx.clone() };
-        let mut tx = of_company.begin().await?;
-        let since = store::notify_of_messages(&mut tx, cx.new_id(), conversation_id, reader_id, cx.now()).await?;
-        if let Some(since) = since {
-            let mail = SendMessageMail { conversation_id, reader_id, since };
-            tx.enqueue(&mail, Some(&mail.key()), None).await?;
+        if let Err(problem) = tell_of(&of_company, conversation_id, reader_id).await {
+            tracing::warn!(code = problem.code(), %conversation_id, "its reader is told later");
+            failed.get_or_insert(problem);
         }
-        tx.commit().await?;
     }
-    calls::tell_missed(&cx).await
+    calls::tell_missed(&cx).await?;
+    failed.map_or(Ok(()), Err)
+}
+
+async fn tell_of(cx: &JobContext, conversation_id: ConsultationId, reader_id: UserId) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    let since = store::notify_of_messages(&mut tx, cx.new_id(), conversation_id, reader_id, cx.now()).await?;
+    if let Some(since) = since {
+        let mail = SendMessageMail { conversation_id, reader_id, since };
+        tx.enqueue(&mail, Some(&mail.key()), None).await?;
+    }
+    tx.commit().await
 }
 
 /// Says that there is something, and neither what nor from whom.

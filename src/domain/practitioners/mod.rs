@@ -29,5 +29,5 @@ pub use calendars::jobs::register as jobs;
 pub use hours::{Hours, Rule, Window};
 pub use model::{After, BookingTerms, Filter, Listed, Mode, Order, Specialty, Status};
 pub use service::{begin_reading, end_reading, hours, replace_hours};
+pub use store::{BY_RATING, list as directory, list_by_ids as by_ids};
 pub use store::{Whose, find_zone as zone, is_current, list_booking_terms as booking_terms, lock_hours, touch};
-pub use store::{list as directory, list_by_ids as by_ids};

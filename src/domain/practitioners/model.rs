@@ -378,6 +378,8 @@ pub struct Filter {
     pub mode: Option<Mode>,
     /// Each of these must occur in the name or the bio, accents and small slips aside.
     pub words: Vec<String>,
+    /// A question of search: whom it finds and counts, and nobody else.
+    pub question: Option<String>,
     /// Of any, where not said.
     pub status: Option<Status>,
     /// Only those whom the caller's company's employees may choose from.

@@ -452,6 +452,9 @@ macro_rules! select_listed {
                AND ($4::text IS NULL OR $4 = ANY (p.languages))
                AND ($5::text IS NULL OR $5 = ANY (p.modes))
                AND ($6::text[] IS NULL OR p.id = ANY (ARRAY(SELECT app.practitioners_like($6))))
+               AND ($11::text IS NULL
+                    OR p.id = ANY (ARRAY(SELECT r.id FROM app.practitioners_ranked($11) r))
+                       AND p.id <> ALL (ARRAY(SELECT app.suspended_practitioners())))
                AND (NOT $7 OR (SELECT c.network FROM app.companies c WHERE c.id = app.company_id()) = 'open'
                     OR p.id = ANY (ARRAY(SELECT n.practitioner_id FROM app.company_networks n
                                          WHERE n.company_id = app.company_id())))
@@ -463,6 +466,13 @@ macro_rules! select_listed {
     };
 }
 
+const BY_NAME: &str = select_listed!("(p.display_name, p.id) > ($1, $2::uuid)", "p.display_name, p.id");
+/// Tests look at how it is planned.
+pub const BY_RATING: &str = select_listed!(
+    "(- coalesce(p.rating_tenths, 0), p.display_name, p.id) > (- $10::smallint, $1, $2::uuid)",
+    "- coalesce(p.rating_tenths, 0), p.display_name, p.id"
+);
+
 /// Practitioners by name, which is also the order of the index that the page walks along, or by what is said of them.
 pub async fn list(
     tx: &mut Tx,
@@ -472,11 +482,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listed>> {
     let statement = match order {
-        Order::Name => select_listed!("(p.display_name, p.id) > ($1, $2::uuid)", "p.display_name, p.id"),
-        Order::Rating => select_listed!(
-            "(- coalesce(p.rating_tenths, 0), p.display_name, p.id) > (- $10::smallint, $1, $2::uuid)",
-            "- coalesce(p.rating_tenths, 0), p.display_name, p.id"
-        ),
+        Order::Name => BY_NAME,
+        Order::Rating => BY_RATING,
     };
     let rows: Vec<ListedRow> = sqlx::query_as(statement)
         .bind(after.map(|(_, name, _)| name))
@@ -490,6 +497,7 @@ pub async fn list(
         .bind(filter.status.map(Status::as_str))
         // a forged cursor may hold what no average is
         .bind(after.map_or(0, |(tenths, ..)| (*tenths).clamp(0, 50)))
+        .bind(&filter.question)
         .fetch_all(tx.conn())
         .await?;
     rows.into_iter().map(ListedRow::read).collect()

@@ -12,7 +12,8 @@ use super::model::{Mark, Moderated, Own, Rejection, Shown, Status};
 use super::service;
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::health_text::{HealthText, never_shown};
+use crate::platform::http::idempotency::{Fingerprint, Print};
 use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged};
 use crate::platform::ids::{ConsultationId, PractitionerId, ReviewId};
 
@@ -31,7 +32,7 @@ fn words() -> HealthText {
 }
 
 /// Stars and words.
-#[derive(Debug, Object)]
+#[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct ReviewRequest {
     /// 1 to 5.
@@ -39,24 +40,35 @@ pub struct ReviewRequest {
     rating: i16,
     /// Without names, please: everybody who sees the practitioner reads it.
     #[oai(validator(min_length = 1, max_length = 2000, pattern = r"\S"))]
-    text: String,
+    text: HealthText,
 }
+
+impl Fingerprint for ReviewRequest {
+    fn print(&self, into: &mut Print) -> Result<()> {
+        let Self { rating, text } = self;
+        into.plain(rating)?;
+        into.words(text);
+        Ok(())
+    }
+}
+
+never_shown!(ReviewRequest, ReviewPatch);
 
 impl Example for ReviewRequest {
     fn example() -> Self {
-        Self { rating: 5, text: words().expose().to_owned() }
+        Self { rating: 5, text: words() }
     }
 }
 
 /// A change; what is absent stays.
-#[derive(Debug, Object)]
+#[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct ReviewPatch {
     /// 1 to 5.
     #[oai(validator(minimum(value = "1"), maximum(value = "5")))]
     rating: Option<i16>,
     #[oai(validator(min_length = 1, max_length = 2000, pattern = r"\S"))]
-    text: Option<String>,
+    text: Option<HealthText>,
 }
 
 impl Example for ReviewPatch {
@@ -253,9 +265,9 @@ impl ReviewsApi {
         key: Header<Option<String>>,
         body: Body<ReviewRequest>,
     ) -> Result<ReviewWritten> {
-        let key = IdempotencyKey::new(key.0, "writeReview", &(id.0, body.0.rating, &body.0.text))?;
+        let key = IdempotencyKey::of(key.0, "writeReview", &id.0, &body.0)?;
         let ReviewRequest { rating, text } = body.0;
-        let it = service::write(&cx, id.0, rating, &HealthText::new(text), key.as_ref()).await?;
+        let it = service::write(&cx, id.0, rating, &text, key.as_ref()).await?;
         let etag = Etag::of_version(it.version).as_str().to_owned();
         Ok(ReviewWritten::Written(Json(it.into()), etag))
     }
@@ -287,7 +299,6 @@ impl ReviewsApi {
         body: Body<ReviewPatch>,
     ) -> Result<Tagged<OwnReview>> {
         let ReviewPatch { rating, text } = body.0;
-        let text = text.map(HealthText::new);
         let it = service::change(&cx, id.0, rating, text.as_ref(), if_match.0.as_deref()).await?;
         Ok(tagged(it, None))
     }

@@ -6,7 +6,7 @@
 //!    └── the author changes it, from any ┘
 //! ```
 //!
-//! **Two rows.** A review belongs to its author: words sealed, one for each session. What is published is a copy that knows
+//! **Two rows.** A review belongs to its author: words sealed under a key of its own ([`keys`]), one for each session. What is published is a copy that knows
 //! neither author nor session nor time, under an id that is random: ids of version 7 tell when they were made. Readers have
 //! that copy and nothing else. It is listed in an order of its own, so that the newest does not stand out.
 //!
@@ -21,6 +21,7 @@
 mod api;
 mod error;
 pub mod events;
+mod keys;
 pub mod model;
 pub mod privacy;
 mod service;
@@ -28,5 +29,5 @@ mod store;
 
 pub use api::ReviewsApi;
 pub use error::Error;
+pub use keys::{OLDER_FORM, SEALED, document, older_place};
 pub use model::{Marks, Words};
-pub use service::{SEALED, place};

@@ -4,65 +4,45 @@ use chrono::{DateTime, Utc};
 use uuid::Builder;
 
 use super::events::ReviewModerated;
+use super::keys::{self, Keys, NewKey};
 use super::model::{Marks, Moderated, Own, Rejection, Shown, Status, Words};
 use super::store::{self, KeptModerated, KeptOwn, New, Place, Verdict};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
 use crate::platform::crypto::health_text::HealthText;
-use crate::platform::crypto::rewrap::Sealed;
-use crate::platform::crypto::seal::{self, Purpose, SealError};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::{ConsultationId, PractitionerId, ReviewId};
 use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result, Tx};
 
-const TEXT: Purpose = Purpose::new("reviews.text");
-/// Where words are kept. The place names neither person nor company: who moderates opens them without knowing either.
-pub const SEALED: Sealed = Sealed { purpose: TEXT, table: "reviews", column: "sealed" };
 /// As the database keeps them at most.
 const LAST: DateTime<Utc> = match DateTime::from_timestamp(32_503_680_000, 0) {
     Some(last) => last,
     None => DateTime::UNIX_EPOCH,
 };
 
-/// Where the words of a review are sealed to.
-pub fn place(id: ReviewId) -> seal::Place {
-    seal::Place {
-        purpose: SEALED.purpose,
-        table: SEALED.table,
-        column: SEALED.column,
-        row: id.0,
-        person: None,
-        company: None,
-    }
-}
-
 /// The words, with what in them may tell of a person.
-async fn seal(cx: &Context, tx: &mut Tx, id: ReviewId, session: ConsultationId, text: &HealthText) -> Result<Vec<u8>> {
+async fn marked(tx: &mut Tx, session: ConsultationId, text: &HealthText) -> Result<Words> {
     let marks = Marks::of(text.expose());
     let names = store::names_among(tx, session, &marks.candidates()).await?;
-    let words = Words { text: text.expose().to_owned(), marks: marks.found(&names) };
-    let words = zeroize::Zeroizing::new(serde_json::to_vec(&words).map_err(Problem::internal)?);
-    let platform = cx.platform();
-    Ok(platform.keyring.seal(&place(id), &words, &platform.entropy)?)
-}
-
-/// What does not open is noted, and left out.
-fn open(cx: &Context, id: ReviewId, sealed: &[u8]) -> Option<Words> {
-    let opened = cx.platform().keyring.open(&place(id), sealed);
-    let words = opened.and_then(|words| serde_json::from_slice(&words).map_err(|_| SealError::Forged));
-    words.inspect_err(|error| tracing::error!(%error, review_id = %id, "a review does not open")).ok()
+    Ok(Words { text: text.expose().to_owned(), marks: marks.found(&names) })
 }
 
 #[allow(clippy::needless_pass_by_value)] // it is taken apart
-fn own(cx: &Context, kept: KeptOwn) -> Own {
-    let text = open(cx, kept.id, &kept.sealed).map(|words| HealthText::new(words.text));
+fn own(cx: &Context, keys: &Keys, kept: KeptOwn) -> Own {
+    let text = keys.open(cx, kept.id, &kept.words).map(|words| HealthText::new(words.text));
     let KeptOwn { consultation_id, practitioner_id, status, version, rating, rejected_for, written_at, .. } = kept;
     Own { consultation_id, practitioner_id, status, version, rating, text, rejected_for, written_at }
 }
 
 async fn find_own(tx: &mut Tx, session: ConsultationId) -> Result<KeptOwn> {
     store::find_own(tx, session).await?.ok_or_else(|| Refusal::NotFound.into())
+}
+
+async fn opened(cx: &Context, tx: &mut Tx, session: ConsultationId) -> Result<Own> {
+    let kept = find_own(tx, session).await?;
+    let keys = Keys::own(tx, &[kept.id]).await?;
+    Ok(own(cx, &keys, kept))
 }
 
 /// Says something of a session that was held.
@@ -75,7 +55,7 @@ pub async fn write(
 ) -> Result<Own> {
     let mut tx = cx.begin(Permission::WriteReview).await?;
     if tx.recall::<ConsultationId>(once).await?.is_some() {
-        return Ok(own(cx, find_own(&mut tx, session).await?));
+        return opened(cx, &mut tx, session).await;
     }
     if !store::is_own_session(&mut tx, session).await? {
         return Err(Refusal::NotFound.into());
@@ -83,9 +63,11 @@ pub async fn write(
     let caller = cx.caller();
     let company_id = caller.company_id.ok_or_else(|| Problem::internal("an employee has a company"))?;
     let id = ReviewId(Builder::from_random_bytes(cx.platform().entropy.bytes()).into_uuid());
-    let sealed = seal(cx, &mut tx, id, session, text).await?;
-    let new = New { id, company_id, user_id: caller.user_id, session, rating, sealed: &sealed, at: cx.now() };
+    let key = NewKey::new(cx, id, company_id)?;
+    let words = key.seal(cx, id, &marked(&mut tx, session, text).await?)?;
+    let new = New { id, company_id, user_id: caller.user_id, session, rating, words: &words, at: cx.now() };
     store::insert(&mut tx, &new).await?;
+    key.keep(cx, &mut tx, id).await?;
     tx.audit_done("review.written", "consultation", session.0).await?;
     // its words are kept in one place
     tx.remember(once, &session).await?;
@@ -94,7 +76,7 @@ pub async fn write(
 
 pub async fn read_own(cx: &Context, session: ConsultationId) -> Result<Own> {
     let mut tx = cx.read(Permission::WriteReview).await?;
-    Ok(own(cx, find_own(&mut tx, session).await?))
+    opened(cx, &mut tx, session).await
 }
 
 /// How many of one's own are read at once.
@@ -108,7 +90,8 @@ pub async fn list_own(cx: &Context, after: After) -> Result<(Vec<Own>, After)> {
     let mut tx = cx.read(Permission::WriteReview).await?;
     let kept = store::list_own(&mut tx, after, PAGE).await?;
     let next = kept.last().filter(|_| kept.len() == PAGE).map(|last| last.consultation_id);
-    Ok((kept.into_iter().map(|kept| own(cx, kept)).collect(), next))
+    let keys = Keys::own(&mut tx, &kept.iter().map(|kept| kept.id).collect::<Vec<_>>()).await?;
+    Ok((kept.into_iter().map(|kept| own(cx, &keys, kept)).collect(), next))
 }
 
 /// Other stars, other words, or both. A moderator looks at it again.
@@ -122,11 +105,14 @@ pub async fn change(
     let mut tx = cx.begin(Permission::WriteReview).await?;
     let known = find_own(&mut tx, session).await?;
     Etag::of_version(known.version).require(if_match)?;
-    let sealed = match text {
-        Some(text) => seal(cx, &mut tx, known.id, session, text).await?,
-        None => known.sealed.clone(),
+    let words = match text {
+        Some(text) => {
+            let words = marked(&mut tx, session, text).await?;
+            keys::seal_next(cx, &mut tx, known.id, known.company_id, &known.words, &words).await?
+        }
+        None => known.words.clone(),
     };
-    if !store::save(&mut tx, &known, rating.unwrap_or(known.rating), &sealed, cx.now()).await? {
+    if !store::save(&mut tx, &known, rating.unwrap_or(known.rating), &words, cx.now()).await? {
         return Err(Refusal::Stale.into());
     }
     tx.audit_done("review.changed", "consultation", session.0).await?;
@@ -146,7 +132,7 @@ pub async fn take_back(cx: &Context, session: ConsultationId, if_match: Option<&
 }
 
 async fn finish(cx: &Context, mut tx: Tx, session: ConsultationId) -> Result<Own> {
-    let written = own(cx, find_own(&mut tx, session).await?);
+    let written = opened(cx, &mut tx, session).await?;
     tx.commit().await?;
     Ok(written)
 }
@@ -160,8 +146,18 @@ pub async fn list(cx: &Context, of: PractitionerId, page: &PageQuery<ReviewId>) 
     store::list_shown(&mut tx, of, page.after, page.fetch()).await
 }
 
-fn moderated(cx: &Context, kept: KeptModerated) -> Moderated {
-    let words = open(cx, kept.id, &kept.sealed);
+/// What a moderator reads, in its order.
+async fn moderated(cx: &Context, kept: Vec<KeptModerated>) -> Result<Vec<Moderated>> {
+    let keys = Keys::of_all(cx, &kept.iter().map(|kept| kept.id).collect::<Vec<_>>()).await?;
+    Ok(kept.into_iter().map(|kept| shown(cx, &keys, kept)).collect())
+}
+
+async fn one_moderated(cx: &Context, kept: KeptModerated) -> Result<Moderated> {
+    moderated(cx, vec![kept]).await?.pop().ok_or_else(|| Refusal::NotFound.into())
+}
+
+fn shown(cx: &Context, keys: &Keys, kept: KeptModerated) -> Moderated {
+    let words = keys.open(cx, kept.id, &kept.words);
     let (text, marks) = words.map(|words| (HealthText::new(words.text), words.marks)).unzip();
     Moderated {
         id: kept.id,
@@ -184,7 +180,7 @@ pub async fn queue(cx: &Context, status: Status, page: &PageQuery<Place>) -> Res
     let kept = store::list_moderated(&mut tx, status, after, page.fetch()).await?;
     tx.audit_done("review.listed", "review", None).await?;
     tx.commit().await?;
-    Ok(kept.into_iter().map(|kept| moderated(cx, kept)).collect())
+    moderated(cx, kept).await
 }
 
 async fn find_moderated(tx: &mut Tx, id: ReviewId) -> Result<KeptModerated> {
@@ -196,7 +192,7 @@ pub async fn moderate(cx: &Context, id: ReviewId) -> Result<Moderated> {
     let kept = find_moderated(&mut tx, id).await?;
     tx.audit_done("review.listed", "review", id.0).await?;
     tx.commit().await?;
-    Ok(moderated(cx, kept))
+    one_moderated(cx, kept).await
 }
 
 /// Shows it to everybody who sees the practitioner. `if_match` says which words were read.
@@ -205,9 +201,10 @@ pub async fn publish(cx: &Context, id: ReviewId, if_match: Option<&str>) -> Resu
     let known = find_moderated(&mut tx, id).await?;
     Etag::of_version(known.version).require(if_match)?;
     if known.status == Status::Published {
-        return Ok(moderated(cx, known));
+        return one_moderated(cx, known).await;
     }
-    let words = open(cx, id, &known.sealed).ok_or_else(|| Problem::internal("a review does not open"))?;
+    let keys = Keys::of_all(cx, &[id]).await?;
+    let words = keys.open(cx, id, &known.words).ok_or_else(|| Problem::internal("a review does not open"))?;
     if !store::moderate(&mut tx, &known, Verdict::Publish(&words.text), cx.now()).await? {
         return Err(Refusal::Stale.into());
     }
@@ -221,7 +218,7 @@ pub async fn reject(cx: &Context, id: ReviewId, reason: Rejection, if_match: Opt
     let known = find_moderated(&mut tx, id).await?;
     Etag::of_version(known.version).require(if_match)?;
     if known.status == Status::Rejected && known.rejected_for == Some(reason) {
-        return Ok(moderated(cx, known));
+        return one_moderated(cx, known).await;
     }
     if !store::moderate(&mut tx, &known, Verdict::Reject(reason), cx.now()).await? {
         return Err(Refusal::Stale.into());
@@ -235,5 +232,5 @@ async fn decided(cx: &Context, mut tx: Tx, id: ReviewId) -> Result<Moderated> {
     let told = ReviewModerated { review_id: id, version: kept.version };
     tx.enqueue(&told, Some(&format!("{id}:{}", kept.version)), None).await?;
     tx.commit().await?;
-    Ok(moderated(cx, kept))
+    one_moderated(cx, kept).await
 }

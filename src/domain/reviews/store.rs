@@ -1,6 +1,7 @@
 //! SQL of reviews.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::error::Error;
 use super::model::{Rejection, Shown, Status};
@@ -8,16 +9,59 @@ use crate::platform::db::broken_constraint;
 use crate::platform::ids::{CompanyId, ConsultationId, PractitionerId, ReviewId, UserId};
 use crate::platform::{Result, Tx};
 
+/// Words as they are kept.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[allow(clippy::struct_field_names)] // as the columns are called
+pub struct Sealed {
+    pub sealed: Vec<u8>,
+    /// Under which key; `None`: it is of an earlier release.
+    pub key_id: Option<Uuid>,
+    /// Of the words: a verdict is a version of the review, and leaves them.
+    pub sealed_version: i32,
+}
+
+/// The key of a review.
+#[derive(sqlx::FromRow)]
+pub struct StoredKey {
+    pub review: ReviewId,
+    pub company_id: CompanyId,
+    pub person_id: UserId,
+    pub id: Uuid,
+    /// `None`: it was destroyed.
+    pub wrapped: Option<Vec<u8>>,
+}
+
+/// Of those that the caller may open.
+pub async fn list_keys(tx: &mut Tx, ids: &[ReviewId]) -> Result<Vec<StoredKey>> {
+    Ok(sqlx::query_as("SELECT review, company_id, person_id, id, wrapped FROM app.review_keys($1)")
+        .bind(ids)
+        .fetch_all(tx.conn())
+        .await?)
+}
+
+pub async fn keep_key(tx: &mut Tx, review: ReviewId, id: Uuid, wrapped: &[u8], at: DateTime<Utc>) -> Result<()> {
+    sqlx::query("SELECT app.keep_review_key($1, $2, $3, $4)")
+        .bind(review)
+        .bind(id)
+        .bind(wrapped)
+        .bind(at)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// A review of the caller's own, sealed.
 #[derive(Debug, sqlx::FromRow)]
 pub struct KeptOwn {
     pub id: ReviewId,
+    pub company_id: CompanyId,
     pub consultation_id: ConsultationId,
     pub practitioner_id: PractitionerId,
     pub status: Status,
     pub version: i32,
     pub rating: i16,
-    pub sealed: Vec<u8>,
+    #[sqlx(flatten)]
+    pub words: Sealed,
     pub rejected_for: Option<Rejection>,
     pub written_at: DateTime<Utc>,
 }
@@ -31,7 +75,8 @@ pub struct KeptModerated {
     pub status: Status,
     pub version: i32,
     pub rating: i16,
-    pub sealed: Vec<u8>,
+    #[sqlx(flatten)]
+    pub words: Sealed,
     pub rejected_for: Option<Rejection>,
     pub written_at: DateTime<Utc>,
 }
@@ -55,21 +100,22 @@ pub struct New<'a> {
     pub user_id: UserId,
     pub session: ConsultationId,
     pub rating: i16,
-    pub sealed: &'a [u8],
+    pub words: &'a Sealed,
     pub at: DateTime<Utc>,
 }
 
 pub async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<()> {
     let done = sqlx::query(
-        "INSERT INTO app.reviews (id, company_id, consultation_id, user_id, rating, sealed, written_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO app.reviews (id, company_id, consultation_id, user_id, rating, sealed, key_id, written_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(new.id)
     .bind(new.company_id)
     .bind(new.session)
     .bind(new.user_id)
     .bind(new.rating)
-    .bind(new.sealed)
+    .bind(&new.words.sealed)
+    .bind(new.words.key_id)
     .bind(new.at)
     .execute(tx.conn())
     .await;
@@ -85,7 +131,8 @@ pub async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<()> {
 
 pub async fn find_own(tx: &mut Tx, session: ConsultationId) -> Result<Option<KeptOwn>> {
     Ok(sqlx::query_as(
-        "SELECT id, consultation_id, practitioner_id, status, version, rating, sealed, rejected_for, written_at
+        "SELECT id, company_id, consultation_id, practitioner_id, status, version, rating, sealed, key_id, sealed_version,
+                rejected_for, written_at
          FROM app.reviews WHERE consultation_id = $1 AND company_id = app.company_id()",
     )
     .bind(session)
@@ -96,7 +143,8 @@ pub async fn find_own(tx: &mut Tx, session: ConsultationId) -> Result<Option<Kep
 /// The caller's own, by session.
 pub async fn list_own(tx: &mut Tx, after: Option<ConsultationId>, most: usize) -> Result<Vec<KeptOwn>> {
     Ok(sqlx::query_as(
-        "SELECT id, consultation_id, practitioner_id, status, version, rating, sealed, rejected_for, written_at
+        "SELECT id, company_id, consultation_id, practitioner_id, status, version, rating, sealed, key_id, sealed_version,
+                rejected_for, written_at
          FROM app.reviews
          WHERE user_id = app.user_id() AND company_id = app.company_id()
            AND consultation_id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid)
@@ -109,17 +157,19 @@ pub async fn list_own(tx: &mut Tx, after: Option<ConsultationId>, most: usize) -
 }
 
 /// Puts other words in the place of the known ones; they wait for a moderator. False: they were not the present ones.
-pub async fn save(tx: &mut Tx, known: &KeptOwn, rating: i16, sealed: &[u8], at: DateTime<Utc>) -> Result<bool> {
+pub async fn save(tx: &mut Tx, known: &KeptOwn, rating: i16, words: &Sealed, at: DateTime<Utc>) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE app.reviews SET status = 'pending', version = version + 1, rating = $3, sealed = $4, rejected_for = NULL,
-                written_at = $5, moderated_at = NULL
+                written_at = $5, moderated_at = NULL, key_id = $6, sealed_version = $7
          WHERE id = $1 AND version = $2",
     )
     .bind(known.id)
     .bind(known.version)
     .bind(rating)
-    .bind(sealed)
+    .bind(&words.sealed)
     .bind(at)
+    .bind(words.key_id)
+    .bind(words.sealed_version)
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)
@@ -163,7 +213,7 @@ macro_rules! select_moderated {
     ($rest:literal) => {
         concat!(
             "SELECT r.id, r.practitioner_id, p.display_name AS practitioner_name, r.status, r.version, r.rating, r.sealed,
-                    r.rejected_for, r.written_at
+                    r.key_id, r.sealed_version, r.rejected_for, r.written_at
              FROM app.reviews r JOIN app.practitioners p ON p.id = r.practitioner_id WHERE ",
             $rest
         )

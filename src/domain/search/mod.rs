@@ -8,7 +8,7 @@
 //! only begun. All words must occur; the better they do, the earlier something comes.
 //!
 //! Practitioners come by relevance, by rating or by who has time first: the last two are the directory's own orders
-//! ([`crate::domain::consultations::directory`]).
+//! ([`crate::domain::consultations::directory`]), of those whom the same function found.
 
 mod api;
 mod model;
@@ -16,3 +16,4 @@ mod service;
 mod store;
 
 pub use api::SearchApi;
+pub use store::{COUNT, FIND};

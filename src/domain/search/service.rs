@@ -13,8 +13,6 @@ use crate::platform::ids::{ArticleId, PractitionerId};
 use crate::platform::problem::FieldErrors;
 use crate::platform::{Context, Result, Tx};
 
-/// Words that the directory looks for; more narrow nothing.
-const MOST_WORDS: usize = 8;
 /// More than any score.
 const MOST: i32 = 100_000;
 
@@ -94,12 +92,17 @@ async fn by_directory(cx: &Context, query: Query, sort: directory::Sort) -> Resu
     } else {
         None
     };
-    let words = query.words.split_whitespace().take(MOST_WORDS).map(ToOwned::to_owned).collect();
+    // narrowed to articles, it finds no practitioner
+    if !query.filter.takes(Kind::Practitioner) {
+        return Ok(Page { items: Vec::new(), next_cursor: None, facets });
+    }
     let filter = Narrowed {
         specialty: query.filter.specialty,
         language: query.filter.language,
         mode: query.filter.mode,
-        words,
+        words: Vec::new(),
+        // found by what counts them
+        question: Some(query.words),
         status: Some(practitioners::Status::Active),
         network_only: false,
     };

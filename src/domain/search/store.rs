@@ -90,6 +90,10 @@ macro_rules! facets {
     };
 }
 
+/// Tests look at how they are planned.
+pub const FIND: &str = page!(both);
+pub const COUNT: &str = facets!(both);
+
 macro_rules! ask {
     ($statement:expr, $it:expr) => {{
         let Question { words, filter, role } = $it;
@@ -108,7 +112,7 @@ macro_rules! ask {
 
 /// The best hits, after one.
 pub async fn list(tx: &mut Tx, it: &Question<'_>, after: Option<Hit>, fetch: i64) -> Result<Vec<Hit>> {
-    let statement = if it.role == Role::Practitioner { page!(articles) } else { page!(both) };
+    let statement = if it.role == Role::Practitioner { page!(articles) } else { FIND };
     let hits =
         ask!(statement, it).bind(after.map(|it| it.score)).bind(after.map(|it| it.kind)).bind(after.map(|it| it.id));
     Ok(hits.bind(fetch).fetch_all(tx.conn()).await?)
@@ -116,6 +120,6 @@ pub async fn list(tx: &mut Tx, it: &Question<'_>, after: Option<Hit>, fetch: i64
 
 /// How many of all hits are of which type, category, field of care, language and mode.
 pub async fn count(tx: &mut Tx, it: &Question<'_>) -> Result<Vec<Facet>> {
-    let statement = if it.role == Role::Practitioner { facets!(articles) } else { facets!(both) };
+    let statement = if it.role == Role::Practitioner { facets!(articles) } else { COUNT };
     Ok(ask!(statement, it).fetch_all(tx.conn()).await?)
 }

@@ -6,16 +6,17 @@ use super::store;
 use crate::platform::Result;
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 
-/// Months of companies that are published at once.
-const MONTHS: i32 = 200;
+/// Months of companies that are published in one transaction. Who sets a threshold waits for it.
+const MONTHS: i32 = 50;
 
-/// Counts what is not published, and publishes the months that are over.
+/// Counts what is not published, and publishes the months that are over. In a queue of its own: it may take long, and nothing
+/// else waits for it, nor it for anything else.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefreshUsage {}
 
 impl Job for RefreshUsage {
     const KIND: &'static str = "usage.refresh";
-    const QUEUE: Queue = Queue::Maintenance;
+    const QUEUE: Queue = Queue::Counting;
 }
 
 pub fn register(registry: &mut Registry) {

@@ -12,6 +12,9 @@
 //! numbers may be shown, and only these are kept; from then on nothing changes them, and nothing is counted twice, so that counting
 //! costs the same however long history is.
 //!
+//! Counting and publishing have a queue of their own, and no statement of them is cut short: they take as long as they take, and
+//! neither wait for other jobs nor have them wait.
+//!
 //! Choices:
 //! - A month is published once, three days after its end: by then whatever people can say of a session has been said. A session
 //!   that comes to light later is in no number of usage: a correction would tell of one person. Nor does another threshold,

@@ -68,16 +68,23 @@ pub async fn list_lines(tx: &mut Tx, months: &Months, by: Option<Breakdown>) -> 
     stream_lines(tx, months, by).try_collect().await
 }
 
+/// The first count of a long history takes its time, and so may the publication of it: what is cut short is begun from the
+/// beginning by the next try, and never ends.
+async fn take_time(tx: &mut Tx) -> Result<()> {
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(tx.conn()).await?;
+    Ok(())
+}
+
 /// Counts what is not published yet.
 pub async fn refresh(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
-    // the first count of a long history takes its time
-    sqlx::query("SET LOCAL statement_timeout = 0").execute(tx.conn()).await?;
+    take_time(tx).await?;
     sqlx::query("SELECT stats.refresh($1, false)").bind(at).execute(tx.conn()).await?;
     Ok(())
 }
 
 /// Publishes so many months of companies that are over; how many there were.
 pub async fn publish(tx: &mut Tx, batch: i32) -> Result<i32> {
+    take_time(tx).await?;
     Ok(sqlx::query_scalar("SELECT stats.publish($1)").bind(batch).fetch_one(tx.conn()).await?)
 }
 

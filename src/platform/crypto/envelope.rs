@@ -58,8 +58,17 @@ impl KeyPurpose {
     pub const COPY: Self =
         Self(Sealed { purpose: Purpose::new("keys.privacy_copy"), table: "encryption_keys", column: "copy" });
 
+    /// What is written about a session: why somebody comes, why they cannot.
+    pub const REASON: Self =
+        Self(Sealed { purpose: Purpose::new("keys.reason"), table: "encryption_keys", column: "reason" });
+
+    /// The words of a review.
+    pub const REVIEW: Self =
+        Self(Sealed { purpose: Purpose::new("keys.review"), table: "encryption_keys", column: "review" });
+
     /// The wrapped keys of each purpose, which move when a master key is replaced.
-    pub const SEALED: [Sealed; 5] = [Self::CHAT.0, Self::NOTE.0, Self::JOURNAL.0, Self::FILE.0, Self::COPY.0];
+    pub const SEALED: [Sealed; 7] =
+        [Self::CHAT.0, Self::NOTE.0, Self::JOURNAL.0, Self::FILE.0, Self::COPY.0, Self::REASON.0, Self::REVIEW.0];
 
     fn name(self) -> &'static str {
         self.0.column

@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod health_text;
 pub mod key_use;
 pub mod master_keys;
+pub mod older_forms;
 pub mod passwords;
 pub mod pieces;
 pub mod rewrap;

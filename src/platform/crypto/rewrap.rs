@@ -88,7 +88,7 @@ impl Pace {
         Self(percent.clamp(1, 100))
     }
 
-    async fn rest_after(self, work: Duration) {
+    pub(super) async fn rest_after(self, work: Duration) {
         let rest = work * u32::from(100 - self.0) / u32::from(self.0);
         if !rest.is_zero() {
             tokio::time::sleep(rest).await;

@@ -13,6 +13,7 @@ use poem_openapi::payload::{Json, ParsePayload, Payload};
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseFromJSON, Type};
 use serde_json::{Value, json};
+use zeroize::Zeroize;
 
 use super::schema;
 use crate::platform::problem::{Error, FieldErrors, Problem, Result};
@@ -58,6 +59,24 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 }
 poem_openapi::impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
 
+/// What was sent, wiped where it is refused: it may hold words about somebody's health.
+struct Sent(Value);
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
 /// Reads a `T`, or tells everything that is wrong with what was sent.
 fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
@@ -75,16 +94,17 @@ pub fn check<T: ParseFromJSON>(value: Value) -> Result<T> {
 }
 
 fn check_value<T: ParseFromJSON>(value: Value, may_hold_nul: bool) -> Result<T> {
+    let mut sent = Sent(value);
     let mut faults = FieldErrors::new();
     if may_hold_nul {
-        refuse_nul(&value, &mut String::new(), &mut faults);
+        refuse_nul(&sent.0, &mut String::new(), &mut faults);
     }
-    for error in validator::<T>()?.iter_errors(&value).take(MOST_FAULTS) {
+    for error in validator::<T>()?.iter_errors(&sent.0).take(MOST_FAULTS) {
         explain(&error, &mut faults);
     }
     faults.finish()?;
     // what a schema cannot say: a type of our own that refuses a value
-    T::parse_from_json(Some(value)).map_err(|_| Problem::from(Error::Invalid).at("", "invalid"))
+    T::parse_from_json(Some(sent.0.take())).map_err(|_| Problem::from(Error::Invalid).at("", "invalid"))
 }
 
 /// PostgreSQL keeps no NUL in a text, so none gets that far.
@@ -309,6 +329,13 @@ mod tests {
         assert_eq!(faults(&GOOD.replace("Zoé", r"Zo\u0000")), [("/name".to_owned(), "nul_character")]);
         // an escaped backslash before u0000 is harmless text
         assert!(parse::<Whole>(GOOD.replace("Zoé", r"\\u00").as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_is_refused_is_wiped() {
+        let mut sent = json!({ "words": "I cannot sleep", "parts": [{ "more": ["at night"] }], "mood": 2 });
+        wipe(&mut sent);
+        assert_eq!(sent, json!({ "words": "", "parts": [{ "more": [""] }], "mood": 2 }));
     }
 
     #[test]

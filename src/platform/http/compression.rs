@@ -49,6 +49,11 @@ pub fn negotiate(headers: &HeaderMap) -> Option<CompressionAlgo> {
 
 /// Compresses an answer where that pays.
 pub fn compress(mut response: Response, coding: Option<CompressionAlgo>) -> Response {
+    // the answer that it stands for would say the same (RFC 9110, 15.4.5)
+    if response.status() == StatusCode::NOT_MODIFIED {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        return response;
+    }
     if !may_compress(&response) {
         return response;
     }

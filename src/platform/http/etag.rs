@@ -70,13 +70,17 @@ pub enum Tagged<T: poem_openapi::types::ToJSON + Send + Sync> {
     ),
     /// The client's copy is current.
     #[oai(status = 304)]
-    NotModified,
+    NotModified(
+        /// As with the resource.
+        #[oai(header = "ETag")]
+        String,
+    ),
 }
 
 impl<T: poem_openapi::types::ToJSON + Send + Sync> Tagged<T> {
     pub fn new(body: T, etag: &Etag, if_none_match: Option<&str>) -> Self {
         if etag.is_known(if_none_match) {
-            Self::NotModified
+            Self::NotModified(etag.as_str().to_owned())
         } else {
             Self::Fresh(poem_openapi::payload::Json(body), etag.as_str().to_owned())
         }

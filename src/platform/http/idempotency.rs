@@ -6,6 +6,10 @@
 //! Answers tell of people: an import's report names the rejected ones. They are kept for 24 hours, sealed under a key
 //! that is made of the client's key and the request itself, and neither of the two is stored: whoever can repeat the
 //! request can open its answer, and nobody else can.
+//!
+//! Words about health go into the hash themselves ([`Fingerprint`]); nothing else is made of them.
+
+use std::io::{self, Write};
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -18,6 +22,7 @@ use uuid::Uuid;
 
 use crate::platform::crypto::derive;
 use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::health_text::HealthText;
 use crate::platform::crypto::seal::{Keyring, Place, Purpose};
 use crate::platform::db::Tx;
 use crate::platform::problem::{Error, Problem, Result};
@@ -27,6 +32,49 @@ pub const TAKE: &str = "SELECT fresh, fingerprint, answer FROM app.take_idempote
 pub const KEEP: &str = "SELECT app.keep_idempotent_answer($1, $2)";
 
 const ANSWER: Purpose = Purpose::new("platform.idempotent_answer");
+
+/// A request whose repetition is known, though it carries what cannot be written.
+pub trait Fingerprint {
+    fn print(&self, into: &mut Print) -> Result<()>;
+}
+
+/// What a fingerprint is made of: parts that end where they say, in the order of their type.
+pub struct Print(digest::Context);
+
+impl Print {
+    /// What can be written.
+    pub fn plain(&mut self, it: &impl Serialize) -> Result<()> {
+        serde_json::to_writer(&mut *self, it).map_err(Problem::internal)?;
+        // JSON holds no NUL
+        self.0.update(&[0]);
+        Ok(())
+    }
+
+    pub fn words(&mut self, it: &HealthText) {
+        self.0.update(&(it.expose().len() as u64).to_be_bytes());
+        self.0.update(it.expose().as_bytes());
+    }
+
+    /// Several, or none, or one that may be absent.
+    pub fn all_words<'a>(&mut self, all: impl IntoIterator<Item = &'a HealthText>) {
+        for words in all {
+            self.0.update(&[1]);
+            self.words(words);
+        }
+        self.0.update(&[0]);
+    }
+}
+
+impl Write for Print {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A checked `Idempotency-Key`: 1–255 visible ASCII characters.
 #[derive(Clone)]
@@ -42,6 +90,27 @@ pub struct IdempotencyKey {
 impl IdempotencyKey {
     /// `operation` and `body` make the fingerprint that a repetition must match.
     pub fn new(header: Option<String>, operation: &str, body: &impl Serialize) -> Result<Option<Self>> {
+        Self::made(header, operation, |print| serde_json::to_writer(print, body).map_err(Problem::internal))
+    }
+
+    /// The same of a body with words about health, which is about `id`.
+    pub fn of(
+        header: Option<String>,
+        operation: &str,
+        id: &impl Serialize,
+        body: &impl Fingerprint,
+    ) -> Result<Option<Self>> {
+        Self::made(header, operation, |print| {
+            print.plain(id)?;
+            body.print(print)
+        })
+    }
+
+    fn made(
+        header: Option<String>,
+        operation: &str,
+        body: impl FnOnce(&mut Print) -> Result<()>,
+    ) -> Result<Option<Self>> {
         let Some(key) = header else { return Ok(None) };
         if !(1..=255).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(
@@ -49,14 +118,14 @@ impl IdempotencyKey {
             );
         }
         let name = digest::digest(&digest::SHA256, key.as_bytes());
-        let mut context = digest::Context::new(&digest::SHA256);
+        let mut print = Print(digest::Context::new(&digest::SHA256));
         // visible characters end where NUL begins
         for part in [key.as_bytes(), operation.as_bytes()] {
-            context.update(part);
-            context.update(&[0]);
+            print.0.update(part);
+            print.0.update(&[0]);
         }
-        context.update(&serde_json::to_vec(body).map_err(Problem::internal)?);
-        let request = context.finish();
+        body(&mut print)?;
+        let request = print.0.finish();
         let derived = |purpose| derive::from_bytes(request.as_ref(), purpose);
         Ok(Some(Self {
             name: STANDARD.encode(name),
@@ -131,6 +200,33 @@ mod tests {
         assert_eq!(open(key("one", "op", "body"), somebody), None);
         for other in [key("two", "op", "body"), key("one", "other", "body"), key("one", "op", "bodies")] {
             assert_eq!(open(other, me), None);
+        }
+    }
+
+    #[test]
+    fn words_are_told_apart_wherever_they_are() {
+        struct Said(Vec<&'static str>, Option<&'static str>, i16);
+        impl Fingerprint for Said {
+            fn print(&self, into: &mut Print) -> Result<()> {
+                let text = |words: &&str| HealthText::new((*words).to_owned());
+                into.all_words(&self.0.iter().map(text).collect::<Vec<_>>());
+                into.all_words(&self.1.as_ref().map(text));
+                into.plain(&self.2)
+            }
+        }
+        let of =
+            |id: u8, said: Said| IdempotencyKey::of(Some("key".into()), "op", &id, &said).unwrap().unwrap().fingerprint;
+        let first = of(1, Said(vec!["a", "b"], None, 3));
+        assert_eq!(of(1, Said(vec!["a", "b"], None, 3)), first);
+        for (id, other) in [
+            (1, Said(vec!["ab"], None, 3)),
+            (1, Said(vec!["a"], Some("b"), 3)),
+            (1, Said(vec!["a", "b", ""], None, 3)),
+            (1, Said(vec!["a", "b"], Some(""), 3)),
+            (1, Said(vec!["a", "b"], None, 4)),
+            (2, Said(vec!["a", "b"], None, 3)),
+        ] {
+            assert_ne!(of(id, other), first);
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Limits {
     by_address: Option<Budget<IpAddr>>,
     /// Of Socket.IO, which polls.
     sockets_by_address: Option<Budget<IpAddr>>,
+    /// Of those who renew their token to come back with their sockets.
+    refreshes_by_address: Option<Budget<IpAddr>>,
     by_user: Option<Budget<UserId>>,
 }
 
@@ -34,6 +36,7 @@ impl Limits {
         Self {
             by_address: Budget::new(config.rate_limit_per_ip),
             sockets_by_address: Budget::new(config.rate_limit_per_ip.saturating_mul(SOCKETS)),
+            refreshes_by_address: Budget::new(config.rate_limit_per_ip.saturating_mul(SOCKETS)),
             by_user: Budget::new(config.rate_limit_per_user),
         }
     }
@@ -46,6 +49,12 @@ impl Limits {
     /// The same for requests of Socket.IO, which leave the others theirs.
     pub fn check_socket_address(&self, address: IpAddr) -> Result<()> {
         self.sockets_by_address.as_ref().map_or(Ok(()), |budget| budget.check(&network(address)))
+    }
+
+    /// The same for renewals of tokens. Whoever is refused one is counted with [`Limits::check_address`] as well, so that what
+    /// is more here is for live sessions alone.
+    pub fn check_refresh_address(&self, address: IpAddr) -> Result<()> {
+        self.refreshes_by_address.as_ref().map_or(Ok(()), |budget| budget.check(&network(address)))
     }
 
     /// `429` with `Retry-After` once the user has used up their minute.

@@ -38,6 +38,8 @@ use crate::platform::{Platform, RequestInfo, telemetry};
 /// A request that is not answered by then is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where a session is renewed.
+const REFRESH: &str = "/api/v1/auth/refresh";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -212,6 +214,8 @@ impl<E: Endpoint> Edge<E> {
         if !is_monitoring && let Some(ip) = info.ip {
             if path.starts_with("/socket.io/") {
                 self.platform.limits.check_socket_address(ip)?;
+            } else if path == REFRESH {
+                self.platform.limits.check_refresh_address(ip)?;
             } else {
                 self.platform.limits.check_address(ip)?;
             }

@@ -37,12 +37,15 @@ pub enum Queue {
     Exports,
     /// Calendars of others, which may take their time to answer.
     Feeds,
+    /// Counting of use, which may take hours where there is much to count.
+    Counting,
     /// Schedules and cleaning.
     Maintenance,
 }
 
 impl Queue {
-    pub const ALL: [Self; 5] = [Self::Mail, Self::Events, Self::Exports, Self::Feeds, Self::Maintenance];
+    pub const ALL: [Self; 6] =
+        [Self::Mail, Self::Events, Self::Exports, Self::Feeds, Self::Counting, Self::Maintenance];
 
     /// apalis' `job_type`.
     pub fn name(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Queue {
             Self::Events => "events",
             Self::Exports => "exports",
             Self::Feeds => "feeds",
+            Self::Counting => "counting",
             Self::Maintenance => "maintenance",
         }
     }
@@ -61,8 +65,13 @@ impl Queue {
             Self::Mail => 8,
             Self::Events | Self::Feeds => 4,
             Self::Exports => 2,
-            Self::Maintenance => 1,
+            Self::Counting | Self::Maintenance => 1,
         }
+    }
+
+    /// Whether its jobs look for what is over its time, so that a clock that is wrong would have them do what cannot be undone.
+    pub(super) fn goes_by_the_clock(self) -> bool {
+        matches!(self, Self::Counting | Self::Maintenance)
     }
 
     /// The longest wait before the next attempt. Mails wait less, so that they go out soon after an outage.

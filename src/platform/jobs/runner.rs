@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apalis::prelude::Codec;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
@@ -23,6 +24,8 @@ const DATABASE_PAUSE: Duration = Duration::from_millis(500);
 const GIVING_UP_TRIES: u32 = 10;
 /// The first wait after a failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
+/// By how much the program's clock and the database's may differ.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
 
 /// Marks a failure that no further attempt can mend: the job is a dead letter at once.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -108,7 +111,7 @@ pub(super) struct Runner {
 impl Runner {
     /// Runs a job that `worker` has fetched. Whatever happens in it, the row is left in a state that goes on.
     pub async fn run(&self, queue: Queue, worker: &str, job_id: String, bytes: Vec<u8>) {
-        let Some((attempt, max_attempts)) = self.claim(&job_id, worker).await else {
+        let Some((attempt, max_attempts, its_now)) = self.claim(&job_id, worker).await else {
             return; // taken back meanwhile: the job is another worker's
         };
         let envelope: Option<Envelope> = serde_json::from_slice(&bytes).ok();
@@ -127,6 +130,8 @@ impl Runner {
                 (None, _) => Outcome::Dead("undecodable"),
                 // a newer release knows it, and may get it at the next attempt
                 (Some(_), None) => Outcome::Failed("unknown_kind"),
+                // what is removed, published or ended too early does not come back when the clock is set right
+                _ if queue.goes_by_the_clock() && self.is_wrong(its_now) => Outcome::Failed("clock_differs"),
                 (Some(envelope), Some((_, handler))) => {
                     match handler(self.context(envelope, &job_id, attempt), envelope.data.clone()) {
                         Err(_) => Outcome::Dead("undecodable"),
@@ -165,6 +170,12 @@ impl Runner {
         metrics::histogram!("huntzen_job_duration_seconds", "kind" => kind).record(started.elapsed());
     }
 
+    /// Whether the database's clock says something else than the program's; leaving out what a test has advanced it by.
+    fn is_wrong(&self, its_now: DateTime<Utc>) -> bool {
+        let clock = &self.platform.clock;
+        (clock.now() - clock.shift() - its_now).abs() > CLOCKS_APART
+    }
+
     fn context(&self, it: &Envelope, job_id: &str, attempt: i32) -> JobContext {
         let (platform, job_id) = (self.platform.clone(), job_id.to_owned());
         JobContext { platform, company_id: it.company_id, user_id: it.user_id, job_id, attempt }
@@ -190,11 +201,11 @@ impl Runner {
     ///
     /// Attempts are counted where they end: by [`Self::finish`], or by apalis when it takes the job from a dead
     /// worker. So one that kills its worker is counted as well.
-    async fn claim(&self, job_id: &str, worker: &str) -> Option<(i32, i32)> {
+    async fn claim(&self, job_id: &str, worker: &str) -> Option<(i32, i32, DateTime<Utc>)> {
         self.persist(|| {
-            sqlx::query_as::<_, (i32, i32)>(
+            sqlx::query_as(
                 "UPDATE apalis.jobs SET status = 'Running', lock_at = now()
-                 WHERE id = $1 AND lock_by = $2 AND status = 'Queued' RETURNING attempts + 1, max_attempts",
+                 WHERE id = $1 AND lock_by = $2 AND status = 'Queued' RETURNING attempts + 1, max_attempts, clock_timestamp()",
             )
             .bind(job_id)
             .bind(worker)

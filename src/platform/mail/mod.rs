@@ -120,7 +120,8 @@ pub fn mailbox(name: Option<&str>, address: &str) -> Result<Mailbox> {
 /// any more.
 ///
 /// The log is written in the transaction in which the mail is built, and committed when the server has taken it. If
-/// the process dies between the two, the mail goes out once more, with the same Message-ID.
+/// the process dies between the two, the mail goes out once more, with the same Message-ID. A mail that was not taken is
+/// noted with its job, which tries again; when that has died, the database notes that the mail has failed.
 pub async fn deliver(
     cx: &JobContext,
     key: &str,
@@ -148,7 +149,7 @@ pub async fn deliver(
         drop(tx);
         count(problem.code().strip_prefix("mail_").unwrap_or("unavailable"));
         let mut tx = cx.begin().await?;
-        note(&mut tx, cx, key, "failed", Some(&letter), None).await?;
+        note(&mut tx, cx, key, "retrying", Some(&letter), None).await?;
         tx.commit().await?;
         return Err(problem);
     }
@@ -176,13 +177,13 @@ async fn note(
     };
     sqlx::query(
         "INSERT INTO app.email_log AS log (id, key, template, company_id, recipient_user_id, recipient_employee_id,
-                                           locale, status, message_id, attempts, sent_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                           locale, status, message_id, attempts, sent_at, job_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (key) DO UPDATE SET
              template = excluded.template, recipient_user_id = excluded.recipient_user_id,
              recipient_employee_id = excluded.recipient_employee_id, locale = excluded.locale,
              status = excluded.status, message_id = excluded.message_id, attempts = excluded.attempts,
-             sent_at = excluded.sent_at
+             sent_at = excluded.sent_at, job_id = excluded.job_id
          WHERE log.status <> 'sent'",
     )
     .bind(cx.new_id::<Uuid>())
@@ -196,6 +197,7 @@ async fn note(
     .bind(message_id)
     .bind(cx.attempt)
     .bind((status == "sent").then(|| cx.now()))
+    .bind((status == "retrying").then_some(&cx.job_id))
     .execute(tx.conn())
     .await?;
     Ok(())

@@ -201,6 +201,7 @@ mod tests {
             ("account_erasure", erasure("withdrawn", None)),
             ("account_erasure", erasure("refused", Some("records_kept"))),
             ("account_erasure", erasure("receipt", None)),
+            ("account_erasure", erasure("unused", None)),
             ("left_company", of_directory()),
             ("left_company_privately", of_directory()),
             ("back_at_company", of_directory()),
@@ -217,7 +218,8 @@ mod tests {
 
     fn erasure(what: &str, reason: Option<&str>) -> serde_json::Value {
         json!({
-            "name": "Rosa <b>", "what": what, "reason": reason, "due_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
+            "name": "Rosa <b>", "what": what, "asked_by": "person", "reason": reason, "due_at": "2026-11-28T00:00:00Z",
+            "time_zone": "Europe/Paris",
             "erased": ["Your name <b>."], "kept": ["Numbers."], "reference": "0193", "link": "https://care.example/privacy",
         })
     }

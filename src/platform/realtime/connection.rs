@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::door::Received;
-use super::entrance::hang_up;
+use super::entrance::{Entrance, hang_up};
 use super::namespace::{Namespace, Renewal, Renewed};
 use crate::platform::auth::Caller;
 use crate::platform::http::{body, error};
@@ -159,9 +159,14 @@ impl Connection {
     async fn admit(&self, event: &str) -> Result<()> {
         self.check().await?;
         if self.namespace.as_ref().is_none_or(|it| it.is_for_later(event)) {
-            self.platform.maintenance.refuse(&self.platform).await?;
+            self.check_maintenance().await?;
         }
         Ok(())
+    }
+
+    /// Refuses, while the platform is maintained, what an event that goes on does in some of its forms.
+    pub async fn check_maintenance(&self) -> Result<()> {
+        self.platform.maintenance.refuse(&self.platform).await
     }
 
     async fn answer<V: Visitor>(&mut self, visitor: &mut V, received: Received) {
@@ -286,6 +291,7 @@ pub(super) async fn run<V: Visitor>(
     gone: CancellationToken,
 ) {
     let _open = Open::new(at.path());
+    let _inside = Entrance::of(&at.socket).enter(at.socket.id);
     let mut ended = at.platform.sessions.changes();
     let mut looks = tokio::time::interval(LOOKED_AT_EVERY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -63,9 +63,14 @@ pub fn open<V: Visitor>(
         let platform = at_door.clone();
         async move {
             // each costs a signature's check
-            match Entrance::of(&socket).admit(path) {
+            let entrance = Entrance::of(&socket);
+            match entrance.admit(path) {
                 Verdict::Admit => {}
-                Verdict::Refuse | Verdict::Close => return Err(Error::TooManyRequests.into()),
+                Verdict::Refuse => return Err(Error::TooManyRequests.into()),
+                Verdict::Close => {
+                    entrance.end(socket.id);
+                    return Err(Error::TooManyRequests.into());
+                }
             }
             let auth = auth.map_err(|_| Problem::from(Error::Unauthenticated));
             let entered = match auth {

@@ -1,13 +1,18 @@
 //! What a connection keeps of itself, while namespaces are entered and left on it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use socketioxide::extract::SocketRef;
-use socketioxide::socket::Socket;
+use socketioxide::socket::{Sid, Socket};
 use tokio::time::Instant;
 
 use super::line::{Cut, Lines};
 use super::pace::{Pace, Verdict};
+
+/// Whoever is in no namespace any more enters one within this time, or is let go.
+const COMES_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 pub(super) struct Entrance {
@@ -17,6 +22,33 @@ pub(super) struct Entrance {
     pub cut: Arc<Cut>,
     /// Where one is found that began by polling.
     lines: Arc<Lines>,
+    /// Namespaces that it is in.
+    inside: AtomicUsize,
+}
+
+/// A namespace that a connection is in. Whoever is in none any more and enters none has no reason to be connected.
+pub(super) struct Inside {
+    entrance: Arc<Entrance>,
+    sid: Sid,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        if self.entrance.inside.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // where the connection has ended as well, nobody holds it then
+        let (entrance, sid) = (Arc::downgrade(&self.entrance), self.sid);
+        runtime.spawn(async move {
+            tokio::time::sleep(COMES_BACK_WITHIN).await;
+            if let Some(entrance) = entrance.upgrade()
+                && entrance.inside.load(Ordering::Acquire) == 0
+            {
+                entrance.end(sid);
+            }
+        });
+    }
 }
 
 impl Entrance {
@@ -26,6 +58,18 @@ impl Entrance {
 
     pub fn of(socket: &Socket) -> Arc<Self> {
         socket.req_parts().extensions.get::<Arc<Self>>().cloned().unwrap_or_default()
+    }
+
+    pub fn enter(self: Arc<Self>, sid: Sid) -> Inside {
+        self.inside.fetch_add(1, Ordering::AcqRel);
+        Inside { entrance: self, sid }
+    }
+
+    /// Ends the connection itself, however it is made.
+    pub fn end(&self, sid: Sid) {
+        self.cut.cut();
+        self.lines.cut(sid);
+        self.lines.close(sid);
     }
 
     /// Counts an event of a namespace, or that somebody wants to enter it.
@@ -51,12 +95,9 @@ impl Entrance {
     }
 }
 
-/// Closes a socket: with a word, or, where a reader who takes nothing leaves no room for that, with its WebSocket. Who polls
-/// and takes nothing is shown nothing either; the next look closes, or the heartbeat.
+/// Closes a socket: with a word, or, where a reader who takes nothing leaves no room for that, with its connection.
 pub(super) fn hang_up(socket: &SocketRef) {
     if socket.clone().disconnect().is_err() {
-        let it = Entrance::of(socket);
-        it.cut.cut();
-        it.lines.cut(socket.id);
+        Entrance::of(socket).end(socket.id);
     }
 }

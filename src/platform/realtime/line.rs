@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -40,13 +40,29 @@ impl Cut {
     }
 }
 
-/// The streams that belong to connections which began by polling.
+/// Connections which began by polling: the streams that belong to them, and how they are closed.
 #[derive(Default)]
-pub(super) struct Lines(Mutex<HashMap<Sid, Vec<Arc<Cut>>>>);
+pub(super) struct Lines {
+    streams: Mutex<HashMap<Sid, Vec<Arc<Cut>>>>,
+    closing: OnceLock<Closing>,
+}
+
+/// Closes a connection that polls as its client could; does nothing to others.
+pub(super) type Closing = Box<dyn Fn(Sid) + Send + Sync>;
 
 impl Lines {
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Vec<Arc<Cut>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_closing(&self, closing: Closing) {
+        let _ = self.closing.set(closing);
+    }
+
+    pub fn close(&self, sid: Sid) {
+        if let Some(close) = self.closing.get() {
+            close(sid);
+        }
     }
 
     pub fn add(&self, sid: Sid, cut: Arc<Cut>) {

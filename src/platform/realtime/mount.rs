@@ -16,7 +16,7 @@ use poem::http::{self, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 use socketioxide::service::SocketIoService;
 use socketioxide::socket::Sid;
-use socketioxide::{SocketIo, SocketIoBuilder};
+use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder};
 use tower_service::Service;
 
 use super::Io;
@@ -64,8 +64,17 @@ pub fn mount(platform: Arc<Platform>) -> (Mount, Io) {
         .ack_timeout(ACKNOWLEDGES_WITHIN)
         .ping_interval(ASKED_EVERY)
         .ping_timeout(ANSWERS_WITHIN)
+        // parts of a packet are gathered before anything looks at it, and no event has any
+        .with_parser(ParserConfig::common().max_incoming_binaries(0))
         .build_svc();
-    (Mount { inner, platform, lines: Arc::default() }, io)
+    let lines = Arc::new(Lines::default());
+    let closing = inner.clone();
+    lines.set_closing(Box::new(move |sid| {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let inner = closing.clone();
+        runtime.spawn(async move { close(inner, sid).await });
+    }));
+    (Mount { inner, platform, lines }, io)
 }
 
 impl Endpoint for Mount {
@@ -152,7 +161,7 @@ impl Mount {
         let (mut inner, lines) = (self.inner.clone(), self.lines.clone());
         tokio::spawn(async move {
             if let Ok(stream) = stream.await {
-                let at_end = sid.map(|sid| at_end_of_upgrade(inner.clone(), lines, sid, &cut));
+                let at_end = sid.map(|sid| at_end_of_upgrade(lines, sid, &cut));
                 let line = Line::new(stream, cut, at_end);
                 // what is no handshake of Engine.IO ends with its stream
                 let _ = Service::<(_, http::Request<()>)>::call(&mut inner, (line, plain)).await;
@@ -169,13 +178,12 @@ impl Mount {
 
 /// The stream belongs to a connection that began by polling. Where it ends before it took over, that connection would wait
 /// for it for ever, shown as there: it is closed, as its client could close it. One that had taken over is gone by itself.
-fn at_end_of_upgrade(inner: Inner, lines: Arc<Lines>, sid: Sid, cut: &Arc<Cut>) -> AtEnd {
+fn at_end_of_upgrade(lines: Arc<Lines>, sid: Sid, cut: &Arc<Cut>) -> AtEnd {
     lines.add(sid, cut.clone());
     let cut = cut.clone();
     Box::new(move || {
         lines.remove(sid, &cut);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move { close(inner, sid).await });
+        lines.close(sid);
     })
 }
 

@@ -31,6 +31,8 @@ const TOLD_AT_ONCE: usize = 500;
 const REST: Duration = Duration::from_millis(4);
 /// What waits to be heard in this process; whoever falls behind looks at everything.
 const UNHEARD: usize = 4096;
+/// After the others could not be told, and before that is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Redis answers by then, or is away …
 const PATIENCE: Duration = Duration::from_secs(1);
 /// … and is not asked again for so long, that nobody waits for it.
@@ -134,6 +136,16 @@ impl Wire {
         batch.extend(revisions.into_iter().map(|((channel, id), rev)| Word { channel, about: about(id, rev) }));
         batch
     }
+
+    /// What could not be told comes first the next time: that somebody left is kept nowhere else.
+    fn put_back(&self, batch: Vec<Word>) {
+        let mut untold = self.untold();
+        for word in batch.into_iter().rev() {
+            if untold.words.len() < UNTOLD {
+                untold.words.push_front(word);
+            }
+        }
+    }
 }
 
 fn about(id: Uuid, revision: i64) -> String {
@@ -157,10 +169,13 @@ pub async fn carry(platform: &Platform) {
             if batch.is_empty() {
                 break;
             }
+            let mut rest = REST;
             if let Err(error) = tell(platform, &batch).await {
-                tracing::debug!(%error, "the other nodes are not told now; they find it when they look");
+                tracing::debug!(%error, "the other nodes are not told now");
+                platform.wire.put_back(batch);
+                rest = AGAIN;
             }
-            tokio::time::sleep(REST).await;
+            tokio::time::sleep(rest).await;
         }
     }
 }

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 use secrecy::ExposeSecret;
@@ -29,6 +30,8 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// What fails is tried again for so long at most: a person waits for it.
 const RETRYING: Duration = Duration::from_secs(10);
 const PROBE: &str = "health/probe";
+/// What is written to a bucket for longer is written by nobody any more.
+const LONGEST_UPLOAD: TimeDelta = TimeDelta::hours(22);
 
 /// The bytes of an object, as they come.
 pub type Pieces = BoxStream<'static, std::io::Result<Bytes>>;
@@ -39,6 +42,8 @@ pub struct Storage {
     store: Arc<dyn ObjectStore>,
     /// Where it is a folder.
     folder: Option<PathBuf>,
+    /// Where it is a bucket.
+    bucket: Option<Arc<AmazonS3>>,
 }
 
 /// The storage is there, and does not take the program: its address, its bucket or its keys are wrong.
@@ -53,11 +58,11 @@ impl Storage {
             StorageUrl::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(Problem::internal)?;
                 let store = LocalFileSystem::new_with_prefix(folder).map_err(Problem::internal)?.with_fsync(true);
-                Ok(Self { store: Arc::new(store), folder: Some(folder.clone()) })
+                Ok(Self { store: Arc::new(store), folder: Some(folder.clone()), bucket: None })
             }
             StorageUrl::Bucket(bucket) => {
-                let store = open_bucket(bucket).map_err(Problem::internal)?;
-                Ok(Self { store: Arc::new(store), folder: None })
+                let store = Arc::new(open_bucket(bucket).map_err(Problem::internal)?);
+                Ok(Self { store: store.clone(), folder: None, bucket: Some(store) })
             }
         }
     }
@@ -69,7 +74,10 @@ impl Storage {
             self.store.put(&path, Bytes::from_static(b"ok").into()).await?;
             self.store.get(&path).await?.bytes().await?;
             self.store.list(Some(&Path::from("health"))).try_next().await?;
-            self.store.delete(&path).await
+            self.store.delete(&path).await?;
+            let Some(bucket) = &self.bucket else { return Ok(()) };
+            let id = bucket.create_multipart(&path).await?;
+            bucket.abort_multipart(&path, &id).await
         };
         match tried.await {
             Ok(()) => Ok(()),
@@ -83,7 +91,7 @@ impl Storage {
 
     /// An object to write piece by piece, at constant memory. Dropped before it is finished it leaves nothing.
     pub fn create(&self, key: &str) -> Writer {
-        Writer::new(self.store.clone(), Path::from(key))
+        Writer::new(self.store.clone(), self.bucket.clone(), Path::from(key))
     }
 
     /// The bytes of an object, and how many; `None` where there is none.
@@ -118,11 +126,38 @@ impl Storage {
         old.try_chunks(500).map_err(|failed| unavailable(failed.1)).boxed()
     }
 
-    /// Removes what a crash left of objects that were being written to a folder; a bucket has rules of its own for that.
+    /// Removes what a crash left of objects that were being written.
     pub async fn remove_unfinished(&self, moment: DateTime<Utc>) -> Result<usize> {
+        if let Some(bucket) = &self.bucket {
+            return self.abort_uploads(bucket, moment - LONGEST_UPLOAD).await;
+        }
         let Some(folder) = self.folder.clone() else { return Ok(0) };
         let removed = tokio::task::spawn_blocking(move || writer::remove_staged(&folder, moment.into()));
         removed.await.map_err(Problem::internal)?.map_err(unavailable)
+    }
+
+    /// Calls off the uploads that were begun before a moment and are noted still.
+    async fn abort_uploads(&self, bucket: &AmazonS3, moment: DateTime<Utc>) -> Result<usize> {
+        let mut aborted = 0;
+        let mut noted = self.list_before(writer::UPLOADS, moment);
+        while let Some(notes) = noted.try_next().await? {
+            for note in notes {
+                let Some(key) = note.strip_prefix(writer::UPLOADS).and_then(|it| it.strip_prefix('/')) else {
+                    continue;
+                };
+                let Some((_, pieces)) = self.find(&note).await? else { continue };
+                let id: Vec<Bytes> = pieces.try_collect().await.map_err(unavailable)?;
+                let id = String::from_utf8(id.concat()).map_err(Problem::internal)?;
+                match bucket.abort_multipart(&Path::from(key), &id).await {
+                    Ok(()) => aborted += 1,
+                    // it was completed, or called off, by whoever had no time to say so
+                    Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(unavailable(error)),
+                }
+                self.delete(&note).await?;
+            }
+        }
+        Ok(aborted)
     }
 
     /// Bytes that its disk can still take, and can take at all. A bucket does not say.
@@ -148,7 +183,7 @@ impl Storage {
     }
 }
 
-fn open_bucket(bucket: &Bucket) -> object_store::Result<impl ObjectStore> {
+fn open_bucket(bucket: &Bucket) -> object_store::Result<AmazonS3> {
     let options = ClientOptions::new()
         .with_allow_http(bucket.endpoint.starts_with("http://"))
         .with_connect_timeout(CONNECTING)

@@ -4,11 +4,17 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use object_store::aws::AmazonS3;
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayloadMut};
+use object_store::{MultipartId, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
 
 use super::unavailable;
 use crate::platform::problem::Result;
+
+/// Where a bucket holds the ids of uploads that are under way, each under the name of its object: whoever is killed in the
+/// middle leaves parts behind that no list shows, and that are paid for.
+pub(super) const UPLOADS: &str = "uploads";
 
 /// Parts of a large object; an object that is no larger goes in one piece. No part of S3 but the last may be smaller.
 const PART_BYTES: usize = 5 << 20;
@@ -16,6 +22,7 @@ const PART_BYTES: usize = 5 << 20;
 /// Writes one object: at most two parts of it are in memory.
 pub struct Writer {
     store: Arc<dyn ObjectStore>,
+    bucket: Option<Arc<AmazonS3>>,
     path: Path,
     part: PutPayloadMut,
     parts: Option<Parts>,
@@ -23,11 +30,84 @@ pub struct Writer {
 }
 
 /// The upload of an object in parts; it is called off unless it is completed.
-struct Parts(Option<Box<dyn MultipartUpload>>);
+struct Parts(Option<Upload>);
+
+enum Upload {
+    Staged(Box<dyn MultipartUpload>),
+    Noted(Noted),
+}
+
+/// An upload into a bucket, which is noted there.
+struct Noted {
+    bucket: Arc<AmazonS3>,
+    path: Path,
+    id: MultipartId,
+    parts: Vec<PartId>,
+}
+
+/// Where the upload of an object is noted.
+fn note_of(path: &Path) -> Path {
+    Path::from(format!("{UPLOADS}/{path}"))
+}
+
+impl Noted {
+    async fn begin(bucket: &Arc<AmazonS3>, path: &Path) -> object_store::Result<Self> {
+        let id = bucket.create_multipart(path).await?;
+        let begun = Self { bucket: bucket.clone(), path: path.clone(), id, parts: Vec::new() };
+        // before anything is in it
+        match bucket.put(&note_of(path), begun.id.clone().into_bytes().into()).await {
+            Ok(_) => Ok(begun),
+            Err(error) => {
+                let _ = begun.bucket.abort_multipart(path, &begun.id).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn put_part(&mut self, part: PutPayload) -> object_store::Result<()> {
+        self.parts.push(self.bucket.put_part(&self.path, &self.id, self.parts.len(), part).await?);
+        Ok(())
+    }
+
+    async fn complete(&mut self) -> object_store::Result<()> {
+        self.bucket.complete_multipart(&self.path, &self.id, std::mem::take(&mut self.parts)).await?;
+        // of what is complete nothing is aborted, so that a note that stays does no harm
+        let _ = self.bucket.delete(&note_of(&self.path)).await;
+        Ok(())
+    }
+
+    async fn abort(&self) -> object_store::Result<()> {
+        self.bucket.abort_multipart(&self.path, &self.id).await?;
+        self.bucket.delete(&note_of(&self.path)).await
+    }
+}
+
+impl Upload {
+    async fn put_part(&mut self, part: PutPayload) -> object_store::Result<()> {
+        match self {
+            Self::Staged(upload) => upload.put_part(part).await,
+            Self::Noted(upload) => upload.put_part(part).await,
+        }
+    }
+
+    async fn complete(&mut self) -> object_store::Result<()> {
+        match self {
+            Self::Staged(upload) => upload.complete().await.map(drop),
+            Self::Noted(upload) => upload.complete().await,
+        }
+    }
+
+    async fn abort(&mut self) -> object_store::Result<()> {
+        match self {
+            Self::Staged(upload) => upload.abort().await,
+            Self::Noted(upload) => upload.abort().await,
+        }
+    }
+}
 
 impl Writer {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
-        Self { store, path, part: PutPayloadMut::new(), parts: None, bytes: 0 }
+    pub(super) fn new(store: Arc<dyn ObjectStore>, bucket: Option<Arc<AmazonS3>>, path: Path) -> Self {
+        Self { store, bucket, path, part: PutPayloadMut::new(), parts: None, bytes: 0 }
     }
 
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -48,8 +128,11 @@ impl Writer {
         let parts = match &mut self.parts {
             Some(parts) => parts,
             none => {
-                let upload = self.store.put_multipart(&self.path).await.map_err(unavailable)?;
-                none.insert(Parts(Some(upload)))
+                let begun = match &self.bucket {
+                    Some(bucket) => Noted::begin(bucket, &self.path).await.map(Upload::Noted),
+                    None => self.store.put_multipart(&self.path).await.map(Upload::Staged),
+                };
+                none.insert(Parts(Some(begun.map_err(unavailable)?)))
             }
         };
         let part = std::mem::take(&mut self.part);

@@ -359,7 +359,7 @@ async fn every_night_the_chains_are_verified_and_staff_are_told_of_a_broken_one(
 }
 
 /// Runs the program itself against the test's database.
-pub(super) async fn huntzen(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
+pub async fn huntzen(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
     let url = app.options().to_url_lossy().to_string();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_huntzen"));

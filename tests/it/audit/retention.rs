@@ -119,22 +119,31 @@ async fn what_was_kept_for_long_enough_goes_and_the_rest_stays_verifiable() {
 
 #[tokio::test]
 async fn a_shorter_time_may_be_set_but_a_year_is_kept_in_any_case() {
-    let app = TestApp::start_with(|name| (name == "AUDIT_RETENTION_DAYS").then(|| "365".into())).await;
+    let app = TestApp::start().await;
+    sqlx::query("UPDATE app.retention_rules SET years = NULL, days = 365 WHERE record = 'audit_entry'")
+        .execute(app.db())
+        .await
+        .unwrap();
     let company = aged(&app).await;
     verify(&app).await;
     cut(&app).await;
     assert_eq!(left(&app, &company).await, (3, 9));
     assert_eq!(findings(&app, &company).await, []);
-    // the function itself, told otherwise
-    let mut worker = app.db().begin().await.unwrap();
-    sqlx::query("SELECT set_config('app.company_id', $1, true)")
-        .bind(company.id.to_string())
-        .execute(&mut *worker)
+    // the table takes no shorter one, and the function itself would not go by it
+    let shorter = "UPDATE app.retention_rules SET days = 364 WHERE record = 'audit_entry'";
+    let refused = sqlx::query(shorter).execute(app.db()).await.unwrap_err();
+    assert_eq!(refused.as_database_error().unwrap().constraint(), Some("retention_rules_audit"));
+    sqlx::query("ALTER TABLE app.retention_rules DROP CONSTRAINT retention_rules_audit")
+        .execute(app.db())
         .await
         .unwrap();
-    let gone: i64 = sqlx::query_scalar("SELECT app.cut_audit_log(1, 1000)").fetch_one(&mut *worker).await.unwrap();
-    worker.commit().await.unwrap();
-    assert_eq!((gone, left(&app, &company).await.0), (0, 3));
+    sqlx::query("UPDATE app.retention_rules SET days = 1 WHERE record = 'audit_entry'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    verify(&app).await;
+    cut(&app).await;
+    assert_eq!(left(&app, &company).await.0, 3);
     // nor does anybody remove an old entry by hand while the triggers are there
     written(&app, &company, 3 * 365, 1).await;
     let old = "DELETE FROM app.audit_logs WHERE at < now() - interval '2 years'";

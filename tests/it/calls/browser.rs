@@ -1,4 +1,4 @@
-//! Two pages of a real browser that call each other through a real relay.
+//! Pages of a real browser that call each other through a real relay, and hang up whatever happens.
 
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
@@ -107,5 +107,53 @@ async fn two_pages_hear_each_other_through_a_relay_also_after_they_are_loaded_an
     assert_eq!(line.endings().await, ["hung_up"]);
     let facts = line.events().await;
     assert_eq!(facts.iter().filter(|fact| fact.starts_with("CALL_STARTED")).count(), 1);
+    line.app.settle().await;
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_is_heard_no_more_whether_the_server_can_be_told_or_not() {
+    let chromium = tools::program("chromium");
+    let [relay_port, own] = [free_port(), free_port()];
+    let _relay = Relay::start(relay_port);
+    let settings = move |name: &str| match name {
+        "TURN_URLS" => Some(format!("turn:127.0.0.1:{relay_port}")),
+        "TURN_SECRET" => Some(SECRET.into()),
+        "CORS_ORIGINS" => Some(format!("http://127.0.0.1:{own}")),
+        _ => None,
+    };
+    let line = line_with(settings).await;
+    // his next session, whose rooms are open as well
+    let carol = line.app.employee(&line.company).await;
+    let next = Uuid::from_u128(7);
+    line.next_session(next, &carol).await;
+    line.app.clock.advance(TimeDelta::minutes(21));
+    let fresh = async |user: &User, role| line.app.session(user.id, role, user.company_id).await;
+    let people = [fresh(&line.alice, Role::Employee).await, fresh(&line.dr, Role::Practitioner).await];
+    let asked = json!({
+        "chromium": chromium, "url": line.app.base, "page": own, "consultationId": line.booked.json["id"], "people": people,
+        "busy": {"consultationId": next, "token": fresh(&carol, Role::Employee).await},
+    })
+    .to_string();
+    let said = tokio::task::spawn_blocking(move || tools::run("hangs-up.mjs", &[], asked.as_bytes())).await.unwrap();
+    let seen: Value = serde_json::from_str(&said).unwrap();
+    // a call that came to nothing leaves no microphone open
+    assert_eq!(seen["busy"], json!({"code": "peer_busy", "open": 0, "state": "idle"}), "{seen}");
+    assert_eq!(seen["nothing"], json!({"code": "not_ringing", "open": 0}), "{seen}");
+    assert_eq!(seen["atOnce"], json!({"answer": null, "state": "idle", "open": 0}), "{seen}");
+    // a duplicated tab takes nobody's place
+    assert_eq!((&seen["copied"], &seen["copy"]["status"]), (&json!(true), &json!("connected")), "{seen}");
+    assert_eq!(seen["copy"]["here"], false, "{seen}");
+    assert_eq!(seen["copyLooksOn"], json!({"state": "idle", "elsewhere": {"lost": false}, "open": 0}), "{seen}");
+    assert_eq!(seen["goesOn"], "connected", "{seen}");
+    // cut off: it is over here at once, there as soon as nothing comes any more, and for the server afterwards
+    assert_eq!(seen["cut"], false);
+    assert_eq!(seen["hungUp"], json!({"state": "idle", "reason": "hung_up", "open": 0}), "{seen}");
+    assert!(seen["silentWithin"].as_i64().unwrap() < 3_000, "{seen}");
+    assert_eq!(seen["hisState"], "connected", "the server could not tell him: {seen}");
+    assert_eq!(seen["ended"], json!({"reason": "hung_up", "open": 0}), "{seen}");
+    assert_eq!(seen["after"], json!({"state": "idle", "open": 0}), "{seen}");
+    assert_eq!(seen["declined"], json!({"reason": "declined", "open": 0}), "{seen}");
+    assert_eq!(seen["his"], json!({"state": "idle", "reason": "declined", "open": 0}), "{seen}");
+    assert_eq!(seen["left"], json!({"open": 0, "reason": "cancelled"}), "{seen}");
     line.app.settle().await;
 }

@@ -45,20 +45,7 @@ async fn whoever_talks_is_busy_to_others() {
     line.talk().await;
     // his next session, whose rooms are open by now
     let carol = line.app.employee(&line.company).await;
-    let start = instant(&line.booked.str("/startsAt"));
-    sqlx::query(
-        "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
-                                        busy_until, specialty, agreed_at)
-         SELECT $1, company_id, $2, practitioner_id, 'audio', 'confirmed', $3, $4, $3, $4, specialty, agreed_at
-         FROM app.consultations",
-    )
-    .bind(Uuid::from_u128(7))
-    .bind(carol.id)
-    .bind(start + TimeDelta::minutes(30))
-    .bind(start + TimeDelta::minutes(60))
-    .execute(line.app.db())
-    .await
-    .unwrap();
+    line.next_session(Uuid::from_u128(7), &carol).await;
     line.app.clock.advance(TimeDelta::minutes(12) + TimeDelta::minutes(8));
     let next = json!({"consultationId": Uuid::from_u128(7)});
     let mut users = [("carol", carol.clone(), Role::Employee), ("dr here", line.dr.clone(), Role::Practitioner)];

@@ -4,6 +4,7 @@ mod arrival;
 mod browser;
 mod devices;
 mod endings;
+mod everywhere;
 mod missed;
 mod refusals;
 mod signalling;
@@ -26,6 +27,8 @@ struct Line {
     dr: User,
     booked: Answer,
     sockets: Sockets,
+    /// By which ways clients come.
+    transports: Value,
 }
 
 async fn line() -> Line {
@@ -39,7 +42,7 @@ async fn line_with(settings: impl Fn(&str) -> Option<String>) -> Line {
     let booked = book(&app, &alice, &dr, "audio").await;
     let start = instant(&booked.str("/startsAt"));
     go_to(&app, start, &mut alice, &mut dr).await;
-    Line { app, company, alice, dr, booked, sockets: Sockets::start() }
+    Line { app, company, alice, dr, booked, sockets: Sockets::start(), transports: json!(["websocket"]) }
 }
 
 async fn book(app: &TestApp, alice: &User, dr: &User, mode: &str) -> Answer {
@@ -64,11 +67,15 @@ fn sdp(words: &str) -> String {
 
 /// Whatever goes over a socket is as the document says.
 fn fits(message: &str, payload: &Value) {
+    fits_in("audio-call", message, payload);
+}
+
+fn fits_in(channel: &str, message: &str, payload: &Value) {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     let mut root = DOCUMENT.get_or_init(|| huntzen::app::asyncapi().unwrap()).clone();
     let id = message.replace(':', ".");
-    assert!(root["channels"]["audio-call"]["messages"][&id].is_object(), "{id} is not in the document");
-    root["$ref"] = json!(format!("#/channels/audio-call/messages/{id}/payload"));
+    assert!(root["channels"][channel]["messages"][&id].is_object(), "{id} is not in the document");
+    root["$ref"] = json!(format!("#/channels/{channel}/messages/{id}/payload"));
     let schema = jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&root).unwrap();
     let faults: Vec<_> = schema.iter_errors(payload).map(|it| it.to_string()).collect();
     assert!(faults.is_empty(), "{message}: {faults:?} in {payload}");
@@ -89,8 +96,11 @@ impl Line {
     }
 
     async fn connect_to(&self, name: &str, base: &str, user: &User) {
-        let args = json!({"url": base, "namespace": "/audio-call", "token": user.token, "transports": ["websocket"]});
+        let args = json!({"url": base, "namespace": "/audio-call", "token": user.token, "transports": self.transports});
         assert_eq!(self.sockets.run("connect", name, args).await, json!({"connected": true}), "{name}");
+        if let Some(last) = self.transports.as_array().unwrap().last() {
+            assert_eq!(self.sockets.run("transport", name, json!({"wanted": last})).await, json!({"transport": last}));
+        }
     }
 
     async fn connect(&self, name: &str, user: &User) {
@@ -151,6 +161,24 @@ impl Line {
         self.take("dr", "call:ringing").await;
         self.tell("dr", "call:accept").await;
         self.take("alice", "call:accepted").await;
+    }
+
+    /// Another session of the doctor's, half an hour after the first, which nobody could book.
+    async fn next_session(&self, id: Uuid, user: &User) {
+        let start = instant(&self.booked.str("/startsAt"));
+        sqlx::query(
+            "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
+                                            busy_until, specialty, agreed_at)
+             SELECT $1, company_id, $2, practitioner_id, 'audio', 'confirmed', $3, $4, $3, $4, specialty, agreed_at
+             FROM app.consultations LIMIT 1",
+        )
+        .bind(id)
+        .bind(user.id)
+        .bind(start + TimeDelta::minutes(30))
+        .bind(start + TimeDelta::minutes(60))
+        .execute(self.app.db())
+        .await
+        .unwrap();
     }
 
     /// How the calls of the session ended, in their order; `-`: not yet.

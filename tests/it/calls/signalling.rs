@@ -4,7 +4,23 @@ use super::*;
 
 #[tokio::test]
 async fn two_people_on_two_nodes_ring_accept_signal_and_hang_up() {
-    let line = line().await;
+    Box::pin(a_whole_life(json!(["websocket"]))).await;
+}
+
+#[tokio::test]
+async fn two_people_who_poll_ring_accept_signal_and_hang_up() {
+    Box::pin(a_whole_life(json!(["polling"]))).await;
+}
+
+#[tokio::test]
+async fn two_people_whose_connections_are_upgraded_ring_accept_signal_and_hang_up() {
+    Box::pin(a_whole_life(json!(["polling", "websocket"]))).await;
+}
+
+/// Of a call between people who come by these ways.
+async fn a_whole_life(transports: Value) {
+    let mut line = line().await;
+    line.transports = transports;
     let node = line.app.second_node().await;
     let entered = line.enter("alice", &line.alice).await;
     assert_eq!(entered["call"], json!(null));
@@ -44,6 +60,16 @@ async fn two_people_on_two_nodes_ring_accept_signal_and_hang_up() {
     line.done("dr", "call:mute", json!({"muted": false})).await;
     assert_eq!(line.take("alice", "call:peer-muted").await["muted"], false);
 
+    // a connection breaks, and the call goes on with what was said meanwhile
+    line.sockets.run("cut", "alice", json!({})).await;
+    line.done("dr", "signal:ice", json!({"candidate": {"candidate": "candidate:late"}})).await;
+    let back = json!({"deviceId": entered["deviceId"], "resumes": true});
+    assert_eq!(line.done("alice", "call:join", back).await["call"]["here"], true);
+    assert_eq!(line.take("alice", "signal:ice").await["candidate"]["candidate"], "candidate:late");
+    assert_eq!(line.take("dr", "call:peer-back").await["resumes"], true);
+    let fresh = line.app.session(line.alice.id, Role::Employee, line.alice.company_id).await;
+    line.sockets.done("alice", "auth:refresh", json!({"token": fresh})).await;
+
     line.app.clock.advance(TimeDelta::minutes(9));
     let ended = line.tell("alice", "call:hangup").await;
     assert_eq!(ended["call"], json!(null));
@@ -65,6 +91,11 @@ async fn two_people_on_two_nodes_ring_accept_signal_and_hang_up() {
     // both are free again
     line.tell("dr", "call:ring").await;
     line.take("alice", "call:ringing").await;
+    line.tell("alice", "call:decline").await;
+    line.take("dr", "call:declined").await;
+    // who logs out is there no more
+    line.alice.with_token(fresh).post("/auth/logout", json!({})).await.expect(204);
+    assert!(line.sockets.ended("alice").await["reason"].is_string());
     line.app.settle().await;
 }
 

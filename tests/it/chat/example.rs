@@ -1,6 +1,5 @@
 //! The example of a client in the documentation: its types are checked, and it runs.
 
-use std::process::Command;
 use std::time::Duration;
 
 use huntzen::platform::auth::Role;
@@ -10,17 +9,15 @@ use crate::support::app::PASSWORD;
 use crate::support::tools;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_typed_client_of_the_documentation_compiles_talks_renews_its_token_and_comes_back() {
-    let tools = tools::folder();
-    let compiled = Command::new(tools.join("node_modules/.bin/tsc")).arg("-p").arg(tools).output().unwrap();
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+async fn the_typed_client_of_the_documentation_compiles_talks_renews_its_token_and_comes_back_from_everything() {
+    tools::examples();
     let talk = talk().await;
     // another node, whose tokens are short, and all that follows by it
     let node = talk.app.node_with(|config| config.access_token_ttl = chrono::TimeDelta::seconds(10)).await;
     // before it comes: it reads that, and says that it has it
     talk.send(&talk.dr, "Are you there?").await.expect(201);
     let asked = json!({"server": node.base, "email": talk.alice.email, "password": PASSWORD,
-                       "conversationId": talk.booked.json["id"]});
+                       "staff": talk.app.platform_admin().await.token, "conversationId": talk.booked.json["id"]});
     let example = tokio::task::spawn_blocking(move || tools::run("example.mjs", &[], asked.to_string().as_bytes()));
     let until = async |count: usize| {
         while talk.read(&talk.dr, "").await.json["items"].as_array().unwrap().len() < count {
@@ -50,7 +47,7 @@ async fn the_typed_client_of_the_documentation_compiles_talks_renews_its_token_a
         let alice = talk.app.session(talk.alice.id, Role::Employee, talk.alice.company_id).await;
         talk.alice.with_token(alice).delete("/auth/sessions").await.expect(204);
     };
-    let (seen, ()) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), example), answering);
+    let (seen, ()) = tokio::join!(tokio::time::timeout(Duration::from_mins(2), example), answering);
     let seen: Value = serde_json::from_str(&seen.expect("it ends").unwrap()).unwrap();
     let said = json!([
         "Are you there?",
@@ -58,13 +55,65 @@ async fn the_typed_client_of_the_documentation_compiles_talks_renews_its_token_a
         "Good morning",
         "On a newer token",
         "Back again",
-        "And again"
+        "And again",
+        "After the maintenance"
     ]);
     assert_eq!(
         (&seen["said"], &seen["connects"], &seen["before"]["connects"]),
-        (&said, &json!(3), &json!(1)),
+        (&said, &json!(4), &json!(1)),
         "{seen}"
     );
-    assert!(seen["before"]["logins"].as_i64().unwrap() >= 2, "{seen}");
+    assert_eq!(seen["refused"], 2, "it asked again: {seen}");
+    assert!(seen["before"]["asked"].as_i64().unwrap() >= 4, "{seen}");
+    assert_eq!(seen["seen"], 6, "nothing is said in maintenance: {seen}");
+    assert_eq!((&seen["late"], &seen["active"]), (&json!("unauthenticated"), &json!(false)), "it logged out: {seen}");
     assert_eq!(all(&talk.read(&talk.dr, "").await, "body"), said.as_array().unwrap().clone());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tabs_with_three_sockets_each_stay_until_their_person_logs_out() {
+    let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings = move |name: &str| (name == "CORS_ORIGINS").then(|| format!("http://127.0.0.1:{own}"));
+    let app = TestApp::start_with(settings).await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    let node = app.node_with(|config| config.access_token_ttl = chrono::TimeDelta::seconds(10)).await;
+    let asked = json!({"chromium": tools::program("chromium"), "url": node.base, "page": own, "email": alice.email,
+                       "password": PASSWORD})
+    .to_string();
+    let said = tokio::task::spawn_blocking(move || tools::run("stays.mjs", &[], asked.as_bytes())).await.unwrap();
+    let seen: Value = serde_json::from_str(&said).unwrap();
+    let every = |it: Value| json!([[it.clone(), it.clone(), it.clone()], [it.clone(), it.clone(), it]]);
+    // one token for all sockets of a page, one page after the other
+    assert_eq!((&seen["first"]["all"], &seen["most"]), (&json!(2), &json!(1)), "{seen}");
+    assert_eq!(seen["transport"], json!(["websocket", "websocket"]), "{seen}");
+    for told in seen["told"].as_array().unwrap() {
+        assert_eq!(told[0], json!(["unread:count", {"unreadCount": 0}]), "{seen}");
+    }
+    // beyond the end of the first token, on the connections that they had
+    assert_eq!(seen["later"], every(json!({"connected": true, "connects": 1})), "{seen}");
+    let renewed = &seen["renewed"];
+    assert!(renewed["all"].as_i64().unwrap() >= 4 && renewed["refused"] == 0, "{seen}");
+    // closed for good in both tabs, and nobody asks on
+    assert_eq!(seen["out"], every(json!({"active": false, "connected": false})), "{seen}");
+    assert_eq!((&seen["stayedOut"], &seen["askedAfterwards"]), (&json!(true), &json!(0)), "{seen}");
+    let betrayed = "SELECT count(*) FROM app.audit_logs WHERE action = 'session.reuse_detected'";
+    assert_eq!(app.count(betrayed).await, 0, "nobody looks like a thief");
+    app.settle().await;
+}
+
+#[test]
+fn what_the_documentation_says_of_staying_is_what_the_examples_do() {
+    let read =
+        |name: &str| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (session, page) = (read("docs/examples/session.js"), read("docs/sockets.md"));
+    let of = |start: &str| {
+        let from = session.find(start).unwrap();
+        let to = session[from..].find("\n}\n").unwrap();
+        &session[from..from + to + 3]
+    };
+    for shown in [of("export function tokens("), of("export function stay(")] {
+        assert!(page.contains(shown), "docs/sockets.md does not show this as it is:\n{shown}");
+    }
+    assert!(["call.js", "chat.ts"].iter().all(|it| read(&format!("docs/examples/{it}")).contains("./session.js\";")));
 }

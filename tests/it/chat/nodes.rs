@@ -130,7 +130,99 @@ async fn conversation(base: &str, employee: &User, practitioner: &User) -> Strin
     book(&wish, base).await.unwrap().expect(201).str("/id")
 }
 
-/// `HUNTZEN_CHAT` messages while a node is killed, the database restarts twice, and Redis dies.
+/// A session by audio that has just begun, made of one that was booked.
+async fn session_now(site: &Site, booked: &str) -> String {
+    sqlx::query_scalar(
+        "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
+                                        busy_until, specialty, agreed_at)
+         SELECT gen_random_uuid(), company_id, user_id, practitioner_id, 'audio', 'confirmed', now(), now() + interval '30 minutes',
+                now(), now() + interval '30 minutes', specialty, agreed_at
+         FROM app.consultations WHERE id = $1::uuid RETURNING id::text",
+    )
+    .bind(booked)
+    .fetch_one(&site.db)
+    .await
+    .unwrap()
+}
+
+/// A call and two lists that go through it as well: one call from its beginning to its end, whose signals arrive in their
+/// order, and a notification for each session that is booked meanwhile.
+struct Beside<'a> {
+    sockets: &'a Sockets,
+    people: [(&'static str, &'a Way, &'a User); 2],
+    booked: std::cell::Cell<u32>,
+}
+
+impl Beside<'_> {
+    async fn begin(&self, consultation: &str) {
+        for (name, way, user) in &self.people {
+            let args = json!({"url": way.url, "token": user.token, "consultationId": consultation});
+            self.sockets.run("phone", &format!("{name} phone"), args).await;
+            self.sockets.run("list", &format!("{name} list"), json!({"url": way.url, "token": user.token})).await;
+        }
+        for (name, event) in [("alice phone", "call:ring"), ("dr phone", "call:accept")] {
+            assert_eq!(self.sockets.run("step", name, json!({"event": event})).await, json!({}), "{event}");
+            let until = json!({"rings": event == "call:ring"});
+            self.sockets.run("heard", "dr phone", until).await;
+        }
+    }
+
+    async fn talk(&self) -> [u64; 2] {
+        let said = tokio::join!(
+            self.sockets.run("signals", "alice phone", json!({})),
+            self.sockets.run("signals", "dr phone", json!({}))
+        );
+        [said.0, said.1].map(|it| it["said"].as_u64().unwrap_or_else(|| panic!("{it}")))
+    }
+
+    /// One more session: both lists know it.
+    async fn book(&self) {
+        let n = self.booked.replace(self.booked.get() + 1);
+        let [(_, way, alice), (_, _, dr)] = &self.people;
+        let day = Clock::System.now().with_timezone(&Paris).date_naive() + Days::new(4);
+        let at = Paris.from_local_datetime(&day.and_hms_opt(9 + n, 0, 0).unwrap()).unwrap();
+        let wish = Wish::new(alice, dr, &at.to_rfc3339());
+        while book(&wish, &way.url).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+        for name in ["alice list", "dr list"] {
+            // with the one that was booked before anything broke
+            assert_eq!(self.listed(name, n + 2).await["known"], n + 2, "{name}");
+        }
+    }
+
+    async fn listed(&self, name: &str, count: u32) -> Value {
+        self.sockets.run("listed", name, json!({"kind": "consultation_booked", "count": count})).await
+    }
+
+    async fn quiet(&self) {
+        for name in ["alice phone", "dr phone"] {
+            self.sockets.run("quiet", name, json!({})).await;
+        }
+    }
+
+    async fn end(&self, said: [u64; 2]) {
+        for (name, said) in [("dr phone", said[0]), ("alice phone", said[1])] {
+            let stands = self.sockets.run("heard", name, json!({"least": said})).await;
+            assert_eq!(stands["heard"], json!((0..said).collect::<Vec<_>>()), "{name}");
+            assert_eq!(
+                (&stands["calls"], &stands["ends"]),
+                (&json!(1), &json!([])),
+                "{name}: it is the same call: {stands}"
+            );
+            assert!(said > 10 && stands["connects"].as_u64().unwrap() > 1, "{name}: {stands}");
+        }
+        assert_eq!(self.sockets.run("step", "alice phone", json!({"event": "call:hangup"})).await, json!({}));
+        assert_eq!(self.sockets.run("heard", "dr phone", json!({"ended": true})).await["ends"], json!(["hung_up"]));
+        for name in ["alice list", "dr list"] {
+            let listed = self.listed(name, 0).await;
+            assert_eq!(listed["twice"], 0, "{name}: {listed}");
+            assert!(listed["live"].as_u64().unwrap() > 0, "{name}: some of it was told live: {listed}");
+        }
+    }
+}
+
+/// `HUNTZEN_CHAT` messages, a call and two lists while a node is killed, the database restarts twice, and Redis dies.
 async fn through_everything(redis: Option<Redis>) {
     let count: usize = tools::setting::<usize>("HUNTZEN_CHAT", 160).min(2_000);
     let world = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -138,6 +230,9 @@ async fn through_everything(redis: Option<Redis>) {
     let database = DevelopmentDatabase::start(folder.path(), Durability::Full).await.unwrap();
     let mut site = Site::new(&database.options(), None).await;
     site.set("REDIS_URL", redis.as_ref().map(Redis::url));
+    // so that tokens are renewed while everything breaks
+    site.set("ACCESS_TOKEN_TTL", Some("10s".into()));
+    tools::examples();
     let (one, two) = (site.serve().await, site.start().await);
     let people = site.people(1, 1).await;
     let (alice, dr) = (&people.employees[0], &people.practitioners[0]);
@@ -145,8 +240,11 @@ async fn through_everything(redis: Option<Redis>) {
     let sockets = Sockets::start();
     let (hers, his) = (Way::to(&one.base, None).await, Way::to(&two.base, None).await);
     for (name, way, user) in [("alice", &hers, alice), ("dr", &his, dr)] {
-        sockets.run("follow", name, json!({"url": way.url, "token": user.token, "conversationId": id})).await;
+        let refresh = site.refresh_token(user).await;
+        sockets.run("converse", name, json!({"url": way.url, "refreshToken": refresh, "conversationId": id})).await;
     }
+    let beside = Beside { sockets: &sockets, people: [("alice", &hers, alice), ("dr", &his, dr)], booked: 0.into() };
+    beside.begin(&session_now(&site, &id).await).await;
     let talking = async {
         let half = json!({"count": count / 2});
         let said = tokio::join!(sockets.run("say", "alice", half.clone()), sockets.run("say", "dr", half));
@@ -163,10 +261,13 @@ async fn through_everything(redis: Option<Redis>) {
         one.kill();
         let one = site.start().await;
         hers.moves_to(&one.base);
+        beside.book().await;
         reached(2).await;
         let database = restart(database, folder.path(), Signal::INT).await;
+        beside.book().await;
         reached(3).await;
         let database = restart(database, folder.path(), Signal::QUIT).await;
+        beside.book().await;
         reached(4).await;
         if let Some(redis) = &redis {
             redis.kill();
@@ -176,11 +277,15 @@ async fn through_everything(redis: Option<Redis>) {
         two.kill();
         let two = site.start().await;
         his.moves_to(&two.base);
+        beside.book().await;
+        beside.quiet().await;
         (one, two, database)
     };
-    let all = async { tokio::join!(talking, breaking).1 };
-    let (one, two, database) = tokio::time::timeout(Duration::from_mins(4), all).await.expect("they go on");
+    let all = async { tokio::join!(talking, breaking, beside.talk()) };
+    let ((), (one, two, database), said) =
+        Box::pin(tokio::time::timeout(Duration::from_mins(4), all)).await.expect("they go on");
     check_all(&sockets, count / 2 * 2).await;
+    beside.end(said).await;
     one.kill();
     two.kill();
     site.db.close().await;

@@ -230,25 +230,67 @@ pub async fn stuffed(base: &str, token: &str, id: &str, left: usize) -> Raw {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_or_read_nothing_hold_nobody_up() {
+async fn parts_of_a_packet_are_not_gathered() {
+    let talk = talk().await;
+    for header in [
+        "451-/chat,[\"message:send\",{\"_placeholder\":true,\"num\":0}]",
+        "451000-/chat,[\"message:send\",{\"_placeholder\":true,\"num\":0}]",
+        "461-/chat,1[{\"_placeholder\":true,\"num\":0}]",
+        "451-/nowhere,[\"x\",{\"_placeholder\":true,\"num\":0}]",
+    ] {
+        for mut raw in [open(&talk.app.base).await, entered(&talk.app.base, &talk.alice.token).await] {
+            raw.send(Message::text(header)).await.unwrap();
+            // one part of those it says would follow
+            let _ = raw.send(Message::binary(vec![0; 200 << 10])).await;
+            assert_eq!(until(&mut raw, "43/chat").await, None, "{header}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_entries_is_refused_and_then_ends_with_its_connection() {
+    let talk = talk().await;
+    for mut raw in [open(&talk.app.base).await, entered(&talk.app.base, &talk.alice.token).await] {
+        for n in 0..400 {
+            let enters = format!("40/chat,{{\"token\":\"{n}\"}}");
+            if raw.send(Message::text(enters)).await.is_err() {
+                break;
+            }
+        }
+        assert_eq!(until(&mut raw, "43/chat").await, None);
+    }
+    // another connection has a count of its own
+    entered(&talk.app.base, &talk.alice.token).await;
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_the_session_that_it_was_made_for() {
+    let talk = talk().await;
+    let bob = talk.app.employee(&talk.company).await;
+    let mut stays = entered(&talk.app.base, &bob.token).await;
+    let mut raw = entered(&talk.app.base, &talk.alice.token).await;
+    talk.alice.post("/auth/logout", json!({})).await.expect(204);
+    until(&mut raw, "41/chat,").await.expect("it is told");
+    // an answer to every heartbeat, and nothing else
+    raw.send(Message::text("3")).await.unwrap();
+    assert_eq!(until(&mut raw, "40").await, None);
+    stays.send(Message::text("42/chat,8[\"unknown\",{}]")).await.unwrap();
+    until(&mut stays, "43/chat,8").await.expect("others stay");
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_hold_nobody_up() {
     let talk = talk().await;
     let id = talk.booked.str("/id");
     let sockets = Sockets::start();
     sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
     sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
     let mut silent = Vec::new();
-    for n in 0..60 {
-        // never enters; or enters, joins, and never reads again
-        let mut raw = open(&talk.app.base).await;
-        if n % 2 == 0 {
-            raw = entered(&talk.app.base, &talk.alice.token).await;
-            let joins = format!("42/chat,1[\"conversation:join\",{{\"conversationId\":\"{id}\"}}]");
-            raw.send(Message::text(joins)).await.unwrap();
-        }
-        silent.push(raw);
+    for _ in 0..60 {
+        silent.push(open(&talk.app.base).await);
     }
     for n in 0..80 {
-        talk.send(&talk.alice, &format!("{n} {}", "x".repeat(3_000))).await.expect(201);
+        talk.send(&talk.alice, &n.to_string()).await.expect(201);
     }
     let got = sockets.run("count", "dr", json!({"event": "message:new", "least": 80})).await;
     assert_eq!(got.as_array().map(Vec::len), Some(80), "{got}");

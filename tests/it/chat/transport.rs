@@ -117,6 +117,42 @@ async fn whoever_reads_nothing_is_let_go_with_their_session_and_otherwise_a_mome
 }
 
 #[tokio::test]
+async fn whoever_says_that_they_are_there_and_never_polls_is_let_go() {
+    let talk = talk().await;
+    let id = talk.booked.str("/id");
+    let sockets = Sockets::start();
+    sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
+    sockets.done("dr", "conversation:join", json!({"conversationId": id})).await;
+    let polling = Polling::joined(&talk.app.base, &talk.alice.token, &id).await;
+    assert_eq!(sockets.take("dr", "presence").await["online"], true);
+    // more answers than wait for a reader
+    let mut pace = tokio::time::interval(Duration::from_millis(51));
+    let mut n = 0;
+    let status = loop {
+        pace.tick().await;
+        n += 1;
+        let asks = format!("42/chat,{n}[\"sync\",{{\"conversationId\":\"{id}\",\"afterRev\":0}}]");
+        let status = polling.say(if n % 20 == 0 { "3" } else { &asks }).await;
+        if status != StatusCode::OK || n == 1_000 {
+            break status;
+        }
+    };
+    assert_eq!(status, StatusCode::BAD_REQUEST, "after {n}");
+    let told = sockets.take("dr", "presence").await;
+    assert_eq!((&told["userId"], &told["online"]), (&json!(talk.alice.id), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_polling_connection_ends_after_the_session_that_it_was_made_for() {
+    let talk = talk().await;
+    let mut polling = Polling::joined(&talk.app.base, &talk.alice.token, &talk.booked.str("/id")).await;
+    talk.alice.post("/auth/logout", json!({})).await.expect(204);
+    polling.until("41/chat,").await;
+    let ends = async { while polling.poll().await == StatusCode::OK {} };
+    tokio::time::timeout(Duration::from_secs(15), ends).await.expect("it ends");
+}
+
+#[tokio::test]
 async fn a_node_stops_though_somebody_reads_nothing() {
     let talk = talk().await;
     let id = talk.booked.str("/id");

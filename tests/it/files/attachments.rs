@@ -463,7 +463,7 @@ async fn a_document_is_its_persons_alone_and_goes_with_their_key() {
 }
 
 #[tokio::test]
-async fn what_was_sent_leaves_its_sender_room_and_one_conversation_has_an_end() {
+async fn what_was_sent_counts_for_its_sender_whatever_the_conversation() {
     let talk = talk_with(|name| (name == "FILE_QUOTA_BYTES").then(|| "1048576".to_owned())).await;
     let bob = talk.app.employee(&talk.acme).await;
     let other = book_on(&bob, &talk.dr, in_days(&talk.app, 4)).await.expect(201).str("/id");
@@ -479,33 +479,54 @@ async fn what_was_sent_leaves_its_sender_room_and_one_conversation_has_an_end() 
         let message = json!({"clientId": Uuid::new_v4(), "body": "", "attachmentIds": [file]});
         talk.dr.post(&format!("/conversations/{first}/messages"), message).await.expect(201);
     }
-    // a third one would be more than may be sent there
-    let refused = attach(&first, 3).await.refused(409, "conversation_files_exceeded");
-    assert!(refused.json["detail"].is_string());
-    // what others send there is theirs
-    bring_to(&talk.alice, &first, 4).await.expect(201);
-    // elsewhere there is room, for what waits and for pictures of one's own, as much as anybody has
-    for seed in 5..=6 {
-        attach(&other, seed).await.expect(201);
+    // a third one would be more than they may have, there, elsewhere, and as a picture of their own
+    for conversation in [&first, &other] {
+        let refused = attach(conversation, 3).await.refused(409, "file_quota_exceeded");
+        assert!(refused.json["detail"].is_string());
     }
-    attach(&other, 7).await.refused(409, "file_quota_exceeded");
     let picture = bring(&talk.dr, "article_image", "noise.png", noise(8)).await;
     picture.refused(409, "file_quota_exceeded");
+    let total = "SELECT sum(size_bytes)::bigint FROM app.files WHERE state <> 'deleted' AND owner_id <> (SELECT user_id FROM app.conversations LIMIT 1)";
+    assert!(talk.app.count(total).await <= 1 << 20);
+    // what others send there is theirs
+    bring_to(&talk.alice, &first, 4).await.expect(201);
     // a message that is taken back gives its room back
     let sent = talk.dr.get(&format!("/conversations/{first}/messages")).await.expect(200);
     let id = sent.json["items"][0]["id"].as_str().unwrap().to_owned();
     talk.dr.delete(&format!("/messages/{id}")).await.expect(200);
-    let waiting: Vec<String> = sqlx::query_scalar(
-        "SELECT id::text FROM app.files WHERE state = 'ready' AND message_seq IS NULL AND owner_id = $1",
+    attach(&other, 9).await.expect(201);
+    attach(&other, 10).await.refused(409, "file_quota_exceeded");
+}
+
+/// A picture is written anew: what it takes then is what counts.
+#[tokio::test]
+async fn a_picture_that_grows_when_it_is_written_anew_finds_no_room_beside_what_was_sent() {
+    let talk = talk_with(|name| (name == "FILE_QUOTA_BYTES").then(|| "1048576".to_owned())).await;
+    let file = talk.attach(&talk.dr, "noise.png", noise(1)).await.expect(201).str("/id");
+    talk.send(&talk.dr, "", &[&file]).await.expect(201);
+    // what was sent takes nearly everything, as far as is known
+    let mut conn = talk.app.db().acquire().await.unwrap();
+    sqlx::raw_sql("SET session_replication_role = replica; UPDATE app.files SET size_bytes = 1048000; RESET session_replication_role")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    drop(conn);
+    let (id, key): (Uuid, String) = (Uuid::new_v4(), format!("files/00/{}", "0".repeat(32)));
+    let mut dr = talk.app.as_role(DbRole::Practitioner, talk.dr.id).await;
+    let opened: bool = sqlx::query_scalar(
+        "SELECT app.open_upload($1, 'avatar', NULL, $2, 500, now(), now() + interval '1 hour', 1048576, 100, 5)",
     )
-    .bind(talk.dr.id)
-    .fetch_all(talk.app.db())
+    .bind(id)
+    .bind(key)
+    .fetch_one(&mut dr)
     .await
     .unwrap();
-    for id in waiting {
-        talk.dr.delete(&format!("/files/{id}")).await.expect(204);
-    }
-    attach(&first, 9).await.expect(201);
+    assert!(opened);
+    let grown =
+        sqlx::query("SELECT app.finish_upload($1, 'image/png', 600, sha256('x'), NULL, NULL, now(), NULL, 1048576)")
+            .bind(id);
+    let refused = grown.execute(&mut dr).await.unwrap_err();
+    assert_eq!(refused.as_database_error().unwrap().constraint(), Some("files_quota"));
 }
 
 #[tokio::test]

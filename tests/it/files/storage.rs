@@ -65,6 +65,43 @@ async fn an_object_of_many_parts_comes_back_as_it_was_and_one_that_is_dropped_le
 }
 
 #[tokio::test]
+async fn parts_of_uploads_that_were_killed_are_collected_and_those_under_way_are_not() {
+    let s3 = S3::start();
+    let app = in_bucket(&s3).await;
+    let storage = &app.platform.storage;
+    let content = vec![7_u8; 6_000_000];
+    for key in ["files/ab/killed", "privacy/cd/killed"] {
+        let mut killed = storage.create(key);
+        killed.write(&content).await.unwrap();
+        // as by kill -9: nothing is called off
+        std::mem::forget(killed);
+    }
+    let mut complete = storage.create("files/ef/complete");
+    complete.write(&content).await.unwrap();
+    assert_eq!(s3.uploads(), 3);
+    complete.finish().await.unwrap();
+    assert_eq!(s3.uploads(), 2);
+    // young ones may be under way
+    app.enqueue(&SweepStorage {}).await;
+    app.settle().await;
+    assert_eq!(s3.uploads(), 2);
+    app.clock.advance(TimeDelta::hours(23));
+    app.enqueue(&SweepStorage {}).await;
+    app.settle().await;
+    assert_eq!(s3.uploads(), 2);
+    app.clock.advance(TimeDelta::hours(2));
+    app.enqueue(&SweepStorage {}).await;
+    app.settle().await;
+    assert_eq!(s3.uploads(), 0);
+    // nothing is noted any more, and a second time there is nothing to do
+    let later = app.clock.now() + TimeDelta::days(9);
+    let noted: Vec<Vec<String>> =
+        futures_util::TryStreamExt::try_collect(storage.list_before("uploads", later)).await.unwrap();
+    assert!(noted.concat().is_empty(), "{noted:?}");
+    assert_eq!(storage.remove_unfinished(later).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn while_the_storage_is_away_nothing_is_half_done() {
     let mut s3 = S3::start();
     let app = in_bucket(&s3).await;

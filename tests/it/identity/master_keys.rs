@@ -105,6 +105,8 @@ async fn secrets_move_to_the_newest_master_key_and_the_older_one_can_go() {
             said("encryption_keys.journal", 0, 0),
             said("encryption_keys.file", 0, 0),
             said("encryption_keys.copy", 0, 0),
+            said("encryption_keys.reason", 0, 0),
+            said("encryption_keys.review", 0, 0),
         ]
     );
     put(&whole).await;
@@ -157,6 +159,7 @@ const NOT_UNDER_MASTER_KEYS: &[&str] = &[
     "app.audit_chain.entry_digest",
     "app.audit_heads.digest",
     "app.audit_verifications.digest",
+    "app.erasure_ledger.digest",
     // of the object in the storage
     "app.files.digest",
     // under the keys of conversations and of people
@@ -170,6 +173,8 @@ const NOT_UNDER_MASTER_KEYS: &[&str] = &[
     "app.journal_entries.facts",
     "app.journal_entries.sealed",
     // under keys that their person alone has
+    "app.journal_keys.before_passphrase",
+    "app.journal_keys.before_recovery_code",
     "app.journal_keys.by_passphrase",
     "app.journal_keys.by_recovery_code",
     "app.known_devices.hash",

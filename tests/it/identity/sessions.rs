@@ -57,6 +57,32 @@ async fn a_refresh_sent_twice_is_absorbed_for_thirty_seconds() {
 }
 
 #[tokio::test]
+async fn a_live_session_is_renewed_though_its_office_has_used_up_its_minute_and_guesses_are_counted() {
+    let app = TestApp::start_with(|name| (name == "RATE_LIMIT_PER_IP").then(|| "20".into())).await;
+    let admin = app.platform_admin().await;
+    let mut token = log_in(&app, &admin).await.expect(200).str("/refreshToken");
+    while admin.get("/me").await.status != 429 {}
+    // as after a node's end: everybody comes back at once
+    for _ in 0..40 {
+        token = refresh(&app, &token).await.expect(200).str("/refreshToken");
+    }
+    // nobody's token is one of too many requests
+    refresh(&app, "nobody's").await.refused(429, "too_many_requests");
+    // and even live ones have an end
+    let mut renewed = 40;
+    let refused = loop {
+        let answer = refresh(&app, &token).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        (token, renewed) = (answer.str("/refreshToken"), renewed + 1);
+    };
+    refused.refused(429, "too_many_requests");
+    assert!(renewed < 200, "{renewed}");
+    app.settle().await;
+}
+
+#[tokio::test]
 async fn the_token_of_an_answer_that_was_given_up_betrays_whoever_presents_it() {
     let app = TestApp::start().await;
     let admin = app.platform_admin().await;

@@ -6,10 +6,12 @@ use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use huntzen::platform::auth::Role;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 use super::*;
+use crate::support::app::PASSWORD;
 use crate::support::dump::forms;
 use crate::support::tools;
 
@@ -32,26 +34,46 @@ fn nonce(bytes: &[u8]) -> [u8; 12] {
     bytes.try_into().unwrap()
 }
 
-fn entry_data(owner: Uuid, key_id: Uuid, date: &str) -> Vec<u8> {
-    let name = b"huntzen private journal entry";
-    length_prefixed(&[name, &[1], owner.as_bytes(), key_id.as_bytes(), date.as_bytes()])
+/// Which entry, and which text of it.
+type Place = (Uuid, u32);
+
+fn entry_data(owner: Uuid, key_id: Uuid, date: &str, place: Option<Place>) -> Vec<u8> {
+    let name = &b"huntzen private journal entry"[..];
+    let version = [if place.is_some() { 2 } else { 1 }];
+    let (entry, counter) = place.unwrap_or_default();
+    let counter = counter.to_be_bytes();
+    let mut parts = vec![name, &version, owner.as_bytes(), key_id.as_bytes(), date.as_bytes()];
+    if place.is_some() {
+        parts.extend([&entry.as_bytes()[..], &counter]);
+    }
+    length_prefixed(&parts)
 }
 
-fn seal_entry(key: &[u8], key_id: Uuid, owner: Uuid, date: &str, json: &str, with: &[u8]) -> Vec<u8> {
+fn seal_entry(key: &[u8], key_id: Uuid, owner: Uuid, date: &str, place: Place, json: &str, with: &[u8]) -> Vec<u8> {
     let mut plain = [&uint32(json.len())[..], json.as_bytes()].concat();
     plain.resize(plain.len().next_multiple_of(256), 0);
-    let payload = Payload { msg: &plain, aad: &entry_data(owner, key_id, date) };
+    let payload = Payload { msg: &plain, aad: &entry_data(owner, key_id, date, Some(place)) };
     let sealed = cipher(key).encrypt(&Nonce::from(nonce(with)), payload).unwrap();
-    [&[1][..], key_id.as_bytes(), with, &sealed].concat()
+    [&[2][..], key_id.as_bytes(), place.0.as_bytes(), &place.1.to_be_bytes(), with, &sealed].concat()
 }
 
 fn open_entry(key: &[u8], key_id: Uuid, owner: Uuid, date: &str, stored: &[u8]) -> Option<Value> {
-    assert_eq!((stored[0], &stored[1..17]), (1, &key_id.as_bytes()[..]));
-    let payload = Payload { msg: &stored[29..], aad: &entry_data(owner, key_id, date) };
-    let plain = cipher(key).decrypt(&Nonce::from(nonce(&stored[17..29])), payload).ok()?;
+    assert_eq!(&stored[1..17], key_id.as_bytes());
+    let place = match stored[0] {
+        1 => None,
+        2 => Some(place_of(stored)),
+        other => panic!("version {other}"),
+    };
+    let rest = &stored[if place.is_some() { 37 } else { 17 }..];
+    let payload = Payload { msg: &rest[12..], aad: &entry_data(owner, key_id, date, place) };
+    let plain = cipher(key).decrypt(&Nonce::from(nonce(&rest[..12])), payload).ok()?;
     let length = u32::from_be_bytes(plain[..4].try_into().unwrap()) as usize;
     assert!(plain[4 + length..].iter().all(|byte| *byte == 0));
     serde_json::from_slice(&plain[4..4 + length]).ok()
+}
+
+fn place_of(stored: &[u8]) -> Place {
+    (Uuid::from_slice(&stored[17..33]).unwrap(), u32::from_be_bytes(stored[33..37].try_into().unwrap()))
 }
 
 fn unwrap(header: &[u8], wrapping: &[u8], owner: Uuid, with: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
@@ -119,7 +141,20 @@ fn a_second_implementation_reads_and_writes_what_the_vectors_say() {
         assert_eq!(open_entry(&key, key_id, owner, "2026-11-22", &stored), None);
         assert_eq!(open_entry(&key, key_id, Uuid::nil(), date, &stored), None);
         let with = hex::decode(text(it, "/nonce")).unwrap();
-        assert_eq!(seal_entry(&key, key_id, owner, date, &it["entry"].to_string(), &with), stored);
+        let place = (text(it, "/entryId").parse().unwrap(), u32::try_from(it["counter"].as_u64().unwrap()).unwrap());
+        assert_eq!(place_of(&stored), place);
+        assert_eq!(seal_entry(&key, key_id, owner, date, place, &it["entry"].to_string(), &with), stored);
+        // another entry's place, or an earlier text's, is not this one's
+        for at in [17, 36] {
+            let mut moved = stored.clone();
+            moved[at] ^= 1;
+            assert_eq!(open_entry(&key, key_id, owner, date, &moved), None);
+        }
+    }
+    // as they were written once
+    for it in vectors["entriesOfVersion1"].as_array().unwrap() {
+        let opened = open_entry(&key, key_id, owner, text(it, "/date"), &bytes(it, "/sealed"));
+        assert_eq!(opened.as_ref(), Some(&it["entry"]));
     }
 }
 
@@ -137,7 +172,9 @@ fn made(alice: &User) -> (Value, String) {
 }
 
 async fn put_keys(user: &User, etag: &str, wraps: &Value) -> Answer {
-    conditional(user, Method::PUT, "/journal/keys", etag, Some(wraps.clone())).await
+    let mut body = wraps.clone();
+    body["password"] = json!(PASSWORD);
+    conditional(user, Method::PUT, "/journal/keys", etag, Some(body)).await
 }
 
 fn private(date: &str, body: &str) -> Value {
@@ -158,7 +195,8 @@ async fn what_a_browser_seals_comes_back_to_it_and_the_server_reads_none_of_it()
     let (key_id, key) = by_passphrase(&bytes(&wraps, "/byPassphrase"), owner, PASSPHRASE).unwrap();
     // sealed by one implementation, opened by the other
     let json = json!({"body": MARKER, "mood": 1, "tags": ["secret"]}).to_string();
-    let sealed = STANDARD.encode(seal_entry(&key, key_id, owner, "2026-01-05", &json, &[9; 12]));
+    let first = (Uuid::new_v4(), 1);
+    let sealed = STANDARD.encode(seal_entry(&key, key_id, owner, "2026-01-05", first, &json, &[9; 12]));
     let written = diary.write(private("2026-01-05", &sealed)).await.expect(201);
     assert_eq!((&written.json["sealed"], &written.json["body"]), (&json!(true), &json!(sealed)));
     assert!(written.json.get("mood").is_none() && written.json.get("tags").is_none());
@@ -169,11 +207,21 @@ async fn what_a_browser_seals_comes_back_to_it_and_the_server_reads_none_of_it()
     });
     let answer: Value = serde_json::from_str(&tools::private_journal(&["exchange"], &asked.to_string())).unwrap();
     assert_eq!(answer["read"]["body"], MARKER);
+    assert_eq!(answer["place"], json!({"entryId": first.0, "counter": 2}));
     let path = format!("/journal/{}", written.str("/id"));
     let changed = private("2026-01-05", text(&answer, "/sealed"));
     let saved = conditional(&diary.alice, Method::PUT, &path, written.header("etag"), Some(changed)).await.expect(200);
     let opened = open_entry(&key, key_id, owner, "2026-01-05", &bytes(&saved.json, "/body"));
     assert_eq!(opened.as_ref(), Some(&answer["entry"]));
+
+    assert_eq!(place_of(&bytes(&saved.json, "/body")), (first.0, 2));
+    // neither the text of before nor another entry takes its place
+    let other = seal_entry(&key, key_id, owner, "2026-01-05", (Uuid::new_v4(), 9), &json, &[8; 12]);
+    for wrong in [sealed.clone(), text(&answer, "/sealed").to_owned(), STANDARD.encode(other)] {
+        let wrong = private("2026-01-05", &wrong);
+        let refused = conditional(&diary.alice, Method::PUT, &path, saved.header("etag"), Some(wrong)).await;
+        refused.refused(409, "journal_entry_differs");
+    }
 
     // it is found by its day alone, and is in no trend
     diary.note("not private", "2026-01-06", 4, &["secret"]).await;
@@ -220,7 +268,9 @@ fn formed(key: Uuid, fill: u8) -> Value {
 }
 
 fn sealed_under(key: Uuid) -> String {
-    STANDARD.encode([&[1][..], key.as_bytes(), &[5; 12 + 256 + 16]].concat())
+    STANDARD.encode(
+        [&[2][..], key.as_bytes(), Uuid::new_v4().as_bytes(), &1_u32.to_be_bytes(), &[5; 12 + 256 + 16]].concat(),
+    )
 }
 
 #[tokio::test]
@@ -316,9 +366,73 @@ async fn what_is_no_sealed_form_is_refused_with_its_place() {
             refused.json
         );
     }
-    let blind = diary.alice.request(Method::PUT, "/journal/keys").json(&formed(key, 3));
+    // of version 1, which said no place
+    let old = STANDARD.encode([&[1][..], key.as_bytes(), &[5; 12 + 256 + 16]].concat());
+    diary.write(private("2026-01-05", &old)).await.refused(422, "invalid");
+    let mut wraps = formed(key, 3);
+    wraps["password"] = json!(PASSWORD);
+    let blind = diary.alice.request(Method::PUT, "/journal/keys").json(&wraps);
     Answer::of(blind).await.refused(428, "precondition_required");
     let dr = diary.app.practitioner().await;
     dr.get("/journal/keys").await.refused(403, "forbidden");
     put_keys(&dr, "\"0\"", &formed(key, 3)).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn whoever_has_a_session_alone_exchanges_no_wraps() {
+    let diary = diary().await;
+    let (key, etag) = (Uuid::new_v4(), "\"1\"");
+    put_keys(&diary.alice, "\"0\"", &formed(key, 1)).await.expect(200);
+    let put = async |password: Option<&str>, code: Option<&str>| {
+        let mut body = formed(key, 2);
+        body["password"] = json!(password);
+        body["code"] = json!(code);
+        conditional(&diary.alice, Method::PUT, "/journal/keys", etag, Some(body)).await
+    };
+    put(None, None).await.refused(422, "invalid");
+    put(Some("not the password at all"), None).await.refused(403, "wrong_password");
+    let kept = diary.alice.get("/journal/keys").await.expect(200);
+    assert_eq!(kept.json["byPassphrase"], formed(key, 1)["byPassphrase"]);
+    assert!(kept.json.get("before").is_none());
+    // where there is a second factor, a code of it as well
+    let phone = crate::two_factor::enabled(&diary.app, &diary.alice).await;
+    let refused = put(Some(PASSWORD), None).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    put(Some(PASSWORD), Some(&phone.code(&diary.app, 1))).await.expect(200);
+    diary.app.settle().await;
+}
+
+#[tokio::test]
+async fn wraps_that_were_replaced_are_given_back_for_a_fortnight() {
+    let diary = diary().await;
+    let key = Uuid::new_v4();
+    let first = put_keys(&diary.alice, "\"0\"", &formed(key, 1)).await.expect(200);
+    assert!(first.json.get("before").is_none());
+    // twice in a row, by whatever it was: those of before the first time stay
+    put_keys(&diary.alice, "\"1\"", &formed(key, 2)).await.expect(200);
+    put_keys(&diary.alice, "\"2\"", &formed(key, 3)).await.expect(200);
+    let read = diary.alice.get("/journal/keys").await.expect(200);
+    for member in ["keyId", "byPassphrase", "byRecoveryCode"] {
+        assert_eq!(read.json["before"][member], formed(key, 1)[member], "{member}");
+        assert_eq!(read.json[member], formed(key, 3)[member], "{member}");
+    }
+    // they are put again as any others
+    let mut back = read.json["before"].clone();
+    back.as_object_mut().unwrap().remove("until");
+    let put = put_keys(&diary.alice, "\"3\"", &back).await.expect(200);
+    assert_eq!(put.json["byPassphrase"], formed(key, 1)["byPassphrase"]);
+    // nobody else is given them, and they are not in a dump
+    let bob = diary.app.employee(&diary.company).await;
+    assert!(bob.get("/journal/keys").await.expect(200).json.get("before").is_none());
+    let dump = diary.app.dump().await;
+    for form in forms(text(&back, "/byPassphrase")) {
+        assert!(!dump.contains(&form));
+    }
+    // after a fortnight those of then are kept
+    diary.app.clock.advance(chrono::TimeDelta::days(15));
+    let alice = diary.alice.with_token(diary.app.session(diary.alice.id, Role::Employee, diary.alice.company_id).await);
+    assert!(alice.get("/journal/keys").await.expect(200).json.get("before").is_none());
+    let replaced = put_keys(&alice, "\"4\"", &formed(key, 5)).await.expect(200);
+    assert_eq!(replaced.json["before"]["byPassphrase"], formed(key, 1)["byPassphrase"]);
+    diary.app.settle().await;
 }

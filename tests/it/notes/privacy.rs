@@ -90,8 +90,7 @@ async fn a_practitioner_who_left_goes_on_reading_and_no_successor_does() {
     care.app.settle().await;
     assert_eq!(care.dr.get(&path).await.expect(200).json["body"], MARKER);
     let done = conditional(&care.dr, Method::POST, &format!("{path}/finalize"), draft.header("etag"), None).await;
-    done.expect(200);
-    care.dr.post(&format!("{path}/addenda"), json!({"body": "Gave the file to the patient."})).await.expect(201);
+    done.refused(409, "note_author_left");
     let next = book_on(&care.alice, &successor, in_days(&care.app, 3)).await;
     successor.get(&path).await.refused(404, "not_found");
     let theirs = successor.get(&format!("/consultations/{}/notes", next.str("/id"))).await.expect(200);

@@ -265,17 +265,59 @@ async fn a_note_is_kept_for_the_time_that_the_table_says() {
     let done = done.expect(200);
     let later = instant(&done.str("/retainedUntil")) - instant(&draft.str("/retainedUntil"));
     assert_eq!(later.num_minutes(), 3);
-    // coaching is no care in the sense of the law
-    sqlx::query("UPDATE app.consultations SET specialty = 'coaching'").execute(care.app.db()).await.unwrap();
-    let (_, other) = care.free("Coaching.").await;
+    let set = async |sql: &'static str| {
+        let mut conn = care.app.db().acquire().await.unwrap();
+        sqlx::raw_sql("SET session_replication_role = replica").execute(&mut *conn).await.unwrap();
+        sqlx::query(sql).execute(&mut *conn).await.unwrap();
+        sqlx::raw_sql("RESET session_replication_role").execute(&mut *conn).await.unwrap();
+    };
+    // a psychologist keeps what they write for their profession, whatever the session was booked as
+    set("UPDATE app.consultations SET specialty = 'coaching'").await;
+    let (_, coached) = care.free("Coaching by a psychologist.").await;
+    assert_eq!(years(&coached, "/createdAt"), 20);
+    // who is in no register and works in another field as well, for the longer of the two
+    set("UPDATE app.practitioners SET adeli = NULL, rpps = NULL, verified_checks = '{identity}'").await;
+    set("UPDATE app.practitioner_specialties SET specialty = 'sleep'").await;
+    let (_, both) = care.free("Coaching by somebody for sleep.").await;
+    assert_eq!(years(&both, "/createdAt"), 20);
+    // coaching alone is no care in the sense of the law
+    set("UPDATE app.practitioner_specialties SET specialty = 'coaching'").await;
+    let (coaching, other) = care.free("Coaching.").await;
     assert_eq!(years(&other, "/createdAt"), 5);
     // what was once promised is not shortened
-    sqlx::query("UPDATE app.retention_rules SET years = 1 WHERE years IS NOT NULL")
+    sqlx::query("UPDATE app.retention_rules SET years = 1 WHERE record = 'clinical_note'")
         .execute(care.app.db())
         .await
         .unwrap();
     let added = care.dr.post(&format!("{path}/addenda"), json!({"body": "Later."})).await.expect(201);
     assert_eq!(added.json["retainedUntil"], done.json["retainedUntil"]);
+    // a rule in days is one as well; what becomes longer moves what there is, and is no change of it
+    let before = care.dr.get(&coaching).await.expect(200);
+    sqlx::query("UPDATE app.retention_rules SET years = NULL, days = 3653 WHERE profession = 'coaching'")
+        .execute(care.app.db())
+        .await
+        .unwrap();
+    let after = care.dr.get(&coaching).await.expect(200);
+    let kept = |answer: &Answer| instant(&answer.str("/retainedUntil")) - instant(&answer.str("/createdAt"));
+    assert_eq!(kept(&after).num_days(), 3653);
+    assert_eq!((before.header("etag"), &before.json["updatedAt"]), (after.header("etag"), &after.json["updatedAt"]));
+    let (_, third) = care.free("Coaching, by days.").await;
+    assert_eq!(kept(&third).num_days(), 3653);
+    // one that was to go tonight, and whose author is in a register by now, stays
+    set("UPDATE app.clinical_notes SET retained_until = now() - interval '1 day', written_at = now() - interval '11 years'").await;
+    set("UPDATE app.practitioners SET adeli = '759300001'").await;
+    sqlx::query(
+        "UPDATE app.retention_rules SET years = 20, days = NULL WHERE record = 'clinical_note' AND profession = 'any'",
+    )
+    .execute(care.app.db())
+    .await
+    .unwrap();
+    set("UPDATE app.clinical_notes SET retained_until = now() - interval '1 day'").await;
+    let there = care.app.count("SELECT count(*) FROM app.clinical_notes").await;
+    care.app.enqueue(&huntzen::domain::privacy::RemoveExpired {}).await;
+    care.app.settle().await;
+    assert_eq!(care.app.count("SELECT count(*) FROM app.clinical_notes").await, there);
+    assert!(instant(&care.dr.get(&coaching).await.expect(200).str("/retainedUntil")) > care.app.clock.now());
     care.app.settle().await;
 }
 
@@ -334,5 +376,59 @@ async fn there_is_an_end_to_notes_versions_and_addenda() {
     }
     care.write(free("one more")).await.refused(409, "too_many_notes");
     let _ = done;
+    care.app.settle().await;
+}
+
+#[tokio::test]
+async fn who_left_reads_and_exports_all_they_wrote_about_somebody_and_writes_no_more() {
+    let care = care().await;
+    let (final_note, done) = care.finalized("The first session.").await;
+    care.dr.post(&format!("{final_note}/addenda"), json!({"body": "Added later."})).await.expect(201);
+    let (draft, written) = care.free("The second one.").await;
+    let path = format!("/consultations/{}/client-notes", care.session);
+    // another practitioner's session with the same person is not theirs to export
+    let other = care.app.practitioner().await;
+    other.get(&path).await.refused(404, "not_found");
+    for user in [&care.alice, &care.app.platform_admin().await] {
+        user.get(&path).await.refused(403, "forbidden");
+    }
+    sqlx::query("UPDATE app.practitioners SET status = 'inactive' WHERE id = $1")
+        .bind(care.dr.id)
+        .execute(care.app.db())
+        .await
+        .unwrap();
+    // nothing is written any more, by any path
+    care.write(json!({"format": "free", "body": "A new one."})).await.refused(409, "note_author_left");
+    let body = json!({"format": "free", "body": "Another text."});
+    conditional(&care.dr, Method::PUT, &draft, written.header("etag"), Some(body))
+        .await
+        .refused(409, "note_author_left");
+    conditional(&care.dr, Method::POST, &format!("{draft}/finalize"), written.header("etag"), None)
+        .await
+        .refused(409, "note_author_left");
+    care.dr.post(&format!("{final_note}/addenda"), json!({"body": "More."})).await.refused(409, "note_author_left");
+    let fr = care.dr.request(Method::POST, &format!("{final_note}/addenda")).header("accept-language", "fr");
+    assert!(Answer::of(fr.json(&json!({"body": "More."}))).await.str("/detail").contains("désactivé"));
+    // what there is, is read one by one, and exported a page at a time
+    assert_eq!(care.dr.get(&final_note).await.expect(200).str("/body"), "The first session.");
+    let first = care.dr.get(&format!("{path}?limit=1")).await.expect(200);
+    assert_eq!(first.str("/items/0/body"), "The second one.");
+    let next = care.dr.get(&format!("{path}?limit=1&cursor={}", first.str("/nextCursor"))).await.expect(200);
+    assert_eq!(
+        (next.str("/items/0/body"), next.str("/items/0/addenda/0/body")),
+        ("The first session.".into(), "Added later.".into())
+    );
+    assert!(next.json["nextCursor"].is_null());
+    assert_eq!(next.str("/items/0/createdAt"), done.str("/createdAt"));
+    // the person sees that it was
+    let log = care.alice.get("/privacy/access-log").await.expect(200);
+    assert_eq!(log.text().matches("note.exported").count(), 2, "{}", log.text());
+    // who comes back writes again
+    sqlx::query("UPDATE app.practitioners SET status = 'active' WHERE id = $1")
+        .bind(care.dr.id)
+        .execute(care.app.db())
+        .await
+        .unwrap();
+    care.free("Back again.").await;
     care.app.settle().await;
 }

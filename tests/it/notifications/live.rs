@@ -4,12 +4,29 @@ use super::*;
 
 #[tokio::test]
 async fn a_booking_is_told_at_once_to_both_on_whichever_node_they_are() {
+    Box::pin(a_booking_is_told(json!(["websocket"]))).await;
+}
+
+#[tokio::test]
+async fn a_booking_is_told_at_once_to_both_who_poll() {
+    Box::pin(a_booking_is_told(json!(["polling"]))).await;
+}
+
+#[tokio::test]
+async fn a_booking_is_told_at_once_to_both_whose_connections_are_upgraded() {
+    Box::pin(a_booking_is_told(json!(["polling", "websocket"]))).await;
+}
+
+/// To people who come by these ways.
+async fn a_booking_is_told(transports: Value) {
     let (app, _, alice, dr) = scene().await;
     let node = app.second_node().await;
     let sockets = Sockets::start();
-    assert_eq!(sockets.enter("alice", &app.base, &alice.token).await, 0);
-    assert_eq!(sockets.enter("alice elsewhere", &node.base, &alice.token).await, 0);
-    assert_eq!(sockets.enter("dr", &node.base, &dr.token).await, 0);
+    for (name, base, user) in
+        [("alice", &app.base, &alice), ("alice elsewhere", &node.base, &alice), ("dr", &node.base, &dr)]
+    {
+        assert_eq!(sockets.enter_by(name, base, &user.token, &transports).await, 0, "{name}");
+    }
     let booked = book_on(&alice, &dr, in_days(&app, 4)).await;
     app.settle().await;
     for (name, user) in [("alice", &alice), ("alice elsewhere", &alice), ("dr", &dr)] {
@@ -30,6 +47,26 @@ async fn a_booking_is_told_at_once_to_both_on_whichever_node_they_are() {
     // his are his own
     let heard = sockets.run("events", "dr", json!({})).await;
     assert_eq!(heard, json!([]), "{heard}");
+
+    // whoever watches his free times hears that they change; a connection that breaks brings nothing twice
+    sockets.run("cut", "alice", json!({})).await;
+    assert_eq!(sockets.take("alice", "unread:count").await, json!({"unreadCount": 0}));
+    sockets.done("alice", "slots:watch", json!({"practitionerId": dr.id})).await;
+    dr.post(&format!("/consultations/{}/cancel", booked.str("/id")), json!({"reason": "ill"})).await.expect(200);
+    app.settle().await;
+    assert_eq!(sockets.take("alice", "slots:changed").await, json!({"practitionerId": dr.id}));
+    for name in ["alice", "alice elsewhere", "dr"] {
+        assert_eq!(sockets.take(name, "consultation:updated").await["status"], "cancelled", "{name}");
+    }
+    for name in ["alice", "alice elsewhere"] {
+        assert_eq!(sockets.take(name, "notification:new").await["kind"], "consultation_cancelled", "{name}");
+        assert_eq!(sockets.take(name, "unread:count").await, json!({"unreadCount": 1}), "{name}");
+    }
+    let fresh = app.session(alice.id, Role::Employee, alice.company_id).await;
+    sockets.done("alice", "auth:refresh", json!({"token": fresh})).await;
+    alice.with_token(fresh).post("/auth/logout", json!({})).await.expect(204);
+    assert!(sockets.ended("alice").await["reason"].is_string());
+    app.settle().await;
 }
 
 #[tokio::test]
@@ -108,6 +145,10 @@ async fn a_notification_that_somebody_forged_shows_nobody_anything() {
             ("notifications_changed", alice.id.to_string()),
             ("notifications_changed", "nobody".to_owned()),
             ("consultation_changed", "nothing at all".to_owned()),
+            ("call_rings", user.id.to_string()),
+            ("call_rings", "everybody".to_owned()),
+            ("peer_joined", format!("{} {id}", user.id)),
+            ("peer_joined", "nothing at all".to_owned()),
             ("slots_changed", "'; DROP TABLE".to_owned()),
             ("slots_changed", dr.id.to_string()),
         ];

@@ -39,8 +39,14 @@ async fn go_to(app: &TestApp, when: DateTime<Utc>, alice: &mut User, dr: &mut Us
 impl Sockets {
     /// Into the namespace; the client's first event says how many are unread.
     async fn enter(&self, name: &str, base: &str, token: &str) -> Value {
-        let args = json!({"url": base, "namespace": "/notifications", "token": token, "transports": ["websocket"]});
+        self.enter_by(name, base, token, &json!(["websocket"])).await
+    }
+
+    async fn enter_by(&self, name: &str, base: &str, token: &str, transports: &Value) -> Value {
+        let args = json!({"url": base, "namespace": "/notifications", "token": token, "transports": transports});
         assert_eq!(self.run("connect", name, args).await, json!({"connected": true}));
+        let last = transports.as_array().unwrap().last();
+        assert_eq!(self.run("transport", name, json!({"wanted": last})).await, json!({"transport": last}));
         self.take(name, "unread:count").await["unreadCount"].clone()
     }
 }

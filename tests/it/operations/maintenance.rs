@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
+use huntzen::platform::auth::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -60,6 +62,48 @@ async fn nothing_is_changed_while_the_platform_is_maintained() {
         staff.put("/admin/maintenance", bad).await.refused(422, "invalid");
     }
     alice.put("/admin/maintenance", json!({"isOn": true})).await.refused(403, "forbidden");
+    app.settle().await;
+}
+
+/// A session that nobody is let into would be written down as missed, one that nobody can end as longer than it was.
+#[tokio::test]
+async fn sessions_are_joined_started_and_ended_meanwhile_and_nothing_else_is_done_to_them() {
+    let (app, _, mut alice, mut dr) = crate::consultations::scene().await;
+    let mut staff = app.platform_admin().await;
+    let booked = crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
+    let later = crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 4)).await;
+    app.settle().await;
+    sqlx::query("UPDATE app.consultations SET mode = 'chat'").execute(app.db()).await.unwrap();
+    let starts = crate::consultations::instant(&booked.str("/startsAt"));
+    let everybody = [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner), (&mut staff, Role::PlatformAdmin)];
+    crate::consultations::at(&app, starts, everybody).await;
+    switch(&staff, true).await;
+
+    let path = |verb: &str| format!("/consultations/{}/{verb}", booked.str("/id"));
+    for person in [&alice, &dr] {
+        assert_eq!(person.post(&path("join"), json!({})).await.expect(200).json["kind"], "chat");
+    }
+    let other = format!("/consultations/{}", later.str("/id"));
+    for (person, path, body) in [
+        (&dr, path("no-show"), json!({})),
+        (&dr, path("notes"), json!({"template": "free", "content": {"text": "Later."}})),
+        (&alice, path("review"), json!({"rating": 5})),
+        (&alice, format!("{other}/cancel"), json!({})),
+        (&alice, format!("{other}/reschedule"), json!({"startsAt": later.str("/startsAt")})),
+        (&dr, format!("{other}/confirm"), json!({})),
+        (&alice, "/consultations".to_owned(), crate::consultations::wish(&dr, &later.str("/startsAt"))),
+    ] {
+        person.post(&path, body).await.refused(503, "maintenance");
+    }
+    assert_eq!(dr.post(&path("start"), json!({})).await.expect(200).json["status"], "in_progress");
+    let until = starts + TimeDelta::minutes(25);
+    crate::consultations::at(&app, until, [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner)]).await;
+    assert_eq!(dr.post(&path("end"), json!({})).await.expect(200).json["status"], "completed");
+    // what it may not be, it is still not: maintenance opens nothing
+    alice.post(&path("start"), json!({})).await.refused(403, "forbidden");
+    dr.post(&format!("{other}/join"), json!({})).await.refused(403, "not_open_yet");
+    let minutes = "SELECT duration_minutes::bigint FROM app.consultations WHERE status = 'completed'";
+    assert_eq!(app.count(minutes).await, 25);
     app.settle().await;
 }
 
@@ -124,6 +168,9 @@ async fn over_sockets_everything_is_looked_at_and_nothing_is_changed() {
     while sockets.ask("dr", "message:read", read.clone()).await["code"] != "maintenance" {
         assert!(Instant::now() < until, "the other node has not heard of it");
     }
+    // that it has arrived is no change of anybody's making
+    let arrived = json!({"conversationId": booked.str("/id"), "seq": 1, "state": "delivered"});
+    assert_eq!(sockets.done("dr", "message:read", arrived).await["deliveredSeq"], 1);
     // looking goes on, on the sockets that are there and on new ones
     enter("again", &app.base, "/chat", &alice).await;
     for name in ["alice", "again", "dr"] {

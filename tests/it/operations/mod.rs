@@ -1,8 +1,11 @@
 //! Running the platform: figures, dead letters, the log of mails, the modules of a company, maintenance.
 
+mod clock;
 mod features;
 mod maintenance;
 
+use chrono::TimeDelta;
+use huntzen::platform::auth::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -72,6 +75,37 @@ async fn a_job_that_always_fails_ends_in_the_dead_letters() {
             .await
             .unwrap();
     assert_eq!(noted, ["job.retried", "job.retried", "job.discarded"]);
+}
+
+/// What no program can read is listed among the others, and thrown away.
+#[tokio::test]
+async fn jobs_that_nobody_can_read_are_listed_and_discarded() {
+    let app = TestApp::start().await;
+    let staff = app.platform_admin().await;
+    let deep = format!("{{\"kind\": {}1{}}}", "[".repeat(60_000), "]".repeat(60_000));
+    let unreadable: [&[u8]; 6] =
+        [b"\xff\xfe", b"not JSON", b"", b"[1, 2]", br#"{"kind": "a\u0000b"}"#, deep.as_bytes()];
+    for bytes in unreadable {
+        sqlx::query(
+            "INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority)
+             VALUES (apalis.generate_ulid(), 'maintenance', $1, 'Pending', 0, 3, now(), 0)",
+        )
+        .bind(bytes)
+        .execute(app.db())
+        .await
+        .unwrap();
+    }
+    hopeless(&app).await;
+    let known = |jobs: Vec<Value>| jobs.iter().filter(|it| it["kind"] != "unknown").count();
+    let waiting = jobs(&staff, "?state=pending").await;
+    assert_eq!((waiting.len(), known(waiting)), (7, 1));
+    assert_eq!(app.settle_with_dead().await.len(), 7);
+    let dead = jobs(&staff, "").await;
+    assert_eq!((dead.len(), dead.iter().filter(|it| it["code"] == "undecodable").count()), (7, 6));
+    for job in &dead {
+        post(&staff, &format!("/admin/jobs/{}/discard", job["id"].as_str().unwrap())).await.expect(204);
+    }
+    assert!(jobs(&staff, "").await.is_empty());
 }
 
 #[tokio::test]
@@ -187,4 +221,99 @@ async fn the_log_of_mails_says_what_was_sent_and_never_to_whom() {
     let first = staff.get("/admin/emails?limit=1").await.expect(200);
     let next = staff.get(&format!("/admin/emails?limit=1&cursor={}", first.str("/nextCursor"))).await.expect(200);
     assert_ne!(first.json["items"][0]["id"], next.json["items"][0]["id"]);
+}
+
+async fn mails(staff: &User, status: &str) -> Vec<Value> {
+    let path = format!("/admin/emails?template=appointment_booked_employee&status={status}");
+    staff.get(&path).await.expect(200).json["items"].as_array().unwrap().clone()
+}
+
+/// Where mails to somebody go from now on. The tests' mail server turns some addresses away.
+async fn move_mailbox(app: &TestApp, person: &User, name: &str) -> String {
+    let address = format!("{name}-{}@acme.test", person.id.0.simple());
+    sqlx::query("UPDATE app.users SET email = $2 WHERE id = $1")
+        .bind(person.id)
+        .bind(&address)
+        .execute(app.db())
+        .await
+        .unwrap();
+    address
+}
+
+#[tokio::test]
+async fn a_mail_that_was_not_taken_leads_to_its_job_and_back_and_is_sent_after_all() {
+    let (app, _, mut alice, mut dr) = crate::consultations::scene().await;
+    let mut staff = app.platform_admin().await;
+    // jobs that failed wait by this clock, and are not tried again while the test looks
+    let now = app.clock.now() + TimeDelta::hours(1);
+    let people = [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner), (&mut staff, Role::PlatformAdmin)];
+    crate::consultations::at(&app, now, people).await;
+    move_mailbox(&app, &alice, "busy").await;
+    crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
+    app.settle().await;
+    // the server was busy: it waits, and has not failed
+    assert!(mails(&staff, "failed").await.is_empty());
+    let [mail] = mails(&staff, "retrying").await.try_into().unwrap();
+    assert_eq!((&mail["attempts"], mail.get("sentAt")), (&json!(1), None));
+    let [job] = jobs(&staff, "?queue=mail&state=pending").await.try_into().unwrap();
+    assert_eq!((&job["id"], &job["emailId"]), (&mail["jobId"], &mail["id"]));
+    assert_eq!((&job["template"], &job["code"]), (&json!("appointment_booked_employee"), &json!("mail_unavailable")));
+    let path = format!("/admin/jobs/{}", mail["jobId"].as_str().unwrap());
+    post(&staff, &format!("{path}/retry")).await.refused(409, "job_not_dead");
+    assert_eq!(staff.get("/admin/overview").await.expect(200).json["emails"]["retrying"], 1);
+
+    // the last try, and nobody tries any more
+    sqlx::query("UPDATE apalis.jobs SET max_attempts = 2 WHERE id = $1")
+        .bind(mail["jobId"].as_str().unwrap())
+        .execute(app.db())
+        .await
+        .unwrap();
+    app.clock.advance(TimeDelta::minutes(5));
+    assert_eq!(app.settle_with_dead().await.len(), 1);
+    assert!(mails(&staff, "retrying").await.is_empty());
+    let [failed] = mails(&staff, "failed").await.try_into().unwrap();
+    assert_eq!((&failed["id"], &failed["jobId"], &failed["attempts"]), (&mail["id"], &mail["jobId"], &json!(2)));
+    let [dead] = jobs(&staff, "?queue=mail").await.try_into().unwrap();
+    assert_eq!((&dead["id"], &dead["emailId"]), (&mail["jobId"], &mail["id"]));
+    let overview = staff.get("/admin/overview").await.expect(200).json;
+    assert_eq!((&overview["emails"]["retrying"], &overview["emails"]["failed"]), (&json!(0), &json!(1)));
+    // from the moment on at which it is retried it waits again
+    let mut tx = app.db().begin().await.unwrap();
+    sqlx::query("SELECT app.retry_job($1)").bind(dead["id"].as_str().unwrap()).execute(&mut *tx).await.unwrap();
+    let status: String = sqlx::query_scalar("SELECT status FROM app.email_log WHERE job_id IS NOT NULL")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(status, "retrying");
+    tx.rollback().await.unwrap();
+
+    // the mailbox is there again
+    let address = move_mailbox(&app, &alice, "there").await;
+    post(&staff, &format!("{path}/retry")).await.expect(204);
+    app.settle().await;
+    assert_eq!(app.mails_to(&address).len(), 1);
+    let [sent] = mails(&staff, "sent").await.try_into().unwrap();
+    assert_eq!((&sent["id"], sent.get("jobId"), sent["sentAt"].is_string()), (&mail["id"], None, true));
+    assert!(mails(&staff, "failed").await.is_empty());
+    post(&staff, &format!("{path}/retry")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_refused_for_good_has_failed_at_once_and_stays_so_without_its_job() {
+    let (app, _, alice, dr) = crate::consultations::scene().await;
+    let staff = app.platform_admin().await;
+    move_mailbox(&app, &alice, "refused").await;
+    crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
+    assert_eq!(app.settle_with_dead().await.len(), 1);
+    let [failed] = mails(&staff, "failed").await.try_into().unwrap();
+    let [dead] = jobs(&staff, "?queue=mail").await.try_into().unwrap();
+    assert_eq!((&failed["jobId"], &dead["code"]), (&dead["id"], &json!("mail_refused")));
+    // tried again, it is refused again, and there is still one mail
+    let path = format!("/admin/jobs/{}", dead["id"].as_str().unwrap());
+    post(&staff, &format!("{path}/retry")).await.expect(204);
+    app.settle_with_dead().await;
+    assert_eq!(mails(&staff, "failed").await[0]["jobId"], dead["id"]);
+    post(&staff, &format!("{path}/discard")).await.expect(204);
+    let [gone] = mails(&staff, "failed").await.try_into().unwrap();
+    assert_eq!((&gone["id"], gone.get("jobId")), (&failed["id"], None));
 }

@@ -126,10 +126,13 @@ async fn the_notice_is_for_everybody_in_both_languages_with_the_durations_in_for
     let app = TestApp::start_with(|name| match name {
         "PRIVACY_CONTROLLER" => Some("HuntZen SAS, 1 rue de la Paix, Paris".into()),
         "PRIVACY_CONTACT" => Some("privacy@care.test".into()),
-        "AUDIT_RETENTION_DAYS" => Some("700".into()),
         _ => None,
     })
     .await;
+    sqlx::query("UPDATE app.retention_rules SET years = NULL, days = 700 WHERE record = 'audit_entry'")
+        .execute(app.db())
+        .await
+        .unwrap();
     let read = async |language: &str| {
         let request = app.anonymous().request(Method::GET, "/privacy/notice").header("accept-language", language);
         Answer::of(request).await.expect(200)

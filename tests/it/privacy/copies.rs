@@ -1,6 +1,7 @@
 //! A person's copy of their data.
 
 use std::io::{Cursor, Read};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +9,7 @@ use huntzen::domain::privacy::{CollectCopies, SweepCopies};
 use zip::ZipArchive;
 
 use super::*;
+use crate::support::s3::S3;
 
 pub struct Opened(ZipArchive<Cursor<Vec<u8>>>);
 
@@ -45,7 +47,7 @@ async fn made(app: &TestApp, user: &User) -> String {
     id
 }
 
-async fn fetched(app: &TestApp, user: &User) -> Opened {
+pub async fn fetched(app: &TestApp, user: &User) -> Opened {
     let id = made(app, user).await;
     Opened::new(user.get(&format!("/privacy/exports/{id}/download")).await.expect(200).bytes)
 }
@@ -167,11 +169,12 @@ async fn private_entries_are_in_the_copy_as_they_came_with_the_wraps_that_open_t
     let key = Uuid::from_u128(7);
     let wrap = |head: &[u8]| STANDARD.encode([head, &[8; 16], key.as_bytes(), &[9; 60]].concat());
     let hard = [&[1, 1][..], &65_536_u32.to_be_bytes(), &3_u32.to_be_bytes(), &[1]].concat();
-    let wraps = json!({"keyId": key, "byPassphrase": wrap(&hard), "byRecoveryCode": wrap(&[1, 2])});
+    let wraps =
+        json!({"keyId": key, "byPassphrase": wrap(&hard), "byRecoveryCode": wrap(&[1, 2]), "password": PASSWORD});
     Answer::of(it.alice.request(Method::PUT, "/journal/keys").header("if-match", "\"0\"").json(&wraps))
         .await
         .expect(200);
-    let sealed = STANDARD.encode([&[1][..], key.as_bytes(), &[3; 12], &[5; 272]].concat());
+    let sealed = STANDARD.encode([&[2][..], key.as_bytes(), &[4; 16], &[0, 0, 0, 1], &[3; 12], &[5; 272]].concat());
     let entry = json!({"body": sealed, "date": "2026-01-05", "sealed": true});
     it.alice.post("/journal", entry).await.expect(201);
     let mut copy = fetched(&it.app, &it.alice).await;
@@ -372,4 +375,62 @@ async fn a_file_that_does_not_open_to_its_end_is_said_to_and_keeps_nothing_else_
     assert_eq!(copy.bytes(&format!("files/{whole}-{PAPER}")), pdf(70_000));
     assert!(pdf(150_000).starts_with(&copy.bytes(&format!("files/{damaged}-{PAPER}"))));
     assert_eq!(copy.rows("journal")[0]["body"], DIARY);
+}
+
+/// Actions of somebody's, of which no two are alike: so many, as of long ago.
+async fn act(app: &TestApp, user: &User, count: usize) {
+    let mut tx = app.db().begin().await.unwrap();
+    sqlx::raw_sql("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
+    sqlx::query(
+        "INSERT INTO app.audit_logs (id, at, actor_role, actor_id, action, object_type, object_id, company_id, outcome)
+         SELECT gen_random_uuid(), now() - interval '1 day' + n * interval '1 microsecond', 'employee', $1, 'file.read', 'file',
+                gen_random_uuid(), $3, 'success'
+         FROM generate_series(1, $2) n",
+    )
+    .bind(user.id)
+    .bind(i32::try_from(count).unwrap())
+    .bind(user.company_id)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+}
+
+// making it small keeps a thread busy
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_transaction_is_open_while_the_storage_takes_its_time() {
+    let s3 = S3::start();
+    let url = s3.url();
+    let app = TestApp::start_with(|name| (name == "STORAGE_URL").then(|| url.clone())).await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    // more than a part of an object, after all is made as small as it gets
+    let many = 110_000;
+    act(&app, &alice, many).await;
+    s3.sleep();
+    let id = ask(&alice).await.expect(202).str("/id");
+    let looked = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while !s3.is_asked() {
+            looks.tick().await;
+        }
+        let open: i64 = app
+            .count(
+                "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND usename = 'huntzen_employee' AND xact_start IS NOT NULL",
+            )
+            .await;
+        s3.wake();
+        open
+    };
+    let ((), open) = tokio::join!(app.settle(), looked);
+    assert_eq!(open, 0);
+    let bytes = alice.get(&format!("/privacy/exports/{id}/download")).await.expect(200).bytes;
+    assert!(bytes.len() > 5 << 20, "{}", bytes.len());
+    // all of them, each once, in their order
+    let mut rows = Opened::new(bytes).rows("own_actions");
+    rows.retain(|row| row["action"] == "file.read");
+    let ids: std::collections::HashSet<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!((rows.len(), ids.len()), (many, many));
+    assert!(rows.is_sorted_by_key(|row| row["at"].as_str().unwrap().to_owned()));
 }

@@ -313,3 +313,89 @@ const NEXT_MONTH: &str =
      SELECT gen_random_uuid(), company_id, user_id, practitioner_id, mode, 'confirmed', starts_at + interval '30 days',
             ends_at + interval '30 days', busy_from + interval '30 days', busy_until + interval '30 days', specialty, now()
      FROM app.consultations WHERE status = 'completed' LIMIT 1";
+
+/// By which line of the receipt a table's rows of somebody who was erased are said to be kept.
+const SAID: &[(&str, &str)] = &[
+    ("users", "ledger"),
+    ("erasure_ledger", "ledger"),
+    ("employees", "directory"),
+    ("consultations", "consultations"),
+    ("conversations", "consultations"),
+    ("messages", "messages"),
+    ("message_receipts", "messages"),
+    ("unread_conversations", "messages"),
+    ("call_sessions", "calls"),
+    ("call_parties", "calls"),
+    ("clinical_notes", "notes"),
+    ("encryption_keys", "keys"),
+    ("audit_logs", "audit"),
+    ("consents", "consents"),
+    ("privacy_requests", "request"),
+    // until their objects are collected, within the hour
+    ("files", "ledger"),
+];
+
+#[tokio::test]
+async fn whatever_is_left_of_somebody_is_on_their_receipt_with_its_end_in_both_languages() {
+    let mut it = life().await;
+    it.alice
+        .post("/privacy/consents", json!({"document": "news", "version": "2026-11", "decision": "accepted"}))
+        .await
+        .expect(200);
+    // a call that was missed
+    sqlx::query(
+        "INSERT INTO app.call_sessions (id, company_id, consultation_id, user_id, practitioner_id, number, caller, rang_at, rings_until, closes_at)
+         SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, 1, 'employee', starts_at, starts_at + interval '45 seconds', ends_at
+         FROM app.consultations",
+    )
+    .execute(it.app.db())
+    .await
+    .unwrap();
+    it.alice.post("/privacy/erasure", proof()).await.expect(202);
+    let entry = it.text_of("SELECT employee_id::text FROM app.users WHERE id = $1").await;
+    let read = async |language: &str| {
+        let request = it.alice.request(Method::GET, "/privacy/erasure").header("accept-language", language);
+        Answer::of(request).await.expect(200).json["receipt"]["kept"].as_array().unwrap().clone()
+    };
+    let (fr, en) = (read("fr").await, read("en").await);
+    let whats: Vec<_> = en.iter().map(|line| line["what"].as_str().unwrap().to_owned()).collect();
+    for (fr, en) in fr.iter().zip(&en) {
+        assert_ne!(fr["text"], en["text"]);
+        for line in [fr, en] {
+            let (text, until) = (line["text"].as_str().unwrap(), line["until"].as_str());
+            assert!(!text.contains("%{") && !text.starts_with("privacy."), "{text}");
+            // an end that is known is said
+            assert!(until.is_none_or(|until| text.contains(&until[..4])), "{line}");
+        }
+    }
+    it.app.settle().await;
+    it.days_later(8).await;
+    sweep(&it.app).await;
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT c.relname::text, a.attname::text FROM pg_class c
+         JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'app' JOIN pg_attribute a ON a.attrelid = c.oid
+         WHERE c.relkind = 'r' AND NOT a.attisdropped AND a.attnum > 0 AND a.atttypid = 'uuid'::regtype",
+    )
+    .fetch_all(it.app.db())
+    .await
+    .unwrap();
+    let mut left = Vec::new();
+    for (table, column) in columns {
+        let sql = format!("SELECT EXISTS (SELECT FROM app.{table} WHERE {column} = ANY (ARRAY[$1, $2]))");
+        let there: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .bind(it.alice.id)
+            .bind(entry.parse::<Uuid>().unwrap())
+            .fetch_one(it.app.db())
+            .await
+            .unwrap();
+        if there && !left.contains(&table) {
+            left.push(table);
+        }
+    }
+    assert!(left.len() >= 8, "{left:?}");
+    for table in left {
+        let said = SAID.iter().find(|it| it.0 == table);
+        let what = said.unwrap_or_else(|| panic!("{table}: what is left there is on no line of the receipt")).1;
+        assert!(whats.iter().any(|it| it == what), "{table} is left, and the receipt lacks {what}: {whats:?}");
+    }
+}

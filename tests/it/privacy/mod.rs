@@ -3,9 +3,12 @@
 mod consents;
 mod copies;
 mod erasure;
+mod markers;
 mod memory;
+mod older_forms;
 mod replay;
 mod retention;
+mod rules;
 mod sweeps;
 
 use chrono::TimeDelta;

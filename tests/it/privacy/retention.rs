@@ -24,7 +24,7 @@ async fn a_note_goes_with_its_key_when_its_legal_time_is_over_and_not_before() {
     let mut conn = it.app.db().acquire().await.unwrap();
     for sql in [
         "SET session_replication_role = replica",
-        "UPDATE app.clinical_notes SET retained_until = now() - interval '1 day'",
+        "UPDATE app.clinical_notes SET retained_until = now() - interval '1 day', written_at = now() - interval '20 years 1 day'",
         "RESET session_replication_role",
     ] {
         sqlx::query(sql).execute(&mut *conn).await.unwrap();

@@ -206,7 +206,7 @@ impl TestApp {
                 Workers::start(self.platform.clone(), app::registry(), settings).unwrap()
             })
             .await;
-        workers.settle(Duration::from_mins(1)).await.unwrap()
+        workers.settle(Duration::from_mins(3)).await.unwrap()
     }
 
     /// The mails that were sent so far, in order. Call [`TestApp::settle`] first.

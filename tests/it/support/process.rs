@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use huntzen::platform::auth::tokens::Tokens;
+use huntzen::platform::auth::tokens::{Tokens, hash_opaque};
 use huntzen::platform::auth::{Caller, Role};
 use huntzen::platform::config::Config;
 use huntzen::platform::ids::{CompanyId, SessionId, UserId};
@@ -79,9 +79,14 @@ impl Site {
             }
         }
         let mut found = Vec::new();
-        walk(&self.folder.path().join("files"), &mut found);
+        walk(&self.storage(), &mut found);
         found.retain(|it| !it.is_empty());
         found
+    }
+
+    /// The folder of its files.
+    pub fn storage(&self) -> PathBuf {
+        self.folder.path().join("files")
     }
 
     pub async fn count(&self, query: &'static str) -> i64 {
@@ -210,6 +215,23 @@ impl Site {
         let caller = Caller { user_id: id, role, company_id, session_id, totp_setup_required: false };
         let token = Tokens::new(&self.config).unwrap().sign_access(&caller, now).unwrap();
         User { id, email, company_id, token, base: String::new(), http: self.http.clone() }
+    }
+
+    /// A session of somebody's on another device, by its refresh token.
+    pub async fn refresh_token(&self, user: &User) -> String {
+        let token = Uuid::new_v4().to_string();
+        sqlx::query(
+            "WITH session AS (INSERT INTO app.user_sessions (id, user_id, created_at, last_used_at, expires_at)
+                              VALUES ($1, $2, now(), now(), now() + interval '30 days'))
+             INSERT INTO app.refresh_tokens (id, session_id, hash, created_at) VALUES (gen_random_uuid(), $1, $3, now())",
+        )
+        .bind(Uuid::new_v4())
+        .bind(user.id)
+        .bind(hash_opaque(&token))
+        .execute(&self.db)
+        .await
+        .unwrap();
+        token
     }
 
     /// A company with so many employees, and so many practitioners: open from 9 to 17 on every day in Paris.

@@ -34,6 +34,28 @@ impl S3 {
         format!("s3://{KEY}:{secret}@127.0.0.1:{}/{bucket}?tls=none", self.port)
     }
 
+    /// Takes requests and answers none, until [`S3::wake`].
+    pub fn sleep(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    pub fn wake(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether somebody asks, and is not heard.
+    pub fn is_asked(&self) -> bool {
+        let port = format!(":{:04X}", self.port);
+        std::fs::read_to_string("/proc/net/tcp").unwrap().lines().any(|line| {
+            let parts: Vec<_> = line.split_whitespace().collect();
+            parts[1].ends_with(&port) && parts[3] == "01" && !parts[4].ends_with(":00000000")
+        })
+    }
+
     pub fn stop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -42,6 +64,12 @@ impl S3 {
     /// The same one again, with what it kept.
     pub fn go_on(&mut self) {
         (self.child, _) = run(self.folder.path(), self.port);
+    }
+
+    /// How many uploads in parts are neither complete nor called off.
+    pub fn uploads(&self) -> usize {
+        let uploads = self.folder.path().join(BUCKET).join("._S3rver_uploads");
+        std::fs::read_dir(uploads).map_or(0, Iterator::count)
     }
 
     /// The files that it made of objects, by their names below the bucket.

@@ -24,6 +24,16 @@ pub fn folder() -> &'static Path {
     })
 }
 
+/// The examples of the documentation, checked and compiled into `node_modules/.examples`.
+pub fn examples() {
+    static COMPILED: OnceLock<()> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let tools = folder();
+        let compiled = Command::new(tools.join("node_modules/.bin/tsc")).arg("-p").arg(tools).output().unwrap();
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+    });
+}
+
 /// Schemathesis of `tools/install`, installed once, when missing.
 pub fn schemathesis() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -110,17 +120,26 @@ pub fn icalendar(file: &[u8]) -> serde_json::Value {
     serde_json::from_str(&said.unwrap_or_else(|complaint| panic!("icalendar: {complaint}"))).unwrap()
 }
 
-/// What two readers of RSS, installed once when missing, understand of a feed. Panics with what they complain of.
+/// What two readers of RSS, installed once when missing, understand of a feed. Panics with what they, or the schema of RSS 2.0,
+/// complain of.
 pub fn feed(file: &[u8]) -> serde_json::Value {
+    try_feed(file).unwrap_or_else(|complaint| panic!("the feed: {complaint}"))
+}
+
+/// The same, or their complaint.
+pub fn try_feed(file: &[u8]) -> Result<serde_json::Value, String> {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = INSTALLED.get_or_init(|| {
         let done = Command::new(root.join("tools/install")).arg("feeds").status().expect("bash is needed");
-        assert!(done.success(), "tools/install feeds failed");
+        assert!(
+            done.success(),
+            "tools/install feeds failed: feedparser, rss-parser and xmllint (libxml2-utils) are needed"
+        );
         root.join(".huntzen/venv/bin/python")
     });
-    let said = pipe(Command::new(python).arg(root.join("tests/tools/check-feed.py")), file);
-    serde_json::from_str(&said.unwrap_or_else(|complaint| panic!("the feed: {complaint}"))).unwrap()
+    let said = pipe(Command::new(python).arg(root.join("tests/tools/check-feed.py")), file)?;
+    Ok(serde_json::from_str(&said).unwrap())
 }
 
 /// Runs `promtool` of Prometheus, installed once when missing, in a folder; what it said, and whether it agrees.

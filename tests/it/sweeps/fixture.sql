@@ -359,6 +359,7 @@ INSERT INTO fixture.tables (name, own, company, fresh, change) VALUES
      $$jsonb_build_object('id', gen_random_uuid(), 'place', 2, 'occurrence', 1)$$, 'read_at = now()'),
     ('app.notification_preferences', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)',
      $$'{"kind": "reminder_day"}'$$, NULL),
+    ('app.account_uses', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', $$'{}'$$, NULL),
     ('app.consents', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', $$'{"place": 2}'$$, NULL),
     ('app.privacy_requests', 't.user_id = me', '(SELECT u.company_id FROM app.users u WHERE u.id = t.user_id)', DEFAULT, NULL),
     ('app.erasure_ledger', 'false', 'NULL::uuid', $$jsonb_build_object('user_id', gen_random_uuid())$$, NULL),

@@ -124,17 +124,16 @@ WHERE g.verb = 'UPDATE' AND g.col IN ('id', 'user_id', 'practitioner_id', 'emplo
 SELECT format('%s lacks a trigger %s', wanted.relation, wanted.event)
 FROM (VALUES ('app.audit_logs', 'UPDATE', 16), ('app.audit_logs', 'TRUNCATE', 32),
              ('app.audit_chain', 'UPDATE', 16), ('app.audit_chain', 'DELETE', 8), ('app.audit_chain', 'TRUNCATE', 32),
-             ('app.consultation_events', 'UPDATE', 16), ('app.consultation_events', 'DELETE', 8),
-             ('app.consultation_events', 'TRUNCATE', 32),
+             ('app.consultation_events', 'UPDATE', 16), ('app.consultation_events', 'TRUNCATE', 32),
              ('app.clinical_note_versions', 'UPDATE', 16), ('app.clinical_note_versions', 'TRUNCATE', 32),
              ('app.consents', 'UPDATE', 16), ('app.consents', 'TRUNCATE', 32),
              ('app.erasure_ledger', 'UPDATE', 16), ('app.erasure_ledger', 'DELETE', 8), ('app.erasure_ledger', 'TRUNCATE', 32),
              ('app.usage_months', 'UPDATE', 16), ('app.usage_months', 'DELETE', 8), ('app.usage_months', 'TRUNCATE', 32),
              ('app.usage_cells', 'UPDATE', 16), ('app.usage_cells', 'DELETE', 8), ('app.usage_cells', 'TRUNCATE', 32),
              ('app.payroll_months', 'UPDATE', 16), ('app.payroll_months', 'DELETE', 8), ('app.payroll_months', 'TRUNCATE', 32),
-             ('app.payroll_lines', 'UPDATE', 16), ('app.payroll_lines', 'DELETE', 8), ('app.payroll_lines', 'TRUNCATE', 32),
-             ('app.payroll_sessions', 'UPDATE', 16), ('app.payroll_sessions', 'DELETE', 8),
-             ('app.payroll_sessions', 'TRUNCATE', 32)
+             ('app.payroll_lines', 'UPDATE', 16), ('app.payroll_lines', 'TRUNCATE', 32),
+             ('app.payroll_sessions', 'UPDATE', 16), ('app.payroll_sessions', 'TRUNCATE', 32),
+             ('app.practitioner_rates', 'UPDATE', 16)
             ) AS wanted (relation, event, bit)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = wanted.relation::regclass AND f.proname = 'refuse_change' AND g.tgenabled = 'O'
@@ -147,10 +146,14 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = 'app.audit_logs'::regclass AND f.proname = 'refuse_early_removal'
                     AND g.tgenabled = 'O' AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
 UNION ALL
--- notes go when their legal time is over, decisions some years after their account was erased, and neither before
+-- notes go when their legal time is over, decisions some years after their account was erased, facts when nobody accounts for
+-- them any more, and none before
 SELECT format('%s lacks the trigger that keeps its rows', wanted.relation)
 FROM (VALUES ('app.clinical_notes', 'refuse_early_note_removal'), ('app.clinical_note_versions', 'refuse_early_note_removal'),
-             ('app.consents', 'refuse_removal')) AS wanted (relation, function)
+             ('app.consents', 'refuse_removal'), ('app.consultation_events', 'refuse_removal_in_time'),
+             ('app.payroll_lines', 'refuse_removal_in_time'), ('app.payroll_sessions', 'refuse_removal_in_time'),
+             ('app.practitioner_rates', 'refuse_removal_in_time'), ('app.encryption_keys', 'refuse_removal_in_time')
+            ) AS wanted (relation, function)
 WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                   WHERE g.tgrelid = wanted.relation::regclass AND f.proname = wanted.function AND g.tgenabled = 'O'
                     AND g.tgtype & 11 = 11 AND g.tgqual IS NULL)
@@ -161,7 +164,7 @@ WHERE g.nspname = 'app'
   AND g.verb IN ('UPDATE', 'DELETE', 'TRUNCATE')
   AND (g.relname, g.verb, g.role::text) NOT IN (
       ('audit_logs', 'DELETE', 'huntzen_kernel'), ('clinical_note_versions', 'DELETE', 'huntzen_kernel'),
-      ('consents', 'DELETE', 'huntzen_kernel'))
+      ('consents', 'DELETE', 'huntzen_kernel'), ('consultation_events', 'DELETE', 'huntzen_kernel'))
 UNION ALL
 SELECT format('%s removes entries of the log', f.name) FROM our_function f
 WHERE f.prosrc ~* 'DELETE\s+FROM\s+(app\.)?audit_logs' AND f.proname <> 'cut_audit_log';

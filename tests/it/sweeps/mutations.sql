@@ -92,6 +92,10 @@ DROP TRIGGER clinical_notes_kept ON app.clinical_notes;
 -- mutation: append_only_tables_refuse_changes
 ALTER TABLE app.consents DISABLE TRIGGER consents_kept;
 -- mutation: append_only_tables_refuse_changes
+DROP TRIGGER consultation_events_kept ON app.consultation_events;
+-- mutation: append_only_tables_refuse_changes
+ALTER TABLE app.encryption_keys DISABLE TRIGGER encryption_keys_remembered;
+-- mutation: append_only_tables_refuse_changes
 GRANT DELETE ON app.erasure_ledger TO huntzen_kernel;
 -- mutation: append_only_tables_refuse_changes
 ALTER TABLE app.audit_logs DISABLE TRIGGER audit_logs_kept;

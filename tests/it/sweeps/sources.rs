@@ -164,6 +164,56 @@ fn things_live_in_their_homes() {
     assert!(offences.is_empty(), "\n{}", offences.join("\n"));
 }
 
+/// Domains in which people write about their health.
+const OF_HEALTH: &[&str] = &["chat", "clinical_notes", "consultations", "journal", "reviews"];
+/// Texts of requests there that say nothing about anybody's health: wall-clock times, and proofs of who asks.
+const PLAIN: &[&str] = &[
+    "OverrideRequest.from",
+    "OverrideRequest.to",
+    "KeysRequest.password",
+    "KeysRequest.code",
+    "KeysRequest.recovery_code",
+    "KeysRequest.device_token",
+];
+/// Names of fields that hold what somebody wrote, wherever they are. Articles and news are for everybody.
+const WRITTEN: &[&str] = &["body", "comment", "message", "note", "reason", "tags", "text", "words"];
+
+/// The compiler refuses a type with such words that can be shown or written, where `never_shown!` names it; this sees that
+/// each is named, and that none carries a text in another way.
+#[test]
+fn what_people_write_about_their_health_arrives_as_nothing_else() {
+    let sent = Regex::new(r"(?s)struct (\w+(?:Request|Patch|Event)) \{(.*?)\n\}").unwrap();
+    let field = Regex::new(r"(?m)^\s*(?:pub(?:\([a-z]+\))? )?(\w+): (.*),$").unwrap();
+    let named = Regex::new(r"(?s)never_shown!\(([^)]*)\)").unwrap();
+    let (mut offences, mut seen) = (Vec::new(), 0);
+    for source in sources() {
+        let Some(domain) = source.domain() else { continue };
+        let guarded: BTreeSet<String> = named
+            .captures_iter(&source.code)
+            .flat_map(|it| it[1].split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>())
+            .collect();
+        for it in sent.captures_iter(&source.code) {
+            let (name, fields) = (&it[1], &it[2]);
+            for it in field.captures_iter(fields) {
+                let (member, kind) = (&it[1], &it[2]);
+                let is_text = kind.contains("String") || kind.contains("str");
+                let is_of_health = OF_HEALTH.contains(&domain) && !PLAIN.contains(&format!("{name}.{member}").as_str());
+                if is_text && (is_of_health || (WRITTEN.contains(&member) && domain != "content")) {
+                    offences.push(format!("{}: {name}.{member} is a {kind}", source.path));
+                }
+            }
+            if fields.contains("HealthText") {
+                seen += 1;
+                if !guarded.contains(name) {
+                    offences.push(format!("{}: {name} is not among never_shown!", source.path));
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+    assert!(seen >= 11, "{seen} requests with words");
+}
+
 #[test]
 fn imports_are_read_in_every_form() {
     let code =

@@ -158,7 +158,7 @@ struct Refresh {}
 
 impl Job for Refresh {
     const KIND: &'static str = "usage.refresh";
-    const QUEUE: Queue = Queue::Maintenance;
+    const QUEUE: Queue = Queue::Counting;
 }
 
 pub async fn run(app: &TestApp, job: &impl Job) {

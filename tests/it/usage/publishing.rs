@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use huntzen::platform::auth::Role;
+use huntzen::platform::jobs::{Job, Queue};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Sessions, Usage, advance, count_anew, find_month, months_ago, name, sessions};
+use super::{Refresh, Sessions, Usage, advance, count_anew, find_month, months_ago, name, sessions};
 use crate::support::{TestApp, User};
 
 const TABLES: [&str; 5] = ["specialty", "mode", "department", "specialty,mode", "specialty,department"];
@@ -115,34 +117,84 @@ async fn a_month_waits_three_days_for_what_people_have_yet_to_say() {
     assert_eq!(find_month(&months().await, present)["totals"], json!({"withheld": "small_group"}));
 }
 
-/// What a clock says once is not enough to close a month for good.
-#[tokio::test]
-async fn a_clock_that_jumps_publishes_nothing() {
-    let app = TestApp::start().await;
-    let acme = Usage::new(&app, "Acme", 60).await;
-    count_anew(&app).await;
+/// What is published of months that are not over, however the clocks jump; where the first of it was seen.
+async fn published_by_jumps(app: &TestApp) -> Option<String> {
+    count_anew(app).await;
     let published = app.count("SELECT count(*) FROM app.usage_months").await;
+    let is_more = async || {
+        app.count("SELECT count(*) FROM app.usage_months").await != published
+            || app.count("SELECT count(*) FROM app.payroll_months WHERE month > now()").await != 0
+    };
     for days in [400, -400, -30, 30] {
         // a retry, another node, a count that waited for the first: each at the same clock
         for clock in [TimeDelta::days(days), TimeDelta::seconds(2), TimeDelta::seconds(2), TimeDelta::hours(1)] {
             app.clock.advance(clock);
-            count_anew(&app).await;
-            assert_eq!(app.count("SELECT count(*) FROM app.usage_months").await, published, "{days} {clock}");
+            count_anew(app).await;
+            if is_more().await {
+                return Some(format!("{days} days, {clock}"));
+            }
         }
     }
     app.clock.advance(-TimeDelta::seconds(4 * 3604));
     // the database's clock jumps with it: once is not enough
     for days in [400, -400] {
         for clock in [TimeDelta::days(days), TimeDelta::seconds(2), TimeDelta::seconds(2)] {
-            advance(&app, clock).await;
-            count_anew(&app).await;
-            assert_eq!(app.count("SELECT count(*) FROM app.usage_months").await, published, "both {days} {clock}");
-            assert_eq!(app.count("SELECT count(*) FROM app.payroll_months WHERE month > now()").await, 0);
+            advance(app, clock).await;
+            count_anew(app).await;
+            if is_more().await {
+                return Some(format!("both {days} days, {clock}"));
+            }
         }
     }
-    assert_eq!(app.count("SELECT count(*) FROM app.usage_refreshes WHERE counted_from > now()").await, 0);
+    let later = "SELECT count(*) FROM app.usage_refreshes WHERE counted_from > now()";
+    (app.count(later).await != 0).then(|| "nothing would be counted any more".to_owned())
+}
+
+/// What a clock says once is not enough to close a month for good.
+#[tokio::test]
+async fn a_clock_that_jumps_publishes_nothing() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 60).await;
+    assert_eq!(published_by_jumps(&app).await, None);
     let range = format!("from={0}&to={0}", name(months_ago(&app, 0)));
     assert_eq!(acme.report(&range).await["months"], json!([]));
+}
+
+/// Each is what somebody could have written instead: the test above sees it.
+#[tokio::test]
+async fn a_clock_that_jumps_would_publish_months_if_counting_took_it_at_its_word() {
+    for (what, changes) in [
+        ("a retry is the second time", &[("refresh", "interval '50 minutes'", "interval '0'")][..]),
+        (
+            "the program's clock is taken at its word",
+            &[
+                (
+                    "refresh",
+                    "stats.clock() BETWEEN refresh.at - interval '10 minutes' AND refresh.at + interval '1 hour'",
+                    "true",
+                ),
+                ("publish", ", stats.clock())", ")"),
+            ][..],
+        ),
+    ] {
+        let app = TestApp::start().await;
+        Usage::new(&app, "Acme", 60).await;
+        for (function, from, to) in changes {
+            let sound: String = sqlx::query_scalar(
+                "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'stats'::regnamespace AND proname = $1",
+            )
+            .bind(function)
+            .fetch_one(app.db())
+            .await
+            .unwrap();
+            let weaker = sound.replace(from, to);
+            assert_ne!(weaker, sound, "{what}: nothing of {function} was replaced");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(weaker)).execute(app.db()).await.unwrap();
+        }
+        let seen = published_by_jumps(&app).await;
+        println!("{what}: {seen:?}");
+        assert!(seen.is_some(), "nobody would see that {what}");
+    }
 }
 
 #[tokio::test]
@@ -155,4 +207,102 @@ async fn what_is_published_is_not_counted_again() {
     assert_eq!(app.count("SELECT count(DISTINCT month) FROM stats.company_usage_monthly").await, 2);
     count_anew(&app).await;
     assert_eq!(app.count("SELECT count(DISTINCT month) FROM stats.company_usage_monthly").await, 1);
+}
+
+/// Something of maintenance that can be held up.
+#[derive(Serialize, Deserialize)]
+struct Purge {}
+
+impl Job for Purge {
+    const KIND: &'static str = "jobs.purge_answers";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
+/// Waits until a statement says so.
+async fn until(app: &TestApp, statement: &'static str) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while app.count(statement).await == 0 {
+        assert!(std::time::Instant::now() < until, "never: {statement}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Counting may take hours: what the clock does every minute is done meanwhile, and the other way round.
+#[tokio::test]
+async fn counting_holds_up_no_maintenance_and_none_holds_it_up() {
+    let app = TestApp::start().await;
+    app.settle().await;
+    let counted = "SELECT count(*) FROM app.usage_refreshes WHERE refreshed_at > now() - interval '1 minute'";
+    let purged = "SELECT count(*) FROM apalis.jobs WHERE status = 'Done' AND job_type = 'maintenance'";
+    sqlx::raw_sql("UPDATE app.usage_refreshes SET refreshed_at = '2026-01-01', refreshed_before = '2026-01-01'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    // somebody counts, and takes long
+    let mut held = app.db().begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('stats.refresh', 0))")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    app.enqueue(&Refresh {}).await;
+    app.until_one_waits().await;
+    app.enqueue(&Purge {}).await;
+    until(&app, purged).await;
+    assert_eq!(app.count(counted).await, 0);
+    // however long: what a worker waits for otherwise does not hold for it
+    let patient = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                   WHERE NOT l.granted AND a.datname = current_database() AND a.query LIKE '%stats.refresh%'";
+    assert_eq!(app.count(patient).await, 1);
+    held.commit().await.unwrap();
+    app.settle().await;
+    assert_eq!(app.count(counted).await, 1);
+
+    // maintenance that takes long
+    sqlx::raw_sql("UPDATE app.usage_refreshes SET refreshed_at = '2026-01-01', refreshed_before = '2026-01-01'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    let mut held = app.db().begin().await.unwrap();
+    sqlx::query("LOCK TABLE app.idempotency_keys IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    app.enqueue(&Purge {}).await;
+    app.until_one_waits().await;
+    app.enqueue(&Refresh {}).await;
+    until(&app, counted).await;
+    held.commit().await.unwrap();
+    app.settle().await;
+}
+
+/// Nobody cuts a count or a publication short: the next try would begin anew, and be cut short as well.
+#[tokio::test]
+async fn counting_and_publishing_have_no_time_in_which_they_must_be_done() {
+    let app = TestApp::start().await;
+    let usage = Usage::new(&app, "Acme", 40).await;
+    usage.hold(sessions(months_ago(&app, 2), "sleep", 0..30, 1)).await;
+    // the functions say which time they were given
+    sqlx::raw_sql(
+        "CREATE TABLE public.given (function text, timeout text);
+         GRANT INSERT ON public.given TO PUBLIC;
+         GRANT USAGE ON SCHEMA public TO huntzen_stats",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    for function in ["refresh", "publish"] {
+        let sound: String = sqlx::query_scalar(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'stats'::regnamespace AND proname = $1",
+        )
+        .bind(function)
+        .fetch_one(app.db())
+        .await
+        .unwrap();
+        let says =
+            format!("BEGIN INSERT INTO public.given VALUES ('{function}', current_setting('statement_timeout'));");
+        let told = sound.replacen("BEGIN", &says, 1);
+        assert_ne!(told, sound);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(told)).execute(app.db()).await.unwrap();
+    }
+    count_anew(&app).await;
+    assert_eq!(app.count("SELECT count(DISTINCT function) FROM public.given").await, 2);
+    assert_eq!(app.count("SELECT count(*) FROM public.given WHERE timeout <> '0'").await, 0);
+    usage.report(&format!("from={0}&to={0}", name(months_ago(&app, 2)))).await;
 }

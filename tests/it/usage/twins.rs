@@ -248,3 +248,75 @@ async fn that_nearly_all_of_a_department_came_follows_from_no_table() {
     assert!(nearly_all[4]["months"][0]["cells"].as_array().unwrap().iter().any(|it| it["sessions"].is_number()));
     assert_eq!(nearly_all, few);
 }
+
+/// Groups by the threshold that a company sets when the month is over, and judgement by the one that it had.
+#[tokio::test]
+async fn another_threshold_between_a_months_end_and_its_publication_makes_no_other_groups() {
+    let (as_it_was, changed) = by_threshold(false).await;
+    assert_eq!(as_it_was, changed);
+    let (as_it_was, changed) = by_threshold(true).await;
+    assert_ne!(as_it_was, changed, "nobody would see groups that are made by today's threshold");
+}
+
+/// What two companies are told that had a threshold of 40 all month, of which one then sets ten.
+async fn by_threshold(is_weaker: bool) -> (Vec<Value>, Vec<Value>) {
+    let app = TestApp::start().await;
+    if is_weaker {
+        let sound: String = sqlx::query_scalar(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc
+             WHERE pronamespace = 'stats'::regnamespace AND proname = 'publish'",
+        )
+        .fetch_one(app.db())
+        .await
+        .unwrap();
+        let todays = "(SELECT s.reporting_threshold FROM app.company_settings s WHERE s.company_id = it.company)";
+        let grid = "stats.grid(it.company, it.month, it.since, it.threshold)";
+        let weaker = sound.replace(grid, &grid.replace("it.threshold", todays));
+        assert_ne!(weaker, sound);
+        sqlx::raw_sql(AssertSqlSafe(weaker)).execute(app.db()).await.unwrap();
+    }
+    let last = months_ago(&app, 1);
+    let mut seen = Vec::new();
+    for name in ["Acme", "Globex"] {
+        let usage = Usage::new(&app, name, 320).await;
+        let mut from = 0;
+        // of 30 people each time 20 came: a group of its own by ten, and by forty a part of the rest
+        for (name, size, came) in [("Small", 30, 20), ("Sales", 120, 60), ("Legal", 110, 70)] {
+            let department = usage.department(name).await;
+            usage.staff(department, from..from + size).await;
+            usage.hold(in_department(last, department, from..from + came)).await;
+            from += size;
+        }
+        usage.hold(sessions(last, "psychology", from..from + 45, 1)).await;
+        sqlx::query("UPDATE app.company_settings SET reporting_threshold = 40 WHERE company_id = $1")
+            .bind(usage.company.id)
+            .execute(app.db())
+            .await
+            .unwrap();
+        // so it has been for ever
+        sqlx::query("UPDATE app.reporting_thresholds SET threshold = 40 WHERE company_id = $1")
+            .bind(usage.company.id)
+            .execute(app.db())
+            .await
+            .unwrap();
+        seen.push(usage);
+    }
+    let settings = format!("/companies/{}/settings", seen[1].company.id);
+    seen[1].company.admin.patch(&settings, json!({"reportingThreshold": 10})).await.expect(200);
+    count_anew(&app).await;
+    let mut told = Vec::new();
+    for usage in &seen {
+        let mut its = look(usage, last, last).await;
+        // what is set now is told as what is set now
+        for it in &mut its {
+            it.as_object_mut().unwrap().remove("threshold");
+        }
+        told.push(its);
+    }
+    assert!(
+        told[0][2]["months"][0]["cells"].as_array().unwrap().iter().any(|it| it["sessions"].is_number()),
+        "{told:?}"
+    );
+    let changed = told.pop().unwrap();
+    (told.pop().unwrap(), changed)
+}

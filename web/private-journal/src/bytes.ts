@@ -11,6 +11,11 @@ export class OpenError extends Error {
   override name = "OpenError";
 }
 
+/** The server gave out something else than it was given: another entry, or an older text of it. */
+export class ReplacedError extends Error {
+  override name = "ReplacedError";
+}
+
 const encoder = new TextEncoder();
 
 export function utf8(text: string): Bytes {

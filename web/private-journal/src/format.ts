@@ -4,6 +4,8 @@ import { argon2id } from "hash-wasm";
 import { type Bytes, FormError, OpenError, concat, lengthPrefixed, sameBytes, uint32, utf8, uuidBytes } from "./bytes.js";
 
 export const VERSION = 1;
+/** Of entries. Those of version 1 said no place; they are read, and written no more. */
+export const ENTRY_VERSION = 2;
 export const KEY_BYTES = 32;
 export const SALT_BYTES = 16;
 export const NONCE_BYTES = 12;
@@ -64,32 +66,67 @@ export interface Entry {
   tags: string[];
 }
 
-function entryData(key: JournalKey, owner: string, date: string): Bytes {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(date)) throw new FormError("not a date");
-  return lengthPrefixed(utf8("huntzen private journal entry"), Uint8Array.of(VERSION), uuidBytes(owner), key.id, utf8(date));
+/** Which entry a text is of, and which of its texts: made by the client, so that the server can neither exchange entries nor
+ * bring an older text back without being noticed. */
+export interface Place {
+  id: Bytes;
+  /** 1 is the first text. */
+  counter: number;
 }
 
-/** `version, id of the key, nonce, ciphertext and tag`. */
-export async function sealEntry(key: JournalKey, owner: string, date: string, entry: Entry, nonce: Bytes): Promise<Bytes> {
+const MOST_TEXTS = 0xffff_ffff;
+
+function entryData(key: JournalKey, owner: string, date: string, place: Place | null): Bytes {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(date)) throw new FormError("not a date");
+  const version = Uint8Array.of(place === null ? 1 : ENTRY_VERSION);
+  const where = place === null ? [] : [place.id, uint32(place.counter)];
+  return lengthPrefixed(utf8("huntzen private journal entry"), version, uuidBytes(owner), key.id, utf8(date), ...where);
+}
+
+/** `version, id of the key, id of the entry, counter, nonce, ciphertext and tag`. */
+export async function sealEntry(
+  key: JournalKey,
+  owner: string,
+  date: string,
+  place: Place,
+  entry: Entry,
+  nonce: Bytes,
+): Promise<Bytes> {
+  if (place.id.length !== ID_BYTES || !(place.counter >= 1 && place.counter <= MOST_TEXTS)) throw new FormError("no place");
   const { body, mood, tags } = entry;
   const json = utf8(JSON.stringify({ body, mood, tags }));
   const plain = new Uint8Array(Math.ceil((4 + json.length) / STEP) * STEP);
   plain.set(uint32(json.length));
   plain.set(json, 4);
-  const sealed = await seal(key.bytes, nonce, entryData(key, owner, date), plain);
-  return concat(Uint8Array.of(VERSION), key.id, nonce, sealed);
+  const sealed = await seal(key.bytes, nonce, entryData(key, owner, date, place), plain);
+  return concat(Uint8Array.of(ENTRY_VERSION), key.id, place.id, uint32(place.counter), nonce, sealed);
 }
 
-export async function openEntry(key: JournalKey, owner: string, date: string, stored: Bytes): Promise<Entry> {
-  const [version, id, nonce, sealed] = split(stored, 1, ID_BYTES, NONCE_BYTES) as [Bytes, Bytes, Bytes, Bytes];
-  if (version[0] !== VERSION) throw new FormError("an unknown version");
+/** An entry, and its place; `null` of one of version 1. */
+export async function openEntry(
+  key: JournalKey,
+  owner: string,
+  date: string,
+  stored: Bytes,
+): Promise<{ entry: Entry; place: Place | null }> {
+  const [version, id, rest] = split(stored, 1, ID_BYTES) as [Bytes, Bytes, Bytes];
   if (!sameBytes(id, key.id)) throw new OpenError("sealed under another key");
-  const plain = await open(key.bytes, nonce, entryData(key, owner, date), sealed);
+  let place: Place | null = null;
+  let body = rest;
+  if (version[0] === ENTRY_VERSION) {
+    const [entryId, counter, after] = split(rest, ID_BYTES, 4) as [Bytes, Bytes, Bytes];
+    place = { id: entryId, counter: new DataView(counter.buffer).getUint32(0) };
+    body = after;
+  } else if (version[0] !== 1) {
+    throw new FormError("an unknown version");
+  }
+  const [nonce, sealed] = split(body, NONCE_BYTES) as [Bytes, Bytes];
+  const plain = await open(key.bytes, nonce, entryData(key, owner, date, place), sealed);
   const length = new DataView(plain.buffer).getUint32(0);
   if (length > plain.length - 4) throw new FormError("longer than it is");
   const entry: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(plain.slice(4, 4 + length)));
   if (!isEntry(entry)) throw new FormError("not an entry");
-  return entry;
+  return { entry, place };
 }
 
 function isEntry(it: unknown): it is Entry {

@@ -25,11 +25,14 @@ const GIVEN = {
   recoverySecret: "ff00aa5512345678deadbeef0123456789abcdef",
   byRecoveryCode: { salt: "404142434445464748494a4b4c4d4e4f", nonce: "505152535455565758595a5b" },
   entries: [
-    { date: "2026-11-21", nonce: "606162636465666768696a6b", entry: { body: "A quiet day.", mood: 4, tags: ["sleep", "été"] } },
-    { date: "2024-02-29", nonce: "707172737475767778797a7b", entry: { body: "", mood: 1, tags: [] } },
+    { date: "2026-11-21", entryId: "0f9a3a5e-52f0-4d0e-9a55-8d7a4f1c7a01", counter: 1, nonce: "606162636465666768696a6b", entry: { body: "A quiet day.", mood: 4, tags: ["sleep", "été"] } },
+    // a later text of the same
+    { date: "2024-02-29", entryId: "0f9a3a5e-52f0-4d0e-9a55-8d7a4f1c7a01", counter: 258, nonce: "707172737475767778797a7b", entry: { body: "", mood: 1, tags: [] } },
     // just over a step of the filling
-    { date: "2026-01-01", nonce: "808182838485868788898a8b", entry: { body: "é👍🏽".repeat(40), mood: 3, tags: [] } },
+    { date: "2026-01-01", entryId: "c3b1d2a4-7e11-4b6f-8f0d-1d2e3f405162", counter: 2, nonce: "808182838485868788898a8b", entry: { body: "é👍🏽".repeat(40), mood: 3, tags: [] } },
   ],
+  // as they were written once; nothing writes them any more
+  entriesOfVersion1: JSON.parse(readFileSync(file, "utf8")).entriesOfVersion1,
 };
 
 async function make() {
@@ -38,7 +41,9 @@ async function make() {
   const { byPassphrase: pass, byRecoveryCode: code } = GIVEN;
   const entries = [];
   for (const it of GIVEN.entries) {
-    const sealed = await format.sealEntry(key, GIVEN.owner, it.date, it.entry, hex(it.nonce));
+    const sealed = await format.sealEntry(
+      key, GIVEN.owner, it.date, { id: uuidBytes(it.entryId), counter: it.counter }, it.entry, hex(it.nonce),
+    );
     entries.push({ ...it, sealed: toBase64(sealed) });
   }
   const wrapped = await format.wrapByPassphrase(key, GIVEN.owner, GIVEN.passphrase, hex(pass.salt), hex(pass.nonce));
@@ -84,12 +89,20 @@ async function check() {
   hard.set([255, 255, 255, 255], 2);
   await refuses(journal.unlock({ ...wraps, byPassphrase: toBase64(hard) }, owner, passphrase));
 
-  for (const { date, sealed, entry } of vectors.entries) {
-    assert.deepEqual(await journal.open(key, owner, date, sealed), entry);
-    assert.equal((fromBase64(sealed).length - 45) % 256, 0);
+  for (const { date, sealed, entry } of vectors.entriesOfVersion1) {
+    assert.deepEqual(await journal.open(key, owner, date, sealed), { entry, place: null });
+    // it is not taken for one of the other version
+    const changed = fromBase64(sealed);
+    changed[0] = 2;
+    await refuses(journal.open(key, owner, date, toBase64(changed)));
+  }
+  for (const { date, sealed, entry, entryId, counter } of vectors.entries) {
+    assert.deepEqual(await journal.open(key, owner, date, sealed), { entry, place: { entryId, counter } });
+    assert.equal((fromBase64(sealed).length - 65) % 256, 0);
     await refuses(journal.open(key, owner, "2026-11-22", sealed));
     await refuses(journal.open(key, stranger, date, sealed));
-    for (const at of [0, 1, 20, 40]) {
+    // version, key, entry, counter, nonce, text
+    for (const at of [0, 1, 20, 36, 40, 70]) {
       const changed = fromBase64(sealed);
       changed[at] ^= 1;
       await refuses(journal.open(key, owner, date, toBase64(changed)));
@@ -103,20 +116,38 @@ async function check() {
   // a person's way: a key, a journal, another passphrase, the printed code
   const made = await journal.createKey(owner, "four quiet words here");
   const entry = { body: "Mine alone.", mood: 2, tags: ["work"] };
-  const sealed = await journal.seal(made.key, owner, "2026-11-21", entry);
-  assert.notEqual(sealed, await journal.seal(made.key, owner, "2026-11-21", entry));
+  const { body: sealed, place } = await journal.seal(made.key, owner, "2026-11-21", entry);
+  assert.equal(place.counter, 1);
+  const other = await journal.seal(made.key, owner, "2026-11-21", entry);
+  assert.ok(sealed !== other.body && place.entryId !== other.place.entryId);
+  const later = await journal.seal(made.key, owner, "2026-11-21", { ...entry, body: "Later." }, place);
+  assert.deepEqual(later.place, { ...place, counter: 2 });
   const changed = await journal.changePassphrase(made.key, made.wraps, owner, "five other quiet words here");
   assert.equal(changed.keyId, made.wraps.keyId);
   assert.equal(changed.byRecoveryCode, made.wraps.byRecoveryCode);
   await refuses(journal.unlock(changed, owner, "four quiet words here"));
   const again = await journal.unlock(changed, owner, "five other quiet words here");
-  assert.deepEqual(await journal.open(again, owner, "2026-11-21", sealed), entry);
-  assert.deepEqual(await journal.open(await journal.recover(changed, owner, made.recoveryCode), owner, "2026-11-21", sealed), entry);
+  assert.deepEqual((await journal.open(again, owner, "2026-11-21", sealed)).entry, entry);
+  const recovered = await journal.recover(changed, owner, made.recoveryCode);
+  assert.deepEqual((await journal.open(recovered, owner, "2026-11-21", sealed)).entry, entry);
   const printed = await journal.newRecoveryCode(made.key, owner);
   await refuses(journal.recover({ ...changed, byRecoveryCode: printed.byRecoveryCode }, owner, made.recoveryCode));
   await refuses(journal.createKey(owner, "too short"));
   // nobody seals under somebody else's key by mistake
   await refuses(journal.open(key, owner, "2026-11-21", sealed));
+  // what a browser has seen does not come back as something else
+  const seen = new journal.Seen();
+  seen.note("one", place);
+  seen.note("two", other.place);
+  seen.note("one", later.place);
+  const kept = new journal.Seen(String(seen));
+  for (const [id, told] of [["one", place], ["one", other.place], ["two", later.place], ["one", null], ["three", later.place]]) {
+    assert.throws(() => kept.note(id, told), journal.ReplacedError, `${id} ${JSON.stringify(told)}`);
+  }
+  kept.note("one", later.place);
+  kept.forget("one");
+  kept.note("three", later.place);
+  kept.note("four", null);
   console.log(`${vectors.entries.length} entries and 2 wraps as the vectors say`);
 }
 
@@ -124,10 +155,12 @@ async function exchange() {
   const { owner, wraps, passphrase, recoveryCode, date, sealed } = JSON.parse(readFileSync(0, "utf8"));
   const key = await journal.unlock(wraps, owner, passphrase);
   assert.deepEqual(await journal.recover(wraps, owner, recoveryCode), key);
-  const read = sealed ? await journal.open(key, owner, date, sealed) : null;
+  const opened = sealed ? await journal.open(key, owner, date, sealed) : null;
+  const read = opened && opened.entry;
   const entry = { body: `Read: ${read?.body}`, mood: 5, tags: ["answer"] };
   const changed = await journal.changePassphrase(key, wraps, owner, `${passphrase}, changed`);
-  console.log(JSON.stringify({ read, entry, sealed: await journal.seal(key, owner, date, entry), wraps: changed }));
+  const answer = await journal.seal(key, owner, date, entry, opened && opened.place);
+  console.log(JSON.stringify({ read, entry, sealed: answer.body, place: answer.place, wraps: changed }));
 }
 
 const [, , what] = process.argv;

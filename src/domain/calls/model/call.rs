@@ -31,6 +31,8 @@ pub enum Reason {
     Missed,
     /// Whoever rang thought better of it.
     Cancelled,
+    /// The other one talked to somebody else: it never rang.
+    Busy,
     HungUp,
     /// One of the two did not come back.
     Lost,

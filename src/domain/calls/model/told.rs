@@ -26,7 +26,7 @@ impl From<Reason> for EndReason {
     fn from(reason: Reason) -> Self {
         match reason {
             Reason::Declined => Self::Declined,
-            Reason::Missed => Self::Missed,
+            Reason::Missed | Reason::Busy => Self::Missed,
             Reason::Cancelled => Self::Cancelled,
             Reason::HungUp => Self::HungUp,
             Reason::Lost | Reason::Abandoned => Self::Lost,

@@ -93,7 +93,12 @@ impl Visit {
             }
         };
         let Entered { company_id, closes_at, ice_servers, expires_at, call } = entered;
-        let told = call.as_ref().map(|call| Told::of(call, self.seat)).unwrap_or_default();
+        let told = match (&call, self.rooms.get(&id)) {
+            // the answer does not say how it ended: that is told
+            (Some(call), Some(room)) if call.phase().is_none() => room.told,
+            (Some(call), _) => Told::of(call, self.seat),
+            (None, _) => Told::default(),
+        };
         let heard_at = at.platform().clock.now();
         let due = call.as_ref().and_then(|call| call.due(self.seat, heard_at));
         if told.rings() {

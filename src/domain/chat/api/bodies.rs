@@ -7,7 +7,7 @@ use poem_openapi::{ApiResponse, Enum, Object};
 use uuid::Uuid;
 
 use crate::domain::chat::model::{Attachment, Content, Excerpt, Message, Overview, Receipt};
-use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::health_text::{HealthText, never_shown};
 use crate::platform::ids::{ConsultationId, FileId, MessageId, UserId};
 
 /// A conversation with somebody.
@@ -81,7 +81,7 @@ pub struct SendRequest {
     pub client_id: Uuid,
     /// Plain text. Empty only where files come with it.
     #[oai(validator(max_length = 4000))]
-    pub body: String,
+    pub body: HealthText,
     /// Files that were brought to this conversation before, in their order; each is sent once.
     #[oai(validator(max_items = 10))]
     pub attachment_ids: Option<Vec<FileId>>,
@@ -98,8 +98,10 @@ impl Example for SendRequest {
 pub struct EditRequest {
     /// Plain text, in the place of the one before. Empty only where files came with it.
     #[oai(validator(max_length = 4000))]
-    pub body: String,
+    pub body: HealthText,
 }
+
+never_shown!(SendRequest, EditRequest);
 
 impl Example for EditRequest {
     fn example() -> Self {
@@ -187,7 +189,7 @@ impl Example for MessageAnswer {
             rev: 5,
             sender_id: example_person(),
             content: Content::Text,
-            body: Some(HealthText::new(example_text())),
+            body: Some(example_text()),
             attachments: vec![AttachmentAnswer::example()],
             created_at: example_time(),
             edited_at: None,
@@ -313,6 +315,6 @@ fn example_time() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_440_600, 0).unwrap_or_default()
 }
 
-fn example_text() -> String {
-    "Thank you, that helped. See you on Tuesday.".into()
+fn example_text() -> HealthText {
+    HealthText::new("Thank you, that helped. See you on Tuesday.".into())
 }

@@ -14,7 +14,6 @@ use super::model::Which;
 use super::service::{self, Draft};
 use crate::domain::files::FileResponse;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::platform::http::upload::Upload;
 use crate::platform::http::{Body, Page, PageQuery};
@@ -115,8 +114,8 @@ impl ChatApi {
     /// A form with `file`: JPEG, PNG, WebP or PDF, named accordingly. Pictures are written anew, without place, device and
     /// time. It is sealed with the conversation’s key, and so is its name. Nobody but oneself has it before it is sent with
     /// a message, within 24 hours. Refusals are those of `POST /files`, and of sending a message; and `409
-    /// conversation_files_exceeded`: what one person sends in one conversation adds up to as much as they may keep, and to
-    /// 500 files, at most. What was sent takes no room elsewhere.
+    /// conversation_files_exceeded`: one person sends 500 files in one conversation at most. What was sent counts for its sender
+    /// as whatever else they brought (`409 file_quota_exceeded`), until its message is deleted or its time is over.
     #[oai(path = "/conversations/:id/attachments", method = "post", operation_id = "createAttachment")]
     async fn attach(
         &self,
@@ -143,7 +142,7 @@ impl ChatApi {
         id: Path<MessageId>,
         body: Body<EditRequest>,
     ) -> Result<Json<MessageAnswer>> {
-        Ok(Json(service::edit(&cx, id.0, HealthText::new(body.0.body)).await?.into()))
+        Ok(Json(service::edit(&cx, id.0, body.0.body).await?.into()))
     }
 
     /// Delete a message

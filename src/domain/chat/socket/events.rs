@@ -19,7 +19,6 @@ use crate::domain::chat::api::MessagesAnswer;
 use crate::domain::chat::error::Error;
 use crate::domain::chat::model::{Message, Which};
 use crate::domain::chat::service::{self, Draft, Opened};
-use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::body;
 use crate::platform::http::page::DEFAULT_LIMIT;
 use crate::platform::ids::ConsultationId;
@@ -35,8 +34,6 @@ const READ_AT_ONCE: u32 = 50;
 const UNACKNOWLEDGED: usize = 256;
 /// … of which so many are kept for the last ones of what is sent at once: who has that has all before it.
 const FOR_THE_LAST: usize = 192;
-/// A reader who takes nothing for so long is let go; they come back when they can.
-const STUCK: Duration = Duration::from_secs(30);
 /// That somebody writes is told so often.
 const TYPING_EVERY: Duration = Duration::from_secs(1);
 
@@ -54,7 +51,6 @@ pub struct Seat {
     noted: HashSet<ConsultationId>,
     arrived: Arrived,
     unacknowledged: Arc<Semaphore>,
-    stuck_since: Option<Instant>,
     typed: Option<(ConsultationId, Instant)>,
 }
 
@@ -68,7 +64,6 @@ impl Seat {
             noted: HashSet::new(),
             arrived: Arrived::default(),
             unacknowledged: Arc::new(Semaphore::new(UNACKNOWLEDGED)),
-            stuck_since: None,
             typed: None,
         }
     }
@@ -283,7 +278,7 @@ impl Visitor for Seat {
             }
             "message:edit" => {
                 let EditEvent { id, body } = body::check(data)?;
-                answer(&SentAnswer { message: service::edit(&cx, id, HealthText::new(body)).await?.into() })
+                answer(&SentAnswer { message: service::edit(&cx, id, body).await?.into() })
             }
             "message:delete" => {
                 let DeleteEvent { id } = body::check(data)?;
@@ -292,6 +287,10 @@ impl Visitor for Seat {
             "message:read" => {
                 let it: ReadEvent = body::check(data)?;
                 let (conversation_id, is_read) = (it.conversation_id, it.is_read());
+                // that something has arrived is noted whenever it does
+                if is_read {
+                    at.check_maintenance().await?;
+                }
                 let it = service::note_receipt(&cx, conversation_id, it.seq, is_read).await?;
                 self.hub.hand(conversation_id, &Change::Receipt(it));
                 answer(&NotedAnswer { delivered_seq: it.delivered_seq, read_seq: it.read_seq, rev: it.rev })
@@ -337,7 +336,6 @@ impl Visitor for Seat {
         let closed = self.joined.iter().filter(|(_, told)| !told.is_closed && now >= told.closes_at);
         changed.extend(closed.map(|(id, _)| (*id, i64::MAX)));
         let mut failed: Option<Problem> = None;
-        let mut is_full = false;
         for (id, rev) in changed {
             if self.joined.get(&id).is_none_or(|told| told.rev >= rev) {
                 continue;
@@ -345,7 +343,6 @@ impl Visitor for Seat {
             match self.deliver(at, id).await {
                 Ok(Ok(())) => {}
                 Ok(Err(Full)) => {
-                    is_full = true;
                     self.place.keep(id, half_sent(rev));
                 }
                 Err(problem) if problem.code() == "not_found" => self.forget(id),
@@ -354,11 +351,6 @@ impl Visitor for Seat {
                     failed = Some(problem);
                 }
             }
-        }
-        if !is_full {
-            self.stuck_since = None;
-        } else if self.stuck_since.get_or_insert_with(Instant::now).elapsed() > STUCK {
-            at.end();
         }
         self.note_arrivals(at).await?;
         failed.map_or(Ok(()), Err)

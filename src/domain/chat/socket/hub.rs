@@ -2,10 +2,11 @@
 //!
 //! The sockets of this node are kept by conversation, to be woken. Who is present is told by each node when the first
 //! socket of a person joins a conversation and when the last one leaves; nodes answer newcomers with whom they have. A
-//! node that has not been heard for half a minute is gone, and those who were there alone with it. All of it carries ids,
-//! is shown to those who have joined the conversation, is believed of its two people alone, and may be wrong for a moment.
+//! node that has not been heard for half a minute is gone, and those who were there alone with it. Whoever may have missed
+//! something asks anew, and whom nobody confirms then has left. All of it carries ids, is shown to those who have joined the
+//! conversation, is believed of its two people alone, and may be wrong for a moment.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::platform::realtime;
 const LATEST: usize = 64;
 /// A node that is silent for so long is gone.
 const SILENT: Duration = Duration::from_secs(30);
+/// Whom another node had is confirmed within this time after it was asked, or is gone.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 /// Nodes that are known of; anybody who reaches the database can forge some.
 const MOST_NODES: usize = 256;
 /// Changes that are handed to one socket; whoever takes longer reads them.
@@ -145,13 +148,15 @@ struct Room {
     places: Vec<Arc<Place>>,
     /// Up to here the places were told that something changed: what the database said, never what was heard.
     rev: i64,
-    /// On which nodes each of the two is.
-    present: HashMap<UserId, BTreeSet<Uuid>>,
+    /// On which nodes each of the two is, and since when that is asked anew.
+    present: HashMap<UserId, BTreeMap<Uuid, Option<Instant>>>,
+    /// Who of them writes.
+    writing: BTreeSet<UserId>,
 }
 
 impl Room {
     fn of(people: [UserId; 2]) -> Self {
-        Self { people, places: Vec::new(), rev: 0, present: HashMap::new() }
+        Self { people, places: Vec::new(), rev: 0, present: HashMap::new(), writing: BTreeSet::new() }
     }
 
     fn wake(&self, id: ConsultationId, rev: i64) {
@@ -167,6 +172,30 @@ impl Room {
     fn show(&self, about: UserId, live: Live) {
         for place in self.places.iter().filter(|place| place.user != about) {
             place.show(live);
+        }
+    }
+
+    /// Keeps of the nodes on which people are those that are said to be so; shows who is gone with the others.
+    fn keep_present(&mut self, conversation: ConsultationId, is_so: impl Fn(UserId, Uuid, Option<Instant>) -> bool) {
+        let mut gone = Vec::new();
+        for (user, nodes) in &mut self.present {
+            let was_here = !nodes.is_empty();
+            nodes.retain(|node, asked_at| is_so(*user, *node, *asked_at));
+            if was_here && nodes.is_empty() {
+                gone.push(*user);
+            }
+        }
+        for user in gone {
+            self.show_typing(conversation, user, false);
+            self.show(user, Live::Presence { conversation, user, is_online: false });
+        }
+    }
+
+    /// Whoever stops writing is shown once to have stopped.
+    fn show_typing(&mut self, conversation: ConsultationId, user: UserId, is_typing: bool) {
+        let did = if is_typing { !self.writing.insert(user) } else { self.writing.remove(&user) };
+        if is_typing || did {
+            self.show(user, Live::Typing { conversation, user, is_typing });
         }
     }
 }
@@ -266,12 +295,16 @@ impl Hub {
         lock(&self.known).rooms.iter().map(|(conversation, room)| (conversation.0, room.rev)).unzip()
     }
 
-    /// Everything may have changed, and what others answered to whoever came may have been missed.
-    pub fn missed(&self) {
-        let known = lock(&self.known);
-        for (conversation, room) in &known.rooms {
+    /// Everything may have changed; who came or left, and what others answered, may have been missed.
+    pub fn missed(&self, now: Instant) {
+        let mut known = lock(&self.known);
+        for (conversation, room) in &mut known.rooms {
             room.wake(*conversation, i64::MAX);
             let here: BTreeSet<_> = room.places.iter().map(|place| place.user).collect();
+            room.keep_present(*conversation, |user, node, _| node != self.node || here.contains(&user));
+            for asked_at in room.present.values_mut().flatten().filter(|(node, _)| **node != self.node).map(|it| it.1) {
+                *asked_at = Some(now);
+            }
             for user in here {
                 self.say(Kind::Came, Some(*conversation), Some(user));
             }
@@ -279,13 +312,13 @@ impl Hub {
     }
 
     /// A node told something; perhaps this one.
-    pub fn heard(&self, about: &str) {
+    pub fn heard(&self, about: &str, now: Instant) {
         let Ok(word) = serde_json::from_str::<Word>(about) else { return };
         let mut known = lock(&self.known);
         if known.heard_at.len() >= MOST_NODES && !known.heard_at.contains_key(&word.node) {
             return;
         }
-        known.heard_at.insert(word.node, Instant::now());
+        known.heard_at.insert(word.node, now);
         let (Some(conversation), Some(user)) = (word.conversation, word.user) else { return };
         let room = known.rooms.get_mut(&conversation).filter(|room| room.people.contains(&user));
         let Some(room) = room else { return };
@@ -293,7 +326,7 @@ impl Hub {
             Kind::Came | Kind::Here => {
                 let nodes = room.present.entry(user).or_default();
                 let was_away = nodes.is_empty();
-                nodes.insert(word.node);
+                nodes.insert(word.node, None);
                 if was_away {
                     room.show(user, Live::Presence { conversation, user, is_online: true });
                 }
@@ -304,41 +337,28 @@ impl Hub {
                     }
                 }
             }
-            Kind::Left => {
-                let is_gone =
-                    room.present.get_mut(&user).is_some_and(|nodes| nodes.remove(&word.node) && nodes.is_empty());
-                if is_gone {
-                    room.show(user, Live::Presence { conversation, user, is_online: false });
-                }
-            }
-            Kind::Writes => room.show(user, Live::Typing { conversation, user, is_typing: true }),
-            Kind::Stopped => room.show(user, Live::Typing { conversation, user, is_typing: false }),
+            Kind::Left => room.keep_present(conversation, |who, node, _| (who, node) != (user, word.node)),
+            Kind::Writes => room.show_typing(conversation, user, true),
+            Kind::Stopped => room.show_typing(conversation, user, false),
             Kind::Alive => {}
         }
     }
 
-    /// Says that this node lives, where anybody is here, and forgets nodes that are silent.
-    pub fn say_alive(&self) {
+    /// Says that this node lives, where anybody is here, and forgets nodes that are silent, and whom nobody confirmed.
+    pub fn say_alive(&self, now: Instant) {
         let mut known = lock(&self.known);
         let silent: HashSet<Uuid> = known
             .heard_at
             .iter()
-            .filter(|(node, at)| **node != self.node && at.elapsed() > SILENT)
+            .filter(|(node, at)| **node != self.node && now.saturating_duration_since(**at) > SILENT)
             .map(|(node, _)| *node)
             .collect();
         known.heard_at.retain(|node, _| !silent.contains(node));
         for (conversation, room) in &mut known.rooms {
-            let mut gone = Vec::new();
-            for (user, nodes) in &mut room.present {
-                let was_here = !nodes.is_empty();
-                nodes.retain(|node| !silent.contains(node));
-                if was_here && nodes.is_empty() {
-                    gone.push(*user);
-                }
-            }
-            for user in gone {
-                room.show(user, Live::Presence { conversation: *conversation, user, is_online: false });
-            }
+            room.keep_present(*conversation, |_, node, asked_at| {
+                !silent.contains(&node)
+                    && asked_at.is_none_or(|at| now.saturating_duration_since(at) < CONFIRMED_WITHIN)
+            });
         }
         let is_needed = !known.rooms.is_empty();
         drop(known);
@@ -358,6 +378,138 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALICE: UserId = UserId(Uuid::from_u128(1));
+    const DR: UserId = UserId(Uuid::from_u128(2));
+    const TALK: ConsultationId = ConsultationId(Uuid::from_u128(3));
+
+    /// Two nodes, and what each says until it is heard.
+    struct Nodes {
+        hubs: [Arc<Hub>; 2],
+        said: Arc<Mutex<Vec<String>>>,
+        now: Instant,
+    }
+
+    impl Nodes {
+        fn start() -> Self {
+            let said = Arc::<Mutex<Vec<String>>>::default();
+            let hub = |node| {
+                let said = said.clone();
+                Arc::new(Hub::telling(Uuid::from_u128(node), move |about| lock(&said).push(about)))
+            };
+            Self { hubs: [hub(11), hub(12)], said, now: Instant::now() }
+        }
+
+        /// Both hear what was said, and what they answer.
+        fn hear(&self) {
+            loop {
+                let said = std::mem::take(&mut *lock(&self.said));
+                if said.is_empty() {
+                    return;
+                }
+                for about in said {
+                    self.hubs.iter().for_each(|hub| hub.heard(&about, self.now));
+                }
+            }
+        }
+
+        fn lose(&self) {
+            lock(&self.said).clear();
+        }
+
+        /// Alice on the first node, the practitioner on the second one.
+        fn joined(&self) -> [Arc<Place>; 2] {
+            let places = [ALICE, DR].map(|user| Arc::new(Place::new(user, Arc::default())));
+            for (hub, place) in self.hubs.iter().zip(&places) {
+                hub.join(TALK, [ALICE, DR], place);
+            }
+            self.hear();
+            places
+        }
+    }
+
+    fn shown(place: &Place) -> Vec<Live> {
+        std::iter::from_fn(|| place.take_live()).collect()
+    }
+
+    const fn online(user: UserId, is_online: bool) -> Live {
+        Live::Presence { conversation: TALK, user, is_online }
+    }
+
+    const fn types(user: UserId, is_typing: bool) -> Live {
+        Live::Typing { conversation: TALK, user, is_typing }
+    }
+
+    #[test]
+    fn whoever_left_while_nobody_heard_it_is_shown_to_have_left_and_who_is_there_stays() {
+        let mut nodes = Nodes::start();
+        let [alice, dr] = nodes.joined();
+        assert_eq!((shown(&alice), shown(&dr)), (vec![online(DR, true)], vec![online(ALICE, true)]));
+        // neither hears anything; she comes back on another device, which is heard of as little
+        nodes.hubs[0].leave(TALK, &alice);
+        nodes.lose();
+        nodes.hubs[1].missed(nodes.now);
+        nodes.hear();
+        assert!(shown(&dr).is_empty());
+        nodes.now += CONFIRMED_WITHIN;
+        nodes.hubs[1].say_alive(nodes.now);
+        assert_eq!(shown(&dr), [online(ALICE, false)]);
+        // who is there is confirmed
+        nodes.hubs[0].join(TALK, [ALICE, DR], &alice);
+        nodes.hear();
+        assert_eq!((shown(&alice), shown(&dr)), (vec![online(DR, true)], vec![online(ALICE, true)]));
+        nodes.hubs.iter().for_each(|hub| hub.missed(nodes.now));
+        nodes.hear();
+        nodes.now += CONFIRMED_WITHIN;
+        nodes.hubs.iter().for_each(|hub| hub.say_alive(nodes.now));
+        nodes.hear();
+        assert_eq!((shown(&alice), shown(&dr)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn whoever_was_on_this_node_and_left_unheard_is_known_to_have_left() {
+        let nodes = Nodes::start();
+        let [alice, dr] = [ALICE, DR].map(|user| Arc::new(Place::new(user, Arc::default())));
+        for place in [&alice, &dr] {
+            nodes.hubs[0].join(TALK, [ALICE, DR], place);
+        }
+        nodes.hear();
+        assert_eq!(shown(&dr), [online(ALICE, true)]);
+        nodes.hubs[0].leave(TALK, &alice);
+        nodes.lose();
+        nodes.hubs[0].missed(nodes.now);
+        assert_eq!(shown(&dr), [online(ALICE, false)]);
+    }
+
+    #[test]
+    fn a_node_that_is_silent_takes_its_people_along_and_whoever_was_writing_writes_no_more() {
+        let mut nodes = Nodes::start();
+        let [_, dr] = nodes.joined();
+        nodes.hubs[0].say_typing(TALK, ALICE, true);
+        nodes.hear();
+        assert_eq!(shown(&dr), [online(ALICE, true), types(ALICE, true)]);
+        nodes.now += SILENT;
+        nodes.hubs[1].say_alive(nodes.now);
+        nodes.hear();
+        assert!(shown(&dr).is_empty());
+        nodes.now += Duration::from_millis(1);
+        nodes.hubs[1].say_alive(nodes.now);
+        assert_eq!(shown(&dr), [types(ALICE, false), online(ALICE, false)]);
+    }
+
+    #[test]
+    fn whoever_leaves_writes_no_more_and_is_shown_so_once() {
+        let nodes = Nodes::start();
+        let [alice, dr] = nodes.joined();
+        nodes.hubs[0].say_typing(TALK, ALICE, true);
+        nodes.hubs[0].leave(TALK, &alice);
+        nodes.hear();
+        assert_eq!(shown(&dr), [online(ALICE, true), types(ALICE, true), types(ALICE, false), online(ALICE, false)]);
+        nodes.hubs[0].join(TALK, [ALICE, DR], &alice);
+        nodes.hubs[0].leave(TALK, &alice);
+        nodes.hear();
+        assert_eq!(shown(&dr), [online(ALICE, true), online(ALICE, false)]);
+    }
 
     #[test]
     fn whoever_comes_and_goes_on_many_devices_at_once_is_said_to_come_and_go_in_turn() {

@@ -22,6 +22,7 @@ use events::Seat;
 use futures_util::future::BoxFuture;
 use hub::Hub;
 pub use payloads::namespace;
+use tokio::time::Instant;
 
 use super::{CHANGED, store};
 use crate::platform::Platform;
@@ -44,13 +45,13 @@ pub fn open(io: &Io, platform: &Arc<Platform>) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let hears = realtime::follow(&platform, &[CHANGED, LIVE], |news| match news {
             News::Told { channel: CHANGED, about } => hub.changed(about),
-            News::Told { about, .. } => hub.heard(about),
-            News::Missed => hub.missed(),
+            News::Told { about, .. } => hub.heard(about, Instant::now()),
+            News::Missed => hub.missed(Instant::now()),
         });
         let lives = async {
             loop {
                 tokio::time::sleep(ALIVE_EVERY).await;
-                hub.say_alive();
+                hub.say_alive(Instant::now());
             }
         };
         let compares = async {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::chat::api::{MessageAnswer, MessagesAnswer, ReceiptState};
 use crate::platform::auth::Permission;
+use crate::platform::crypto::health_text::{HealthText, never_shown};
 use crate::platform::ids::{ConsultationId, FileId, MessageId, UserId};
 use crate::platform::realtime::{Namespace, Nothing};
 
@@ -24,7 +25,7 @@ pub struct SendEvent {
     pub client_id: Uuid,
     /// Plain text. Empty only where files come with it.
     #[oai(validator(max_length = 4000))]
-    pub body: String,
+    pub body: HealthText,
     /// Files that were brought to the conversation before (`POST /conversations/{id}/attachments`).
     #[oai(validator(max_items = 10))]
     pub attachment_ids: Option<Vec<FileId>>,
@@ -36,8 +37,10 @@ pub struct SendEvent {
 pub struct EditEvent {
     pub id: MessageId,
     #[oai(validator(max_length = 4000))]
-    pub body: String,
+    pub body: HealthText,
 }
+
+never_shown!(SendEvent, EditEvent);
 
 /// `message:delete`.
 #[derive(Object)]
@@ -137,9 +140,9 @@ pub fn namespace() -> Namespace {
         )
         .takes::<EditEvent, SentAnswer>("message:edit", "Puts another text in the place of one of one's own messages.")
         .takes::<DeleteEvent, SentAnswer>("message:delete", "Takes one of one's own messages back.")
-        .takes::<ReadEvent, NotedAnswer>(
+        .goes_on::<ReadEvent, NotedAnswer>(
             "message:read",
-            "Says that everything up to a message was read, or has arrived.",
+            "Says that everything up to a message was read, or has arrived. In maintenance only that it has arrived.",
         )
         .goes_on::<About, Nothing>("typing:start", "Says that one writes.")
         .goes_on::<About, Nothing>("typing:stop", "Says that one has stopped.")

@@ -7,14 +7,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
-use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::clinical_notes::model::{Content, Format, Kind, Note, Soap, Status, Text, Whole, Words};
 use crate::platform::Result;
-use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::health_text::{HealthText, Words as Letters, never_shown};
 use crate::platform::http::Etag;
+use crate::platform::http::idempotency::{Fingerprint, Print};
 use crate::platform::ids::{ConsultationId, NoteId};
 use crate::platform::problem::{Error as Refusal, Problem};
 
@@ -22,8 +22,7 @@ use crate::platform::problem::{Error as Refusal, Problem};
 const LONGEST_TEXT: usize = 20_000;
 
 /// A text, or the four parts of a SOAP note.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub enum TextOr<T, S> {
     Free(T),
     Soap(S),
@@ -81,15 +80,13 @@ impl<T: ToJSON, S: ToJSON> ToJSON for TextOr<T, S> {
 }
 
 /// A free text of a note as it is sent.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct FreeText(String);
+pub struct FreeText(HealthText);
 
 impl Type for FreeText {
     const IS_REQUIRED: bool = true;
 
-    type RawValueType = String;
-    type RawElementValueType = String;
+    type RawValueType = Letters;
+    type RawElementValueType = Letters;
 
     fn name() -> Cow<'static, str> {
         "string".into()
@@ -104,18 +101,18 @@ impl Type for FreeText {
         }))
     }
 
-    fn as_raw_value(&self) -> Option<&String> {
-        Some(&self.0)
+    fn as_raw_value(&self) -> Option<&Letters> {
+        self.0.as_raw_value()
     }
 
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a String> + 'a> {
-        Box::new(std::iter::once(&self.0))
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Letters> + 'a> {
+        self.0.raw_element_iter()
     }
 }
 
 impl ParseFromJSON for FreeText {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        String::parse_from_json(value).map(Self).map_err(ParseError::propagate)
+        HealthText::parse_from_json(value).map(Self).map_err(ParseError::propagate)
     }
 }
 
@@ -126,24 +123,24 @@ impl ToJSON for FreeText {
 }
 
 /// The parts of a SOAP note. One of them at least says something.
-#[derive(Debug, Default, Object, Serialize)]
+#[derive(Default, Object)]
 #[oai(rename = "SoapRequest", rename_all = "camelCase", deny_unknown_fields)]
 pub struct SoapRequest {
     /// What the employee tells.
     #[oai(validator(max_length = 5000))]
-    subjective: Option<String>,
+    subjective: Option<HealthText>,
     /// What is observed.
     #[oai(validator(max_length = 5000))]
-    objective: Option<String>,
+    objective: Option<HealthText>,
     /// What the practitioner makes of it.
     #[oai(validator(max_length = 5000))]
-    assessment: Option<String>,
+    assessment: Option<HealthText>,
     /// What is to follow.
     #[oai(validator(max_length = 5000))]
-    plan: Option<String>,
+    plan: Option<HealthText>,
 }
 
-#[derive(Debug, Object, Serialize)]
+#[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct NoteRequest {
     format: Format,
@@ -153,9 +150,9 @@ pub struct NoteRequest {
 
 impl NoteRequest {
     pub fn text(self) -> Result<Text> {
-        let part = |text: Option<String>| HealthText::new(text.unwrap_or_default());
+        let part = |text: Option<HealthText>| text.unwrap_or_else(|| HealthText::new(String::new()));
         match (self.format, self.body) {
-            (Format::Free, TextOr::Free(FreeText(text))) => Ok(Text::Free(HealthText::new(text))),
+            (Format::Free, TextOr::Free(FreeText(text))) => Ok(Text::Free(text)),
             (Format::Soap, TextOr::Soap(SoapRequest { subjective, objective, assessment, plan })) => {
                 Ok(Text::Soap(Soap {
                     subjective: part(subjective),
@@ -172,7 +169,7 @@ impl NoteRequest {
 
 impl Example for NoteRequest {
     fn example() -> Self {
-        let part = |text: &str| Some(text.to_owned());
+        let part = |text: &str| Some(HealthText::new(text.to_owned()));
         let body = SoapRequest {
             subjective: part("Sleeps four hours a night since the move."),
             objective: part("Tired, oriented, speaks fluently."),
@@ -183,16 +180,42 @@ impl Example for NoteRequest {
     }
 }
 
-#[derive(Debug, Object, Serialize)]
+impl Fingerprint for NoteRequest {
+    fn print(&self, into: &mut Print) -> Result<()> {
+        let Self { format, body } = self;
+        into.plain(format)?;
+        match body {
+            TextOr::Free(FreeText(text)) => into.words(text),
+            TextOr::Soap(SoapRequest { subjective, objective, assessment, plan }) => {
+                for part in [subjective, objective, assessment, plan] {
+                    into.all_words(part);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct AddendumRequest {
     #[oai(validator(min_length = 1, max_length = 5000, pattern = r"\S"))]
-    pub body: String,
+    pub body: HealthText,
 }
+
+impl Fingerprint for AddendumRequest {
+    fn print(&self, into: &mut Print) -> Result<()> {
+        let Self { body } = self;
+        into.words(body);
+        Ok(())
+    }
+}
+
+never_shown!(NoteRequest, SoapRequest, AddendumRequest);
 
 impl Example for AddendumRequest {
     fn example() -> Self {
-        Self { body: "By telephone on the 3rd: sleeps through again.".into() }
+        Self { body: HealthText::new("By telephone on the 3rd: sleeps through again.".into()) }
     }
 }
 
@@ -282,7 +305,7 @@ impl From<Whole> for NoteAnswer {
 impl Example for NoteAnswer {
     fn example() -> Self {
         let at = example_time();
-        let addendum = HealthText::new(AddendumRequest::example().body);
+        let addendum = AddendumRequest::example().body;
         Self {
             id: NoteId(example_id(0x0e)),
             consultation_id: ConsultationId(example_id(0x0c)),

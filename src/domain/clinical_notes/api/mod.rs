@@ -12,7 +12,6 @@ use bodies::{AddendumRequest, CreatedNote, NoteAnswer, NoteRequest, NoteSummary,
 use super::service;
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
-use crate::platform::crypto::health_text::HealthText;
 use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged};
 use crate::platform::ids::{ConsultationId, NoteId};
 
@@ -43,7 +42,7 @@ impl NotesApi {
         key: Header<Option<String>>,
         body: Body<NoteRequest>,
     ) -> Result<CreatedNote> {
-        let key = IdempotencyKey::new(key.0, "createNote", &(id.0, &body.0))?;
+        let key = IdempotencyKey::of(key.0, "createNote", &id.0, &body.0)?;
         let it = service::create(&cx, id.0, body.0.text()?, key.as_ref()).await?;
         let etag = Etag::of(it.note.updated_at);
         Ok(CreatedNote::Created(Json(it.into()), etag.as_str().to_owned()))
@@ -65,6 +64,26 @@ impl NotesApi {
         let page: PageQuery<(DateTime<Utc>, NoteId)> = PageQuery::new(limit.0, cursor.0.as_deref())?;
         let rows = service::list(&cx, id.0, page.after, page.fetch()).await?;
         Ok(Json(Page::new(&page, rows, |row| (row.created_at, row.id), NoteSummary::from)))
+    }
+
+    /// Export one's own notes about a person
+    ///
+    /// All that the caller wrote about the person of this session, of whichever sessions, with their texts and addenda, the newest
+    /// first: for the person's access to their records, and for whoever goes on treating them, with their consent. Whose profile
+    /// is deactivated has it as well. It is noted, and the employee finds that in their access log.
+    #[oai(path = "/consultations/:id/client-notes", method = "get", operation_id = "exportClientNotes")]
+    async fn export(
+        &self,
+        cx: Authorized<perm::KeepNotes>,
+        id: Path<ConsultationId>,
+        /// 1–100; 20 unless said.
+        limit: Query<Option<u32>>,
+        /// `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<Page<NoteAnswer>>> {
+        let page: PageQuery<(DateTime<Utc>, NoteId)> = PageQuery::new(limit.0, cursor.0.as_deref())?;
+        let rows = service::export(&cx, id.0, page.after, page.fetch()).await?;
+        Ok(Json(Page::new(&page, rows, |row| (row.note.created_at, row.note.id), NoteAnswer::from)))
     }
 
     /// Read a note
@@ -132,8 +151,8 @@ impl NotesApi {
         key: Header<Option<String>>,
         body: Body<AddendumRequest>,
     ) -> Result<CreatedNote> {
-        let key = IdempotencyKey::new(key.0, "addAddendum", &(id.0, &body.0))?;
-        let it = service::add(&cx, id.0, HealthText::new(body.0.body), key.as_ref()).await?;
+        let key = IdempotencyKey::of(key.0, "addAddendum", &id.0, &body.0)?;
+        let it = service::add(&cx, id.0, body.0.body, key.as_ref()).await?;
         let etag = Etag::of(it.note.updated_at);
         Ok(CreatedNote::Created(Json(it.into()), etag.as_str().to_owned()))
     }

@@ -14,6 +14,9 @@ use crate::domain::consultations::reschedule::Move;
 use crate::domain::consultations::service::Booking;
 use crate::domain::consultations::slots::{Slot, SlotList};
 use crate::domain::practitioners::Mode;
+use crate::platform::Result;
+use crate::platform::crypto::health_text::{HealthText, never_shown};
+use crate::platform::http::idempotency::{Fingerprint, Print};
 use crate::platform::http::written;
 use crate::platform::ids::{CompanyId, ConsultationId, PractitionerId};
 
@@ -56,7 +59,7 @@ impl From<SlotList> for SlotsAnswer {
     }
 }
 
-#[derive(Debug, Object)]
+#[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct BookingRequest {
     practitioner_id: PractitionerId,
@@ -69,7 +72,7 @@ pub struct BookingRequest {
     mode: Mode,
     /// What the practitioner should know beforehand. Kept sealed; read by the two people of the session alone.
     #[oai(validator(max_length = 2000))]
-    reason: Option<String>,
+    reason: Option<HealthText>,
 }
 
 impl From<BookingRequest> for Booking {
@@ -91,17 +94,27 @@ impl Example for BookingRequest {
     }
 }
 
-#[derive(Debug, Object)]
+#[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields, example)]
 pub struct CancelRequest {
     /// Why. Kept sealed; read by the two people of the session alone.
     #[oai(validator(max_length = 2000))]
-    pub reason: Option<String>,
+    pub reason: Option<HealthText>,
+}
+
+never_shown!(BookingRequest, CancelRequest, Booking);
+
+impl Fingerprint for CancelRequest {
+    fn print(&self, into: &mut Print) -> Result<()> {
+        let Self { reason } = self;
+        into.all_words(reason);
+        Ok(())
+    }
 }
 
 impl Example for CancelRequest {
     fn example() -> Self {
-        Self { reason: Some("I cannot make it that day.".into()) }
+        Self { reason: Some(HealthText::new("I cannot make it that day.".into())) }
     }
 }
 

@@ -88,7 +88,7 @@ impl ConsultationsApi {
         body: Body<BookingRequest>,
     ) -> Result<BookingResponse> {
         let wanted = Booking::from(body.0);
-        let key = IdempotencyKey::new(key.0, "bookConsultation", &wanted)?;
+        let key = IdempotencyKey::of(key.0, "bookConsultation", &(), &wanted)?;
         let booked = service::book(&cx, &wanted, key.as_ref()).await?;
         Ok(BookingResponse::Booked(Json(booked.into())))
     }
@@ -174,8 +174,8 @@ impl ConsultationsApi {
         if_match: Header<Option<String>>,
         body: Body<CancelRequest>,
     ) -> Result<Json<ConsultationAnswer>> {
-        let reason = body.reason.as_deref();
-        let key = IdempotencyKey::new(key.0, "cancelConsultation", &(id.0, reason))?;
+        let reason = body.reason.as_ref();
+        let key = IdempotencyKey::of(key.0, "cancelConsultation", &id.0, &body.0)?;
         let asked = Asked { if_match: if_match.0.as_deref(), key: key.as_ref() };
         Ok(Json(service::cancel(&cx, id.0, reason, asked).await?.into()))
     }
@@ -214,7 +214,7 @@ impl ConsultationsApi {
     /// servers, or the conversation. Open from ten minutes before the start until half an hour after the planned end:
     /// earlier is `403 not_open_yet`, later `410 closed`, both with `opensAt` and `closesAt`. Tokens and credentials end at
     /// `expiresAt`; ask again for new ones. Where the operator has no video server, video is `503 video_not_configured`.
-    /// Nothing is recorded but that one joined.
+    /// Nothing is recorded but that one joined. Maintenance keeps nobody out.
     #[oai(path = "/consultations/:id/join", method = "post", operation_id = "joinConsultation")]
     async fn join(&self, cx: Authorized<perm::JoinConsultation>, id: Path<ConsultationId>) -> Result<Json<JoinAnswer>> {
         Ok(Json(joining::join(&cx, id.0).await?.into()))
@@ -223,7 +223,7 @@ impl ConsultationsApi {
     /// Start a session
     ///
     /// From ten minutes before the booked time until half an hour after its end: earlier is `403 not_open_yet`, later
-    /// `410 closed`, both with `opensAt` and `closesAt`.
+    /// `410 closed`, both with `opensAt` and `closesAt`. During maintenance as well.
     #[oai(path = "/consultations/:id/start", method = "post", operation_id = "startConsultation")]
     async fn start(
         &self,
@@ -236,7 +236,7 @@ impl ConsultationsApi {
     /// End a session
     ///
     /// The time between start and end is what counts. A session that nobody ends within half an hour after its planned end
-    /// ended then, also where this is asked later.
+    /// ended then, also where this is asked later. During maintenance as well.
     #[oai(path = "/consultations/:id/end", method = "post", operation_id = "endConsultation")]
     async fn end(
         &self,

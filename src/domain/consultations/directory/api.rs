@@ -123,6 +123,7 @@ impl DirectoryApi {
             language: language.0,
             mode: mode.0,
             words: words.collect(),
+            question: None,
             status: status.0,
             network_only: false,
         };

@@ -2,4 +2,4 @@
 
 mod store;
 
-pub use store::{Glance, clock, find, find_offers, list_changed_since};
+pub use store::{Glance, clock, find, find_joined, find_offers, list_changed_since};

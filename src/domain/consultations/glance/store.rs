@@ -49,6 +49,21 @@ pub async fn find(tx: &mut Tx, ids: &[ConsultationId]) -> Result<Vec<Glance>> {
     .await?)
 }
 
+/// Those of these to which the other one has come, and has not left since.
+pub async fn find_joined(tx: &mut Tx, ids: &[ConsultationId]) -> Result<Vec<ConsultationId>> {
+    Ok(sqlx::query_scalar(
+        "SELECT c.id FROM app.consultations c
+         WHERE c.id = ANY ($1) AND c.status IN ('confirmed', 'in_progress') AND 'JOINED' = (
+             SELECT e.kind FROM app.consultation_events e
+             WHERE e.consultation_id = c.id AND e.kind IN ('JOINED', 'LEFT') AND e.at >= c.starts_at - interval '10 minutes'
+               AND e.actor_role = CASE (SELECT app.user_id()) WHEN c.user_id THEN 'practitioner' ELSE 'employee' END
+             ORDER BY e.at DESC, e.id DESC LIMIT 1)",
+    )
+    .bind(ids)
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// What the database's clock says: versions carry its times.
 pub async fn clock(tx: &mut Tx) -> Result<DateTime<Utc>> {
     Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(tx.conn()).await?)

@@ -1,25 +1,52 @@
 //! What somebody wrote about a session: why they come, why they cannot come. Health content, perhaps.
 //!
-//! It is sealed before it reaches the database, opens only where it was put, and only the two people in the session
+//! It is sealed before it reaches the database, under a key of the session's that goes with it and with the employee's
+//! account, opens only where it was put, and only the two people in the session
 //! read it, one session at a time: never in a list, a kept answer, a mail, an event, the audit log or a job.
 
 mod store;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
+use self::store::{Kept, StoredKey};
 use super::model::{DoneBy, Reasons};
 use crate::platform::auth::Permission;
+use crate::platform::crypto::envelope::{Document, KeyPurpose, Subject, SubjectKey};
+use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::older_forms::OlderForm;
 use crate::platform::crypto::rewrap::Sealed;
-use crate::platform::crypto::seal::{Place, Purpose};
+use crate::platform::crypto::seal::{Keyring, Place, Purpose, SealError};
 use crate::platform::ids::{CompanyId, ConsultationId};
 use crate::platform::{Context, Problem, Result, Tx};
 
+const TABLE: &str = "consultation_reasons";
 const REASON: Purpose = Purpose::new("consultations.reason");
-/// Where texts are kept: in one column, by what they are about.
+/// Where texts of earlier releases are, sealed under a master key itself: in one column, by what they are about.
 pub const SEALED: [Sealed; 2] = [
-    Sealed { purpose: REASON, table: "consultation_reasons", column: "booking" },
-    Sealed { purpose: REASON, table: "consultation_reasons", column: "cancelling" },
+    Sealed { purpose: REASON, table: TABLE, column: "booking" },
+    Sealed { purpose: REASON, table: TABLE, column: "cancelling" },
 ];
+/// As what they are sealed anew.
+pub const OLDER_FORMS: [OlderForm; 2] = [
+    OlderForm {
+        sealed: SEALED[0],
+        place: |row, company| Session { id: ConsultationId(row), company_id: company }.older_place(About::Booking),
+        purpose: KeyPurpose::REASON,
+        document: |row| document(ConsultationId(row), About::Booking),
+    },
+    OlderForm {
+        sealed: SEALED[1],
+        place: |row, company| Session { id: ConsultationId(row), company_id: company }.older_place(About::Cancelling),
+        purpose: KeyPurpose::REASON,
+        document: |row| document(ConsultationId(row), About::Cancelling),
+    },
+];
+
+/// Where a text is kept. It is written once.
+pub fn document(session: ConsultationId, about: About) -> Document {
+    Document { domain: "consultations", table: TABLE, column: about.as_str(), row: session.0, version: 1 }
+}
 
 /// What a text is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -46,7 +73,7 @@ pub struct Session {
 }
 
 impl Session {
-    fn place(self, about: About) -> Place {
+    fn older_place(self, about: About) -> Place {
         let [booking, cancelling] = SEALED;
         let it = match about {
             About::Booking => booking,
@@ -58,28 +85,82 @@ impl Session {
 }
 
 /// Keeps a text, where there is one.
-pub async fn keep(cx: &Context, tx: &mut Tx, of: Session, about: About, text: Option<&str>, by: DoneBy) -> Result<()> {
-    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(()) };
+pub async fn keep(
+    cx: &Context,
+    tx: &mut Tx,
+    of: Session,
+    about: About,
+    text: Option<&HealthText>,
+    by: DoneBy,
+) -> Result<()> {
+    let Some(text) = text.map(|text| text.expose().trim()).filter(|text| !text.is_empty()) else { return Ok(()) };
+    let key = for_writing(cx, tx, of.id).await?;
+    let sealed = key.seal(&document(of.id, about), &HealthText::new(text.to_owned()), &cx.platform().entropy)?;
+    store::insert(tx, of, about, &Kept { sealed: &sealed, key_id: key.id() }, by, cx.now()).await
+}
+
+/// The key of what is written about a session. It is made with the first text.
+async fn for_writing(cx: &Context, tx: &mut Tx, session: ConsultationId) -> Result<SubjectKey> {
+    let missing = || Problem::internal("a session of the caller's is not theirs");
     let platform = cx.platform();
-    let sealed = platform.keyring.seal(&of.place(about), text.as_bytes(), &platform.entropy)?;
-    store::insert(tx, of, about, &sealed, by, cx.now()).await
+    let mut its = store::find_key(tx, session).await?.ok_or_else(missing)?;
+    if its.id.is_none() {
+        let key = SubjectKey::new(cx.new_id(), its.subject(), &platform.entropy);
+        let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
+        // of two who write first at the same moment, one has made it
+        store::keep_key(tx, session, key.id(), &wrapped, cx.now()).await?;
+        its = store::find_key(tx, session).await?.ok_or_else(missing)?;
+    }
+    Ok(its.open(&platform.keyring)?)
+}
+
+impl StoredKey {
+    fn subject(&self) -> Subject {
+        Subject { purpose: KeyPurpose::REASON, id: self.session.0, person: self.person_id, company: self.company_id }
+    }
+
+    fn open(&self, keyring: &Keyring) -> std::result::Result<SubjectKey, SealError> {
+        match (self.id, &self.wrapped) {
+            (Some(id), Some(wrapped)) => SubjectKey::unwrap(id, self.subject(), wrapped, keyring),
+            _ => Err(SealError::UnknownKey),
+        }
+    }
+}
+
+/// A text as it is kept, with the key that it names. `None` of that: it is of an earlier release.
+fn open(
+    cx: &Context,
+    of: Session,
+    about: About,
+    sealed: &[u8],
+    key_id: Option<Uuid>,
+    key: &StoredKey,
+) -> Option<String> {
+    let keyring = &cx.platform().keyring;
+    let opened = if key_id.is_none() {
+        let opened = keyring.open(&of.older_place(about), sealed);
+        opened.and_then(|text| String::from_utf8(text.to_vec()).map_err(|_| SealError::Malformed))
+    } else if key_id == key.id {
+        let opened = key.open(keyring).and_then(|key| key.open(&document(of.id, about), sealed));
+        opened.map(|text| text.expose().to_owned())
+    } else {
+        Err(SealError::UnknownKey)
+    };
+    opened
+        .inspect_err(|error| {
+            tracing::error!(%error, consultation_id = %of.id, "what was written about a session does not open");
+        })
+        .ok()
 }
 
 /// What the caller may read of it. A text that does not open is left out, and noted: the session itself stays usable.
 pub async fn read(cx: &Context, tx: &mut Tx, of: Session) -> Result<Reasons> {
     let mut found = Reasons::default();
-    for (about, sealed) in store::list(tx, of.id).await? {
-        let opened = match cx.platform().keyring.open(&of.place(about), &sealed) {
-            Ok(opened) => opened,
-            Err(error) => {
-                tracing::error!(%error, consultation_id = %of.id, "what was written about a session does not open");
-                continue;
-            }
-        };
-        let text = std::str::from_utf8(&opened).map_err(Problem::internal)?.to_owned();
-        match about {
-            About::Booking => found.booking = Some(text),
-            About::Cancelling => found.cancelling = Some(text),
+    for it in store::list(tx, of.id).await? {
+        let text = open(cx, of, it.about, &it.sealed, it.key_id, &it.key);
+        match it.about {
+            About::Booking => found.booking = text,
+            About::Cancelling => found.cancelling = text,
         }
     }
     Ok(found)
@@ -104,15 +185,8 @@ pub async fn list_own(
     let found = store::list_own(&mut tx, after).await?;
     let next = found.last().filter(|_| found.len() == store::PAGE).map(|it| (it.consultation_id, it.about));
     let own = found.into_iter().map(|it| {
-        let of = Session { id: it.consultation_id, company_id: it.company_id };
-        let opened = cx.platform().keyring.open(&of.place(it.about), &it.sealed);
-        let text = match opened {
-            Ok(text) => String::from_utf8(text.to_vec()).ok(),
-            Err(error) => {
-                tracing::error!(%error, consultation_id = %of.id, "what was written about a session does not open");
-                None
-            }
-        };
+        let of = Session { id: it.consultation_id, company_id: it.key.company_id };
+        let text = open(cx, of, it.about, &it.sealed, it.key_id, &it.key);
         let (written_by, written_at) = (it.written_by, it.written_at);
         Own { consultation: of.id, about: it.about, written_by, written_at, text }
     });

@@ -8,11 +8,11 @@ use super::service;
 use crate::domain::content::api::Tag;
 use crate::platform::Result;
 use crate::platform::auth::Anonymous;
-use crate::platform::http::Etag;
 use crate::platform::locale::Locale;
 
 /// It may be kept, and is asked for anew each time: `304` costs little.
 const CACHE: &str = "public, no-cache";
+const VARY: &str = "accept-language";
 
 #[derive(ApiResponse)]
 pub enum FeedResponse {
@@ -36,6 +36,12 @@ pub enum FeedResponse {
         /// As with the feed.
         #[oai(header = "ETag")]
         String,
+        /// As with the feed.
+        #[oai(header = "Cache-Control")]
+        String,
+        /// As with the feed.
+        #[oai(header = "Vary")]
+        String,
     ),
 }
 
@@ -58,11 +64,11 @@ impl FeedApi {
         if_none_match: Header<Option<String>>,
     ) -> Result<FeedResponse> {
         let feed = service::read(&it.platform, &it.request, language.0).await?;
-        let etag: &Etag = &feed.etag;
-        if etag.is_known(if_none_match.0.as_deref()) {
-            return Ok(FeedResponse::NotModified(etag.as_str().to_owned()));
+        let tag = feed.etag.as_str().to_owned();
+        let (cache, vary) = (CACHE.to_owned(), VARY.to_owned());
+        if feed.etag.is_known(if_none_match.0.as_deref()) {
+            return Ok(FeedResponse::NotModified(tag, cache, vary));
         }
-        let tag = etag.as_str().to_owned();
-        Ok(FeedResponse::Fresh(PlainText(feed.xml), tag, CACHE.to_owned(), "accept-language".to_owned()))
+        Ok(FeedResponse::Fresh(PlainText(feed.xml), tag, cache, vary))
     }
 }

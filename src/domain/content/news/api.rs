@@ -13,11 +13,12 @@ use uuid::Uuid;
 use super::model::{Audience, Change, News, Source, Text, Texts};
 use super::service;
 use crate::domain::content::api::Tag;
-use crate::domain::content::model::render;
+use crate::domain::content::markdown::render_all;
 use crate::platform::auth::{Authorized, Role, perm};
 use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged};
 use crate::platform::ids::{CompanyId, NewsId};
 use crate::platform::locale::Locale;
+use crate::platform::problem::Problem;
 use crate::platform::{Context, Result};
 
 const NEWS: NewsId = NewsId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_2f4a_6c8e_0d01));
@@ -29,7 +30,7 @@ const COMPANY: CompanyId = CompanyId(Uuid::from_u128(0x0193_8f2e_7a10_7c3e_9b1d_
 pub struct NewsText {
     #[oai(validator(min_length = 1, max_length = 200, pattern = r"\S"))]
     title: String,
-    /// Markdown.
+    /// Markdown, as of articles.
     #[oai(validator(min_length = 1, max_length = 5000, pattern = r"\S"))]
     body: String,
 }
@@ -123,10 +124,21 @@ pub struct NewsAnswer {
 }
 
 impl NewsAnswer {
-    fn of(cx: &Context, it: News) -> Self {
-        let (language, title, html) = match it.texts.in_language(cx.locale()) {
-            Some((language, text)) => (language, text.title.clone(), render(&text.body)),
-            None => (cx.locale(), String::new(), String::new()),
+    /// Of several at once, in their order.
+    async fn of_all(cx: &Context, news: Vec<News>) -> Result<Vec<Self>> {
+        let body = |it: &News| it.texts.in_language(cx.locale()).map(|(_, text)| text.body.clone()).unwrap_or_default();
+        let html = render_all(news.iter().map(body).collect()).await?;
+        Ok(news.into_iter().zip(html).map(|(it, html)| Self::with(cx, it, html)).collect())
+    }
+
+    async fn of(cx: &Context, it: News) -> Result<Self> {
+        Self::of_all(cx, vec![it]).await?.pop().ok_or_else(|| Problem::internal("one text was rendered as none"))
+    }
+
+    fn with(cx: &Context, it: News, html: String) -> Self {
+        let (language, title) = match it.texts.in_language(cx.locale()) {
+            Some((language, text)) => (language, text.title.clone()),
+            None => (cx.locale(), String::new()),
         };
         let may_write = matches!(cx.caller().role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin);
         let company_ids = match it.audience {
@@ -169,9 +181,9 @@ fn etag(it: &News) -> Etag {
     Etag::of(it.updated_at)
 }
 
-fn tagged(cx: &Context, it: News, if_none_match: Option<&str>) -> Tagged<NewsAnswer> {
+async fn tagged(cx: &Context, it: News, if_none_match: Option<&str>) -> Result<Tagged<NewsAnswer>> {
     let etag = etag(&it);
-    Tagged::new(NewsAnswer::of(cx, it), &etag, if_none_match)
+    Ok(Tagged::new(NewsAnswer::of(cx, it).await?, &etag, if_none_match))
 }
 
 /// Each company once.
@@ -220,7 +232,8 @@ impl NewsApi {
     ) -> Result<Json<Page<NewsAnswer>>> {
         let page: PageQuery<(DateTime<Utc>, NewsId)> = PageQuery::new(limit.0, cursor.0.as_deref())?;
         let rows = service::list(&cx, unread.0, &page).await?;
-        Ok(Json(Page::new(&page, rows, |it| (it.published_at, it.id), |it| NewsAnswer::of(&cx, it))))
+        let answers = NewsAnswer::of_all(&cx, rows).await?;
+        Ok(Json(Page::new(&page, answers, |it| (it.published_at, it.id), |it| it)))
     }
 
     /// Announce something
@@ -239,7 +252,7 @@ impl NewsApi {
         let NewNews { texts, expires_at, company_ids } = body.0;
         let it = service::announce(&cx, &texts.into(), expires_at, company_ids.map(audience), key.as_ref()).await?;
         let etag = etag(&it).as_str().to_owned();
-        Ok(NewsAnnounced::Announced(Json(NewsAnswer::of(&cx, it)), etag))
+        Ok(NewsAnnounced::Announced(Json(NewsAnswer::of(&cx, it).await?), etag))
     }
 
     /// One announcement
@@ -252,7 +265,7 @@ impl NewsApi {
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
     ) -> Result<Tagged<NewsAnswer>> {
-        Ok(tagged(&cx, service::read(&cx, id.0).await?, if_none_match.0.as_deref()))
+        tagged(&cx, service::read(&cx, id.0).await?, if_none_match.0.as_deref()).await
     }
 
     /// Change an announcement
@@ -282,7 +295,7 @@ impl NewsApi {
                 MaybeUndefined::Value(ids) => Some(audience(ids)),
             },
         };
-        Ok(tagged(&cx, service::change(&cx, id.0, change, if_match.0.as_deref()).await?, None))
+        tagged(&cx, service::change(&cx, id.0, change, if_match.0.as_deref()).await?, None).await
     }
 
     /// Take an announcement back

@@ -34,14 +34,15 @@ pub struct Texts {
 }
 
 impl Texts {
+    /// Those that there are.
+    pub fn each(&self) -> impl Iterator<Item = (Locale, &Text)> {
+        let (french, english) = (self.fr.as_ref(), self.en.as_ref());
+        french.map(|it| (Locale::Fr, it)).into_iter().chain(english.map(|it| (Locale::En, it)))
+    }
+
     /// The text in a language, or in the other one.
     pub fn in_language(&self, wanted: Locale) -> Option<(Locale, &Text)> {
-        let (french, english) =
-            (self.fr.as_ref().map(|it| (Locale::Fr, it)), self.en.as_ref().map(|it| (Locale::En, it)));
-        match wanted {
-            Locale::Fr => french.or(english),
-            Locale::En => english.or(french),
-        }
+        self.each().find(|(language, _)| *language == wanted).or_else(|| self.each().next())
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::model::{Audience, Change, News, Texts};
 use super::store::{self, Key};
+use crate::domain::content::markdown;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::{Etag, IdempotencyKey, PageQuery};
 use crate::platform::ids::NewsId;
@@ -120,6 +121,10 @@ fn check(
 ) -> Result<()> {
     let mut faults = FieldErrors::new();
     faults.check(texts.is_none_or(|it| *it != Texts::default()), "/texts", "news_texts");
+    for (language, text) in texts.into_iter().flat_map(Texts::each) {
+        let is_flat = markdown::depth(&text.body) <= markdown::DEEPEST;
+        faults.check(is_flat, format!("/texts/{}/body", language.as_str()), "markdown_depth");
+    }
     faults.check(expires_at.is_none_or(|end| end > cx.now()), "/expiresAt", "in_past");
     // a company's news are for its own people
     let is_staff = cx.caller().role == Role::PlatformAdmin;

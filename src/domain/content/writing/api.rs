@@ -32,7 +32,7 @@ pub struct TextRequest {
     /// What lists and the feed show.
     #[oai(validator(min_length = 1, max_length = 500, pattern = r"\S"))]
     summary: String,
-    /// Markdown, with tables.
+    /// Markdown, with tables: quotes, lists and emphasis within each other at most 32 deep. HTML in it is shown as text.
     #[oai(validator(min_length = 1, max_length = 100000, pattern = r"\S"))]
     body: String,
 }

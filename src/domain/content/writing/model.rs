@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::domain::content::markdown;
 use crate::domain::content::model::{Category, is_slug};
 use crate::platform::FieldErrors;
 use crate::platform::ids::FileId;
@@ -48,6 +49,8 @@ impl Change {
             faults.check(languages.insert(text.language), format!("/texts/{at}/language"), "duplicate");
             let is_name = text.slug.as_deref().is_none_or(is_slug);
             faults.check(is_name, format!("/texts/{at}/slug"), "article_slug");
+            let is_flat = markdown::depth(&text.body) <= markdown::DEEPEST;
+            faults.check(is_flat, format!("/texts/{at}/body"), "markdown_depth");
         }
     }
 

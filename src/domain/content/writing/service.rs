@@ -122,7 +122,7 @@ fn check(change: &Change) -> Result<()> {
 async fn lock(cx: &Context, tx: &mut Tx, named: &Named) -> Result<(ArticleId, Locked)> {
     let id = match named {
         Named::Id(id) => *id,
-        Named::Slug(slug) => resolve(tx, slug, cx.locale()).await?.ok_or(Refusal::NotFound)?.0,
+        Named::Slug(slug) => resolve(tx, slug).await?.ok_or(Refusal::NotFound)?.0,
     };
     if let Some(known) = store::lock(tx, id).await? {
         return Ok((id, known));
@@ -157,7 +157,8 @@ async fn name(tx: &mut Tx, id: ArticleId, text: &NewText) -> Result<String> {
         return Ok(slug);
     }
     let slug = slug_of(&text.title);
-    if store::is_slug_free(tx, id, text.language, &slug).await? {
+    // the other text of the same article may have it as well
+    if store::is_slug_free(tx, id, &slug).await? {
         return Ok(slug);
     }
     let [.., a, b, c, d] = *id.0.as_bytes();

@@ -107,13 +107,8 @@ pub async fn find_slug(tx: &mut Tx, id: ArticleId, language: Locale) -> Result<O
         .await?)
 }
 
-pub async fn is_slug_free(tx: &mut Tx, id: ArticleId, language: Locale, slug: &str) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT app.is_slug_free($1, $2, $3)")
-        .bind(language)
-        .bind(slug)
-        .bind(id)
-        .fetch_one(tx.conn())
-        .await?)
+pub async fn is_slug_free(tx: &mut Tx, id: ArticleId, slug: &str) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT app.is_slug_free($1, $2)").bind(slug).bind(id).fetch_one(tx.conn()).await?)
 }
 
 pub async fn save_text(tx: &mut Tx, id: ArticleId, text: &NewText, slug: &str, at: DateTime<Utc>) -> Result<()> {

@@ -91,6 +91,22 @@ fn parts(platform: &Platform, session: Session, transport: Transport) -> (Sessio
     (body, cookies)
 }
 
+async fn renew(
+    it: &Anonymous,
+    request: &poem::Request,
+    origin: Option<&str>,
+    body: RefreshRequest,
+) -> Result<SessionResponse> {
+    if let Some(token) = &body.refresh_token {
+        let session = service::refresh(&it.platform, &it.request, token).await?;
+        return Ok(answer(&it.platform, session, Transport::Body));
+    }
+    let token = Kept::RefreshToken.of(request, &it.platform.config).ok_or(Error::InvalidRefreshToken)?;
+    check_origin(&it.platform, origin)?;
+    let session = service::refresh(&it.platform, &it.request, &token).await?;
+    Ok(answer(&it.platform, session, Transport::Cookie))
+}
+
 pub struct SessionApi;
 
 #[OpenApi(prefix_path = "/api/v1")]
@@ -145,14 +161,14 @@ impl SessionApi {
         origin: Header<Option<String>>,
         body: Body<RefreshRequest>,
     ) -> Result<SessionResponse> {
-        if let Some(token) = &body.refresh_token {
-            let session = service::refresh(&it.platform, &it.request, token).await?;
-            return Ok(answer(&it.platform, session, Transport::Body));
+        let renewed = renew(&it, request, origin.0.as_deref(), body.0).await;
+        // guesses are counted with everything else that comes from there; a live session's renewals are not
+        if let (Err(refused), Some(ip)) = (&renewed, it.request.ip)
+            && refused.status().is_client_error()
+        {
+            it.platform.limits.check_address(ip)?;
         }
-        let token = Kept::RefreshToken.of(request, &it.platform.config).ok_or(Error::InvalidRefreshToken)?;
-        check_origin(&it.platform, origin.0.as_deref())?;
-        let session = service::refresh(&it.platform, &it.request, &token).await?;
-        Ok(answer(&it.platform, session, Transport::Cookie))
+        renewed
     }
 
     /// Log out

@@ -12,7 +12,9 @@ use bodies::{
 };
 
 use super::model::{Filter, Period};
-use super::service;
+use super::service::{self, Proof};
+use crate::domain::identity::session::api::device;
+use crate::domain::identity::two_factor::SecondStep;
 use crate::platform::Result;
 use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Body, IdempotencyKey, Page, PageQuery, Tagged};
@@ -53,7 +55,7 @@ impl JournalApi {
         key: Header<Option<String>>,
         body: Body<EntryRequest>,
     ) -> Result<CreatedEntry> {
-        let key = IdempotencyKey::new(key.0, "createJournalEntry", &body.0)?;
+        let key = IdempotencyKey::of(key.0, "createJournalEntry", &(), &body.0)?;
         let (entry, day) = body.0.entry()?;
         let it = service::create(&cx, entry, day, key.as_ref()).await?;
         let etag = service::etag_of(&it);
@@ -109,7 +111,8 @@ impl JournalApi {
     /// The wrapped key of one's private entries
     ///
     /// As the browser wrapped it, under the passphrase and under the recovery code; the server opens neither. Before there
-    /// is one, `isSet` is false, and the `ETag` is what the first one is put with.
+    /// is one, `isSet` is false, and the `ETag` is what the first one is put with. What was replaced is in `before` for a
+    /// fortnight, to be put again.
     #[oai(path = "/journal/keys", method = "get", operation_id = "getJournalKeys")]
     async fn keys(
         &self,
@@ -126,7 +129,8 @@ impl JournalApi {
     /// Wrap the key of one's private entries anew
     ///
     /// The first time, and whenever passphrase or recovery code change: the key stays the same, so that no entry has to be
-    /// sealed anew. Another key is refused while an entry is sealed under the one before (`409 journal_key_differs`): it
+    /// sealed anew. It takes the password again, and a code where there is a second factor (`403 wrong_password`): whoever has a session for a
+    /// minute does not make a journal unreadable. Another key is refused while an entry is sealed under the one before (`409 journal_key_differs`): it
     /// could never be read again.
     #[oai(path = "/journal/keys", method = "put", operation_id = "saveJournalKeys")]
     async fn save_keys(
@@ -135,9 +139,15 @@ impl JournalApi {
         /// The version that the client knows.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
+        request: &poem::Request,
         body: Body<KeysRequest>,
     ) -> Result<WrittenKeys> {
-        let ring = service::save_keys(&cx, body.0.into(), if_match.0.as_deref()).await?;
+        let mut body = body.0;
+        let device = device(cx.platform(), request, None, body.device_token.take());
+        let shown = SecondStep::of(body.code.take(), body.recovery_code.take())?;
+        let password = std::mem::take(&mut body.password).into();
+        let proof = Proof { password: &password, shown: shown.as_ref(), device: &device };
+        let ring = service::save_keys(&cx, body.into(), &proof, if_match.0.as_deref()).await?;
         let etag = ring.etag();
         Ok(WrittenKeys::Done(Json(ring.into()), etag.as_str().to_owned()))
     }
@@ -159,7 +169,8 @@ impl JournalApi {
 
     /// Change an entry
     ///
-    /// As writing one; its day stays unless another is said. What it was is not kept.
+    /// As writing one; its day stays unless another is said. What it was is not kept. A private entry is followed by a later
+    /// text of the same entry alone, as the browser counts them: `409 journal_entry_differs`.
     #[oai(path = "/journal/:id", method = "put", operation_id = "saveJournalEntry")]
     async fn save(
         &self,

@@ -13,7 +13,11 @@ use crate::platform::ids::{ConsultationId, PractitionerId, UserId};
 #[derive(Debug, Default)]
 pub struct Reasons {
     pub has_list: bool,
+    /// Something rings for its person, or does no more.
+    pub has_calls: bool,
     pub consultations: HashSet<ConsultationId>,
+    /// To which the other one has come.
+    pub joined: HashSet<ConsultationId>,
     /// Whose free times have changed, of those whom the socket watches.
     pub slots: HashSet<PractitionerId>,
     /// Some of what was told may not have been heard.
@@ -23,6 +27,8 @@ pub struct Reasons {
 impl Reasons {
     pub fn add(&mut self, others: Self) {
         self.has_list |= others.has_list;
+        self.has_calls |= others.has_calls;
+        self.joined.extend(others.joined);
         self.has_missed |= others.has_missed;
         self.consultations.extend(others.consultations);
         self.slots.extend(others.slots);
@@ -102,13 +108,31 @@ impl Hub {
         }
     }
 
+    /// It rings for somebody, or does no more.
+    pub fn call_rings(&self, about: &str) {
+        let Ok(user) = about.parse::<Uuid>() else { return };
+        for place in lock(&self.people).get(&UserId(user)).into_iter().flatten() {
+            place.wake(|reasons| reasons.has_calls = true);
+        }
+    }
+
     /// A session of somebody's has changed.
     pub fn consultation_changed(&self, about: &str) {
+        self.wake_for_session(about, |reasons| &mut reasons.consultations);
+    }
+
+    /// The other one has come to a session of somebody's.
+    pub fn peer_joined(&self, about: &str) {
+        self.wake_for_session(about, |reasons| &mut reasons.joined);
+    }
+
+    /// Somebody's id, and the session's.
+    fn wake_for_session(&self, about: &str, list: impl Fn(&mut Reasons) -> &mut HashSet<ConsultationId>) {
         let Some((user, id)) = about.split_once(' ') else { return };
         let (Ok(user), Ok(id)) = (user.parse::<Uuid>(), id.parse::<Uuid>()) else { return };
         for place in lock(&self.people).get(&UserId(user)).into_iter().flatten() {
             place.wake(|reasons| {
-                reasons.consultations.insert(ConsultationId(id));
+                list(reasons).insert(ConsultationId(id));
             });
         }
     }
@@ -128,6 +152,7 @@ impl Hub {
         for place in lock(&self.people).values().flatten() {
             place.wake(|reasons| {
                 reasons.has_list = true;
+                reasons.has_calls = true;
                 reasons.has_missed = true;
             });
         }

@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 
+use crate::domain::calls::glance::Ringing;
 use crate::domain::consultations::Status;
 use crate::domain::consultations::glance::Glance;
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::practitioners::Mode;
 use crate::platform::auth::Permission;
-use crate::platform::ids::{ConsultationId, PractitionerId};
+use crate::platform::ids::{CallId, ConsultationId, PractitionerId};
 use crate::platform::realtime::{Namespace, Nothing};
 
 /// `slots:watch`, `slots:unwatch`.
@@ -53,6 +54,37 @@ impl From<Glance> for ConsultationNews {
     }
 }
 
+/// The other one of a session of one's own rings.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub struct CallRings {
+    pub consultation_id: ConsultationId,
+    pub call_id: CallId,
+    /// Nobody need be told that it has stopped by then.
+    pub rings_until: DateTime<Utc>,
+}
+
+impl From<Ringing> for CallRings {
+    fn from(Ringing { call_id, consultation_id, rings_until }: Ringing) -> Self {
+        Self { consultation_id, call_id, rings_until }
+    }
+}
+
+/// It rings no more.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub struct CallStopped {
+    pub consultation_id: ConsultationId,
+    pub call_id: CallId,
+}
+
+/// The other one is there.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PeerJoined {
+    pub consultation_id: ConsultationId,
+}
+
 /// The events of `/notifications`.
 pub fn namespace() -> Namespace {
     let about =
@@ -69,6 +101,12 @@ pub fn namespace() -> Namespace {
             "How many are not read: after connecting, and whenever that has changed, on whichever device.",
         )
         .tells::<ConsultationNews>("consultation:updated", "A session of one's own was booked or has changed.")
+        .tells::<CallRings>(
+            "call:ringing",
+            "The other one of a session of one's own rings; also told who connects while it does. It is answered in `/audio-call`.",
+        )
+        .tells::<CallStopped>("call:stopped", "It rings no more: somebody has answered, on whichever device, or nobody has.")
+        .tells::<PeerJoined>("consultation:peer-joined", "The other one has come to a session of one's own, and waits.")
         .tells::<SlotsNews>(
             "slots:changed",
             "The free times of a practitioner whom the socket watches may have changed; once a second at most.",

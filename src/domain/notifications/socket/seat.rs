@@ -11,7 +11,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::hub::{Hub, Place};
-use super::payloads::{ConsultationNews, SlotsNews, UnreadNews, WatchEvent, namespace};
+use super::payloads::{
+    CallRings, CallStopped, ConsultationNews, PeerJoined, SlotsNews, UnreadNews, WatchEvent, namespace,
+};
+use crate::domain::calls;
+use crate::domain::calls::glance::Ringing;
 use crate::domain::consultations::{glance, slots};
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::notifications::error::Error;
@@ -35,8 +39,6 @@ const ASKED_EVERY: TimeDelta = TimeDelta::seconds(15);
 const BREAK: TimeDelta = TimeDelta::minutes(1);
 /// Sockets of this node that look for what they may have missed, at one moment.
 static CATCHING_UP: Semaphore = Semaphore::const_new(8);
-/// A reader who takes nothing for so long is let go; they come back when they can.
-const STUCK: Duration = Duration::from_secs(30);
 
 /// A practitioner whose free times are watched.
 struct Watched {
@@ -55,7 +57,8 @@ pub struct Seat {
     unread: Option<i64>,
     /// By the database's clock: since when what changes of its person's sessions is told.
     heard_until: Option<DateTime<Utc>>,
-    stuck_since: Option<Instant>,
+    /// What it was told to ring for.
+    rings: Option<Ringing>,
 }
 
 impl Seat {
@@ -63,8 +66,11 @@ impl Seat {
         let place = Arc::new(Place::new(at.caller().user_id, at.waker()));
         // before anything is read: what changes meanwhile wakes it
         hub.enter(&place);
-        place.keep(|reasons| reasons.has_list = true);
-        Self { hub, place, watched: HashMap::new(), told: None, unread: None, heard_until: None, stuck_since: None }
+        place.keep(|reasons| {
+            reasons.has_list = true;
+            reasons.has_calls = true;
+        });
+        Self { hub, place, watched: HashMap::new(), told: None, unread: None, heard_until: None, rings: None }
     }
 
     /// Tells what is new, and how many are unread if that has changed.
@@ -130,6 +136,43 @@ impl Seat {
             }
         }
         Ok(left)
+    }
+
+    /// Tells that it rings for the caller, or does no more.
+    async fn tell_calls(&mut self, at: &Connection) -> Result<Result<(), Full>> {
+        let rings = {
+            let mut tx = at.context().read(Permission::Notifications).await?;
+            calls::glance::find_ringing(&mut tx, at.platform().clock.now()).await?
+        };
+        let id = |it: &Option<Ringing>| it.map(|it| it.call_id);
+        if id(&rings) == id(&self.rings) {
+            return Ok(Ok(()));
+        }
+        if let Some(Ringing { call_id, consultation_id, .. }) = self.rings {
+            if tell(at, "call:stopped", &CallStopped { consultation_id, call_id }).is_err() {
+                return Ok(Err(Full));
+            }
+            self.rings = None;
+        }
+        if let Some(it) = rings {
+            if tell(at, "call:ringing", &CallRings::from(it)).is_err() {
+                return Ok(Err(Full));
+            }
+            self.rings = rings;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Tells to which sessions of the caller's the other one has come. That is of the moment, and not kept for later.
+    async fn tell_joined(&self, at: &Connection, ids: &[ConsultationId]) -> Result<()> {
+        let found = {
+            let mut tx = at.context().read(Permission::Notifications).await?;
+            glance::find_joined(&mut tx, ids).await?
+        };
+        for consultation_id in found {
+            let _ = tell(at, "consultation:peer-joined", &PeerJoined { consultation_id });
+        }
+        Ok(())
     }
 
     /// From now on the socket is told that a practitioner's free times change: as far as the caller could list them.
@@ -236,7 +279,6 @@ impl Visitor for Seat {
         } else {
             None
         };
-        let mut is_full = false;
         let mut failed = None;
         let has_sessions = matches!(at.caller().role, Role::Employee | Role::Practitioner);
         if reasons.has_missed {
@@ -255,7 +297,6 @@ impl Visitor for Seat {
             match self.tell_list(at).await {
                 Ok(Ok(())) => {}
                 Ok(Err(Full)) => {
-                    is_full = true;
                     self.place.keep(|reasons| reasons.has_list = true);
                 }
                 Err(problem) => {
@@ -264,12 +305,30 @@ impl Visitor for Seat {
                 }
             }
         }
+        if has_sessions && reasons.has_calls {
+            match self.tell_calls(at).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Full)) => {
+                    self.place.keep(|reasons| reasons.has_calls = true);
+                }
+                Err(problem) => {
+                    self.place.keep(|reasons| reasons.has_calls = true);
+                    failed = Some(problem);
+                }
+            }
+        }
+        if has_sessions && !reasons.joined.is_empty() {
+            let ids: Vec<_> = reasons.joined.into_iter().collect();
+            if let Err(problem) = self.tell_joined(at, &ids).await {
+                self.place.keep(|reasons| reasons.joined.extend(ids));
+                failed = Some(problem);
+            }
+        }
         if has_sessions && !reasons.consultations.is_empty() {
             let ids: Vec<_> = reasons.consultations.into_iter().collect();
             match self.tell_consultations(at, &ids).await {
                 Ok(left) if left.is_empty() => {}
                 Ok(left) => {
-                    is_full = true;
                     self.place.keep(|reasons| reasons.consultations.extend(left));
                 }
                 Err(problem) => {
@@ -280,15 +339,9 @@ impl Visitor for Seat {
         }
         if !reasons.slots.is_empty() {
             match self.tell_slots(at, reasons.slots.into_iter().collect()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(Full)) => is_full = true,
+                Ok(Ok(()) | Err(Full)) => {}
                 Err(problem) => failed = Some(problem),
             }
-        }
-        if !is_full {
-            self.stuck_since = None;
-        } else if self.stuck_since.get_or_insert_with(Instant::now).elapsed() > STUCK {
-            at.end();
         }
         failed.map_or(Ok(()), Err)
     }

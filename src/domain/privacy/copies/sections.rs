@@ -31,25 +31,32 @@ enum Whose {
     Carers,
     Employees,
     Practitioners,
-    Others,
+    /// Who may write for the platform.
+    Authors,
 }
 
 const fn section(name: &'static str, source: Source, roles: Whose) -> Section {
     Section { name, source, roles }
 }
 
-pub const SECTIONS: [Section; 26] = [
+pub const SECTIONS: [Section; 32] = [
     section("account", Source::Rows, Whose::Everybody),
     section("directory_entry", Source::Rows, Whose::Employees),
     section("practitioner", Source::Rows, Whose::Practitioners),
     section("availability", Source::Rows, Whose::Practitioners),
     section("calendars", Source::Rows, Whose::Practitioners),
+    section("rates", Source::Rows, Whose::Practitioners),
+    section("payroll", Source::Rows, Whose::Practitioners),
+    section("articles", Source::Rows, Whose::Authors),
+    section("reviews_received", Source::Rows, Whose::Practitioners),
     section("consents", Source::Rows, Whose::Everybody),
     section("consultations", Source::Rows, Whose::Carers),
     section("consultation_reasons", Source::Reasons, Whose::Employees),
     section("consultation_events", Source::Rows, Whose::Carers),
     section("calls", Source::Rows, Whose::Carers),
     section("messages", Source::Messages, Whose::Carers),
+    section("message_receipts", Source::Rows, Whose::Carers),
+    section("file_records", Source::Rows, Whose::Everybody),
     section("journal", Source::Journal, Whose::Employees),
     section("journal_keys", Source::JournalKeys, Whose::Employees),
     section("waitlist", Source::Rows, Whose::Employees),
@@ -63,7 +70,7 @@ pub const SECTIONS: [Section; 26] = [
     section("notification_preferences", Source::Rows, Whose::Everybody),
     section("mails", Source::Rows, Whose::Everybody),
     section("privacy_requests", Source::Rows, Whose::Everybody),
-    section("usage_exports", Source::Rows, Whose::Others),
+    section("usage_exports", Source::Rows, Whose::Everybody),
     section("access_log", Source::AccessLog, Whose::Everybody),
 ];
 
@@ -78,7 +85,7 @@ impl Section {
             Whose::Carers => is_employee || is_practitioner,
             Whose::Employees => is_employee,
             Whose::Practitioners => is_practitioner,
-            Whose::Others => !is_employee && !is_practitioner,
+            Whose::Authors => is_practitioner || role == Role::PlatformAdmin,
         }
     }
 

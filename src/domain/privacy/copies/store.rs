@@ -176,16 +176,19 @@ pub async fn list_unknown(tx: &mut Tx, object_keys: &[String]) -> Result<Vec<Str
     Ok(sqlx::query_scalar("SELECT * FROM app.unknown_exported($1)").bind(object_keys).fetch_all(tx.conn()).await?)
 }
 
-/// Opens the rows of a section for reading some at a time, so that none waits for the storage within a statement's time.
-pub async fn open_rows(tx: &mut Tx, section: &'static str) -> Result<()> {
-    let statement = format!("DECLARE own_rows NO SCROLL CURSOR FOR SELECT it FROM app.own_data('{section}') it");
+/// Opens the rows of a section, but for the first `skipped`, for reading some at a time.
+pub async fn open_rows(tx: &mut Tx, section: &'static str, skipped: i64) -> Result<()> {
+    let statement = format!(
+        "DECLARE own_rows NO SCROLL CURSOR FOR
+         SELECT it, octet_length(it::text) FROM app.own_data('{section}') it OFFSET {skipped}"
+    );
     sqlx::query(AssertSqlSafe(statement)).execute(tx.conn()).await?;
     Ok(())
 }
 
-/// The next ones.
-pub async fn fetch_rows(tx: &mut Tx) -> Result<Vec<Value>> {
-    Ok(sqlx::query_scalar("FETCH 200 FROM own_rows").fetch_all(tx.conn()).await?)
+/// The next ones, and how long each is.
+pub async fn fetch_rows(tx: &mut Tx) -> Result<Vec<(Value, i32)>> {
+    Ok(sqlx::query_as("FETCH 200 FROM own_rows").fetch_all(tx.conn()).await?)
 }
 
 /// What others did with the caller's data, the newest first, and where that goes on.

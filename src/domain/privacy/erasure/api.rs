@@ -7,7 +7,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use uuid::Uuid;
 
-use super::model::{Facts, Line, Obstacle, Receipt, Request, Status, WAIT};
+use super::model::{AskedBy, Facts, Line, Obstacle, Receipt, Request, Status, WAIT};
 use super::service::{self, Overview};
 use crate::domain::identity::session::api::device;
 use crate::domain::identity::two_factor::SecondStep;
@@ -90,6 +90,8 @@ pub struct ErasureAnswer {
     finished_at: Option<DateTime<Utc>>,
     /// Why it was refused when its time had come.
     reason: Option<Obstacle>,
+    /// `platform`: the account was not used for as long as one is kept. Signing in took it back.
+    asked_by: AskedBy,
     /// As things are now. The final one is sent by mail when the account is erased.
     receipt: ErasureReceipt,
 }
@@ -104,6 +106,7 @@ impl ErasureAnswer {
             due_at: request.due_at,
             finished_at: request.finished_at,
             reason: request.reason,
+            asked_by: request.asked_by,
             receipt: ErasureReceipt::new(&it.receipt, &it.time_zone, locale),
         }
     }
@@ -120,8 +123,9 @@ impl Example for ErasureAnswer {
             due_at: at + WAIT,
             finished_at: None,
             reason: None,
+            asked_by: AskedBy::Person,
         };
-        let it = Overview { receipt: Receipt::new(&facts, &[], at), request, time_zone: "Europe/Paris".into() };
+        let it = Overview { receipt: Receipt::new(&facts, &[], at, 14), request, time_zone: "Europe/Paris".into() };
         Self::new(&it, Locale::En)
     }
 }

@@ -45,6 +45,8 @@ pub enum Told {
     Asked,
     Withdrawn,
     Refused,
+    /// Nobody uses the account: who comes back keeps it.
+    Unused,
 }
 
 impl Told {
@@ -53,13 +55,14 @@ impl Told {
             Self::Asked => "asked",
             Self::Withdrawn => "withdrawn",
             Self::Refused => "refused",
+            Self::Unused => "unused",
         }
     }
 
     /// Whether it is still so.
     fn is_so(self, status: Status) -> bool {
         match self {
-            Self::Asked => status == Status::Waiting,
+            Self::Asked | Self::Unused => status == Status::Waiting,
             Self::Withdrawn => status == Status::Withdrawn,
             Self::Refused => status == Status::Refused,
         }
@@ -139,7 +142,7 @@ async fn send_receipt(cx: &JobContext, id: PrivacyRequestId) -> Result<()> {
             return Ok(None);
         };
         let facts = it.facts.take().map(|facts| facts.0).unwrap_or_default();
-        let receipt = Receipt::new(&facts, &durations, cx.now());
+        let receipt = Receipt::new(&facts, &durations, cx.now(), cx.platform.config.chat_open_days);
         let lines = |list: &str, lines: &[super::model::Line]| {
             lines.iter().map(|line| line.words(list, &it.time_zone, it.locale)).collect::<Vec<_>>()
         };
@@ -150,7 +153,7 @@ async fn send_receipt(cx: &JobContext, id: PrivacyRequestId) -> Result<()> {
             (Vec::new(), Vec::new())
         };
         let context = json!({
-            "name": it.display_name, "what": "receipt", "reason": null, "due_at": it.due_at, "time_zone": it.time_zone,
+            "name": it.display_name, "what": "receipt", "asked_by": it.asked_by.as_str(), "reason": null, "due_at": it.due_at, "time_zone": it.time_zone,
             "erased": erased, "kept": kept, "reference": id, "link": null,
         });
         Ok(Some(letter(&it, context)?))
@@ -164,7 +167,7 @@ async fn mail_erasure(cx: JobContext, job: MailErasure) -> Result<()> {
         let Some(it) = store::find_reader(tx, id).await?.filter(|it| what.is_so(it.status)) else { return Ok(None) };
         let public = cx.platform.config.public_url.as_str().trim_end_matches('/');
         let context = json!({
-            "name": it.display_name, "what": what.as_str(), "reason": it.reason.map(super::model::Obstacle::as_str),
+            "name": it.display_name, "what": what.as_str(), "asked_by": it.asked_by.as_str(), "reason": it.reason.map(super::model::Obstacle::as_str),
             "due_at": it.due_at, "time_zone": it.time_zone, "erased": [], "kept": [], "reference": id,
             "link": format!("{public}/privacy"),
         });

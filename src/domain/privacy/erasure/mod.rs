@@ -2,10 +2,13 @@
 
 mod api;
 mod jobs;
+pub(super) mod ledger;
 mod model;
 mod service;
 mod store;
 
 pub use api::ErasureApi;
+pub(super) use jobs::{MailErasure, Told};
 pub use jobs::{SweepErasures, register as jobs};
-pub(super) use store::{Entry as LedgerEntry, list_ledger, replay};
+pub(super) use model::WAIT_FOR_UNUSED;
+pub(super) use store::{list_ledger, note_replay, replay};

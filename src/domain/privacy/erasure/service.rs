@@ -71,7 +71,8 @@ async fn overview(cx: &Context, tx: &mut Tx) -> Result<Overview> {
     let facts = store::find_own_facts(tx).await?;
     let durations = notice::durations(cx.platform()).await?;
     let time_zone = store::find_time_zone(tx).await?;
-    Ok(Overview { receipt: Receipt::new(&facts, &durations, request.due_at), request, time_zone })
+    let open_days = cx.platform().config.chat_open_days;
+    Ok(Overview { receipt: Receipt::new(&facts, &durations, request.due_at, open_days), request, time_zone })
 }
 
 /// Takes it back.

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
-use uuid::Uuid;
 
-use super::model::{Facts, Obstacle, Request, Status};
+use super::ledger::{Entry, Line};
+use super::model::{AskedBy, Facts, Obstacle, Request, Status};
 use crate::platform::ids::{CompanyId, PrivacyRequestId, UserId};
 use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
@@ -30,7 +30,7 @@ pub async fn ask(tx: &mut Tx, id: PrivacyRequestId, at: DateTime<Utc>, due: Date
 /// The caller's last request.
 pub async fn find_last(tx: &mut Tx) -> Result<Option<Request>> {
     Ok(sqlx::query_as(
-        "SELECT id, status, created_at, due_at, finished_at, reason FROM app.privacy_requests
+        "SELECT id, status, created_at, due_at, finished_at, reason, asked_by FROM app.privacy_requests
          WHERE user_id = (SELECT app.user_id()) AND kind = 'erasure'
          ORDER BY (finished_at IS NULL) DESC, created_at DESC, id DESC LIMIT 1",
     )
@@ -87,11 +87,12 @@ pub struct Reader {
     pub facts: Option<Json<Facts>>,
     /// Whether the mailbox is no employer's.
     pub is_private: bool,
+    pub asked_by: AskedBy,
 }
 
 pub async fn find_reader(tx: &mut Tx, id: PrivacyRequestId) -> Result<Option<Reader>> {
     Ok(sqlx::query_as(
-        "SELECT id, email, display_name, locale, time_zone, status, reason, due_at, facts, is_private
+        "SELECT id, email, display_name, locale, time_zone, status, reason, due_at, facts, is_private, asked_by
          FROM app.reader_of_receipt($1)",
     )
     .bind(id)
@@ -99,32 +100,34 @@ pub async fn find_reader(tx: &mut Tx, id: PrivacyRequestId) -> Result<Option<Rea
     .await?)
 }
 
-/// An entry of the ledger.
-#[derive(Debug, sqlx::FromRow, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Entry {
-    pub user_id: Uuid,
-    pub key_ids: Vec<Uuid>,
-    pub erased_at: DateTime<Utc>,
-}
-
-/// In the order of ids; with the owner's connection.
-pub async fn list_ledger(tx: &mut Tx, after: Option<Uuid>, most: i32) -> Result<Vec<Entry>> {
-    Ok(sqlx::query_as("SELECT user_id, key_ids, erased_at FROM app.list_erasures($1, $2)")
+/// In their order, after a place; with the owner's connection.
+pub async fn list_ledger(tx: &mut Tx, after: i64, most: i32) -> Result<Vec<Entry>> {
+    Ok(sqlx::query_as("SELECT place, user_id, key_ids, erased_at, digest FROM app.list_erasures($1, $2)")
         .bind(after)
         .bind(most)
         .fetch_all(tx.conn())
         .await?)
 }
 
-/// What came of it: `erased`, `unchanged`, or `unknown` where there is no such account.
-pub async fn replay(tx: &mut Tx, entry: &Entry) -> Result<String> {
-    Ok(sqlx::query_scalar("SELECT app.replay_erasure($1, $2, $3)")
+/// What came of a line: `erased`, `unchanged`, `refused`, or `unknown` where there is no such account; and how many keys went.
+pub async fn replay(tx: &mut Tx, entry: &Line) -> Result<(String, i64)> {
+    Ok(sqlx::query_as("SELECT outcome, destroyed FROM app.replay_erasure($1, $2, $3)")
         .bind(entry.user_id)
         .bind(&entry.key_ids)
         .bind(entry.erased_at)
         .fetch_one(tx.conn())
         .await?)
+}
+
+pub async fn note_replay(tx: &mut Tx, [lines, erased, unchanged, refused]: [i64; 4]) -> Result<()> {
+    sqlx::query("SELECT app.note_replay($1, $2, $3, $4)")
+        .bind(lines)
+        .bind(erased)
+        .bind(unchanged)
+        .bind(refused)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// The caller's clock.

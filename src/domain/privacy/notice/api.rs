@@ -42,7 +42,9 @@ pub struct NoticeDuration {
     profession: Option<String>,
     years: Option<i32>,
     days: Option<i32>,
-    /// From when on: `change`, `creation`, `end`, `reading`, `expiry`, `closing`, `erasure`.
+    minutes: Option<i32>,
+    /// From when on: `change`, `creation`, `end`, `reading`, `expiry`, `closing`, `erasure`, `use`; `year_end`, the end of the
+    /// year in which it ended.
     since: String,
     /// In words.
     words: String,
@@ -112,6 +114,7 @@ impl NoticeAnswer {
             record: it.record,
             years: it.years,
             days: it.days,
+            minutes: it.minutes,
             since: it.since,
             ground: it.ground,
         });
@@ -152,6 +155,7 @@ impl Example for NoticeAnswer {
             profession: "any".into(),
             years: Some(20),
             days: None,
+            minutes: None,
             since: "change".into(),
             ground: "Code de la santé publique, R. 1112-7".into(),
         };

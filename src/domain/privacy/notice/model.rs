@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Days, Months, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use rust_i18n::t;
 
 use crate::platform::locale::Locale;
@@ -14,6 +14,7 @@ pub struct Duration {
     pub profession: String,
     pub years: Option<i32>,
     pub days: Option<i32>,
+    pub minutes: Option<i32>,
     pub since: String,
     pub ground: String,
 }
@@ -23,7 +24,9 @@ impl Duration {
     pub fn after(&self, at: DateTime<Utc>) -> DateTime<Utc> {
         let months = Months::new(u32::try_from(self.years.unwrap_or_default() * 12).unwrap_or_default());
         let days = Days::new(u64::try_from(self.days.unwrap_or_default()).unwrap_or_default());
-        at.checked_add_months(months).and_then(|at| at.checked_add_days(days)).unwrap_or(at)
+        let minutes = TimeDelta::minutes(self.minutes.unwrap_or_default().into());
+        let from = if self.since == "year_end" { end_of_year(at) } else { at };
+        from.checked_add_months(months).and_then(|at| at.checked_add_days(days)).map_or(at, |at| at + minutes)
     }
 
     /// As people say it: “20 years”, “7 days”.
@@ -33,10 +36,16 @@ impl Duration {
             (Some(years), _) => ("years", years),
             (None, Some(0)) => ("at_once", 0),
             (None, Some(1)) => ("day", 1),
-            (None, days) => ("days", days.unwrap_or_default()),
+            (None, Some(days)) => ("days", days),
+            (None, None) => ("minutes", self.minutes.unwrap_or_default()),
         };
         t!(format!("privacy.duration.{unit}"), locale = locale.as_str(), count = count).into_owned().into()
     }
+}
+
+/// When the year ends that a moment is in.
+fn end_of_year(at: DateTime<Utc>) -> DateTime<Utc> {
+    NaiveDate::from_ymd_opt(at.year() + 1, 1, 1).map_or(at, |day| day.and_time(NaiveTime::MIN).and_utc())
 }
 
 /// The duration of a kind of record, whatever the profession.
@@ -45,16 +54,31 @@ pub fn duration_of<'a>(all: &'a [Duration], record: &str) -> Option<&'a Duration
 }
 
 /// What is kept of people, each with the records whose durations say for how long.
-pub const DATA: [(&str, &[&str]); 10] = [
-    ("account", &["consent"]),
-    ("directory", &[]),
-    ("consultations", &["consultation_reason"]),
+pub const DATA: [(&str, &[&str]); 12] = [
+    ("account", &["unused_account", "consent"]),
+    ("directory", &["former_employee"]),
+    ("consultations", &["consultation", "consultation_reason", "call", "call_signal", "waitlist_place"]),
+    ("reviews", &["review"]),
     ("messages", &["message"]),
     ("notes", &["clinical_note"]),
-    ("journal", &[]),
-    ("files", &[]),
-    ("security", &["session", "mailed_link", "known_device", "failed_attempt", "audit_entry"]),
-    ("service", &["notification_read", "notification", "mail_record", "waitlist_place", "job_done", "job_failed"]),
+    ("journal", &["unused_account", "destroyed_key"]),
+    ("files", &["unused_account", "unsent_file", "unfinished_upload"]),
+    ("payroll", &["payroll", "past_override"]),
+    ("security", &["session", "mailed_link", "known_device", "failed_attempt", "audit_entry", "repeated_answer"]),
+    (
+        "service",
+        &[
+            "notification_read",
+            "notification",
+            "mail_record",
+            "member_invitation",
+            "invitation_count",
+            "usage_export",
+            "usage_export_file",
+            "job_done",
+            "job_failed",
+        ],
+    ),
     ("rights", &["privacy_export_file", "privacy_request"]),
 ];
 
@@ -92,6 +116,7 @@ mod tests {
             profession: "any".into(),
             years,
             days,
+            minutes: (years.is_none() && days.is_none()).then_some(30),
             since: "end".into(),
             ground: "y".into(),
         };
@@ -99,5 +124,10 @@ mod tests {
         assert_eq!(of(None, Some(7)).words(Locale::Fr), "7 jours");
         assert_eq!(of(None, Some(1)).words(Locale::En), "1 day");
         assert_ne!(of(None, Some(0)).words(Locale::Fr), "0 jours");
+        assert_eq!(of(None, None).words(Locale::En), "30 minutes");
+        let at = "2026-03-01T10:00:00Z".parse().unwrap();
+        assert_eq!(of(None, None).after(at), "2026-03-01T10:30:00Z".parse::<DateTime<Utc>>().unwrap());
+        let accounts = Duration { since: "year_end".into(), ..of(Some(10), None) };
+        assert_eq!(accounts.after(at), "2037-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap());
     }
 }

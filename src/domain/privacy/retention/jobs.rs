@@ -3,20 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 use super::store;
+use crate::domain::privacy::erasure::{MailErasure, Told, WAIT_FOR_UNUSED};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::jobs::{Job, JobContext, Queue, Registry};
 use crate::platform::{Problem, Result};
 
 /// Records that go in one transaction.
 const BATCH: i32 = 1_000;
+/// Accounts that one night asks about.
+const MOST_UNUSED: i32 = 5_000;
 /// One night removes so much of a kind, and the next one goes on.
 const MOST_BATCHES: usize = 1_000;
 
 /// What is removed here, as `app.retention_rules` calls it; `leftover` is what an erasure met on its way.
-const RECORDS: [&str; 11] = [
+const RECORDS: [&str; 17] = [
     "clinical_note",
     "message",
     "consultation_reason",
+    "call",
+    "review",
+    // after what belongs to it
+    "consultation",
+    "payroll",
+    "former_employee",
+    "destroyed_key",
     "mail_record",
     "invitation_count",
     "member_invitation",
@@ -53,7 +63,30 @@ async fn remove_expired(cx: JobContext, _: RemoveExpired) -> Result<()> {
             failed = Some(problem);
         }
     }
+    if let Err(problem) = tell_unused(&cx).await {
+        tracing::warn!(code = problem.code(), "those who do not use their accounts are told later");
+        failed = Some(problem);
+    }
     failed.map_or(Ok(()), Err)
+}
+
+/// Asks for the erasure of accounts that nobody uses, and tells their people: who comes back within the time keeps theirs.
+async fn tell_unused(cx: &JobContext) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    let unused = store::list_unused(&mut tx, cx.now(), MOST_UNUSED).await?;
+    drop(tx);
+    for it in unused {
+        let its = JobContext { company_id: it.company_id, user_id: Some(it.user_id), ..cx.clone() };
+        let mut tx = its.begin().await?;
+        let id = cx.platform.new_id();
+        if store::ask_for_unused(&mut tx, id, cx.now(), cx.now() + WAIT_FOR_UNUSED).await? {
+            tx.audit(Entry::done("erasure.asked", "privacy_request", id.0).about(it.user_id)).await?;
+            let mail = MailErasure { request_id: id, what: Told::Unused };
+            tx.enqueue(&mail, Some(&format!("{id}:unused")), None).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 async fn remove(cx: &JobContext, record: &'static str) -> Result<()> {

@@ -157,7 +157,6 @@ fn config() -> Config {
         access_token_ttl: TimeDelta::minutes(15),
         refresh_token_ttl: TimeDelta::days(30),
         totp_grace: chrono::TimeDelta::days(14),
-        audit_retention_days: 1095,
         chat_open_days: 14,
         company_invitations_per_day: 20_000,
         outgoing_test_hosts: Vec::new(),

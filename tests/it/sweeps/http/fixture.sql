@@ -216,10 +216,10 @@ INSERT INTO fixture.ids (name, relation, key, prefer, made_up) VALUES
 INSERT INTO fixture.ids (name, relation, key, prefer, made_up)
 SELECT name, 'app.users', $$'the quiet words of ' || t.display_name$$, $$t.id = fixture.id('alice')$$, 'the quiet words of nobody'
 FROM unnest('{login.password,changePassword.currentPassword,setUpTotp.password,disableTotp.password,
-              renewRecoveryCodes.password,askErasure.password}'::text[]) name;
+              renewRecoveryCodes.password,askErasure.password,saveJournalKeys.password}'::text[]) name;
 INSERT INTO fixture.ids (name, relation, key, prefer, made_up)
 SELECT name, 'app.two_factor', $$'code of ' || t.user_id$$, $$t.user_id = fixture.id('alice')$$, '000000'
-FROM unnest('{loginTotp.code,setUpTotp.code,enableTotp.code,disableTotp.code,renewRecoveryCodes.code,askErasure.code}'::text[]) name;
+FROM unnest('{loginTotp.code,setUpTotp.code,enableTotp.code,disableTotp.code,renewRecoveryCodes.code,askErasure.code,saveJournalKeys.code}'::text[]) name;
 INSERT INTO fixture.ids (name, relation, key, condition, prefer)
 SELECT name, 'app.one_time_tokens', $$t.purpose || ' ' || t.user_id$$, format('t.purpose = %L AND t.id = fixture.id(t.purpose || t.user_id)', purpose),
        $$t.user_id = fixture.id('alice')$$
@@ -255,6 +255,9 @@ INSERT INTO fixture.bodies (operation, body) VALUES
     ('setUpTotp', '{"password": null, "code": null}'),
     ('disableTotp', '{"password": null, "code": null}'),
     ('renewRecoveryCodes', '{"password": null, "code": null}'),
+    ('saveJournalKeys', '{"keyId": "01938f2e-7a10-7c3e-9b1d-2f4a6c8e0a71", "password": null, "code": null,
+        "byPassphrase": "AQEAAQAAAAAAAwEAAAAAAAAAAAAAAAAAAAAAAZOPLnoQfD6bHS9KbI4KcQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
+        "byRecoveryCode": "AQIAAAAAAAAAAAAAAAAAAAAAAZOPLnoQfD6bHS9KbI4KcQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="}'),
     ('askErasure', '{"password": null, "code": null}');
 INSERT INTO fixture.bodies VALUES
     ('importEmployees', 'text/csv', E'email,first_name,last_name\nnew@acme.test,Nina,Petit\n');

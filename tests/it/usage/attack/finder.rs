@@ -137,17 +137,40 @@ fn differences(world: &World, answer: &Answer) -> Vec<String> {
 
 /// What is not known, with all that is, in one program: sessions of each cell of both crossed tables, minutes as so many
 /// sessions of known length, people of every cell.
-struct Program {
-    bounds: Vec<(f64, f64)>,
+pub struct Program {
+    pub bounds: Vec<(f64, f64)>,
     #[allow(clippy::type_complexity)]
-    conditions: Vec<(Vec<(usize, f64)>, ComparisonOp, f64)>,
+    pub conditions: Vec<(Vec<(usize, f64)>, ComparisonOp, f64)>,
     /// The sessions of each number: parts among the variables.
-    sums: BTreeMap<Key, Vec<usize>>,
-    people: BTreeMap<Key, usize>,
+    pub sums: BTreeMap<Key, Vec<usize>>,
+    pub people: BTreeMap<Key, usize>,
 }
 
 impl Program {
-    fn new(world: &World, answer: &Answer) -> Self {
+    /// One of two: of what is told of either, with names of numbers that say which. Nothing links them yet.
+    pub fn both(first: Self, second: Self) -> Self {
+        let mut it =
+            Self { bounds: Vec::new(), conditions: Vec::new(), sums: BTreeMap::new(), people: BTreeMap::new() };
+        for (month, part) in ["first ", "second "].into_iter().zip([first, second]) {
+            let from = it.bounds.len();
+            let named = |key: Key| Key { table: format!("{month}{}", key.table), ..key };
+            it.bounds.extend(part.bounds);
+            let moved = |parts: Vec<(usize, f64)>| parts.into_iter().map(|(n, times)| (n + from, times)).collect();
+            it.conditions.extend(part.conditions.into_iter().map(|(parts, how, what)| (moved(parts), how, what)));
+            let moved = |parts: Vec<usize>| parts.into_iter().map(|n| n + from).collect();
+            it.sums.extend(part.sums.into_iter().map(|(key, parts)| (named(key), moved(parts))));
+            it.people.extend(part.people.into_iter().map(|(key, n)| (named(key), n + from)));
+        }
+        it
+    }
+
+    /// A number more that is not known.
+    pub fn add(&mut self, least: f64, most: f64) -> usize {
+        self.bounds.push((least, most));
+        self.bounds.len() - 1
+    }
+
+    pub fn new(world: &World, answer: &Answer) -> Self {
         let sessions = |told: &Told| match told {
             Told::Shown { sessions, .. } => Some(f64::from(*sessions)),
             Told::Withheld => None,
@@ -195,11 +218,14 @@ impl Program {
     /// How many people a number can be of. The reader finds out from the words alone which of a dimension's numbers are withheld
     /// for themselves, and which one beside them: here it is told. That few came is one possibility, and must stay one.
     fn people_of(world: &World, cells: &BTreeMap<Key, Vec<usize>>, answer: &Answer, key: &Key) -> (f64, f64) {
+        let is_of_all = !key.table.contains("department") || key.row == "others" || key.column == "others";
+        let guests = if is_of_all { world.guests } else { 0 };
         let (k, step, group) = (f64::from(world.k), f64::from(STEP), f64::from(eligible(world, key)));
+        let whoever = group + f64::from(guests);
         match &answer[key] {
             Told::Shown { sessions: 0, .. } => (0.0, 0.0),
             Told::Shown { people, .. } => (f64::from(*people).max(k), f64::from(*people) + step - 1.0),
-            Told::Withheld if key.table.contains(',') => (0.0, group),
+            Told::Withheld if key.table.contains(',') => (0.0, whoever),
             Told::Withheld => {
                 let of: Vec<&Key> = answer.keys().filter(|it| it.table == key.table).collect();
                 let is_safe = |it: &Key| {
@@ -208,7 +234,7 @@ impl Program {
                 };
                 let small = of.iter().filter(|it| !is_safe(it)).count();
                 if of.iter().all(|it| answer[*it] == Told::Withheld) {
-                    (0.0, group)
+                    (0.0, whoever)
                 } else if is_safe(key) {
                     (k, group - step)
                 } else {
@@ -258,7 +284,7 @@ impl Program {
     }
 
     /// The least and the most that a sum can be; `None`: what is told does not fit together.
-    fn range(&self, parts: &[usize], tally: &mut Tally) -> Option<(i64, i64)> {
+    pub fn range(&self, parts: &[usize], tally: &mut Tally) -> Option<(i64, i64)> {
         let mut ends = [0i64; 2];
         for (end, direction) in ends.iter_mut().zip([OptimizationDirection::Minimize, OptimizationDirection::Maximize])
         {

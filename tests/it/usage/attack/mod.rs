@@ -5,6 +5,7 @@
 //! and after each event. That the attack finds something where there is something to be found is shown by weaker engines.
 
 mod finder;
+mod months;
 mod world;
 
 use std::collections::BTreeMap;
@@ -57,18 +58,20 @@ async fn ask(db: &PgPool, worlds: &[World]) -> Vec<Answer> {
 
 /// Attacks each on all cores; what is found, with the company's number.
 fn attack_all(worlds: &[World], answers: &[Answer]) -> (Tally, Vec<String>) {
+    let all: Vec<(&World, &Answer)> = worlds.iter().zip(answers).collect();
+    in_parts(&all, |(world, answer), tally| attack(world, answer, tally))
+}
+
+fn in_parts<T: Sync>(all: &[T], attack: impl Fn(&T, &mut Tally) -> Vec<String> + Sync) -> (Tally, Vec<String>) {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let all: Vec<(usize, (&World, &Answer))> = worlds.iter().zip(answers).enumerate().collect();
+    let attack = &attack;
     let parts: Vec<(Tally, Vec<String>)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..cores)
             .map(|core| {
-                let all = &all;
                 scope.spawn(move || {
                     let (mut tally, mut found) = (Tally::default(), Vec::new());
-                    for (n, (world, answer)) in all.iter().skip(core).step_by(cores) {
-                        found.extend(
-                            attack(world, answer, &mut tally).into_iter().map(|it| format!("company {n}: {it}")),
-                        );
+                    for (n, it) in all.iter().enumerate().skip(core).step_by(cores) {
+                        found.extend(attack(it, &mut tally).into_iter().map(|what| format!("company {n}: {what}")));
                     }
                     (tally, found)
                 })

@@ -72,6 +72,8 @@ pub struct World {
     pub k: i32,
     /// Groups of departments with their people, everybody in one of them.
     pub groups: Vec<(String, i32)>,
+    /// Who may come, counted with the others, and are not among those of whom the numbers are: they joined or left meanwhile.
+    pub guests: i32,
     pub facts: Vec<Fact>,
     /// Minutes of a session of each specialty.
     pub lengths: [i32; 6],
@@ -91,6 +93,34 @@ impl Key {
     }
 }
 
+fn name_of(department: usize) -> String {
+    format!("d{department}")
+}
+
+/// The groups in which entries of departments are counted, or of none: as `stats.departments` does, small ones together, and the
+/// smallest other one if that is not enough.
+pub fn grouped(k: i32, entries: &[Option<usize>]) -> Vec<(String, i32)> {
+    let mut sizes: BTreeMap<usize, i32> = BTreeMap::new();
+    for department in entries.iter().flatten() {
+        *sizes.entry(*department).or_default() += 1;
+    }
+    let mut large: Vec<(i32, usize)> = sizes.into_iter().map(|(d, n)| (n, d)).filter(|(n, _)| *n >= k + 10).collect();
+    large.sort_unstable();
+    let mut pooled = i32::try_from(entries.len()).unwrap() - large.iter().map(|(n, _)| n).sum::<i32>();
+    if pooled < k + 10 && !large.is_empty() {
+        pooled += large.remove(0).0;
+    }
+    let mut groups: Vec<(String, i32)> = large.iter().map(|(n, d)| (name_of(*d), *n)).collect();
+    groups.push(("others".into(), pooled));
+    groups
+}
+
+/// The one of an entry.
+pub fn group_of(groups: &[(String, i32)], department: Option<usize>) -> String {
+    let own = department.map(name_of);
+    own.filter(|own| groups.iter().any(|(key, _)| key == own)).unwrap_or_else(|| "others".into())
+}
+
 impl World {
     /// As different from one another as companies are: from a handful of people to hundreds, of whom few or most come.
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
@@ -101,22 +131,9 @@ impl World {
         let departments = 1 + dice.below(7);
         let spread = dice.part() * 2.0;
         let department_of: Vec<usize> = (0..employees).map(|_| dice.skewed(departments, spread)).collect();
-        let size = |d: usize| i32::try_from(department_of.iter().filter(|it| **it == d).count()).unwrap();
-        // as stats.departments does: small ones together, and the smallest other one if that is not enough
-        let mut large: Vec<(i32, usize)> =
-            (0..departments).map(|d| (size(d), d)).filter(|(n, _)| *n >= k + 10).collect();
-        large.sort_unstable();
-        let mut pooled = i32::try_from(employees).unwrap() - large.iter().map(|(n, _)| n).sum::<i32>();
-        if pooled < k + 10 && !large.is_empty() {
-            pooled += large.remove(0).0;
-        }
-        let name = |d: usize| format!("d{d}");
-        let mut groups: Vec<(String, i32)> = large.iter().map(|(n, d)| (name(*d), *n)).collect();
-        groups.push(("others".into(), pooled));
-        let group_of = |person: usize| {
-            let d = department_of[person];
-            if large.iter().any(|(_, it)| *it == d) { name(d) } else { "others".into() }
-        };
+        let entries: Vec<Option<usize>> = department_of.iter().map(|d| Some(*d)).collect();
+        let groups = grouped(k, &entries);
+        let group_of = |person: usize| group_of(&groups, entries[person]);
         let share = dice.part().powf(1.5);
         let (by_specialty, by_mode, again) = (dice.part() * 3.0, dice.part() * 3.0, dice.part() * 0.8);
         // some specialties belong to some departments
@@ -147,7 +164,7 @@ impl World {
                 }
             }
         }
-        Self { k, groups, facts, lengths: LENGTHS }
+        Self { k, groups, guests: 0, facts, lengths: LENGTHS }
     }
 
     pub fn eligible(&self) -> i32 {

@@ -17,7 +17,13 @@ use crate::platform::auth::{Caller, Permission};
 use crate::platform::crypto::envelope::SubjectKey;
 use crate::platform::ids::{FileId, PrivacyRequestId, SessionId};
 use crate::platform::jobs::JobContext;
+use crate::platform::problem::Error;
 use crate::platform::{Context, Problem, RequestInfo, Result};
+
+/// Rows of the database are read until there is so much to write, as JSON.
+const AT_ONCE: usize = 8 << 20;
+/// Rows that are written at once.
+const WRITTEN_AT_ONCE: usize = 200;
 
 /// Nobody waits for the copy any more: its account is being erased.
 struct Stopped;
@@ -202,14 +208,19 @@ impl Making<'_> {
     }
 
     async fn own_rows(&mut self, name: &'static str, rows: &mut Rows) -> Result<()> {
-        let mut tx = self.own.read(Permission::ManageSelf).await?;
-        store::open_rows(&mut tx, name).await?;
+        let (mut written, mut last) = (0, None);
         loop {
-            let found = store::fetch_rows(&mut tx).await?;
-            if found.is_empty() {
+            let (mut found, are_all) = some_rows(&self.own, name, written, last.as_ref()).await?;
+            for some in found.chunks(WRITTEN_AT_ONCE) {
+                self.put(rows, some).await?;
+                // to make them small takes the processor, and others wait for their turn
+                tokio::task::yield_now().await;
+            }
+            if are_all {
                 return Ok(());
             }
-            self.put(rows, &found).await?;
+            written += i64::try_from(found.len()).map_err(Problem::internal)?;
+            last = found.pop().or(last);
         }
     }
 
@@ -332,6 +343,40 @@ impl Making<'_> {
                 }
                 Err(error) => return Err(Problem::internal(error)),
             }
+        }
+    }
+}
+
+/// Some rows of a section after those that were written, the last of which is known, and whether they are all. What is
+/// written is not waited for in here: no transaction is open while the storage takes its time.
+async fn some_rows(
+    cx: &Context,
+    section: &'static str,
+    written: i64,
+    last: Option<&Value>,
+) -> Result<(Vec<Value>, bool)> {
+    let mut tx = cx.read(Permission::ManageSelf).await?;
+    store::open_rows(&mut tx, section, (written - 1).max(0)).await?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    let mut before = last;
+    loop {
+        let mut found = store::fetch_rows(&mut tx).await?.into_iter();
+        if let Some(before) = before.take() {
+            // what was removed meanwhile would move the others: some would be missing, or there twice
+            if found.next().is_none_or(|(row, _)| row != *before) {
+                return Err(Error::Conflict.into());
+            }
+        }
+        let known = rows.len();
+        for (row, length) in found {
+            bytes += usize::try_from(length).unwrap_or_default();
+            rows.push(row);
+        }
+        if rows.len() == known {
+            return Ok((rows, true));
+        }
+        if bytes >= AT_ONCE {
+            return Ok((rows, false));
         }
     }
 }

@@ -1,0 +1,231 @@
+//! The ledger of erasures as it is kept outside of the backups: a line for each, in their order, and a seal at the end.
+//!
+//! Each line says by a digest which ones were before it, as the database does (`app.chain_erasure`): one that is changed,
+//! taken out, moved or slipped in does not fit. The seal says where it ends, under the newest master key: nobody who cannot
+//! read those makes another ledger, or cuts lines off its end. An older ledger is whole as well; the newest is the one to keep.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::platform::crypto::entropy::Entropy;
+use crate::platform::crypto::seal::{Keyring, Place, Purpose, SealError};
+
+/// An erasure as the database keeps it.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Entry {
+    pub place: i64,
+    pub user_id: Uuid,
+    pub key_ids: Vec<Uuid>,
+    pub erased_at: DateTime<Utc>,
+    pub digest: Vec<u8>,
+}
+
+/// The same as it is kept outside: ids and a time, nothing of anybody. Ledgers of earlier releases say no place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Line {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<i64>,
+    pub user_id: Uuid,
+    pub key_ids: Vec<Uuid>,
+    pub erased_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+impl From<&Entry> for Line {
+    fn from(it: &Entry) -> Self {
+        Self {
+            place: Some(it.place),
+            user_id: it.user_id,
+            key_ids: it.key_ids.clone(),
+            erased_at: it.erased_at,
+            digest: Some(hex::encode(&it.digest)),
+        }
+    }
+}
+
+/// Where a ledger ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Seal {
+    entries: i64,
+    seal: String,
+}
+
+/// What is wrong with a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("line {0} is none")]
+    Malformed(usize),
+    #[error("entry {0} is not what it was, or one before it is missing")]
+    Broken(i64),
+    #[error("it does not end with its seal: lines were cut off, or it was written by an earlier release (--unsealed)")]
+    Unsealed,
+    #[error("its seal is not of these lines")]
+    Forged,
+    #[error("its seal is of a master key that MASTER_KEYS does not hold")]
+    UnknownKey,
+}
+
+/// The way along a ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    entries: i64,
+    digest: Vec<u8>,
+}
+
+impl Chain {
+    /// Takes the next entry, if it is that.
+    pub fn take(&mut self, it: &Line) -> Result<(), Fault> {
+        let place = self.entries + 1;
+        let keys: Vec<_> = it.key_ids.iter().map(Uuid::to_string).collect();
+        let (keys, before) = (keys.join(","), hex::encode(&self.digest));
+        let said = format!("{place}|{}|{keys}|{}|{before}", it.user_id, it.erased_at.timestamp_micros());
+        let found = digest(&SHA256, said.as_bytes());
+        if it.place != Some(place) || it.digest.as_deref() != Some(hex::encode(found).as_str()) {
+            return Err(Fault::Broken(it.place.unwrap_or(place)));
+        }
+        *self = Self { entries: place, digest: found.as_ref().to_vec() };
+        Ok(())
+    }
+
+    pub fn entries(&self) -> i64 {
+        self.entries
+    }
+
+    fn head(&self) -> Vec<u8> {
+        [&self.entries.to_be_bytes()[..], &self.digest].concat()
+    }
+
+    /// The last line.
+    pub fn seal(&self, keyring: &Keyring, entropy: &Entropy) -> Result<String, SealError> {
+        let seal = STANDARD.encode(keyring.seal(&place(), &self.head(), entropy)?);
+        serde_json::to_string(&Seal { entries: self.entries, seal }).map_err(|_| SealError::Unsealable)
+    }
+
+    fn check(&self, seal: &Seal, keyring: &Keyring) -> Result<(), Fault> {
+        let sealed = STANDARD.decode(&seal.seal).map_err(|_| Fault::Forged)?;
+        match keyring.open(&place(), &sealed) {
+            Ok(head) if *head == self.head() && seal.entries == self.entries => Ok(()),
+            Err(SealError::UnknownKey) => Err(Fault::UnknownKey),
+            _ => Err(Fault::Forged),
+        }
+    }
+}
+
+fn place() -> Place {
+    Place {
+        purpose: Purpose::new("privacy.ledger"),
+        table: "erasure_ledger",
+        column: "digest",
+        row: Uuid::nil(),
+        person: None,
+        company: None,
+    }
+}
+
+/// The lines of a ledger, if it is whole. `None` for the keys: it is taken as it is, seal or none.
+pub fn read<'a>(text: impl IntoIterator<Item = &'a str>, keyring: Option<&Keyring>) -> Result<Vec<Line>, Fault> {
+    let (mut lines, mut chain, mut seal) = (Vec::new(), Chain::default(), None);
+    for (number, text) in text.into_iter().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
+        if let Ok(it) = serde_json::from_str::<Line>(text) {
+            if keyring.is_some() {
+                if seal.is_some() {
+                    return Err(Fault::Forged);
+                }
+                chain.take(&it)?;
+            }
+            lines.push(it);
+        } else {
+            seal = Some(serde_json::from_str::<Seal>(text).map_err(|_| Fault::Malformed(number + 1))?);
+        }
+    }
+    match (keyring, seal) {
+        (None, _) => Ok(lines),
+        (Some(_), None) => Err(Fault::Unsealed),
+        (Some(keyring), Some(seal)) => chain.check(&seal, keyring).map(|()| lines),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(name: &str, byte: u8) -> Keyring {
+        Keyring::new(&[(name.to_owned(), STANDARD.encode([byte; 32]).into())]).unwrap()
+    }
+
+    /// Three erasures, and the seal.
+    fn ledger() -> Vec<String> {
+        let (mut before, mut chain, mut lines) = (String::new(), Chain::default(), Vec::new());
+        for place in 1..=3_i64 {
+            let user_id = Uuid::from_u128(place.unsigned_abs().into());
+            let key_ids = vec![Uuid::from_u128(7), Uuid::from_u128(8)];
+            let erased_at = DateTime::from_timestamp(1_795_440_600 + place, 123_456_000).unwrap();
+            let keys = format!("{},{}", key_ids[0], key_ids[1]);
+            let said = format!("{place}|{user_id}|{keys}|{}|{before}", erased_at.timestamp_micros());
+            before = hex::encode(digest(&SHA256, said.as_bytes()));
+            let line = Line { place: Some(place), user_id, key_ids, erased_at, digest: Some(before.clone()) };
+            chain.take(&line).unwrap();
+            lines.push(serde_json::to_string(&line).unwrap());
+        }
+        lines.push(chain.seal(&ring("m1", 7), &Entropy::system()).unwrap());
+        lines
+    }
+
+    fn fault(lines: &[String]) -> Fault {
+        read(lines.iter().map(String::as_str), Some(&ring("m1", 7))).unwrap_err()
+    }
+
+    #[test]
+    fn a_ledger_is_read_as_it_was_written() {
+        let lines = ledger();
+        let read_as = |id, byte| read(lines.iter().map(String::as_str), Some(&ring(id, byte)));
+        assert_eq!(read_as("m1", 7).unwrap().len(), 3);
+        assert_eq!(read_as("m2", 7), Err(Fault::UnknownKey));
+        assert_eq!(read_as("m1", 8), Err(Fault::Forged));
+        assert_eq!(read(lines.iter().map(String::as_str), None).unwrap().len(), 3);
+        assert_eq!(read([], None), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn no_line_is_changed_taken_out_moved_or_slipped_in_unnoticed() {
+        let lines = ledger();
+        for (at, place) in (0..3).zip(1..) {
+            let without: Vec<_> =
+                lines.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, it)| it.clone()).collect();
+            assert_eq!(fault(&without), if at == 2 { Fault::Forged } else { Fault::Broken(place + 1) });
+            let mut changed = lines.clone();
+            changed[at] = changed[at].replace("000000000007", "000000000009");
+            assert_eq!(fault(&changed), Fault::Broken(place));
+            let mut twice = lines.clone();
+            twice.insert(at, lines[at].clone());
+            assert!(matches!(fault(&twice), Fault::Broken(_)));
+        }
+        let mut moved = lines.clone();
+        moved.swap(0, 1);
+        assert_eq!(fault(&moved), Fault::Broken(2));
+        assert_eq!(fault(&lines[..3]), Fault::Unsealed);
+        assert_eq!(fault(&lines[3..]), Fault::Forged);
+        let mut more = lines.clone();
+        more.push(lines[0].clone());
+        assert_eq!(fault(&more), Fault::Forged);
+        let mut other = lines;
+        other[3] = Chain::default().seal(&ring("m1", 7), &Entropy::system()).unwrap();
+        assert_eq!(fault(&other), Fault::Forged);
+        other[3] = "DROP TABLE".to_owned();
+        assert_eq!(fault(&other), Fault::Malformed(4));
+    }
+
+    #[test]
+    fn a_ledger_of_an_earlier_release_is_taken_where_that_is_said() {
+        let line = r#"{"userId":"0197a3c0-0000-7000-8000-000000000000","keyIds":[],"erasedAt":"2026-01-01T00:00:00Z"}"#;
+        assert_eq!(read([line], None).unwrap().len(), 1);
+        assert_eq!(read([line], Some(&ring("m1", 7))), Err(Fault::Broken(1)));
+    }
+}

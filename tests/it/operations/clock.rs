@@ -1,0 +1,91 @@
+//! A clock that is wrong: nothing that goes by it is done, and everything when it is right again.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use huntzen::platform::auth::Role;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+
+use super::{jobs, post};
+use crate::support::TestApp;
+
+/// Every job of a schedule, as if the clock had struck for all of them at once.
+async fn every_schedule(app: &TestApp) -> i64 {
+    sqlx::query_scalar(
+        "WITH kinds AS (SELECT kind, queue FROM app.job_kinds() WHERE queue IN ('maintenance', 'counting')),
+              queued AS (SELECT app.enqueue(queue, kind, ARRAY['{}'::jsonb], ARRAY[NULL::text], NULL, 3) FROM kinds)
+         SELECT count(*) FROM queued",
+    )
+    .fetch_one(app.db())
+    .await
+    .unwrap()
+}
+
+/// What is in every table, in a few letters each.
+async fn everything(app: &TestApp) -> Vec<(String, Option<String>)> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
+         WHERE table_schema = 'app' AND table_type = 'BASE TABLE' ORDER BY 1",
+    )
+    .fetch_all(app.db())
+    .await
+    .unwrap();
+    let mut found = Vec::new();
+    for table in tables {
+        let digest = AssertSqlSafe(format!("SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {table} t"));
+        found.push((table, sqlx::query_scalar(digest).fetch_one(app.db()).await.unwrap()));
+    }
+    found
+}
+
+fn files(app: &TestApp) -> usize {
+    let folder = app.platform.config.data_dir.join("files/exports");
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_publishes_empties_removes_and_erases_nothing() {
+    let (app, _, mut alice, mut dr) = crate::consultations::scene().await;
+    let mut staff = app.platform_admin().await;
+    // jobs that failed wait by this clock, and are not tried again while the test looks
+    let now = app.clock.now() + TimeDelta::hours(1);
+    let people = [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner), (&mut staff, Role::PlatformAdmin)];
+    crate::consultations::at(&app, now, people).await;
+    // an article that is planned, a file that is kept for days, an account that is erased in a week, a session to come
+    let article =
+        json!({"category": "sleep", "texts": [{"language": "en", "title": "Planned", "summary": "S", "body": "B"}]});
+    let id = staff.post("/articles", article).await.expect(201).str("/id");
+    let planned = app.clock.now() + TimeDelta::hours(1);
+    let at = planned.format("%Y-%m-%dT%H:%M:%SZ");
+    post(&staff, &format!("/articles/{id}/publish?at={at}")).await.expect(200);
+    let month = app.clock.now().format("%Y-%m").to_string();
+    let file = json!({"kind": "practitioner_activity", "from": month, "to": month});
+    let file = dr.post("/exports", file).await.expect(202).str("/id");
+    let leaver = app.employee(&app.company("Globex").await).await;
+    leaver.post("/privacy/erasure", json!({"password": crate::support::app::PASSWORD})).await.expect(202);
+    crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
+    app.settle().await;
+    let before = everything(&app).await;
+    assert_eq!(files(&app), 1);
+
+    for wrong in [TimeDelta::days(400), TimeDelta::minutes(-10)] {
+        app.clock.go_wrong(wrong);
+        let queued = every_schedule(&app).await;
+        assert!(queued > 20, "{queued} schedules");
+        app.settle_with_dead().await;
+        assert_eq!((everything(&app).await, files(&app)), (before.clone(), 1), "{wrong}");
+        let unlike = "SELECT count(*) FROM apalis.jobs WHERE job_type IN ('maintenance', 'counting')
+                          AND last_result ->> 'code' IS DISTINCT FROM 'clock_differs'";
+        assert_eq!(app.count(unlike).await, 0, "{wrong}");
+    }
+    // it is right again, and an hour has passed
+    app.clock.go_wrong(TimeDelta::zero());
+    let now = planned + TimeDelta::minutes(5);
+    let people = [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner), (&mut staff, Role::PlatformAdmin)];
+    crate::consultations::at(&app, now, people).await;
+    app.settle().await;
+    assert!(jobs(&staff, "").await.is_empty() && jobs(&staff, "?queue=maintenance&state=pending").await.is_empty());
+    let read = alice.get("/articles/planned").await.expect(200);
+    assert_eq!(read.str("/publishedAt").parse::<DateTime<Utc>>().unwrap().timestamp(), planned.timestamp());
+    assert_eq!(dr.get(&format!("/exports/{file}")).await.expect(200).json["status"], "ready");
+    assert_eq!(app.count("SELECT count(*) FROM app.erasure_ledger").await, 0);
+}
