@@ -27,7 +27,10 @@ mod store;
 pub use api::ChatApi;
 pub use error::Error;
 pub use keys::document;
+pub use model::Standing;
 pub use socket::{namespace, open};
+pub use store::{list_changed_since, list_standings};
 
-/// What is announced, and what functions of the database notify: the id of a conversation that has changed.
-const CHANGED: &str = "chat_changed";
+/// What is announced, and what functions of the database notify: the id of a conversation that has changed, and of those in
+/// whose lists it stands otherwise now.
+pub const CHANGED: &str = "chat_changed";

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Enum;
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::error::Error;
@@ -29,6 +30,16 @@ pub struct Overview {
     pub unread: i64,
 }
 
+/// How a conversation stands in the caller's list.
+#[derive(Debug, FromRow)]
+pub struct Standing {
+    pub id: ConsultationId,
+    pub last_at: DateTime<Utc>,
+    pub last_seq: i64,
+    /// Messages of the other one that the caller has not read; 100 stands for more as well.
+    pub unread: i64,
+}
+
 /// A conversation of the caller's.
 pub struct Conversation {
     pub id: ConsultationId,
@@ -51,6 +62,10 @@ pub struct StoredKey {
 }
 
 impl Conversation {
+    pub fn people(&self) -> [UserId; 2] {
+        [self.employee, self.practitioner]
+    }
+
     pub fn check_open(&self, now: DateTime<Utc>) -> Result<()> {
         if now < self.closes_at { Ok(()) } else { Err(self.closed()) }
     }

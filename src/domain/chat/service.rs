@@ -38,7 +38,7 @@ pub async fn list(cx: &Context, after: Option<(DateTime<Utc>, ConsultationId)>, 
 /// The two people of a conversation; refuses one that is not the caller's.
 pub async fn check(cx: &Context, id: ConsultationId) -> Result<[UserId; 2]> {
     let of = store::look_up(cx, id, open_days(cx)).await?.ok_or(Refusal::NotFound)?;
-    Ok([of.employee, of.practitioner])
+    Ok(of.people())
 }
 
 /// Notes that the practitioner opens a conversation, for its employee to see; once an hour, for it is told live as well.
@@ -74,6 +74,7 @@ pub async fn read(cx: &Context, id: ConsultationId, which: Which, limit: u32) ->
 /// each message again.
 pub struct Opened {
     id: ConsultationId,
+    people: [UserId; 2],
     key: SubjectKey,
 }
 
@@ -93,7 +94,7 @@ pub async fn open(cx: &Context, id: ConsultationId) -> Result<Opened> {
         Reader::Erased => return Err(Error::ConversationErased.into()),
         Reader::Broken(error) => return Err(Problem::internal(error)),
     };
-    Ok(Opened { id, key })
+    Ok(Opened { id, people: of.people(), key })
 }
 
 /// Takes a file in, sealed under the conversation's key, for a message that is yet to be sent.
@@ -183,7 +184,7 @@ pub async fn send(cx: &Context, to: &Opened, draft: Draft) -> Result<Message> {
     if !sent.is_new {
         return repeated(cx, to.id, sent.id, &draft).await;
     }
-    announce(cx, to.id, sent.rev);
+    announce(cx, to.id, sent.rev, &to.people);
     Ok(sent_now(cx, to.id, draft, &sent, now))
 }
 
@@ -220,7 +221,7 @@ pub async fn send_with_files(cx: &Context, conversation: ConsultationId, draft: 
         store::attach(&mut tx, sent.id, &draft.attachments, now).await?;
         let kept = store::find_message(&mut tx, sent.id).await?.ok_or(Refusal::NotFound)?;
         tx.commit().await?;
-        announce(cx, conversation, sent.rev);
+        announce(cx, conversation, sent.rev, &of.people());
         let attachments = keys::attachments(&key, &kept);
         return Ok(Message { attachments, ..sent_now(cx, conversation, draft, &sent, now) });
     }
@@ -253,9 +254,11 @@ async fn repeated(cx: &Context, conversation: ConsultationId, id: MessageId, dra
     if is_first && is_other { Err(Refusal::IdempotencyMismatch.into()) } else { Ok(message) }
 }
 
-/// What was committed is told to whoever looks at the conversation, on every node.
-fn announce(cx: &Context, id: ConsultationId, rev: i64) {
-    cx.platform().wire.announce(CHANGED, id.0, rev);
+/// What was committed is told to whoever looks at the conversation, on every node, and to those in whose lists of
+/// conversations it stands otherwise now.
+fn announce(cx: &Context, id: ConsultationId, rev: i64, lists: &[UserId]) {
+    let people: Vec<Uuid> = lists.iter().map(|it| it.0).collect();
+    cx.platform().wire.announce(CHANGED, id.0, rev, &people);
 }
 
 /// Puts another text in the place of one of the caller's own messages.
@@ -290,7 +293,9 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
         };
         if let Some(rev) = store::change(&mut tx, &of, &kept, sealed.as_deref(), now, open_days(cx)).await? {
             tx.commit().await?;
-            announce(cx, of.id, rev);
+            // what is gone is unread no more
+            let lists = if text.is_none() { of.people().to_vec() } else { Vec::new() };
+            announce(cx, of.id, rev, &lists);
             return Ok(Message { attachments: came_with, ..kept.changed(text, rev, now) });
         }
         // the person changed it elsewhere at the same moment
@@ -309,8 +314,11 @@ fn check_words(kept: &Kept, text: &HealthText) -> Result<()> {
 pub async fn note_receipt(cx: &Context, id: ConsultationId, up_to: i64, is_read: bool) -> Result<Receipt> {
     let noted = store::note_receipt(cx, id, up_to, is_read).await?;
     let (delivered_seq, read_seq, rev, is_news) = noted.ok_or(Refusal::NotFound)?;
+    let reader_id = cx.caller().user_id;
     if is_news {
-        announce(cx, id, rev);
+        // read on one device, it is unread on no other one
+        let lists = if is_read { vec![reader_id] } else { Vec::new() };
+        announce(cx, id, rev, &lists);
     }
-    Ok(Receipt { reader_id: cx.caller().user_id, delivered_seq, read_seq, rev })
+    Ok(Receipt { reader_id, delivered_seq, read_seq, rev })
 }

@@ -6,7 +6,7 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::model::{Conversation, Kept, KeptAttachment, Overview, Receipt, StoredKey, Which};
+use super::model::{Conversation, Kept, KeptAttachment, Overview, Receipt, Standing, StoredKey, Which};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::db::{Actor, Arg, Instant, Once, OrConstraint, broken_constraint};
 use crate::platform::ids::{ConsultationId, FileId, MessageId};
@@ -29,6 +29,20 @@ impl FromRow<'_, PgRow> for Overview {
     }
 }
 
+/// How far the caller has read the conversation `v`, and how much of it they have not.
+macro_rules! unread {
+    () => {
+        "LEFT JOIN app.message_receipts r ON r.company_id = v.company_id AND r.conversation_id = v.id
+                                         AND r.reader_id = (SELECT app.user_id())
+         CROSS JOIN LATERAL (
+             SELECT count(*) AS unread FROM (
+                 SELECT FROM app.messages m
+                 WHERE m.company_id = v.company_id AND m.conversation_id = v.id AND m.seq > coalesce(r.read_seq, 0)
+                   AND m.sender_id <> (SELECT app.user_id()) AND m.deleted_at IS NULL
+                 LIMIT 100) unseen) n"
+    };
+}
+
 macro_rules! list_for {
     ($other:literal, $join:literal) => {
         concat!(
@@ -38,15 +52,7 @@ macro_rules! list_for {
                    WHERE (last_at, id) < (coalesce($1::timestamptz, 'infinity'),
                                           coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
                    ORDER BY last_at DESC, id DESC LIMIT $3) v
-             JOIN app.consultations c ON c.id = v.id ", $join, "
-             LEFT JOIN app.message_receipts r ON r.company_id = v.company_id AND r.conversation_id = v.id
-                                             AND r.reader_id = (SELECT app.user_id())
-             CROSS JOIN LATERAL (
-                 SELECT count(*) AS unread FROM (
-                     SELECT FROM app.messages m
-                     WHERE m.company_id = v.company_id AND m.conversation_id = v.id AND m.seq > coalesce(r.read_seq, 0)
-                       AND m.sender_id <> (SELECT app.user_id()) AND m.deleted_at IS NULL
-                     LIMIT 100) unseen) n
+             JOIN app.consultations c ON c.id = v.id ", $join, " ", unread!(), "
              ORDER BY v.last_at DESC, v.id DESC"
         )
     };
@@ -71,6 +77,27 @@ pub async fn list(
         .bind(open_days)
         .fetch_all(tx.conn())
         .await?)
+}
+
+/// How those of these stand that are the calling employee's or practitioner's.
+pub async fn list_standings(tx: &mut Tx, ids: &[ConsultationId]) -> Result<Vec<Standing>> {
+    let statement = concat!(
+        "SELECT v.id, v.last_at, v.last_seq, n.unread FROM app.conversations v ",
+        unread!(),
+        " WHERE v.id = ANY ($1)"
+    );
+    Ok(sqlx::query_as(statement).bind(ids).fetch_all(tx.conn()).await?)
+}
+
+/// Those of the calling employee or practitioner in which something was said since; at most so many.
+pub async fn list_changed_since(tx: &mut Tx, since: DateTime<Utc>, most: i64) -> Result<Vec<ConsultationId>> {
+    Ok(sqlx::query_scalar(
+        "SELECT id FROM app.conversations WHERE last_at >= $1 ORDER BY last_at DESC, id DESC LIMIT $2",
+    )
+    .bind(since)
+    .bind(most)
+    .fetch_all(tx.conn())
+    .await?)
 }
 
 impl FromRow<'_, PgRow> for Conversation {

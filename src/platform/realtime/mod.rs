@@ -45,7 +45,7 @@ pub use door::open;
 pub use mount::{Mount, mount};
 pub use namespace::{Namespace, Nothing};
 pub use news::{News, follow, tell};
-pub use wire::{Wire, carry, changed};
+pub use wire::{Wire, carry, changed, people_of};
 
 /// A Socket.IO server without adapter: nodes hear of each other through the database.
 pub type Io = socketioxide::SocketIo;

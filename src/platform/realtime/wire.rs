@@ -5,6 +5,7 @@
 //! Redis is away, is found when the revisions are compared, which each module does every few seconds.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,10 +46,16 @@ pub struct Word {
     pub about: String,
 }
 
+/// Of something that changes often, only the last revision; and all who are shown it otherwise from one of them on.
+#[derive(Default)]
+struct Latest {
+    revision: i64,
+    people: Vec<Uuid>,
+}
+
 #[derive(Default)]
 struct Untold {
-    /// Of something that changes often, only the last revision.
-    revisions: HashMap<(&'static str, Uuid), i64>,
+    revisions: HashMap<(&'static str, Uuid), Latest>,
     words: VecDeque<Word>,
 }
 
@@ -86,13 +93,19 @@ impl Wire {
         Ok(Self { redis: redis.transpose()?, untold: Mutex::default(), waiting: Notify::new(), here })
     }
 
-    /// Tells that something was changed and committed, and up to which revision: to this process now, to the others soon.
-    pub fn announce(&self, channel: &'static str, id: Uuid, revision: i64) {
-        let _ = self.here.send(Word { channel, about: about(id, revision) });
+    /// Tells that something was changed and committed, up to which revision, and in whose lists it is shown otherwise now: to
+    /// this process now, to the others soon.
+    pub fn announce(&self, channel: &'static str, id: Uuid, revision: i64, people: &[Uuid]) {
+        let _ = self.here.send(Word { channel, about: about(id, revision, people) });
         let mut untold = self.untold();
         if untold.revisions.len() < UNTOLD {
-            let known = untold.revisions.entry((channel, id)).or_default();
-            *known = revision.max(*known);
+            let latest = untold.revisions.entry((channel, id)).or_default();
+            latest.revision = revision.max(latest.revision);
+            for person in people {
+                if !latest.people.contains(person) {
+                    latest.people.push(*person);
+                }
+            }
         }
         drop(untold);
         self.waiting.notify_one();
@@ -133,7 +146,8 @@ impl Wire {
         let mut batch: Vec<Word> = untold.words.drain(..count).collect();
         let revisions = std::mem::take(&mut untold.revisions);
         drop(untold);
-        batch.extend(revisions.into_iter().map(|((channel, id), rev)| Word { channel, about: about(id, rev) }));
+        let told = |((channel, id), it): ((_, _), Latest)| Word { channel, about: about(id, it.revision, &it.people) };
+        batch.extend(revisions.into_iter().map(told));
         batch
     }
 
@@ -148,16 +162,25 @@ impl Wire {
     }
 }
 
-fn about(id: Uuid, revision: i64) -> String {
-    format!("{id} {revision}")
+/// The id, the revision, and the people's ids.
+fn about(id: Uuid, revision: i64, people: &[Uuid]) -> String {
+    let mut about = format!("{id} {revision}");
+    for person in people {
+        let _ = write!(about, " {person}");
+    }
+    about
 }
 
 /// What changed, and up to which revision; the largest where that was not told.
 pub fn changed(about: &str) -> Option<(Uuid, i64)> {
-    match about.split_once(' ') {
-        Some((id, revision)) => Some((id.parse().ok()?, revision.parse().ok()?)),
-        None => Some((about.parse().ok()?, i64::MAX)),
-    }
+    let mut words = about.split(' ');
+    let id = words.next()?.parse().ok()?;
+    Some((id, words.next().map_or(Ok(i64::MAX), str::parse).ok()?))
+}
+
+/// In whose lists it is shown otherwise now.
+pub fn people_of(about: &str) -> impl Iterator<Item = Uuid> {
+    about.split(' ').skip(2).filter_map(|it| it.parse().ok())
 }
 
 /// Tells the other nodes what is announced and said, for as long as it is run.
@@ -274,9 +297,20 @@ mod tests {
     #[test]
     fn what_changed_is_told_with_its_revision_or_without() {
         let id = Uuid::from_u128(7);
-        assert_eq!(changed(&about(id, 12)), Some((id, 12)));
+        assert_eq!(changed(&about(id, 12, &[])), Some((id, 12)));
+        assert_eq!(changed(&about(id, 12, &[id])), Some((id, 12)));
         assert_eq!(changed(&id.to_string()), Some((id, i64::MAX)));
         assert_eq!(changed("x 12"), None);
         assert_eq!(changed(&format!("{id} x")), None);
+    }
+
+    #[test]
+    fn whose_lists_change_is_told_with_it() {
+        let [id, alice, dr] = [7, 8, 9].map(Uuid::from_u128);
+        let told = |about: &str| people_of(about).collect::<Vec<_>>();
+        assert_eq!(told(&about(id, 12, &[alice, dr])), [alice, dr]);
+        assert_eq!(told(&about(id, 12, &[])), []);
+        assert_eq!(told(&format!("{id} 12 x {dr}")), [dr]);
+        assert_eq!(told(&id.to_string()), []);
     }
 }

@@ -357,7 +357,7 @@ async fn what_one_node_announces_the_other_hears_over_postgresql_and_over_redis(
             // Redis' own connection may come a moment later
             tokio::time::timeout(Duration::from_secs(20), async {
                 for rev in 1.. {
-                    one.platform.wire.announce("chat_changed", Uuid::from_u128(1), rev);
+                    one.platform.wire.announce("chat_changed", Uuid::from_u128(1), rev, &[]);
                     let told = tokio::time::timeout(Duration::from_millis(200), heard.wait_for(|known| *known >= rev));
                     if told.await.is_ok() {
                         return;
@@ -372,7 +372,7 @@ async fn what_one_node_announces_the_other_hears_over_postgresql_and_over_redis(
                 let revisions = (first + round * at_once)..(first + (round + 1) * at_once);
                 let newest = revisions.end - 1;
                 for rev in revisions {
-                    one.platform.wire.announce("chat_changed", Uuid::from_u128(rev.unsigned_abs().into()), rev);
+                    one.platform.wire.announce("chat_changed", Uuid::from_u128(rev.unsigned_abs().into()), rev, &[]);
                 }
                 let told = tokio::time::timeout(Duration::from_secs(20), heard.wait_for(|known| *known >= newest));
                 told.await.expect("it is heard").unwrap();

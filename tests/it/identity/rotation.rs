@@ -309,6 +309,8 @@ async fn a_program_does_not_start_without_a_key_that_is_needed_nor_with_another_
     let app = app_of(&[OLD]).await;
     let admin = app.platform_admin().await;
     enabled(&app, &admin).await;
+    // its mail is sent here: the programs below do not live for long
+    app.settle().await;
     // nobody has counted yet what was sealed
     assert_eq!(app.count("SELECT sum(secrets)::bigint FROM app.master_keys").await, 0);
     let secret = cluster::template().await.config().database_roles_secret.expose_secret();

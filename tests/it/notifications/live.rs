@@ -1,5 +1,7 @@
 //! The namespace `/notifications`, with the official client, on two nodes.
 
+use uuid::Uuid;
+
 use super::*;
 
 #[tokio::test]
@@ -130,6 +132,65 @@ async fn every_change_of_a_session_reaches_both_people_and_nobody_else() {
     }
 }
 
+/// What is told of a conversation, until it stands so.
+async fn told_to_stand(sockets: &Sockets, name: &str, id: &str, last_seq: i64, unread: i64) {
+    loop {
+        let told = sockets.take(name, "conversation:updated").await;
+        assert_eq!(told["conversationId"], id, "{name}");
+        if (&told["lastSeq"], &told["unread"]) == (&json!(last_seq), &json!(unread)) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_of_conversations_are_told_how_they_stand_and_nobody_elses_are() {
+    let (app, company, alice, dr) = scene().await;
+    let node = app.second_node().await;
+    let id = book_on(&alice, &dr, in_days(&app, 4)).await.str("/id");
+    app.settle().await;
+    let sockets = Sockets::start();
+    let bob = app.employee(&company).await;
+    let people =
+        [("alice", &app.base, &alice), ("alice elsewhere", &node.base, &alice), ("dr", &node.base, &dr), ("bob", &node.base, &bob)];
+    for (name, base, user) in people {
+        sockets.enter(name, base, &user.token).await;
+    }
+    let path = format!("/conversations/{id}/messages");
+    let say = async |words: &str| {
+        let body = json!({"clientId": Uuid::new_v4(), "body": words});
+        alice.post(&path, body).await.expect(201).str("/id")
+    };
+    say("One").await;
+    for (name, unread) in [("alice", 0), ("alice elsewhere", 0), ("dr", 1)] {
+        told_to_stand(&sockets, name, &id, 1, unread).await;
+    }
+    let gone = say("Two").await;
+    told_to_stand(&sockets, "dr", &id, 2, 2).await;
+    alice.delete(&format!("/messages/{gone}")).await.expect(200);
+    told_to_stand(&sockets, "dr", &id, 2, 1).await;
+    // read on one of his devices, the others know, and she is not told by this
+    dr.post(&format!("/conversations/{id}/read"), json!({"seq": 2})).await.expect(200);
+    told_to_stand(&sockets, "dr", &id, 2, 0).await;
+    let listed = dr.get("/conversations").await.expect(200).json["items"][0].clone();
+    assert_eq!((&listed["lastSeq"], &listed["unread"]), (&json!(2), &json!(0)));
+
+    // what nobody heard for a while is told when it is heard again
+    sqlx::raw_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'huntzen hears'",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    say("Three").await;
+    for (name, unread) in [("alice elsewhere", 0), ("dr", 1)] {
+        told_to_stand(&sockets, name, &id, 3, unread).await;
+    }
+    app.settle().await;
+    assert_eq!(sockets.run("events", "bob", json!({})).await, json!([]));
+}
+
 #[tokio::test]
 async fn a_notification_that_somebody_forged_shows_nobody_anything() {
     let (app, company, alice, dr) = scene().await;
@@ -145,6 +206,8 @@ async fn a_notification_that_somebody_forged_shows_nobody_anything() {
             ("notifications_changed", alice.id.to_string()),
             ("notifications_changed", "nobody".to_owned()),
             ("consultation_changed", "nothing at all".to_owned()),
+            ("chat_changed", format!("{id} 1 {} {}", user.id, alice.id)),
+            ("chat_changed", format!("nothing 1 {}", user.id)),
             ("call_rings", user.id.to_string()),
             ("call_rings", "everybody".to_owned()),
             ("peer_joined", format!("{} {id}", user.id)),

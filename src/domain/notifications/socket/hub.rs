@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::platform::ids::{ConsultationId, PractitionerId, UserId};
+use crate::platform::realtime;
 
 /// The reasons of one socket to look.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Reasons {
     /// Something rings for its person, or does no more.
     pub has_calls: bool,
     pub consultations: HashSet<ConsultationId>,
+    /// Conversations that stand otherwise in the person's list.
+    pub conversations: HashSet<ConsultationId>,
     /// To which the other one has come.
     pub joined: HashSet<ConsultationId>,
     /// Whose free times have changed, of those whom the socket watches.
@@ -28,6 +31,7 @@ impl Reasons {
     pub fn add(&mut self, others: Self) {
         self.has_list |= others.has_list;
         self.has_calls |= others.has_calls;
+        self.conversations.extend(others.conversations);
         self.joined.extend(others.joined);
         self.has_missed |= others.has_missed;
         self.consultations.extend(others.consultations);
@@ -119,6 +123,21 @@ impl Hub {
     /// A session of somebody's has changed.
     pub fn consultation_changed(&self, about: &str) {
         self.wake_for_session(about, |reasons| &mut reasons.consultations);
+    }
+
+    /// A conversation was changed, perhaps in lists of somebody's.
+    pub fn conversation_changed(&self, about: &str) {
+        let mut people = realtime::people_of(about).peekable();
+        if people.peek().is_none() {
+            return;
+        }
+        let Some((id, _)) = realtime::changed(about) else { return };
+        let seated = lock(&self.people);
+        for place in people.filter_map(|it| seated.get(&UserId(it))).flatten() {
+            place.wake(|reasons| {
+                reasons.conversations.insert(ConsultationId(id));
+            });
+        }
     }
 
     /// The other one has come to a session of somebody's.

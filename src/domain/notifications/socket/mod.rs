@@ -1,9 +1,9 @@
 //! Notifications, live: the namespace `/notifications`.
 //!
 //! A socket is told what is added to its person's list, how many are unread whenever that changes, which of their
-//! sessions have changed, whoever changed it on whichever node, that it rings for them, or that the other one has come to a
+//! sessions and conversations have changed, whoever changed it on whichever node, that it rings for them, or that the other one has come to a
 //! session, wherever in the program they are; and that the free times of practitioners have changed whom
-//! it watches (`slots:watch`). The database's triggers notify ids ([`hub`]); the socket's task reads what there is to tell as its
+//! it watches (`slots:watch`). The database's triggers notify ids, and chat announces them ([`hub`]); the socket's task reads what there is to tell as its
 //! own person, under row security ([`seat`]). So a slow reader holds nothing in memory, and a lost notification delays what
 //! a later one, or the next connection, brings.
 
@@ -18,6 +18,7 @@ use hub::Hub;
 pub use payloads::namespace;
 use seat::Seat;
 
+use crate::domain::chat;
 use crate::platform::Platform;
 use crate::platform::auth::Permission;
 use crate::platform::realtime::{self, Io, News};
@@ -40,9 +41,10 @@ pub fn open(io: &Io, platform: &Arc<Platform>) -> BoxFuture<'static, ()> {
     realtime::open(io, "/notifications", Permission::Notifications, platform, move |at| Seat::new(seats.clone(), at));
     let platform = platform.clone();
     Box::pin(async move {
-        realtime::follow(&platform, &[LISTS, CONSULTATIONS, RINGS, JOINED, SLOTS], |news| match news {
+        realtime::follow(&platform, &[LISTS, CONSULTATIONS, chat::CHANGED, RINGS, JOINED, SLOTS], |news| match news {
             News::Told { channel: LISTS, about } => hub.list_changed(about),
             News::Told { channel: CONSULTATIONS, about } => hub.consultation_changed(about),
+            News::Told { channel: chat::CHANGED, about } => hub.conversation_changed(about),
             News::Told { channel: RINGS, about } => hub.call_rings(about),
             News::Told { channel: JOINED, about } => hub.peer_joined(about),
             News::Told { about, .. } => hub.slots_changed(about),

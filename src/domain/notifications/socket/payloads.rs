@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 
 use crate::domain::calls::glance::Ringing;
+use crate::domain::chat::Standing;
 use crate::domain::consultations::Status;
 use crate::domain::consultations::glance::Glance;
 use crate::domain::notifications::api::NotificationAnswer;
@@ -54,6 +55,25 @@ impl From<Glance> for ConsultationNews {
     }
 }
 
+/// How a conversation stands in one's own list, as `GET /conversations` has it.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub struct ConversationNews {
+    pub conversation_id: ConsultationId,
+    /// Of the last message; before there is one, of the booking.
+    pub last_at: DateTime<Utc>,
+    /// The number of the last message; 0 before there is one.
+    pub last_seq: i64,
+    /// Messages of the other one that are not read yet; 100 stands for more as well.
+    pub unread: i64,
+}
+
+impl From<Standing> for ConversationNews {
+    fn from(Standing { id, last_at, last_seq, unread }: Standing) -> Self {
+        Self { conversation_id: id, last_at, last_seq, unread }
+    }
+}
+
 /// The other one of a session of one's own rings.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
@@ -101,6 +121,10 @@ pub fn namespace() -> Namespace {
             "How many are not read: after connecting, and whenever that has changed, on whichever device.",
         )
         .tells::<ConsultationNews>("consultation:updated", "A session of one's own was booked or has changed.")
+        .tells::<ConversationNews>(
+            "conversation:updated",
+            "In a conversation of one's own something was said, taken back or read, on whichever device; once a second at most.",
+        )
         .tells::<CallRings>(
             "call:ringing",
             "The other one of a session of one's own rings; also told who connects while it does. It is answered in `/audio-call`.",

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::hub::{Hub, Place};
+use super::hub::{Hub, Place, Reasons};
 use super::payloads::{
-    CallRings, CallStopped, ConsultationNews, PeerJoined, SlotsNews, UnreadNews, WatchEvent, namespace,
+    CallRings, CallStopped, ConsultationNews, ConversationNews, PeerJoined, SlotsNews, UnreadNews, WatchEvent, namespace,
 };
-use crate::domain::calls;
 use crate::domain::calls::glance::Ringing;
+use crate::domain::{calls, chat};
 use crate::domain::consultations::{glance, slots};
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::notifications::error::Error;
@@ -33,6 +33,8 @@ const READ_AT_ONCE: u32 = 50;
 const MOST_WATCHED: usize = 20;
 /// That a practitioner's free times have changed is told so often.
 const SLOTS_EVERY: Duration = Duration::from_secs(1);
+/// How conversations stand is told so often: not with each word of a talk.
+const CONVERSATIONS_EVERY: Duration = Duration::from_secs(1);
 /// Whether the caller may list somebody's free times is asked so often: `slots:changed` says no more than that.
 const ASKED_EVERY: TimeDelta = TimeDelta::seconds(15);
 /// What was told in the last moments before a break may not have been heard either.
@@ -47,6 +49,13 @@ struct Watched {
     seen_at: DateTime<Utc>,
 }
 
+/// The end of what was heard without a gap, by the clocks that sessions and messages are dated by.
+#[derive(Clone, Copy)]
+struct Heard {
+    database: DateTime<Utc>,
+    here: DateTime<Utc>,
+}
+
 pub struct Seat {
     hub: Arc<Hub>,
     place: Arc<Place>,
@@ -55,8 +64,9 @@ pub struct Seat {
     told: Option<i64>,
     /// How many are unread, as it was told.
     unread: Option<i64>,
-    /// By the database's clock: since when what changes of its person's sessions is told.
-    heard_until: Option<DateTime<Utc>>,
+    /// Since when what changes of its person's sessions and conversations is told.
+    heard_until: Option<Heard>,
+    told_conversations_at: Option<Instant>,
     /// What it was told to ring for.
     rings: Option<Ringing>,
 }
@@ -70,7 +80,16 @@ impl Seat {
             reasons.has_list = true;
             reasons.has_calls = true;
         });
-        Self { hub, place, watched: HashMap::new(), told: None, unread: None, heard_until: None, rings: None }
+        Self {
+            hub,
+            place,
+            watched: HashMap::new(),
+            told: None,
+            unread: None,
+            heard_until: None,
+            told_conversations_at: None,
+            rings: None,
+        }
     }
 
     /// Tells what is new, and how many are unread if that has changed.
@@ -107,16 +126,38 @@ impl Seat {
         }
     }
 
-    /// The caller's sessions that have changed since what the database told was last heard without a gap.
-    async fn list_missed(&mut self, at: &Connection) -> Result<Vec<ConsultationId>> {
+    /// Notes the caller's sessions and conversations that have changed since what is told was last heard without a gap.
+    async fn add_missed(&mut self, at: &Connection, reasons: &mut Reasons) -> Result<()> {
         let mut tx = at.context().read(Permission::Notifications).await?;
-        let now = glance::clock(&mut tx).await?;
-        let missed = match self.heard_until {
-            Some(since) => glance::list_changed_since(&mut tx, since - BREAK, READ_AT_ONCE.into()).await?,
-            None => Vec::new(),
-        };
+        let now = Heard { database: glance::clock(&mut tx).await?, here: at.platform().clock.now() };
+        if let Some(since) = self.heard_until {
+            let most = READ_AT_ONCE.into();
+            reasons
+                .consultations
+                .extend(glance::list_changed_since(&mut tx, since.database - BREAK, most).await?);
+            reasons.conversations.extend(chat::list_changed_since(&mut tx, since.here - BREAK, most).await?);
+        }
         self.heard_until = Some(now);
-        Ok(missed)
+        Ok(())
+    }
+
+    /// Tells how conversations of the caller's stand now; those that there was no room for.
+    async fn tell_conversations(&self, at: &Connection, ids: &[ConsultationId]) -> Result<Vec<ConsultationId>> {
+        let cx = at.context();
+        let mut left = Vec::new();
+        for some in ids.chunks(READ_AT_ONCE as usize) {
+            let found = {
+                let mut tx = cx.read(Permission::Notifications).await?;
+                chat::list_standings(&mut tx, some).await?
+            };
+            for it in found {
+                let id = it.id;
+                if tell(at, "conversation:updated", &ConversationNews::from(it)).is_err() {
+                    left.push(id);
+                }
+            }
+        }
+        Ok(left)
     }
 
     /// Tells how sessions of the caller's stand now; those that there was no room for.
@@ -285,12 +326,9 @@ impl Visitor for Seat {
             reasons.slots.extend(self.watched.keys());
         }
         if has_sessions && (reasons.has_missed || self.heard_until.is_none()) {
-            match self.list_missed(at).await {
-                Ok(missed) => reasons.consultations.extend(missed),
-                Err(problem) => {
-                    self.place.keep(|reasons| reasons.has_missed = true);
-                    failed = Some(problem);
-                }
+            if let Err(problem) = self.add_missed(at, &mut reasons).await {
+                self.place.keep(|reasons| reasons.has_missed = true);
+                failed = Some(problem);
             }
         }
         if reasons.has_list {
@@ -333,6 +371,20 @@ impl Visitor for Seat {
                 }
                 Err(problem) => {
                     self.place.keep(|reasons| reasons.consultations.extend(ids));
+                    failed = Some(problem);
+                }
+            }
+        }
+        if has_sessions && !reasons.conversations.is_empty() {
+            // the next look is a second away at most
+            let is_early = self.told_conversations_at.is_some_and(|at| at.elapsed() < CONVERSATIONS_EVERY);
+            let ids: Vec<_> = reasons.conversations.into_iter().collect();
+            let told = if is_early { Ok(ids.clone()) } else { self.tell_conversations(at, &ids).await };
+            match told {
+                Ok(left) if left.is_empty() => self.told_conversations_at = Some(Instant::now()),
+                Ok(left) => self.place.keep(|reasons| reasons.conversations.extend(left)),
+                Err(problem) => {
+                    self.place.keep(|reasons| reasons.conversations.extend(ids));
                     failed = Some(problem);
                 }
             }
