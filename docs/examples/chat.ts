@@ -31,11 +31,13 @@ export interface Message {
 }
 
 interface About { conversationId: string }
-interface Receipt extends About { readerId: string; seq: number; rev: number }
+interface News extends About { readerId: string; seq: number; rev: number }
+/** How far somebody has got. */
+export interface Receipt { readerId: string; deliveredSeq: number; readSeq: number }
 interface Refusal { ok: false; code: string; detail: string; errors?: { pointer: string; code: string; detail: string }[] }
 type Answer<T> = ({ ok: true } & T) | Refusal;
 type Ack<T> = (answer: Answer<T>) => void;
-interface Excerpt { items: Message[]; rev: number; hasMore: boolean; closesAt: string }
+interface Excerpt { items: Message[]; receipts: Receipt[]; rev: number; hasMore: boolean; closesAt: string }
 
 interface Takes {
   "conversation:join": (about: About, ack: Ack<Excerpt>) => void;
@@ -54,8 +56,8 @@ interface Tells {
   "message:new": (message: Message, arrived?: (nothing: object) => void) => void;
   "message:edited": (message: Message) => void;
   "message:deleted": (message: Message) => void;
-  "message:delivered": (receipt: Receipt) => void;
-  "message:read": (receipt: Receipt) => void;
+  "message:delivered": (news: News) => void;
+  "message:read": (news: News) => void;
   "typing": (news: About & { userId: string; typing: boolean }) => void;
   "presence": (news: About & { userId: string; online: boolean }) => void;
   "conversation:closed": (news: About & { closedAt: string }) => void;
@@ -81,6 +83,8 @@ export class Conversation {
   readonly socket: Socket<Tells, Takes>;
   /** In no order; sort by `seq` to show them. */
   readonly messages = new Map<string, Message>();
+  /** How far either has got, by their ids: what has arrived, and what was read. */
+  readonly receipts = new Map<string, Receipt>();
   /** Nobody is signed in any more, or may read it. */
   isClosed = false;
   /** Everything up to here is known. */
@@ -105,6 +109,8 @@ export class Conversation {
     this.socket.on("message:new", (message, arrived) => { this.take(message); arrived?.({}); });
     this.socket.on("message:edited", (message) => this.take(message));
     this.socket.on("message:deleted", (message) => this.take(message));
+    this.socket.on("message:delivered", ({ readerId, seq }) => this.note({ readerId, deliveredSeq: seq, readSeq: 0 }));
+    this.socket.on("message:read", ({ readerId, seq }) => this.note({ readerId, deliveredSeq: seq, readSeq: seq }));
   }
 
   /** Sends a message, again and again under the same name until it is answered. */
@@ -117,6 +123,11 @@ export class Conversation {
       await pause(Math.min(failures, 3));
     }
     throw new Refused({ ok: false, code: "unauthenticated", detail: "The conversation was closed before this was sent." });
+  }
+
+  /** Says that everything up to a message was seen: the other one is shown so, and it is unread no more on any device. */
+  async read(seq: number): Promise<void> {
+    check(await this.socket.timeout(PATIENCE).emitWithAck("message:read", { conversationId: this.id, seq }));
   }
 
   close(): void {
@@ -147,6 +158,7 @@ export class Conversation {
     for (let more = true; more;) {
       const news = check<Excerpt>(await this.socket.timeout(PATIENCE).emitWithAck("sync", { ...about, afterRev: this.rev }));
       news.items.forEach((message) => this.take(message));
+      news.receipts.forEach((receipt) => this.note(receipt));
       this.rev = Math.max(this.rev, news.rev);
       more = news.hasMore;
     }
@@ -161,6 +173,16 @@ export class Conversation {
     const upTo = { conversationId: this.id, seq, state: "delivered" as const };
     check(await this.socket.timeout(PATIENCE).emitWithAck("message:read", upTo));
     this.arrived = seq;
+  }
+
+  private note({ readerId, deliveredSeq, readSeq }: Receipt): void {
+    const known = this.receipts.get(readerId);
+    this.receipts.set(readerId, {
+      readerId,
+      deliveredSeq: Math.max(known?.deliveredSeq ?? 0, deliveredSeq),
+      readSeq: Math.max(known?.readSeq ?? 0, readSeq),
+    });
+    this.changed();
   }
 
   private take(message: Message): void {

@@ -74,6 +74,7 @@ const PROMISED: [(&str, &[&str], &[&str]); 3] = [
             "notification:new",
             "unread:count",
             "consultation:updated",
+            "conversation:updated",
             "call:ringing",
             "call:stopped",
             "consultation:peer-joined",
@@ -82,24 +83,24 @@ const PROMISED: [(&str, &[&str], &[&str]); 3] = [
     ),
 ];
 
-fn document() -> Value {
+pub fn document() -> Value {
     huntzen::app::asyncapi().unwrap()
 }
 
 #[derive(serde::Deserialize)]
-struct Findings {
+pub struct Findings {
     errors: Vec<String>,
     others: Vec<String>,
-    events: BTreeMap<String, Events>,
+    pub events: BTreeMap<String, Events>,
 }
 
 #[derive(serde::Deserialize)]
-struct Events {
-    takes: BTreeSet<String>,
+pub struct Events {
+    pub takes: BTreeSet<String>,
     tells: BTreeSet<String>,
 }
 
-fn parsed(document: &Value) -> Findings {
+pub fn parsed(document: &Value) -> Findings {
     serde_json::from_str(&tools::run("asyncapi.mjs", &[], document.to_string().as_bytes())).unwrap()
 }
 

@@ -16,16 +16,21 @@ export async function input() {
 }
 
 const example = async (name) => ["text/javascript", await readFile(new URL(`../../docs/examples/${name}`, import.meta.url))];
+const head = '<!doctype html><title>Care</title><script type="importmap">{"imports":{"socket.io-client":"/socket.io.js"}}</script>';
 const files = {
-  "/": ["text/html", "<!doctype html><title>Call</title><audio autoplay></audio>"],
+  "/": ["text/html", `${head}<audio autoplay></audio>`],
+  "/follow.js": await example("follow.js"),
   "/call.js": await example("call.js"),
   "/session.js": await example("session.js"),
   "/socket.io.js": ["text/javascript", await readFile(
     fileURLToPath(new URL("node_modules/socket.io-client/dist/socket.io.esm.min.js", import.meta.url)))],
 };
 
-/** Pages on a port of this machine. */
-export function serve(port) {
+/** Pages on a port of this machine, with examples that were compiled for them. */
+export async function serve(port, compiled = []) {
+  for (const name of compiled) {
+    files[`/${name}`] = ["text/javascript", await readFile(new URL(`node_modules/.examples/${name}`, import.meta.url))];
+  }
   const server = createServer((request, response) => {
     const [type, body] = files[request.url] ?? ["text/plain", null];
     response.writeHead(body === null ? 404 : 200, { "content-type": type }).end(body ?? "");

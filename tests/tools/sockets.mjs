@@ -46,7 +46,8 @@ function connect({ name, url, namespace, token, transports, headers, acknowledge
     const ack = args.at(-1);
     if (typeof ack === "function") {
       args.pop();
-      if (acknowledges ?? true) ack({});
+      if (acknowledges === "with nothing") ack();
+      else if (acknowledges ?? true) ack({});
     }
     client.events.push([event, ...args]);
     changed();

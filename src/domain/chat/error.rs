@@ -15,6 +15,8 @@ causes! {
         MessageDeleted => (CONFLICT, "message_deleted"),
         /// One of them is not the caller's own, belongs to another conversation, was sent before, or was not sent in time.
         AttachmentNotYours => (UNPROCESSABLE_ENTITY, "attachment_not_yours"),
+        /// Who writes is shown to those who look at the conversation, of those who do.
+        ConversationNotJoined => (CONFLICT, "conversation_not_joined"),
         /// One socket looks at so many conversations.
         TooManyJoined => (CONFLICT, "too_many_joined"),
     }

@@ -20,6 +20,9 @@ const CLEAR_EVERY: u32 = 4096;
 /// After the end of a node everybody of an office comes back at once, with a few requests each.
 const SOCKETS: u32 = 5;
 
+/// Events of sockets in a second, of one person on this node, on however many sockets: ten times what one socket may send.
+const EVENTS: NonZeroU32 = NonZeroU32::new(200).unwrap();
+
 /// Requests per minute, for each client address and for each user.
 pub struct Limits {
     by_address: Option<Budget<IpAddr>>,
@@ -28,6 +31,7 @@ pub struct Limits {
     /// Of those who renew their token to come back with their sockets.
     refreshes_by_address: Option<Budget<IpAddr>>,
     by_user: Option<Budget<UserId>>,
+    events_by_user: Budget<UserId>,
 }
 
 impl Limits {
@@ -38,6 +42,7 @@ impl Limits {
             sockets_by_address: Budget::new(config.rate_limit_per_ip.saturating_mul(SOCKETS)),
             refreshes_by_address: Budget::new(config.rate_limit_per_ip.saturating_mul(SOCKETS)),
             by_user: Budget::new(config.rate_limit_per_user),
+            events_by_user: Budget::of(Quota::per_second(EVENTS)),
         }
     }
 
@@ -61,6 +66,11 @@ impl Limits {
     pub fn check_user(&self, user: UserId) -> Result<()> {
         self.by_user.as_ref().map_or(Ok(()), |budget| budget.check(&user))
     }
+
+    /// The same for events of the person's sockets.
+    pub fn check_event(&self, user: UserId) -> Result<()> {
+        self.events_by_user.check(&user)
+    }
 }
 
 struct Budget<K: Hash + Eq + Clone> {
@@ -71,8 +81,11 @@ struct Budget<K: Hash + Eq + Clone> {
 
 impl<K: Hash + Eq + Clone> Budget<K> {
     fn new(per_minute: u32) -> Option<Self> {
-        let quota = Quota::per_minute(NonZeroU32::new(per_minute)?);
-        Some(Self { limiter: RateLimiter::keyed(quota), clock: DefaultClock::default(), asked: AtomicU32::new(0) })
+        Some(Self::of(Quota::per_minute(NonZeroU32::new(per_minute)?)))
+    }
+
+    fn of(quota: Quota) -> Self {
+        Self { limiter: RateLimiter::keyed(quota), clock: DefaultClock::default(), asked: AtomicU32::new(0) }
     }
 
     fn check(&self, key: &K) -> Result<()> {

@@ -32,7 +32,13 @@ const RENEWED_WITHIN: TimeDelta = TimeDelta::minutes(1);
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// What answers the events of one socket.
-pub trait Visitor: Send + 'static {
+pub trait Visitor: Send + Sized + 'static {
+    /// What is read before a client hears that it is in.
+    type Begun: Send + 'static;
+
+    /// Reads it; a fault refuses the client, which comes again.
+    fn begin(cx: &Context) -> impl Future<Output = Result<Self::Begun>> + Send;
+
     /// What it answers and tells, for the document; an event that is not in it is refused.
     fn namespace() -> Option<Namespace> {
         None

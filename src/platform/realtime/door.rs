@@ -16,9 +16,10 @@ use super::Io;
 use super::connection::{Connection, Visitor, refusal, run};
 use super::entrance::{Entrance, hang_up};
 use super::pace::Verdict;
+use super::people::Present;
 use crate::platform::auth::{Caller, Permission};
 use crate::platform::problem::{Error, Problem, Result};
-use crate::platform::{Platform, RequestInfo};
+use crate::platform::{Context, Platform, RequestInfo};
 
 /// Events that wait for their turn.
 const WAITING: usize = 32;
@@ -39,11 +40,11 @@ pub struct Received {
     pub ack: AckSender,
 }
 
-/// Somebody who may enter, and the line of their events.
-struct Admitted {
+/// Somebody who may enter, the line of their events, and what was read for them.
+struct Admitted<B> {
     caller: Caller,
     expires_at: DateTime<Utc>,
-    inbox: Mutex<Option<mpsc::Receiver<Box<Received>>>>,
+    waiting: Mutex<Option<(mpsc::Receiver<Box<Received>>, B)>>,
 }
 
 /// Opens a namespace. `welcome` makes what answers the events of one socket.
@@ -52,7 +53,7 @@ pub fn open<V: Visitor>(
     path: &'static str,
     permission: Permission,
     platform: &Arc<Platform>,
-    welcome: impl Fn(&Connection) -> V + Clone + Send + Sync + 'static,
+    welcome: impl Fn(&Connection, V::Begun) -> V + Clone + Send + Sync + 'static,
 ) {
     metrics::gauge!("huntzen_sockets_open", "namespace" => path).increment(0);
     let platform = platform.clone();
@@ -73,19 +74,23 @@ pub fn open<V: Visitor>(
                 }
             }
             let auth = auth.map_err(|_| Problem::from(Error::Unauthenticated));
-            let entered = match auth {
-                Ok(auth) => admit(&platform, permission, &auth).await,
-                Err(refused) => Err(refused),
-            };
-            entered.map(|(caller, expires_at)| sit_down(&socket, path, caller, expires_at))
+            let (caller, expires_at) = admit(&platform, permission, &auth?).await?;
+            let present = entrance.people.enter(caller.user_id).ok_or(Error::TooManyRequests)?;
+            // before the client hears that it is in: what comes later is told
+            let begun = V::begin(&Context::new(platform.clone(), caller, info(&socket))).await?;
+            let (sender, inbox) = mpsc::channel(WAITING);
+            socket.on_fallback(Letterbox { sender, path, entrance, present, platform });
+            let waiting = Mutex::new(Some((inbox, begun)));
+            socket.extensions.insert(Arc::new(Admitted { caller, expires_at, waiting }));
+            Ok::<_, Problem>(())
         }
     };
     let enter = move |socket: SocketRef| {
         let (platform, welcome, namespace) = (platform.clone(), welcome.clone(), namespace.clone());
         async move {
-            let Some(admitted) = socket.extensions.get::<Arc<Admitted>>() else { return };
-            let inbox = admitted.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(inbox) = inbox else { return };
+            let Some(admitted) = socket.extensions.get::<Arc<Admitted<V::Begun>>>() else { return };
+            let waiting = admitted.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some((inbox, begun)) = waiting else { return };
             let gone = CancellationToken::new();
             let leaves = gone.clone();
             socket.on_disconnect(move || {
@@ -95,10 +100,9 @@ pub fn open<V: Visitor>(
             if !socket.connected() {
                 gone.cancel();
             }
-            let info = socket.req_parts().extensions.get::<RequestInfo>().cloned().unwrap_or_default();
-            let (caller, expires_at) = (admitted.caller, admitted.expires_at);
+            let (caller, expires_at, info) = (admitted.caller, admitted.expires_at, info(&socket));
             let connection = Connection::new(platform, socket, caller, expires_at, info, namespace);
-            let visitor = welcome(&connection);
+            let visitor = welcome(&connection, begun);
             run(connection, visitor, inbox, gone).await;
         }
     };
@@ -115,11 +119,8 @@ async fn admit(platform: &Platform, permission: Permission, auth: &Handshake) ->
     Ok((caller, expires_at))
 }
 
-/// From here on events are taken, before the client hears that it is in.
-fn sit_down(socket: &SocketRef, path: &'static str, caller: Caller, expires_at: DateTime<Utc>) {
-    let (sender, inbox) = mpsc::channel(WAITING);
-    socket.on_fallback(Letterbox { sender, path, entrance: Entrance::of(socket) });
-    socket.extensions.insert(Arc::new(Admitted { caller, expires_at, inbox: Mutex::new(Some(inbox)) }));
+fn info(socket: &Socket) -> RequestInfo {
+    socket.req_parts().extensions.get::<RequestInfo>().cloned().unwrap_or_default()
 }
 
 /// Takes events in the order in which they come, as long as they are neither too many nor too large.
@@ -128,6 +129,8 @@ struct Letterbox {
     sender: mpsc::Sender<Box<Received>>,
     path: &'static str,
     entrance: Arc<Entrance>,
+    present: Present,
+    platform: Arc<Platform>,
 }
 
 impl MessageHandler<LocalAdapter, Received> for Letterbox {
@@ -135,7 +138,9 @@ impl MessageHandler<LocalAdapter, Received> for Letterbox {
         let is_large = size(&packet) > LARGEST_EVENT;
         let name = Event::from_message_parts(&socket, &mut packet, &ack_id).map(|name| name.0).unwrap_or_default();
         let Ok(ack) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
-        let verdict = if is_large { self.entrance.refuse(self.path) } else { self.entrance.admit(self.path) };
+        // however many sockets share what one person may ask
+        let is_refused = is_large || self.platform.limits.check_event(self.present.user).is_err();
+        let verdict = if is_refused { self.entrance.refuse(self.path) } else { self.entrance.admit(self.path) };
         match verdict {
             Verdict::Admit => {}
             Verdict::Refuse => {

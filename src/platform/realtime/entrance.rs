@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::line::{Cut, Lines};
 use super::pace::{Pace, Verdict};
+use super::people::People;
 
 /// Whoever is in no namespace any more enters one within this time, or is let go.
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -22,6 +23,8 @@ pub(super) struct Entrance {
     pub cut: Arc<Cut>,
     /// Where one is found that began by polling.
     lines: Arc<Lines>,
+    /// Who is on this node.
+    pub people: Arc<People>,
     /// Namespaces that it is in.
     inside: AtomicUsize,
 }
@@ -52,8 +55,8 @@ impl Drop for Inside {
 }
 
 impl Entrance {
-    pub fn new(lines: Arc<Lines>) -> Self {
-        Self { lines, ..Self::default() }
+    pub fn new(lines: Arc<Lines>, people: Arc<People>) -> Self {
+        Self { lines, people, ..Self::default() }
     }
 
     pub fn of(socket: &Socket) -> Arc<Self> {

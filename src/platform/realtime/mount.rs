@@ -22,6 +22,7 @@ use tower_service::Service;
 use super::Io;
 use super::entrance::Entrance;
 use super::line::{AtEnd, Cut, Line, Lines};
+use super::people::People;
 use crate::platform::problem::{Error, Problem, Result};
 use crate::platform::{Platform, RequestInfo};
 
@@ -49,6 +50,7 @@ pub struct Mount {
     inner: Inner,
     platform: Arc<Platform>,
     lines: Arc<Lines>,
+    people: Arc<People>,
 }
 
 /// The endpoint for `/socket.io`, and the server behind it, to open namespaces on and to close.
@@ -74,7 +76,7 @@ pub fn mount(platform: Arc<Platform>) -> (Mount, Io) {
         let inner = closing.clone();
         runtime.spawn(async move { close(inner, sid).await });
     }));
-    (Mount { inner, platform, lines }, io)
+    (Mount { inner, platform, lines, people: Arc::default() }, io)
 }
 
 impl Endpoint for Mount {
@@ -92,7 +94,7 @@ impl Endpoint for Mount {
         let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
         let mut plain = plain(&request, body)?;
         if session(&request).is_none() {
-            plain.extensions_mut().insert(Arc::new(Entrance::new(self.lines.clone())));
+            plain.extensions_mut().insert(Arc::new(Entrance::new(self.lines.clone(), self.people.clone())));
         }
         let answer = match self.inner.clone().call(plain).await {
             Ok(answer) => answer,
@@ -150,7 +152,7 @@ impl Mount {
         let mut plain = plain(request, ())?;
         let (cut, sid) = match session(request) {
             None => {
-                let entrance = Arc::new(Entrance::new(self.lines.clone()));
+                let entrance = Arc::new(Entrance::new(self.lines.clone(), self.people.clone()));
                 let cut = entrance.cut.clone();
                 plain.extensions_mut().insert(entrance);
                 (cut, None)

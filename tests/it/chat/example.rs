@@ -102,18 +102,45 @@ async fn two_tabs_with_three_sockets_each_stay_until_their_person_logs_out() {
     app.settle().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_pages_on_two_nodes_talk_by_the_examples_and_miss_nothing() {
+    tools::examples();
+    let talk = talk().await;
+    let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let origin = format!("http://127.0.0.1:{own}");
+    let node = async || talk.app.node_with(|config| config.cors_origins = vec![origin.clone()]).await;
+    let (one, two) = (node().await, node().await);
+    let asked = json!({"chromium": tools::program("chromium"), "page": own, "nodes": [one.base, two.base],
+                       "conversationId": talk.booked.json["id"], "people": [talk.alice.token, talk.dr.token]})
+    .to_string();
+    let said = tokio::task::spawn_blocking(move || tools::run("talks.mjs", &[], asked.as_bytes())).await.unwrap();
+    let seen: Value = serde_json::from_str(&said).unwrap();
+    let all = json!(["One", "Two", "Three, changed", "Four", "Five"]);
+    assert_eq!(seen["bodies"], json!([all, all]), "{seen}");
+    assert_eq!((&seen["faults"], &seen["transport"]), (&json!([]), &json!(["websocket", "websocket"])), "{seen}");
+    let kept = talk.read(&talk.dr, "").await;
+    let his = kept.json["receipts"].as_array().unwrap().iter().find(|it| it["readerId"] == json!(talk.dr.id)).cloned();
+    assert_eq!(his.unwrap()["readSeq"], 2, "{}", kept.json["receipts"]);
+}
+
 #[test]
 fn what_the_documentation_says_of_staying_is_what_the_examples_do() {
     let read =
         |name: &str| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
-    let (session, page) = (read("docs/examples/session.js"), read("docs/sockets.md"));
-    let of = |start: &str| {
-        let from = session.find(start).unwrap();
-        let to = session[from..].find("\n}\n").unwrap();
-        &session[from..from + to + 3]
+    let page = read("docs/sockets.md");
+    let of = |name: &str, start: &str| {
+        let example = read(&format!("docs/examples/{name}"));
+        let from = example.find(start).unwrap();
+        let to = example[from..].find("\n}\n").unwrap();
+        example[from..from + to + 3].to_owned()
     };
-    for shown in [of("export function tokens("), of("export function stay(")] {
-        assert!(page.contains(shown), "docs/sockets.md does not show this as it is:\n{shown}");
+    for (name, start) in [
+        ("session.js", "export function tokens("),
+        ("session.js", "export function stay("),
+        ("follow.js", "export function follow("),
+    ] {
+        let shown = of(name, start);
+        assert!(page.contains(&shown), "docs/sockets.md does not show this as it is:\n{shown}");
     }
     assert!(["call.js", "chat.ts"].iter().all(|it| read(&format!("docs/examples/{it}")).contains("./session.js\";")));
 }

@@ -255,7 +255,6 @@ async fn each_event_is_authorised_again_and_what_is_none_of_theirs_is_refused() 
             ("conversation:join", about.clone()),
             ("message:send", with(&about, words("Let me in"))),
             ("message:read", with(&about, json!({"seq": 1}))),
-            ("typing:start", about.clone()),
             ("sync", with(&about, json!({"afterRev": 0}))),
             ("message:edit", json!({"id": sent, "body": "Mine"})),
             ("message:delete", json!({"id": sent})),
@@ -338,6 +337,52 @@ async fn whoever_asks_too_often_is_refused_and_then_let_go() {
 }
 
 #[tokio::test]
+async fn one_person_has_so_many_sockets_and_asks_so_often_and_others_notice_nothing() {
+    let talk = talk().await;
+    let sockets = Sockets::start();
+    let about = json!({"conversationId": talk.booked.str("/id")});
+    sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
+    for n in 0..64 {
+        let name = format!("alice {n}");
+        assert_eq!(sockets.connect(&name, &talk.app.base, &talk.alice.token).await, json!({"connected": true}), "{n}");
+    }
+    let refused = sockets.connect("one more", &talk.app.base, &talk.alice.token).await;
+    assert_eq!(refused, json!({"error": "too_many_requests"}));
+    // each within its pace, together too many
+    let many: Vec<Value> = (0..18).map(|_| json!(["sync", with(&about, json!({"afterRev": 0}))])).collect();
+    let names: Vec<String> = (0..64).map(|n| format!("alice {n}")).collect();
+    let asking = names.iter().map(|name| sockets.run("askAll", name, json!({"events": many})));
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(asking), async {
+        sockets.done("dr", "sync", with(&about, json!({"afterRev": 0}))).await;
+    });
+    let answers: Vec<_> = answers.iter().flat_map(|it| it.as_array().unwrap()).collect();
+    let done = answers.iter().filter(|it| it["ok"] == true).count();
+    let refused = answers.iter().filter(|it| it["code"] == "too_many_requests").count();
+    assert!(done >= 200 && refused >= 64 && done + refused == 64 * 18, "{done} done, {refused} refused");
+    // whoever closes one has room for another
+    sockets.run("close", "alice 0", json!({})).await;
+    let back = async {
+        while sockets.connect("in the place", &talk.app.base, &talk.alice.token).await != json!({"connected": true}) {}
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.expect("there is room");
+}
+
+#[tokio::test]
+async fn a_message_has_arrived_whatever_the_client_acknowledges_it_with() {
+    let talk = talk().await;
+    let sockets = Sockets::start();
+    let about = json!({"conversationId": talk.booked.str("/id")});
+    for (name, user, how) in [("alice", &talk.alice, json!(true)), ("dr", &talk.dr, json!("with nothing"))] {
+        let args = json!({"url": talk.app.base, "token": user.token, "transports": ["websocket"], "acknowledges": how});
+        assert_eq!(sockets.run("connect", name, args).await, json!({"connected": true}));
+        sockets.done(name, "conversation:join", about.clone()).await;
+    }
+    sockets.done("alice", "message:send", with(&about, words("Have you got it?"))).await;
+    let delivered = sockets.take("alice", "message:delivered").await;
+    assert_eq!((&delivered["seq"], &delivered["readerId"]), (&json!(1), &json!(talk.dr.id)));
+}
+
+#[tokio::test]
 async fn a_client_that_was_cut_off_joins_again_and_misses_nothing() {
     let talk = talk().await;
     let (sockets, about) = both(&talk).await;
@@ -412,6 +457,35 @@ async fn whoever_looks_on_hears_that_a_conversation_closes() {
     }
     let refused = sockets.ask("dr", "message:send", with(&about, words("Too late"))).await;
     assert_eq!((&refused["code"], refused["closedAt"].is_string()), (&json!("conversation_closed"), true));
+    talk.app.settle().await;
+}
+
+#[tokio::test]
+async fn whoever_looks_on_hears_when_its_time_is_over() {
+    let talk = talk().await;
+    let (sockets, about) = both(&talk).await;
+    // in five minutes, for both who look on already; nothing tells of that
+    let now = talk.app.clock.now();
+    sqlx::raw_sql("ALTER TABLE app.consultations DISABLE TRIGGER USER").execute(talk.app.db()).await.unwrap();
+    sqlx::query(
+        "UPDATE app.consultations SET starts_at = $1 - interval '30 minutes', ends_at = $1, busy_from = $1 - interval '30 minutes',
+                                      busy_until = $1",
+    )
+    .bind(now - TimeDelta::days(14) + TimeDelta::minutes(5))
+    .execute(talk.app.db())
+    .await
+    .unwrap();
+    sqlx::raw_sql("ALTER TABLE app.consultations ENABLE TRIGGER USER").execute(talk.app.db()).await.unwrap();
+    for name in ["alice", "dr"] {
+        sockets.done(name, "conversation:join", about.clone()).await;
+    }
+    talk.app.clock.advance(TimeDelta::minutes(6));
+    for name in ["alice", "dr"] {
+        let closed = sockets.take(name, "conversation:closed").await;
+        assert_eq!(closed["conversationId"], talk.booked.json["id"]);
+        let at = instant(closed["closedAt"].as_str().unwrap());
+        assert!((now..talk.app.clock.now()).contains(&at), "{at}");
+    }
     talk.app.settle().await;
 }
 

@@ -5,5 +5,6 @@ mod catalogues;
 mod golden;
 pub mod http;
 mod lint;
+mod sockets;
 mod sources;
 mod words;

@@ -19,7 +19,7 @@ use crate::platform::http::body;
 use crate::platform::ids::{CompanyId, ConsultationId};
 use crate::platform::problem::Error as Refusal;
 use crate::platform::realtime::{Connection, Full, Namespace, Visitor, answer};
-use crate::platform::{Problem, Result};
+use crate::platform::{Context, Problem, Result};
 
 /// Consultations whose rooms one socket is in; those that have closed do not count.
 const MOST_ROOMS: usize = 8;
@@ -227,6 +227,12 @@ impl Visit {
 }
 
 impl Visitor for Visit {
+    type Begun = ();
+
+    async fn begin(_cx: &Context) -> Result<()> {
+        Ok(())
+    }
+
     fn namespace() -> Option<Namespace> {
         Some(payloads::namespace())
     }

@@ -23,7 +23,9 @@ const CHANGED: &str = "call_changed";
 pub fn open(io: &Io, platform: &Arc<Platform>) -> BoxFuture<'static, ()> {
     let hub = Arc::new(Hub::default());
     let visits = hub.clone();
-    realtime::open(io, "/audio-call", Permission::JoinConsultation, platform, move |at| Visit::new(visits.clone(), at));
+    realtime::open(io, "/audio-call", Permission::JoinConsultation, platform, move |at, ()| {
+        Visit::new(visits.clone(), at)
+    });
     let platform = platform.clone();
     Box::pin(async move {
         realtime::follow(&platform, &[CHANGED], |news| match news {

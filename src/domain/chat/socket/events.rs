@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
+use socketioxide::AckError;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -24,7 +25,7 @@ use crate::platform::http::page::DEFAULT_LIMIT;
 use crate::platform::ids::ConsultationId;
 use crate::platform::problem::Error as Refusal;
 use crate::platform::realtime::{Connection, Full, Namespace, Visitor, answer};
-use crate::platform::{Problem, Result};
+use crate::platform::{Context, Problem, Result};
 
 /// Conversations that one socket looks at.
 const MOST_JOINED: usize = 50;
@@ -107,7 +108,15 @@ impl Seat {
         Ok(())
     }
 
+    /// Whoever goes away with this socket writes no more.
+    fn stop_typing(&mut self, id: ConsultationId) {
+        if self.typed.take_if(|(typed, _)| *typed == id).is_some() {
+            self.hub.say_typing(id, self.place.user(), false);
+        }
+    }
+
     fn forget(&mut self, id: ConsultationId) {
+        self.stop_typing(id);
         self.opened.remove(&id);
         if self.joined.remove(&id).is_some() {
             self.hub.leave(id, &self.place);
@@ -133,15 +142,21 @@ impl Seat {
         sent
     }
 
-    async fn type_in(&mut self, at: &Connection, id: ConsultationId, is_typing: bool) -> Result<()> {
+    fn type_in(&mut self, id: ConsultationId, is_typing: bool) -> Result<()> {
         let is_repeated =
             self.typed.is_some_and(|(typed, since)| is_typing && typed == id && since.elapsed() < TYPING_EVERY);
         if is_repeated {
             return Ok(());
         }
-        service::check(&at.context(), id).await?;
+        if !self.joined.contains_key(&id) {
+            return Err(Error::ConversationNotJoined.into());
+        }
+        // one writes in one conversation
+        if let Some((other, _)) = self.typed.filter(|(other, _)| *other != id) {
+            self.stop_typing(other);
+        }
         self.typed = is_typing.then(|| (id, Instant::now()));
-        self.hub.say_typing(id, at.caller().user_id, is_typing);
+        self.hub.say_typing(id, self.place.user(), is_typing);
         Ok(())
     }
 
@@ -239,7 +254,8 @@ fn send(
     let Some(ack) = at.emit_with_ack(parcel.event, &parcel.data)? else { return Ok(()) };
     let (arrived, waker) = (arrived.clone(), at.waker());
     tokio::spawn(async move {
-        if ack.await.is_ok() {
+        // whatever it says with it
+        if matches!(ack.await, Ok(_) | Err(AckError::Decode(_))) {
             note(&arrived, id, seq);
             waker.notify_one();
         }
@@ -254,6 +270,12 @@ fn half_sent(rev: i64) -> i64 {
 }
 
 impl Visitor for Seat {
+    type Begun = ();
+
+    async fn begin(_cx: &Context) -> Result<()> {
+        Ok(())
+    }
+
     fn namespace() -> Option<Namespace> {
         Some(namespace())
     }
@@ -297,7 +319,7 @@ impl Visitor for Seat {
             }
             "typing:start" | "typing:stop" => {
                 let About { conversation_id } = body::check(data)?;
-                self.type_in(at, conversation_id, name == "typing:start").await?;
+                self.type_in(conversation_id, name == "typing:start")?;
                 Map::new()
             }
             "sync" => {

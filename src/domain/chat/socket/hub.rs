@@ -25,6 +25,8 @@ use crate::platform::realtime;
 const LATEST: usize = 64;
 /// A node that is silent for so long is gone.
 const SILENT: Duration = Duration::from_secs(30);
+/// Whoever does not say again that they write, writes no more.
+const WRITES_FOR: Duration = Duration::from_secs(15);
 /// Whom another node had is confirmed within this time after it was asked, or is gone.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 /// Nodes that are known of; anybody who reaches the database can forge some.
@@ -96,6 +98,10 @@ impl Place {
         Self { user, waker, changed: Mutex::default(), handed: Mutex::default(), live: Mutex::default() }
     }
 
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
     /// Notes that a conversation is to be read up to a revision.
     fn change(&self, conversation: ConsultationId, rev: i64) {
         self.keep(conversation, rev);
@@ -150,13 +156,13 @@ struct Room {
     rev: i64,
     /// On which nodes each of the two is, and since when that is asked anew.
     present: HashMap<UserId, BTreeMap<Uuid, Option<Instant>>>,
-    /// Who of them writes.
-    writing: BTreeSet<UserId>,
+    /// Who of them writes, and when that was said last.
+    writing: BTreeMap<UserId, Instant>,
 }
 
 impl Room {
     fn of(people: [UserId; 2]) -> Self {
-        Self { people, places: Vec::new(), rev: 0, present: HashMap::new(), writing: BTreeSet::new() }
+        Self { people, places: Vec::new(), rev: 0, present: HashMap::new(), writing: BTreeMap::new() }
     }
 
     fn wake(&self, id: ConsultationId, rev: i64) {
@@ -186,16 +192,20 @@ impl Room {
             }
         }
         for user in gone {
-            self.show_typing(conversation, user, false);
+            self.stop_typing(conversation, user);
             self.show(user, Live::Presence { conversation, user, is_online: false });
         }
     }
 
+    fn start_typing(&mut self, conversation: ConsultationId, user: UserId, now: Instant) {
+        self.writing.insert(user, now);
+        self.show(user, Live::Typing { conversation, user, is_typing: true });
+    }
+
     /// Whoever stops writing is shown once to have stopped.
-    fn show_typing(&mut self, conversation: ConsultationId, user: UserId, is_typing: bool) {
-        let did = if is_typing { !self.writing.insert(user) } else { self.writing.remove(&user) };
-        if is_typing || did {
-            self.show(user, Live::Typing { conversation, user, is_typing });
+    fn stop_typing(&mut self, conversation: ConsultationId, user: UserId) {
+        if self.writing.remove(&user).is_some() {
+            self.show(user, Live::Typing { conversation, user, is_typing: false });
         }
     }
 }
@@ -338,13 +348,14 @@ impl Hub {
                 }
             }
             Kind::Left => room.keep_present(conversation, |who, node, _| (who, node) != (user, word.node)),
-            Kind::Writes => room.show_typing(conversation, user, true),
-            Kind::Stopped => room.show_typing(conversation, user, false),
+            Kind::Writes => room.start_typing(conversation, user, now),
+            Kind::Stopped => room.stop_typing(conversation, user),
             Kind::Alive => {}
         }
     }
 
-    /// Says that this node lives, where anybody is here, and forgets nodes that are silent, and whom nobody confirmed.
+    /// Says that this node lives, where anybody is here, and forgets nodes that are silent, whom nobody confirmed, and who no
+    /// longer says that they write.
     pub fn say_alive(&self, now: Instant) {
         let mut known = lock(&self.known);
         let silent: HashSet<Uuid> = known
@@ -355,6 +366,11 @@ impl Hub {
             .collect();
         known.heard_at.retain(|node, _| !silent.contains(node));
         for (conversation, room) in &mut known.rooms {
+            let silent_writers =
+                room.writing.iter().filter(|(_, at)| now.saturating_duration_since(**at) >= WRITES_FOR);
+            for user in silent_writers.map(|(user, _)| *user).collect::<Vec<_>>() {
+                room.stop_typing(*conversation, user);
+            }
             room.keep_present(*conversation, |_, node, asked_at| {
                 !silent.contains(&node)
                     && asked_at.is_none_or(|at| now.saturating_duration_since(at) < CONFIRMED_WITHIN)
@@ -495,6 +511,24 @@ mod tests {
         nodes.now += Duration::from_millis(1);
         nodes.hubs[1].say_alive(nodes.now);
         assert_eq!(shown(&dr), [types(ALICE, false), online(ALICE, false)]);
+    }
+
+    #[test]
+    fn whoever_does_not_say_again_that_they_write_writes_no_more() {
+        let mut nodes = Nodes::start();
+        let [_, dr] = nodes.joined();
+        nodes.hubs[0].say_typing(TALK, ALICE, true);
+        nodes.hear();
+        nodes.now += WRITES_FOR / 2;
+        nodes.hubs[0].say_typing(TALK, ALICE, true);
+        nodes.hear();
+        nodes.now += WRITES_FOR / 2;
+        nodes.hubs.iter().for_each(|hub| hub.say_alive(nodes.now));
+        nodes.hear();
+        assert_eq!(shown(&dr), [online(ALICE, true), types(ALICE, true), types(ALICE, true)]);
+        nodes.now += WRITES_FOR / 2;
+        nodes.hubs.iter().for_each(|hub| hub.say_alive(nodes.now));
+        assert_eq!(shown(&dr), [types(ALICE, false)]);
     }
 
     #[test]

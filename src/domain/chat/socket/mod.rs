@@ -40,7 +40,7 @@ const COMPARED_EVERY: Duration = Duration::from_secs(3);
 pub fn open(io: &Io, platform: &Arc<Platform>) -> BoxFuture<'static, ()> {
     let hub = Arc::new(Hub::new(platform));
     let seats = hub.clone();
-    realtime::open(io, "/chat", Permission::Chat, platform, move |at| Seat::new(seats.clone(), at));
+    realtime::open(io, "/chat", Permission::Chat, platform, move |at, ()| Seat::new(seats.clone(), at));
     let platform = platform.clone();
     Box::pin(async move {
         let hears = realtime::follow(&platform, &[CHANGED, LIVE], |news| match news {

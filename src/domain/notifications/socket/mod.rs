@@ -38,7 +38,9 @@ const SLOTS: &str = "slots_changed";
 pub fn open(io: &Io, platform: &Arc<Platform>) -> BoxFuture<'static, ()> {
     let hub = Arc::new(Hub::default());
     let seats = hub.clone();
-    realtime::open(io, "/notifications", Permission::Notifications, platform, move |at| Seat::new(seats.clone(), at));
+    realtime::open(io, "/notifications", Permission::Notifications, platform, move |at, end| {
+        Seat::new(seats.clone(), at, end)
+    });
     let platform = platform.clone();
     Box::pin(async move {
         realtime::follow(&platform, &[LISTS, CONSULTATIONS, chat::CHANGED, RINGS, JOINED, SLOTS], |news| match news {

@@ -12,20 +12,21 @@ use tokio::time::Instant;
 
 use super::hub::{Hub, Place, Reasons};
 use super::payloads::{
-    CallRings, CallStopped, ConsultationNews, ConversationNews, PeerJoined, SlotsNews, UnreadNews, WatchEvent, namespace,
+    CallRings, CallStopped, ConsultationNews, ConversationNews, PeerJoined, SlotsNews, UnreadNews, WatchEvent,
+    namespace,
 };
 use crate::domain::calls::glance::Ringing;
-use crate::domain::{calls, chat};
 use crate::domain::consultations::{glance, slots};
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::notifications::error::Error;
 use crate::domain::notifications::service;
-use crate::platform::Result;
+use crate::domain::{calls, chat};
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::body;
 use crate::platform::ids::{ConsultationId, PractitionerId};
 use crate::platform::problem::Error as Refusal;
 use crate::platform::realtime::{Connection, Full, Namespace, Visitor};
+use crate::platform::{Context, Result};
 
 /// Notifications, and sessions, that are read at once.
 const READ_AT_ONCE: u32 = 50;
@@ -39,6 +40,8 @@ const CONVERSATIONS_EVERY: Duration = Duration::from_secs(1);
 const ASKED_EVERY: TimeDelta = TimeDelta::seconds(15);
 /// What was told in the last moments before a break may not have been heard either.
 const BREAK: TimeDelta = TimeDelta::minutes(1);
+/// What changed between a client's first look and the moment from which it is told.
+const JUST_NOW: TimeDelta = TimeDelta::seconds(2);
 /// Sockets of this node that look for what they may have missed, at one moment.
 static CATCHING_UP: Semaphore = Semaphore::const_new(8);
 
@@ -56,12 +59,26 @@ struct Heard {
     here: DateTime<Utc>,
 }
 
+impl Heard {
+    fn before(self, some: TimeDelta) -> Self {
+        Self { database: self.database - some, here: self.here - some }
+    }
+}
+
+/// The end of somebody's list before they came.
+pub struct End {
+    place: i64,
+    unread: i64,
+}
+
 pub struct Seat {
     hub: Arc<Hub>,
     place: Arc<Place>,
     watched: HashMap<PractitionerId, Watched>,
-    /// The last notification that it was told, or that was there when it came. Nothing yet: it has just come.
-    told: Option<i64>,
+    /// The last notification that it was told, or that was there before it came.
+    told: i64,
+    /// How many were unread then.
+    unread_at_first: Option<i64>,
     /// How many are unread, as it was told.
     unread: Option<i64>,
     /// Since when what changes of its person's sessions and conversations is told.
@@ -72,7 +89,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    pub fn new(hub: Arc<Hub>, at: &Connection) -> Self {
+    pub fn new(hub: Arc<Hub>, at: &Connection, end: End) -> Self {
         let place = Arc::new(Place::new(at.caller().user_id, at.waker()));
         // before anything is read: what changes meanwhile wakes it
         hub.enter(&place);
@@ -84,7 +101,8 @@ impl Seat {
             hub,
             place,
             watched: HashMap::new(),
-            told: None,
+            told: end.place,
+            unread_at_first: Some(end.unread),
             unread: None,
             heard_until: None,
             told_conversations_at: None,
@@ -95,24 +113,22 @@ impl Seat {
     /// Tells what is new, and how many are unread if that has changed.
     async fn tell_list(&mut self, at: &Connection) -> Result<Result<(), Full>> {
         let cx = at.context();
-        let Some(mut told) = self.told else {
-            let (end, unread) = service::find_end(&cx).await?;
-            if tell(at, "unread:count", &UnreadNews { unread_count: unread }).is_err() {
+        // first of all
+        if let Some(unread_count) = self.unread_at_first {
+            if tell(at, "unread:count", &UnreadNews { unread_count }).is_err() {
                 return Ok(Err(Full));
             }
-            (self.told, self.unread) = (Some(end), Some(unread));
-            return Ok(Ok(()));
-        };
+            (self.unread_at_first, self.unread) = (None, Some(unread_count));
+        }
         loop {
-            let news = service::list_after(&cx, told, i64::from(READ_AT_ONCE)).await?;
+            let news = service::list_after(&cx, self.told, i64::from(READ_AT_ONCE)).await?;
             let is_last = news.items.len() < READ_AT_ONCE as usize;
             for it in news.items {
                 let place = it.line.place;
                 if tell(at, "notification:new", &NotificationAnswer::from(it)).is_err() {
                     return Ok(Err(Full));
                 }
-                told = place;
-                self.told = Some(place);
+                self.told = place;
             }
             if is_last {
                 if self.unread != Some(news.unread) {
@@ -130,13 +146,11 @@ impl Seat {
     async fn add_missed(&mut self, at: &Connection, reasons: &mut Reasons) -> Result<()> {
         let mut tx = at.context().read(Permission::Notifications).await?;
         let now = Heard { database: glance::clock(&mut tx).await?, here: at.platform().clock.now() };
-        if let Some(since) = self.heard_until {
-            let most = READ_AT_ONCE.into();
-            reasons
-                .consultations
-                .extend(glance::list_changed_since(&mut tx, since.database - BREAK, most).await?);
-            reasons.conversations.extend(chat::list_changed_since(&mut tx, since.here - BREAK, most).await?);
-        }
+        // whoever has just come has read how everything stands, a moment ago
+        let since = self.heard_until.map_or(now.before(JUST_NOW), |it| it.before(BREAK));
+        let most = READ_AT_ONCE.into();
+        reasons.consultations.extend(glance::list_changed_since(&mut tx, since.database, most).await?);
+        reasons.conversations.extend(chat::list_changed_since(&mut tx, since.here, most).await?);
         self.heard_until = Some(now);
         Ok(())
     }
@@ -289,6 +303,14 @@ fn tell(at: &Connection, event: &str, it: &impl ToJSON) -> Result<(), Full> {
 }
 
 impl Visitor for Seat {
+    type Begun = End;
+
+    /// Whoever reads their list when they are in has all that is not told.
+    async fn begin(cx: &Context) -> Result<End> {
+        let (place, unread) = service::find_end(cx).await?;
+        Ok(End { place, unread })
+    }
+
     fn namespace() -> Option<Namespace> {
         Some(namespace())
     }
