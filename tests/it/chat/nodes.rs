@@ -322,64 +322,76 @@ async fn what_nobody_announced_is_found_when_revisions_are_compared() {
     assert_eq!(sockets.take("dr", "message:new").await["seq"], 1);
 }
 
-/// `HUNTZEN_ANNOUNCED=200000` for the long form, which says what an announcement costs either way.
+/// Hears on a node what is announced, as far as the last revision.
+fn hearer(node: &Node) -> (AbortOnDropHandle<()>, tokio::sync::watch::Receiver<i64>) {
+    let (last, heard) = tokio::sync::watch::channel(-1);
+    let platform = node.platform.clone();
+    let listening = AbortOnDropHandle::new(tokio::spawn(async move {
+        realtime::follow(&platform, &["chat_changed"], |news| {
+            let rev = match news {
+                News::Missed => 0,
+                News::Told { about, .. } => realtime::changed(about).unwrap().1,
+            };
+            last.send_if_modified(|known| std::mem::replace(known, rev.max(*known)) < rev);
+        })
+        .await;
+    }));
+    (listening, heard)
+}
+
+/// `HUNTZEN_ANNOUNCED=200000 HUNTZEN_NODES=2,4,8` for the long form, which says what an announcement costs either way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_node_announces_the_other_hears_over_postgresql_and_over_redis() {
+async fn what_one_node_announces_the_others_hear_over_postgresql_and_over_redis() {
     let count: i64 = tools::setting("HUNTZEN_ANNOUNCED", 4_000);
+    let sizes: String = tools::setting("HUNTZEN_NODES", "3".to_owned());
     let talk = talk().await;
     let redis = Redis::start().await;
-    for (name, redis) in [("PostgreSQL", None), ("Redis", Some(&redis))] {
-        let (one, two) = both_nodes(&talk, redis).await;
-        for at_once in [1, 100, 4_000] {
-            let (last, mut heard) = tokio::sync::watch::channel(-1);
-            let hearer = two.platform.clone();
-            let listening = AbortOnDropHandle::new(tokio::spawn(async move {
-                realtime::follow(&hearer, &["chat_changed"], |news| match news {
-                    News::Missed => {
-                        last.send_if_modified(|known| {
-                            let is_first = *known < 0;
-                            *known = 0.max(*known);
-                            is_first
-                        });
-                    }
-                    News::Told { about, .. } => {
-                        last.send_if_modified(|known| {
-                            let (_, rev) = realtime::changed(about).unwrap();
-                            let is_next = rev > *known;
-                            *known = rev.max(*known);
-                            is_next
-                        });
-                    }
-                })
-                .await;
-            }));
-            heard.wait_for(|rev| *rev == 0).await.unwrap();
-            // Redis' own connection may come a moment later
+    for (size, (name, redis)) in sizes
+        .split(',')
+        .map(|it| it.parse::<usize>().unwrap())
+        .flat_map(|size| [("PostgreSQL", None), ("Redis", Some(&redis))].map(|way| (size, way)))
+    {
+        let url = redis.map(Redis::url);
+        let mut nodes = Vec::new();
+        for _ in 0..size {
+            nodes.push(talk.app.node_with(|config| config.redis_url = url.clone().map(Into::into)).await);
+        }
+        let (one, others) = nodes.split_first().unwrap();
+        let (_listening, mut heard): (Vec<_>, Vec<_>) = others.iter().map(hearer).unzip();
+        let mut next = 0;
+        // Redis' own connections may come a moment later
+        for heard in &mut heard {
+            heard.wait_for(|rev| *rev >= 0).await.unwrap();
             tokio::time::timeout(Duration::from_secs(20), async {
-                for rev in 1.. {
-                    one.platform.wire.announce("chat_changed", Uuid::from_u128(1), rev, &[]);
-                    let told = tokio::time::timeout(Duration::from_millis(200), heard.wait_for(|known| *known >= rev));
+                loop {
+                    next += 1;
+                    one.platform.wire.announce("chat_changed", Uuid::from_u128(1), next, &[]);
+                    let told = tokio::time::timeout(Duration::from_millis(200), heard.wait_for(|known| *known >= next));
                     if told.await.is_ok() {
                         return;
                     }
                 }
             })
             .await
-            .expect("the other hears");
-            let (first, since) = (*heard.borrow() + 1_000_000, Instant::now());
+            .expect("all hear");
+        }
+        for at_once in [1, 100, 4_000] {
+            let since = Instant::now();
             let total = if at_once == 1 { count / 20 } else { count };
-            for round in 0..total / at_once {
-                let revisions = (first + round * at_once)..(first + (round + 1) * at_once);
-                let newest = revisions.end - 1;
-                for rev in revisions {
-                    one.platform.wire.announce("chat_changed", Uuid::from_u128(rev.unsigned_abs().into()), rev, &[]);
+            for _ in 0..total / at_once {
+                for _ in 0..at_once {
+                    next += 1;
+                    let id = Uuid::from_u128(next.unsigned_abs().into());
+                    one.platform.wire.announce("chat_changed", id, next, &[]);
                 }
-                let told = tokio::time::timeout(Duration::from_secs(20), heard.wait_for(|known| *known >= newest));
-                told.await.expect("it is heard").unwrap();
+                // of what goes together the order is not said
+                for heard in &mut heard {
+                    let told = tokio::time::timeout(Duration::from_secs(20), heard.wait_for(|known| *known >= next));
+                    told.await.expect("it is heard").unwrap();
+                }
             }
             let each = since.elapsed() / u32::try_from(total / at_once).unwrap();
-            println!("{name}: {at_once} at once are heard after {each:.1?}");
-            drop(listening);
+            println!("{name}, {size} nodes: {at_once} at once are heard by all after {each:.1?}");
         }
     }
 }
