@@ -87,7 +87,7 @@ pub async fn prepare(database: &Database) -> Outcome<Vec<Talking>> {
         sqlx::query_as(CONVERSATIONS).bind(i64::try_from(IDLE / 2)?).fetch_all(&mut conn).await?;
     if talking.len() < PAIRS {
         return Err(
-            format!("only {} people with a conversation that is open: --scale 20 at least", talking.len()).into()
+            format!("only {} people with a conversation that is open: --scale 100 at least", talking.len()).into()
         );
     }
     eprintln!("a message in each of the other conversations");

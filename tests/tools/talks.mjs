@@ -66,12 +66,25 @@ try {
     await socket.emitWithAck("message:read", { conversationId, seq: 2 });
   }, asked.conversationId);
   await Promise.all(pages.map((page) => knows(page, 4)));
+  await hers.evaluate(() => until(() => [...talk.receipts.values()].some((it) => it.readSeq === 2), "what he read meanwhile"));
   await Promise.all(pages.map((page) => page.evaluate(() => until(() => bodies()[2] === "Three, changed", `${bodies()}`))));
   await hers.evaluate(() => talk.read(4));
   await hers.evaluate(() => send("Five"));
   await Promise.all(pages.map((page) => knows(page, 5)));
   seen.bodies = await Promise.all(pages.map((page) => page.evaluate(() => bodies())));
   note("both know everything");
+  // whoever may not read it is told so once, and the others of the page stay
+  seen.refused = await his.evaluate(async ({ url, token, other }) => {
+    const { io } = await import("/socket.io.js");
+    const { follow } = await import("/follow.js");
+    const { stay } = await import("/session.js");
+    const socket = io(`${url}/chat`, { forceNew: true });
+    let connects = 0;
+    socket.on("connect", () => { connects += 1; });
+    stay(socket, async () => token);
+    const code = await new Promise((resolve) => { follow(socket, other, () => {}, resolve); });
+    return { code, connects, connected: socket.connected };
+  }, { ...at(1), other: crypto.randomUUID() });
 } finally {
   await browser.close();
   server.close();

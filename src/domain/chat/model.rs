@@ -36,6 +36,7 @@ pub struct Standing {
     pub id: ConsultationId,
     pub last_at: DateTime<Utc>,
     pub last_seq: i64,
+    pub last_rev: i64,
     /// Messages of the other one that the caller has not read; 100 stands for more as well.
     pub unread: i64,
 }

@@ -90,7 +90,7 @@ pub async fn list(
 /// How those of these stand that are the calling employee's or practitioner's.
 pub async fn list_standings(tx: &mut Tx, ids: &[ConsultationId]) -> Result<Vec<Standing>> {
     let statement = concat!(
-        "SELECT v.id, v.last_at, v.last_seq, n.unread FROM app.conversations v ",
+        "SELECT v.id, v.last_at, v.last_seq, v.last_rev, n.unread FROM app.conversations v ",
         unread!(),
         " WHERE v.id = ANY ($1)"
     );

@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
+
 use super::error::Error;
 use super::model::{Notification, Preference, Refused};
 use super::{store, words};
+use crate::domain::consultations::glance;
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
 use crate::platform::http::Etag;
@@ -36,12 +39,13 @@ pub async fn list_after(cx: &Context, place: i64, most: i64) -> Result<Excerpt> 
     Ok(Excerpt { items, unread })
 }
 
-/// The last place of the caller's list (0: it is empty), and how many are not read.
-pub async fn find_end(cx: &Context) -> Result<(i64, i64)> {
+/// The last place of the caller's list (0: it is empty), and how many are not read; when, by the database's clock.
+pub async fn find_end(cx: &Context) -> Result<(i64, i64, DateTime<Utc>)> {
     let mut tx = cx.read(Permission::Notifications).await?;
+    let at = glance::clock(&mut tx).await?;
     // first of all: what comes after it is new
     let place = store::last_place(&mut tx).await?.unwrap_or(0);
-    Ok((place, store::count_unread(&mut tx).await?))
+    Ok((place, store::count_unread(&mut tx).await?, at))
 }
 
 /// Notes that one was read; how many are not. Once more changes nothing.

@@ -138,9 +138,11 @@ impl MessageHandler<LocalAdapter, Received> for Letterbox {
         let is_large = size(&packet) > LARGEST_EVENT;
         let name = Event::from_message_parts(&socket, &mut packet, &ack_id).map(|name| name.0).unwrap_or_default();
         let Ok(ack) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
+        let mut verdict = if is_large { self.entrance.refuse(self.path) } else { self.entrance.admit(self.path) };
         // however many sockets share what one person may ask
-        let is_refused = is_large || self.platform.limits.check_event(self.present.user).is_err();
-        let verdict = if is_refused { self.entrance.refuse(self.path) } else { self.entrance.admit(self.path) };
+        if verdict == Verdict::Admit && self.platform.limits.check_event(self.present.user).is_err() {
+            verdict = self.entrance.refuse(self.path);
+        }
         match verdict {
             Verdict::Admit => {}
             Verdict::Refuse => {

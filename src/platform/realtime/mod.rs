@@ -17,7 +17,7 @@
 //! **Said once.** A module tells its events and the types that read and write them ([`Namespace`], [`Visitor::namespace`]);
 //! what is not in it is refused, and `/asyncapi.json` is made of it.
 //!
-//! **How much.** Twenty events a second and 64 KB each, then refusals, then the end; two hundred a second and 64 sockets for
+//! **How much.** Twenty events a second and 64 KB each, then refusals, then the end; two hundred a second and 128 sockets for
 //! one person on a node ([`people`]); whoever enters a namespace anew on the
 //! same connection goes on where they were ([`entrance`]). What a slow reader has not taken waits in the database, not here:
 //! a socket is told what changed by reading it, when there is room. A WebSocket that takes nothing for a quarter of a minute

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::platform::ids::UserId;
 
-/// Of one person, in all namespaces: a page has one in each of three.
-const MOST_SOCKETS: usize = 64;
+/// Of one person, in all namespaces: a page has one in each of three, and those of a lost connection are there for twenty
+/// seconds more, while it comes back.
+const MOST_SOCKETS: usize = 128;
 
 #[derive(Default)]
 pub(super) struct People {

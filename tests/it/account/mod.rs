@@ -52,7 +52,7 @@ fn token_to(app: &TestApp, address: &str, page: &str) -> String {
 }
 
 /// The directory's entry of an employee.
-async fn entry_of(app: &TestApp, user: &User) -> EmployeeId {
+pub async fn entry_of(app: &TestApp, user: &User) -> EmployeeId {
     sqlx::query_scalar("SELECT employee_id FROM app.users WHERE id = $1")
         .bind(user.id)
         .fetch_one(app.db())

@@ -118,6 +118,7 @@ async fn two_pages_on_two_nodes_talk_by_the_examples_and_miss_nothing() {
     let all = json!(["One", "Two", "Three, changed", "Four", "Five"]);
     assert_eq!(seen["bodies"], json!([all, all]), "{seen}");
     assert_eq!((&seen["faults"], &seen["transport"]), (&json!([]), &json!(["websocket", "websocket"])), "{seen}");
+    assert_eq!(seen["refused"], json!({"code": "not_found", "connects": 1, "connected": true}), "{seen}");
     let kept = talk.read(&talk.dr, "").await;
     let his = kept.json["receipts"].as_array().unwrap().iter().find(|it| it["readerId"] == json!(talk.dr.id)).cloned();
     assert_eq!(his.unwrap()["readSeq"], 2, "{}", kept.json["receipts"]);

@@ -342,7 +342,7 @@ async fn one_person_has_so_many_sockets_and_asks_so_often_and_others_notice_noth
     let sockets = Sockets::start();
     let about = json!({"conversationId": talk.booked.str("/id")});
     sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
-    for n in 0..64 {
+    for n in 0..128 {
         let name = format!("alice {n}");
         assert_eq!(sockets.connect(&name, &talk.app.base, &talk.alice.token).await, json!({"connected": true}), "{n}");
     }
@@ -365,6 +365,38 @@ async fn one_person_has_so_many_sockets_and_asks_so_often_and_others_notice_noth
         while sockets.connect("in the place", &talk.app.base, &talk.alice.token).await != json!({"connected": true}) {}
     };
     tokio::time::timeout(Duration::from_secs(10), back).await.expect("there is room");
+}
+
+#[tokio::test]
+async fn whoever_writes_on_a_device_that_goes_away_writes_no_more_though_another_stays() {
+    let talk = talk().await;
+    let (sockets, about) = both(&talk).await;
+    for (name, how) in [("phone", "close"), ("tablet", "conversation:leave"), ("pad", "typing:stop")] {
+        sockets.connect(name, &talk.app.base, &talk.alice.token).await;
+        sockets.done(name, "conversation:join", about.clone()).await;
+        sockets.done(name, "typing:start", about.clone()).await;
+        assert_eq!(sockets.take("dr", "typing").await["typing"], true, "{name}");
+        match how {
+            "close" => drop(sockets.run("close", name, json!({})).await),
+            event => drop(sockets.done(name, event, about.clone()).await),
+        }
+        assert_eq!(sockets.take("dr", "typing").await["typing"], false, "{name}");
+    }
+    // to stop in one conversation says nothing of another
+    let next = book_on(&talk.alice, &talk.dr, in_days(&talk.app, 4)).await;
+    talk.app.settle().await;
+    let other = json!({"conversationId": next.json["id"]});
+    for name in ["alice", "dr"] {
+        sockets.done(name, "conversation:join", other.clone()).await;
+    }
+    sockets.done("alice", "typing:start", about.clone()).await;
+    assert_eq!(sockets.take("dr", "typing").await["conversationId"], about["conversationId"]);
+    sockets.done("alice", "typing:stop", other.clone()).await;
+    sockets.done("alice", "typing:start", other.clone()).await;
+    // that is what ends it
+    let (ended, begun) = (sockets.take("dr", "typing").await, sockets.take("dr", "typing").await);
+    assert_eq!((&ended["conversationId"], &ended["typing"]), (&about["conversationId"], &json!(false)));
+    assert_eq!((&begun["conversationId"], &begun["typing"]), (&other["conversationId"], &json!(true)));
 }
 
 #[tokio::test]

@@ -197,6 +197,11 @@ async fn lists_of_conversations_are_told_how_they_stand_and_nobody_elses_are() {
     for (name, unread) in [("alice", 0), ("alice elsewhere", 0), ("dr", 1)] {
         told_to_stand(&sockets, name, &id, 1, unread).await;
     }
+    // each node hears of it by more than one way, and looks again within a second
+    for (name, ..) in people {
+        let more = sockets.run("take", name, json!({"event": "conversation:updated", "patience": 1_500})).await;
+        assert_eq!(more["error"], "nothing came", "{name}: {more}");
+    }
     let gone = say("Two").await;
     told_to_stand(&sockets, "dr", &id, 2, 2).await;
     alice.delete(&format!("/messages/{gone}")).await.expect(200);

@@ -7,6 +7,7 @@ use huntzen::platform::auth::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::account::entry_of;
 use crate::asyncapi::{document, parsed};
 use crate::consultations::{book_on, in_days, scene};
 use crate::support::app::PASSWORD;
@@ -60,6 +61,9 @@ async fn no_event_does_anything_for_whom_it_does_not_concern() {
     let globex = app.company("Globex").await;
     let staff = app.platform_admin().await;
     let (bob, carol, other) = (app.employee(&company).await, app.employee(&globex).await, app.practitioner().await);
+    let left = app.employee(&company).await;
+    company.hr.delete(&format!("/employees/{}", entry_of(&app, &left).await)).await.expect(204);
+    app.settle().await;
     let hr = company.hr.with_token(app.session(company.hr.id, Role::Hr, company.hr.company_id).await);
     let admin =
         company.admin.with_token(app.session(company.admin.id, Role::CompanyAdmin, company.admin.company_id).await);
@@ -73,10 +77,16 @@ async fn no_event_does_anything_for_whom_it_does_not_concern() {
             sockets.run("connect", name, args).await
         };
         assert_eq!(enter("nobody", "").await, json!({"error": "unauthenticated"}), "{namespace}");
-        for (name, user) in
-            [("bob", &bob), ("carol", &carol), ("other", &other), ("hr", &hr), ("admin", &admin), ("staff", &staff)]
-        {
-            let has_sessions = matches!(name, "bob" | "carol" | "other");
+        for (name, user) in [
+            ("bob", &bob),
+            ("left", &left),
+            ("carol", &carol),
+            ("other", &other),
+            ("hr", &hr),
+            ("admin", &admin),
+            ("staff", &staff),
+        ] {
+            let has_sessions = matches!(name, "bob" | "left" | "carol" | "other");
             let answer = enter(name, &user.token).await;
             if namespace != "/notifications" && !has_sessions {
                 assert_eq!(answer, json!({"error": "forbidden"}), "{name} in {namespace}");
@@ -90,6 +100,7 @@ async fn no_event_does_anything_for_whom_it_does_not_concern() {
                 let code = match (event.as_str(), name) {
                     // free times are for employees of the network and for the platform
                     ("slots:watch", "bob" | "carol" | "staff") => "ok",
+                    ("slots:watch", "left") => "not_covered",
                     ("slots:watch", "other") => "not_found",
                     _ => code,
                 };

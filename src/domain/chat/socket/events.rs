@@ -143,20 +143,21 @@ impl Seat {
     }
 
     fn type_in(&mut self, id: ConsultationId, is_typing: bool) -> Result<()> {
-        let is_repeated =
-            self.typed.is_some_and(|(typed, since)| is_typing && typed == id && since.elapsed() < TYPING_EVERY);
-        if is_repeated {
-            return Ok(());
-        }
         if !self.joined.contains_key(&id) {
             return Err(Error::ConversationNotJoined.into());
         }
-        // one writes in one conversation
-        if let Some((other, _)) = self.typed.filter(|(other, _)| *other != id) {
-            self.stop_typing(other);
+        if !is_typing {
+            self.stop_typing(id);
+            return Ok(());
         }
-        self.typed = is_typing.then(|| (id, Instant::now()));
-        self.hub.say_typing(id, self.place.user(), is_typing);
+        match self.typed {
+            Some((typed, since)) if typed == id && since.elapsed() < TYPING_EVERY => return Ok(()),
+            // one writes in one conversation
+            Some((other, _)) if other != id => self.stop_typing(other),
+            _ => {}
+        }
+        self.typed = Some((id, Instant::now()));
+        self.hub.say_typing(id, self.place.user(), true);
         Ok(())
     }
 

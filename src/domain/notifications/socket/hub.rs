@@ -17,8 +17,8 @@ pub struct Reasons {
     /// Something rings for its person, or does no more.
     pub has_calls: bool,
     pub consultations: HashSet<ConsultationId>,
-    /// Conversations that stand otherwise in the person's list.
-    pub conversations: HashSet<ConsultationId>,
+    /// Conversations that stand otherwise in the person's list, and since which revision.
+    pub conversations: HashMap<ConsultationId, i64>,
     /// To which the other one has come.
     pub joined: HashSet<ConsultationId>,
     /// Whose free times have changed, of those whom the socket watches.
@@ -31,11 +31,18 @@ impl Reasons {
     pub fn add(&mut self, others: Self) {
         self.has_list |= others.has_list;
         self.has_calls |= others.has_calls;
-        self.conversations.extend(others.conversations);
+        for (id, rev) in others.conversations {
+            self.add_conversation(id, rev);
+        }
         self.joined.extend(others.joined);
         self.has_missed |= others.has_missed;
         self.consultations.extend(others.consultations);
         self.slots.extend(others.slots);
+    }
+
+    pub fn add_conversation(&mut self, id: ConsultationId, rev: i64) {
+        let known = self.conversations.entry(id).or_default();
+        *known = rev.max(*known);
     }
 }
 
@@ -131,12 +138,10 @@ impl Hub {
         if people.peek().is_none() {
             return;
         }
-        let Some((id, _)) = realtime::changed(about) else { return };
+        let Some((id, rev)) = realtime::changed(about) else { return };
         let seated = lock(&self.people);
         for place in people.filter_map(|it| seated.get(&UserId(it))).flatten() {
-            place.wake(|reasons| {
-                reasons.conversations.insert(ConsultationId(id));
-            });
+            place.wake(|reasons| reasons.add_conversation(ConsultationId(id), rev));
         }
     }
 

@@ -69,7 +69,7 @@ pub struct ConversationNews {
 }
 
 impl From<Standing> for ConversationNews {
-    fn from(Standing { id, last_at, last_seq, unread }: Standing) -> Self {
+    fn from(Standing { id, last_at, last_seq, last_rev: _, unread }: Standing) -> Self {
         Self { conversation_id: id, last_at, last_seq, unread }
     }
 }

@@ -36,6 +36,8 @@ const MOST_WATCHED: usize = 20;
 const SLOTS_EVERY: Duration = Duration::from_secs(1);
 /// How conversations stand is told so often: not with each word of a talk.
 const CONVERSATIONS_EVERY: Duration = Duration::from_secs(1);
+/// Conversations of which it is kept how they were told.
+const MOST_TOLD: usize = 64;
 /// Whether the caller may list somebody's free times is asked so often: `slots:changed` says no more than that.
 const ASKED_EVERY: TimeDelta = TimeDelta::seconds(15);
 /// What was told in the last moments before a break may not have been heard either.
@@ -69,6 +71,7 @@ impl Heard {
 pub struct End {
     place: i64,
     unread: i64,
+    heard: Heard,
 }
 
 pub struct Seat {
@@ -82,7 +85,11 @@ pub struct Seat {
     /// How many are unread, as it was told.
     unread: Option<i64>,
     /// Since when what changes of its person's sessions and conversations is told.
-    heard_until: Option<Heard>,
+    heard_until: Heard,
+    /// What changed between the entrance and the first look is told by that.
+    is_new: bool,
+    /// Up to which revision conversations were told lately: each change is heard of by more than one way.
+    told_conversations: HashMap<ConsultationId, i64>,
     told_conversations_at: Option<Instant>,
     /// What it was told to ring for.
     rings: Option<Ringing>,
@@ -104,7 +111,9 @@ impl Seat {
             told: end.place,
             unread_at_first: Some(end.unread),
             unread: None,
-            heard_until: None,
+            heard_until: end.heard,
+            is_new: true,
+            told_conversations: HashMap::new(),
             told_conversations_at: None,
             rings: None,
         }
@@ -146,28 +155,40 @@ impl Seat {
     async fn add_missed(&mut self, at: &Connection, reasons: &mut Reasons) -> Result<()> {
         let mut tx = at.context().read(Permission::Notifications).await?;
         let now = Heard { database: glance::clock(&mut tx).await?, here: at.platform().clock.now() };
-        // whoever has just come has read how everything stands, a moment ago
-        let since = self.heard_until.map_or(now.before(JUST_NOW), |it| it.before(BREAK));
+        let since = self.heard_until.before(if self.is_new { JUST_NOW } else { BREAK });
         let most = READ_AT_ONCE.into();
         reasons.consultations.extend(glance::list_changed_since(&mut tx, since.database, most).await?);
-        reasons.conversations.extend(chat::list_changed_since(&mut tx, since.here, most).await?);
-        self.heard_until = Some(now);
+        for id in chat::list_changed_since(&mut tx, since.here, most).await? {
+            reasons.add_conversation(id, i64::MAX);
+        }
+        (self.heard_until, self.is_new) = (now, false);
         Ok(())
     }
 
     /// Tells how conversations of the caller's stand now; those that there was no room for.
-    async fn tell_conversations(&self, at: &Connection, ids: &[ConsultationId]) -> Result<Vec<ConsultationId>> {
+    async fn tell_conversations(
+        &mut self,
+        at: &Connection,
+        changed: &HashMap<ConsultationId, i64>,
+    ) -> Result<Vec<ConsultationId>> {
         let cx = at.context();
-        let mut left = Vec::new();
+        let (mut left, told) = (Vec::new(), &mut self.told_conversations);
+        let is_news = |(id, rev): &(&ConsultationId, &i64)| told.get(*id).is_none_or(|told| told < *rev);
+        let ids: Vec<_> = changed.iter().filter(is_news).map(|(id, _)| *id).collect();
+        if told.len() > MOST_TOLD {
+            told.clear();
+        }
         for some in ids.chunks(READ_AT_ONCE as usize) {
             let found = {
                 let mut tx = cx.read(Permission::Notifications).await?;
                 chat::list_standings(&mut tx, some).await?
             };
             for it in found {
-                let id = it.id;
+                let (id, rev) = (it.id, it.last_rev);
                 if tell(at, "conversation:updated", &ConversationNews::from(it)).is_err() {
                     left.push(id);
+                } else {
+                    told.insert(id, rev);
                 }
             }
         }
@@ -307,8 +328,8 @@ impl Visitor for Seat {
 
     /// Whoever reads their list when they are in has all that is not told.
     async fn begin(cx: &Context) -> Result<End> {
-        let (place, unread) = service::find_end(cx).await?;
-        Ok(End { place, unread })
+        let (place, unread, database) = service::find_end(cx).await?;
+        Ok(End { place, unread, heard: Heard { database, here: cx.now() } })
     }
 
     fn namespace() -> Option<Namespace> {
@@ -347,7 +368,7 @@ impl Visitor for Seat {
         if reasons.has_missed {
             reasons.slots.extend(self.watched.keys());
         }
-        if has_sessions && (reasons.has_missed || self.heard_until.is_none()) {
+        if has_sessions && (reasons.has_missed || self.is_new) {
             if let Err(problem) = self.add_missed(at, &mut reasons).await {
                 self.place.keep(|reasons| reasons.has_missed = true);
                 failed = Some(problem);
@@ -400,14 +421,17 @@ impl Visitor for Seat {
         if has_sessions && !reasons.conversations.is_empty() {
             // the next look is a second away at most
             let is_early = self.told_conversations_at.is_some_and(|at| at.elapsed() < CONVERSATIONS_EVERY);
-            let ids: Vec<_> = reasons.conversations.into_iter().collect();
-            let told = if is_early { Ok(ids.clone()) } else { self.tell_conversations(at, &ids).await };
+            let changed = reasons.conversations;
+            let told = if is_early { None } else { Some(self.tell_conversations(at, &changed).await) };
             match told {
-                Ok(left) if left.is_empty() => self.told_conversations_at = Some(Instant::now()),
-                Ok(left) => self.place.keep(|reasons| reasons.conversations.extend(left)),
-                Err(problem) => {
-                    self.place.keep(|reasons| reasons.conversations.extend(ids));
-                    failed = Some(problem);
+                Some(Ok(left)) => {
+                    self.told_conversations_at = left.is_empty().then(Instant::now);
+                    self.place.keep(|reasons| left.into_iter().for_each(|id| reasons.add_conversation(id, i64::MAX)));
+                }
+                other => {
+                    self.place
+                        .keep(|reasons| changed.into_iter().for_each(|(id, rev)| reasons.add_conversation(id, rev)));
+                    failed = other.and_then(Result::err).or(failed);
                 }
             }
         }
