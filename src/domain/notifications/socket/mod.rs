@@ -39,7 +39,7 @@ pub fn open(io: &Io, platform: &Arc<Platform>) -> BoxFuture<'static, ()> {
     let hub = Arc::new(Hub::default());
     let seats = hub.clone();
     realtime::open(io, "/notifications", Permission::Notifications, platform, move |at, end| {
-        Seat::new(seats.clone(), at, end)
+        Seat::new(seats.clone(), at, &end)
     });
     let platform = platform.clone();
     Box::pin(async move {

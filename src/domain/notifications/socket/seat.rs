@@ -96,7 +96,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    pub fn new(hub: Arc<Hub>, at: &Connection, end: End) -> Self {
+    pub fn new(hub: Arc<Hub>, at: &Connection, end: &End) -> Self {
         let place = Arc::new(Place::new(at.caller().user_id, at.waker()));
         // before anything is read: what changes meanwhile wakes it
         hub.enter(&place);
@@ -368,11 +368,12 @@ impl Visitor for Seat {
         if reasons.has_missed {
             reasons.slots.extend(self.watched.keys());
         }
-        if has_sessions && (reasons.has_missed || self.is_new) {
-            if let Err(problem) = self.add_missed(at, &mut reasons).await {
-                self.place.keep(|reasons| reasons.has_missed = true);
-                failed = Some(problem);
-            }
+        if has_sessions
+            && (reasons.has_missed || self.is_new)
+            && let Err(problem) = self.add_missed(at, &mut reasons).await
+        {
+            self.place.keep(|reasons| reasons.has_missed = true);
+            failed = Some(problem);
         }
         if reasons.has_list {
             match self.tell_list(at).await {
