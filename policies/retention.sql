@@ -53,10 +53,13 @@ BEGIN
     CASE wanted
     WHEN 'clinical_note' THEN
         -- each says itself until when, unless it is to be kept for longer by now; the database goes by its own clock as well
-        PERFORM app.lengthen_notes(least(at, clock_timestamp()), batch);
+        WHILE app.lengthen_notes(least(at, clock_timestamp()), batch) > 0 LOOP
+        END LOOP;
+        -- and whatever was looked at for that: none goes whose time is not over by the rules of now
         SELECT coalesce(array_agg(n.id), '{}'), coalesce(array_agg(n.company_id), '{}') INTO these, companies
-            FROM (SELECT n.id, n.company_id FROM app.clinical_notes n
-                  WHERE n.retained_until < least(at, clock_timestamp()) ORDER BY n.retained_until LIMIT batch FOR UPDATE) n;
+            FROM (SELECT n.id, n.company_id, n.written_at, n.practitioner_id, n.profession FROM app.clinical_notes n
+                  WHERE n.retained_until < least(at, clock_timestamp()) ORDER BY n.retained_until LIMIT batch FOR UPDATE) n
+            WHERE n.written_at + app.note_kept_for(n.practitioner_id, n.profession) < least(at, clock_timestamp());
         UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at FROM unnest(companies, these) AS it (company, id)
             WHERE k.company_id = it.company AND k.purpose = 'note' AND k.subject_id = it.id AND k.destroyed_at IS NULL;
         DELETE FROM app.clinical_note_versions v USING unnest(companies, these) AS it (company, id)

@@ -46,13 +46,21 @@ macro_rules! unread {
 macro_rules! list_for {
     ($other:literal, $join:literal) => {
         concat!(
-            "SELECT v.id, ", $other, ".display_name AS other_name, ", $other, ".avatar_id AS other_avatar, c.starts_at, c.ends_at, v.last_at, v.last_seq, v.last_rev,
+            "SELECT v.id, ",
+            $other,
+            ".display_name AS other_name, ",
+            $other,
+            ".avatar_id AS other_avatar, c.starts_at, c.ends_at, v.last_at, v.last_seq, v.last_rev,
                     app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $4) AS closes_at, n.unread
              FROM (SELECT * FROM app.conversations
                    WHERE (last_at, id) < (coalesce($1::timestamptz, 'infinity'),
                                           coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
                    ORDER BY last_at DESC, id DESC LIMIT $3) v
-             JOIN app.consultations c ON c.id = v.id ", $join, " ", unread!(), "
+             JOIN app.consultations c ON c.id = v.id ",
+            $join,
+            " ",
+            unread!(),
+            "
              ORDER BY v.last_at DESC, v.id DESC"
         )
     };
@@ -156,7 +164,7 @@ pub async fn keep_key(
     id: Uuid,
     wrapped: &[u8],
     now: DateTime<Utc>,
-) -> Result<StoredKey> {
+) -> Result<Option<StoredKey>> {
     sqlx::query("SELECT app.keep_conversation_key($1, $2, $3, $4)")
         .bind(conversation)
         .bind(id)
@@ -164,11 +172,11 @@ pub async fn keep_key(
         .bind(now)
         .execute(tx.conn())
         .await?;
-    let (id, wrapped) = sqlx::query_as("SELECT id, wrapped FROM app.conversation_key($1)")
+    let found = sqlx::query_as::<_, (Uuid, Option<Vec<u8>>)>("SELECT id, wrapped FROM app.conversation_key($1)")
         .bind(conversation)
-        .fetch_one(tx.conn())
+        .fetch_optional(tx.conn())
         .await?;
-    Ok(StoredKey { id, wrapped })
+    Ok(found.map(|(id, wrapped)| StoredKey { id, wrapped }))
 }
 
 /// What came with the message `m`: a row of lists. Looked for where there is something alone.
