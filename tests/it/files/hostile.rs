@@ -169,6 +169,47 @@ async fn two_gigabytes_are_cut_off_before_they_come() {
 }
 
 #[tokio::test]
+async fn a_document_or_an_attachment_of_the_most_bytes_is_taken_and_of_one_more_refused() {
+    const MOST: usize = 65_536;
+    let app = TestApp::start_with(|name| (name == "MAX_UPLOAD_BYTES").then(|| MOST.to_string())).await;
+    let company = app.company("Acme").await;
+    let (alice, dr) = (app.employee(&company).await, app.practitioner().await);
+    let session = book_on(&alice, &dr, in_days(&app, 1)).await.str("/id");
+    let attachments = format!("/conversations/{session}/attachments");
+    let exact = pdf(MOST - pdf(0).len());
+    assert_eq!(exact.len(), MOST);
+    let send = async |path: &str, bytes: &[u8], is_announced: bool| {
+        let part = if is_announced {
+            Part::bytes(bytes.to_vec())
+        } else {
+            let pieces: Vec<_> = bytes.chunks(5_000).map(|it| Ok::<_, std::io::Error>(it.to_vec())).collect();
+            Part::stream(Body::wrap_stream(futures_util::stream::iter(pieces)))
+        };
+        let form = if path == "/files" { Form::new().text("purpose", "document") } else { Form::new() };
+        let form = form.part("file", part.file_name("letter.pdf"));
+        Answer::of(alice.request(Method::POST, path).multipart(form)).await
+    };
+    let over = pdf(MOST - pdf(0).len() + 1);
+    for path in ["/files", attachments.as_str()] {
+        for is_announced in [true, false] {
+            let refused = send(path, &over, is_announced).await.refused(413, "file_too_large");
+            assert_eq!(refused.json["mostBytes"], MOST);
+        }
+    }
+    // neither an object nor room is taken
+    assert_eq!(app.count("SELECT count(*) FROM app.files WHERE state <> 'deleted'").await, 0);
+    assert!(objects(&app).is_empty());
+    for path in ["/files", attachments.as_str()] {
+        for is_announced in [true, false] {
+            let stored = send(path, &exact, is_announced).await.expect(201);
+            assert_eq!(fetch(&alice, &stored).await.expect(200).bytes, exact, "{path}");
+        }
+    }
+    assert_eq!((objects(&app).len(), app.count("SELECT count(*) FROM app.files WHERE state = 'ready'").await), (4, 4));
+    app.settle().await;
+}
+
+#[tokio::test]
 async fn an_upload_that_stops_half_way_leaves_nothing() {
     let app = TestApp::start().await;
     let dr = app.practitioner().await;

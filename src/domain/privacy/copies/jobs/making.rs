@@ -71,7 +71,8 @@ pub async fn make(cx: JobContext, job: MakeCopy) -> Result<()> {
         tx.enqueue(&MailCopy { request_id: id, is_ready: true }, Some(&format!("{id}:ready")), None).await?;
         return tx.commit().await;
     }
-    drop(tx);
+    // nobody waits for it: that is kept
+    tx.commit().await?;
     platform.storage.delete(&object).await
 }
 
