@@ -91,6 +91,26 @@ async fn a_small_file_that_would_decode_to_gigabytes_is_refused() {
     bring(&dr, "avatar", "bomb.png", bomb).await.refused(422, "picture_too_large");
     let wide = coded(&RgbImage::new(12_001, 3), ImageFormat::Png);
     bring(&dr, "avatar", "wide.png", wide).await.refused(422, "picture_too_large");
+    // fewer points than are taken, each of eight bytes: 192 MB
+    let deep = 4_900;
+    let points = packed_zeros(u64::from(deep) * (1 + 8 * u64::from(deep)));
+    let deep = png_of(&[(b"IHDR", header(deep, 16, 6)), (b"IDAT", points), (b"IEND", Vec::new())]);
+    assert!(deep.len() < 2 << 20);
+    bring(&dr, "avatar", "deep.png", deep).await.refused(422, "picture_too_large");
+    // some hundred bytes that say that they are huge
+    for side in [11_999_u16, 12_001, 16_384] {
+        let mut bomb = jpeg();
+        let frame = bomb.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
+        bomb[frame + 5..frame + 9].copy_from_slice(&[side.to_be_bytes(), side.to_be_bytes()].concat());
+        bring(&dr, "avatar", "bomb.jpg", bomb).await.refused(422, "picture_too_large");
+        let mut bomb = coded(&picture(60, 40), ImageFormat::WebP);
+        let start = bomb.windows(4).position(|it| it == b"VP8L").unwrap() + 8;
+        assert_eq!(bomb[start], 0x2f);
+        let sides = u32::from(side - 1) | u32::from(side - 1) << 14;
+        bomb[start + 1..start + 5].copy_from_slice(&sides.to_le_bytes());
+        bring(&dr, "avatar", "bomb.webp", bomb).await.refused(422, "picture_too_large");
+    }
+    until_given_up(&app).await;
 }
 
 #[tokio::test]
