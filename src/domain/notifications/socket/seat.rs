@@ -324,11 +324,12 @@ impl Visitor for Seat {
         if reasons.has_missed {
             reasons.slots.extend(self.watched.keys());
         }
-        if has_sessions && (reasons.has_missed || self.heard_until.is_none()) {
-            if let Err(problem) = self.add_missed(at, &mut reasons).await {
-                self.place.keep(|reasons| reasons.has_missed = true);
-                failed = Some(problem);
-            }
+        if has_sessions
+            && (reasons.has_missed || self.heard_until.is_none())
+            && let Err(problem) = self.add_missed(at, &mut reasons).await
+        {
+            self.place.keep(|reasons| reasons.has_missed = true);
+            failed = Some(problem);
         }
         if reasons.has_list {
             match self.tell_list(at).await {
