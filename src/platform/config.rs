@@ -405,7 +405,8 @@ impl Config {
     /// From one of three places.
     fn master_keys(r: &mut Reader<impl Fn(&str) -> Option<String>>, production: bool) -> Option<Vec<MasterKey>> {
         const EXPECTED: &str = "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas; or MASTER_KEYS_FILE; or MASTER_KEYS_COMMAND";
-        let mut set = ["MASTER_KEYS", "MASTER_KEYS_FILE", "MASTER_KEYS_COMMAND"].into_iter().filter(|name| r.is_set(name));
+        let mut set =
+            ["MASTER_KEYS", "MASTER_KEYS_FILE", "MASTER_KEYS_COMMAND"].into_iter().filter(|name| r.is_set(name));
         match (set.next(), set.next()) {
             (Some(one), Some(other)) => {
                 r.fault(other, &format!("is set beside {one}"), "one of them");

@@ -98,7 +98,7 @@ async fn a_small_file_that_would_decode_to_gigabytes_is_refused() {
     assert!(deep.len() < 2 << 20);
     bring(&dr, "avatar", "deep.png", deep).await.refused(422, "picture_too_large");
     // some hundred bytes that say that they are huge
-    for side in [11_999_u16, 12_001, 16_384] {
+    for side in [11_999_u16, 12_001, 16_383] {
         let mut bomb = jpeg();
         let frame = bomb.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
         bomb[frame + 5..frame + 9].copy_from_slice(&[side.to_be_bytes(), side.to_be_bytes()].concat());

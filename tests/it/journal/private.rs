@@ -436,7 +436,8 @@ async fn wraps_that_were_replaced_are_given_back_for_a_fortnight() {
     assert_eq!(replaced.json["before"]["byPassphrase"], formed(key, 1)["byPassphrase"]);
     diary.app.settle().await;
     // and those of before are in the database no longer than they are given back
-    let left = "SELECT count(*) FROM app.journal_keys WHERE num_nonnulls(before_key_id, before_version, before_passphrase,
+    let left =
+        "SELECT count(*) FROM app.journal_keys WHERE num_nonnulls(before_key_id, before_version, before_passphrase,
                                                                          before_recovery_code, replaced_at) > 0";
     for (days, there) in [(13, 1), (15, 0)] {
         let mut conn = diary.app.db().acquire().await.unwrap();

@@ -328,7 +328,8 @@ impl Making<'_> {
             }
             Err(problem) => return Err(problem),
         };
-        let fact = |state: &str| json!({"id": id.0, "name": fetched.name.expose(), "bytes": fetched.bytes, "state": state});
+        let fact =
+            |state: &str| json!({"id": id.0, "name": fetched.name.expose(), "bytes": fetched.bytes, "state": state});
         let (whole, broken) = (fact("whole"), fact("file_damaged"));
         // its name is a part of a path here
         let name: String = fetched.name.expose().chars().filter(|it| !matches!(it, '/' | '\\')).collect();
