@@ -297,8 +297,8 @@ mod tests {
         let (head, rest) = whole.split_at(8 + 25);
         let noted = [head, &chunk(b"iCCP", b"x\0\0?"), &chunk(b"tEXt", b"a\0b"), rest, b"<html>"].concat();
         assert_eq!(bare(&noted), whole);
-        let held = [head, &chunk(b"eXIf", b"as it was"), rest].concat();
-        assert_eq!(bare(&held), held);
+        let turned = [head, &chunk(b"eXIf", b"as it was"), rest].concat();
+        assert_eq!(bare(&turned), turned);
         // what ends before it says it does ends there
         for cut in [0, 7, 8, 11, 20, 34, whole.len() - 13] {
             assert!(whole.starts_with(&bare(&whole[..cut])), "{cut}");

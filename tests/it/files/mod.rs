@@ -102,8 +102,12 @@ fn packed_zeros(length: u64) -> Vec<u8> {
     let (literal, again) = ((0x0c, 8), (0xa3, 8 + 5));
     let matches = (length - 1) / 258;
     put(literal.0, literal.1);
-    (0..matches).for_each(|_| put(again.0, again.1));
-    (0..(length - 1) % 258).for_each(|_| put(literal.0, literal.1));
+    for _ in 0..matches {
+        put(again.0, again.1);
+    }
+    for _ in 0..(length - 1) % 258 {
+        put(literal.0, literal.1);
+    }
     put(0, 7 + 7);
     let adler = u32::try_from(length % 65_521).unwrap() << 16 | 1;
     out.extend(adler.to_be_bytes());
