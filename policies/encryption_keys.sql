@@ -22,11 +22,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     JOIN app.encryption_keys k ON k.company_id = s.company_id AND k.purpose = 'chat' AND k.subject_id = conversation
 $$;
 
--- Keeps the first key of a conversation; of two who bring one at the same time the first one's stays.
+-- Keeps the first key of a conversation; of two who bring one at the same time the first one's stays. About somebody who was
+-- erased, or is just being, nothing new is kept: no row.
 CREATE OR REPLACE FUNCTION app.keep_conversation_key(conversation uuid, key_id uuid, key_wrapped bytea, at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
     SELECT key_id, s.company_id, 'chat', conversation, s.person_id, key_wrapped, at FROM app.own_session(conversation) s
+    JOIN app.users u ON u.id = s.person_id AND u.erased_at IS NULL
+    FOR SHARE OF u
     ON CONFLICT ON CONSTRAINT encryption_keys_subject DO NOTHING
 $$;
 

@@ -26,10 +26,10 @@ BEGIN
     RETURN NEW;
 END
 $$;
--- What is replaced stays for a fortnight, as it was before the first of several changes.
+-- What is replaced stays as long as `journal_wrap_before` says, as it was before the first of several changes.
 CREATE OR REPLACE FUNCTION app.keep_wraps_before() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.replaced_at > NEW.updated_at - interval '14 days' THEN
+    IF OLD.replaced_at > NEW.updated_at - app.kept_for('journal_wrap_before') THEN
         NEW.before_key_id := OLD.before_key_id;
         NEW.before_version := OLD.before_version;
         NEW.before_passphrase := OLD.before_passphrase;
@@ -94,7 +94,8 @@ DROP TRIGGER IF EXISTS journal_entries_next ON app.journal_entries;
 CREATE TRIGGER journal_entries_next BEFORE UPDATE ON app.journal_entries
     FOR EACH ROW EXECUTE FUNCTION app.check_next_version();
 DROP TRIGGER IF EXISTS journal_keys_next ON app.journal_keys;
-CREATE TRIGGER journal_keys_next BEFORE UPDATE ON app.journal_keys
+CREATE TRIGGER journal_keys_next BEFORE UPDATE OF company_id, user_id, key_id, version, by_passphrase, by_recovery_code,
+    created_at, updated_at ON app.journal_keys
     FOR EACH ROW EXECUTE FUNCTION app.check_next_version();
 DROP TRIGGER IF EXISTS journal_keys_replaced ON app.journal_keys;
 CREATE TRIGGER journal_keys_replaced BEFORE UPDATE OF key_id, version, by_passphrase, by_recovery_code ON app.journal_keys

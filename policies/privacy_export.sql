@@ -66,6 +66,9 @@ BEGIN
         WHERE r.id = request AND r.user_id = app.user_id() AND r.status = 'running' AND r.object_key = object
           AND EXISTS (SELECT FROM app.users u WHERE u.id = r.user_id AND u.status = 'active');
     IF NOT FOUND THEN
+        -- whoever was suspended while it was made would wait for it for good
+        UPDATE app.privacy_requests r SET status = 'stopped', finished_at = at
+            WHERE r.id = request AND r.user_id = app.user_id() AND r.status = 'running' AND r.object_key = object;
         RETURN false;
     END IF;
     -- with the keys of contents, so that a dump of everything else opens no copy; of no company

@@ -3,6 +3,8 @@ GRANT DELETE ON app.clinical_notes, app.clinical_note_versions, app.messages, ap
     app.consultations, app.consultation_events, app.conversations, app.call_sessions, app.call_parties, app.encryption_keys,
     app.payroll_lines, app.payroll_sessions, app.practitioner_rates TO huntzen_kernel;
 GRANT SELECT ON app.payroll_lines TO huntzen_kernel;
+GRANT UPDATE (before_key_id, before_version, before_passphrase, before_recovery_code, replaced_at) ON app.journal_keys
+    TO huntzen_kernel;
 CREATE POLICY kernel_remove ON app.exports FOR DELETE TO huntzen_kernel USING (true);
 CREATE POLICY kernel_remove ON app.consultations FOR DELETE TO huntzen_kernel
     USING (status IN ('completed', 'cancelled', 'no_show'));
@@ -41,7 +43,7 @@ CREATE OR REPLACE FUNCTION app.remove_expired(wanted text, at timestamptz, batch
 RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
     -- for what nobody gets back the database goes by its own clock as well
-    before    timestamptz := CASE WHEN wanted IN ('consultation', 'payroll', 'destroyed_key') THEN least(at, clock_timestamp())
+    before    timestamptz := CASE WHEN wanted IN ('consultation', 'payroll', 'destroyed_key', 'journal_wrap_before') THEN least(at, clock_timestamp())
                                   ELSE at END - app.kept_for(wanted);
     -- of what is kept from the end of its year on
     year      timestamptz := date_trunc('year', before, 'UTC');
@@ -53,10 +55,13 @@ BEGIN
     CASE wanted
     WHEN 'clinical_note' THEN
         -- each says itself until when, unless it is to be kept for longer by now; the database goes by its own clock as well
-        PERFORM app.lengthen_notes(least(at, clock_timestamp()), batch);
+        WHILE app.lengthen_notes(least(at, clock_timestamp()), batch) > 0 LOOP
+        END LOOP;
+        -- and whatever was looked at for that: none goes whose time is not over by the rules of now
         SELECT coalesce(array_agg(n.id), '{}'), coalesce(array_agg(n.company_id), '{}') INTO these, companies
-            FROM (SELECT n.id, n.company_id FROM app.clinical_notes n
-                  WHERE n.retained_until < least(at, clock_timestamp()) ORDER BY n.retained_until LIMIT batch FOR UPDATE) n;
+            FROM (SELECT n.id, n.company_id, n.written_at, n.practitioner_id, n.profession FROM app.clinical_notes n
+                  WHERE n.retained_until < least(at, clock_timestamp()) ORDER BY n.retained_until LIMIT batch FOR UPDATE) n
+            WHERE n.written_at + app.note_kept_for(n.practitioner_id, n.profession) < least(at, clock_timestamp());
         UPDATE app.encryption_keys k SET wrapped = NULL, destroyed_at = at FROM unnest(companies, these) AS it (company, id)
             WHERE k.company_id = it.company AND k.purpose = 'note' AND k.subject_id = it.id AND k.destroyed_at IS NULL;
         DELETE FROM app.clinical_note_versions v USING unnest(companies, these) AS it (company, id)
@@ -150,6 +155,11 @@ BEGIN
     WHEN 'destroyed_key' THEN
         DELETE FROM app.encryption_keys WHERE id IN (
             SELECT k.id FROM app.encryption_keys k WHERE k.destroyed_at < before ORDER BY k.destroyed_at LIMIT batch);
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    WHEN 'journal_wrap_before' THEN
+        UPDATE app.journal_keys SET before_key_id = NULL, before_version = NULL, before_passphrase = NULL,
+                                    before_recovery_code = NULL, replaced_at = NULL
+            WHERE ctid = ANY (ARRAY(SELECT k.ctid FROM app.journal_keys k WHERE k.replaced_at < before LIMIT batch FOR UPDATE));
         GET DIAGNOSTICS gone = ROW_COUNT;
     WHEN 'mail_record' THEN
         DELETE FROM app.email_log WHERE id IN (SELECT l.id FROM app.email_log l WHERE l.created_at < before LIMIT batch);

@@ -11,11 +11,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WHERE CASE app.connected_role() WHEN 'employee' THEN c.user_id = app.user_id() AND c.company_id = app.company_id()
                                     WHEN 'practitioner' THEN c.practitioner_id = app.user_id() ELSE false END
 $$;
--- Keeps the first one of a session; of two that come at the same time the first one's stays.
+-- Keeps the first one of a session; of two that come at the same time the first one's stays. About somebody who was erased,
+-- nothing new is kept.
 CREATE OR REPLACE FUNCTION app.keep_reason_key(of_session uuid, key_id uuid, key_wrapped bytea, at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
     SELECT key_id, s.company_id, 'reason', of_session, s.person_id, key_wrapped, at FROM app.own_session(of_session) s
+    JOIN app.users u ON u.id = s.person_id AND u.erased_at IS NULL
+    FOR SHARE OF u
     ON CONFLICT ON CONSTRAINT encryption_keys_subject DO NOTHING
 $$;
 

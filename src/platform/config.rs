@@ -402,21 +402,31 @@ impl Config {
         })
     }
 
-    /// From the one place or the other.
+    /// From one of three places.
     fn master_keys(r: &mut Reader<impl Fn(&str) -> Option<String>>, production: bool) -> Option<Vec<MasterKey>> {
-        const EXPECTED: &str = "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas; or MASTER_KEYS_FILE";
+        const EXPECTED: &str = "id:base64 of 32 random bytes (openssl rand -base64 32), newest first, separated by commas; or MASTER_KEYS_FILE; or MASTER_KEYS_COMMAND";
+        let mut set =
+            ["MASTER_KEYS", "MASTER_KEYS_FILE", "MASTER_KEYS_COMMAND"].into_iter().filter(|name| r.is_set(name));
+        match (set.next(), set.next()) {
+            (Some(one), Some(other)) => {
+                r.fault(other, &format!("is set beside {one}"), "one of them");
+                return None;
+            }
+            (None, _) if production => r.fault("MASTER_KEYS", "is missing", EXPECTED),
+            _ => {}
+        }
         let text = r.optional("MASTER_KEYS", EXPECTED, |text| load(&master_keys::Environment::new(text), production));
         let file = r.optional(
             "MASTER_KEYS_FILE",
             "a file that its owner alone can read (mode 400 or 600), with what MASTER_KEYS would hold, a key a line",
             |path| load(&master_keys::KeyFile::new(path), production),
         );
-        match (r.is_set("MASTER_KEYS"), r.is_set("MASTER_KEYS_FILE")) {
-            (true, true) => r.fault("MASTER_KEYS_FILE", "is set beside MASTER_KEYS", "the one or the other"),
-            (false, false) if production => r.fault("MASTER_KEYS", "is missing", EXPECTED),
-            _ => {}
-        }
-        text.or(file)
+        let command = r.optional(
+            "MASTER_KEYS_COMMAND",
+            "the whole path of a program and what it is given, with blanks between; it prints what MASTER_KEYS would hold, a key a line",
+            |line| load(&master_keys::KeyCommand::new(line), production),
+        );
+        text.or(file).or(command)
     }
 
     /// All three settings, or none.

@@ -157,7 +157,34 @@ pub fn rewrite(kind: Kind, bytes: &[u8], shape: Shape) -> Result<Picture, Fault>
     Ok(Picture { kind, bytes: out.into_inner().into() })
 }
 
+/// What the points of a PNG are made of, and how it was held.
+const PNG_CHUNKS: [&[u8]; 6] = [b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"];
+
+/// A PNG without anything else: profiles and texts are packed, and a few kilobytes of them can be gigabytes, which the decoder
+/// would unpack before it looks at a point.
+fn bare(png: &[u8]) -> Vec<u8> {
+    let mut bare = Vec::with_capacity(png.len());
+    let (signature, mut rest) = png.split_at(png.len().min(8));
+    bare.extend_from_slice(signature);
+    while let Some((length, _)) = rest.split_first_chunk::<4>() {
+        // with its length, its name and its sum
+        let whole = usize::try_from(u32::from_be_bytes(*length)).ok().and_then(|length| length.checked_add(12));
+        let Some((chunk, next)) = whole.and_then(|whole| rest.split_at_checked(whole)) else { break };
+        let name = chunk.get(4..8).unwrap_or_default();
+        if PNG_CHUNKS.contains(&name) {
+            bare.extend_from_slice(chunk);
+        }
+        if name == b"IEND" {
+            break;
+        }
+        rest = next;
+    }
+    bare
+}
+
 fn decode(kind: Kind, bytes: &[u8]) -> Result<DynamicImage, Fault> {
+    let stripped = (kind == Kind::Png).then(|| bare(bytes));
+    let bytes = stripped.as_deref().unwrap_or(bytes);
     let format = match kind {
         Kind::Jpeg => ImageFormat::Jpeg,
         Kind::Png => ImageFormat::Png,
@@ -257,6 +284,26 @@ mod tests {
         let crc = crc32(&huge[12..29]);
         huge[29..33].copy_from_slice(&crc.to_be_bytes());
         assert_eq!(rewrite(Kind::Png, &huge, Shape::Within(100)).err(), Some(Fault::TooLarge));
+    }
+
+    #[test]
+    fn a_png_is_read_without_its_notes() {
+        let whole = png(40, 30);
+        let chunk = |name: &[u8], data: &[u8]| {
+            let named = [name, data].concat();
+            let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+            [&length[..], &named, &crc32(&named).to_be_bytes()].concat()
+        };
+        let (head, rest) = whole.split_at(8 + 25);
+        let noted = [head, &chunk(b"iCCP", b"x\0\0?"), &chunk(b"tEXt", b"a\0b"), rest, b"<html>"].concat();
+        assert_eq!(bare(&noted), whole);
+        let turned = [head, &chunk(b"eXIf", b"as it was"), rest].concat();
+        assert_eq!(bare(&turned), turned);
+        // what ends before it says it does ends there
+        for cut in [0, 7, 8, 11, 20, 34, whole.len() - 13] {
+            assert!(whole.starts_with(&bare(&whole[..cut])), "{cut}");
+        }
+        assert_eq!(bare(&[&whole[..8], &[0xff; 40]].concat()), whole[..8]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use chrono::TimeDelta;
 use huntzen::platform::auth::Role;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -170,6 +171,73 @@ async fn a_backup_is_restored_erased_again_and_verified_and_the_program_serves_i
     assert_eq!(here, 1);
     // the ledger is what it was: the next backup may renew it
     assert!(backup.run("ledger", after.options()).await.contains("1 erasures"));
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_taken_back_after_the_backup_does_not_come_back_with_it() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (alice, bob, carol) =
+        (app.employee(&company).await, app.employee(&company).await, app.employee(&company).await);
+    for user in [&alice, &bob] {
+        user.post("/privacy/erasure", privacy::proof()).await.expect(202);
+    }
+    app.settle().await;
+    // both asked six days ago; and nobody had used the third account for long
+    let mut conn = app.db().acquire().await.unwrap();
+    sqlx::raw_sql("SET session_replication_role = replica").execute(&mut *conn).await.unwrap();
+    sqlx::query(
+        "UPDATE app.privacy_requests SET created_at = now() - interval '6 days', due_at = now() + interval '1 day'",
+    )
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+    sqlx::query(
+        "INSERT INTO app.privacy_requests (id, user_id, kind, status, created_at, due_at, asked_by)
+         VALUES (gen_random_uuid(), $1, 'erasure', 'waiting', now() - interval '29 days', now() + interval '1 day', 'platform')",
+    )
+    .bind(carol.id)
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+    sqlx::raw_sql("RESET session_replication_role").execute(&mut *conn).await.unwrap();
+    drop(conn);
+    let backup = Backup::new();
+    backup.run("dump", app.options()).await;
+    alice.delete("/privacy/erasure").await.expect(204);
+    app.settle().await;
+
+    let restored = cluster::empty_database().await;
+    backup.run("restore", &restored).await;
+    let after = TestApp::start_on(restored, |_| None).await;
+    let sign_in = async |user: &User| {
+        user.at(&after.base).with_token(after.session(user.id, Role::Employee, user.company_id).await)
+    };
+    // when it was due then, nobody is erased; each was told until when they can still take it back
+    after.clock.advance(TimeDelta::days(2));
+    privacy::sweep(&after).await;
+    assert_eq!(after.count("SELECT count(*) FROM app.erasure_ledger").await, 0);
+    for user in [&alice, &bob] {
+        let told = after.mails_to(&user.email);
+        assert!(told.iter().any(|mail| mail.subject == "Your account is to be erased"), "{told:?}");
+        let again = sign_in(user).await.get("/privacy/erasure").await.expect(200);
+        let left = crate::consultations::instant(&again.str("/dueAt")) - after.clock.now();
+        assert_eq!((again.str("/status"), left.num_days()), ("waiting".into(), 4));
+    }
+    sign_in(&alice).await.delete("/privacy/erasure").await.expect(204);
+    after.clock.advance(TimeDelta::days(6));
+    privacy::sweep(&after).await;
+    let erased: Vec<uuid::Uuid> =
+        sqlx::query_scalar("SELECT user_id FROM app.erasure_ledger").fetch_all(after.db()).await.unwrap();
+    assert_eq!(erased, [bob.id.0]);
+    // who was not seen for long has all of their time again, and keeps the account by coming back
+    assert!(!after.mails_to(&carol.email).is_empty());
+    after.clock.advance(TimeDelta::days(21));
+    privacy::sweep(&after).await;
+    sign_in(&carol).await.get("/me").await.expect(200);
+    after.clock.advance(TimeDelta::days(3));
+    privacy::sweep(&after).await;
+    assert_eq!(after.count("SELECT count(*) FROM app.erasure_ledger").await, 1);
 }
 
 #[tokio::test]

@@ -1,17 +1,21 @@
 //! Whatever is sealed opens in its own place only: everything that two companies' people brought is tried in the place of
 //! everything else, over rows, columns, versions, purposes, people and companies; then changed, cut, and under another key.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use huntzen::app;
 use huntzen::domain::consultations::{self, About};
-use huntzen::domain::{chat, clinical_notes, files, journal, reviews};
+use huntzen::domain::{calls, chat, clinical_notes, files, journal, privacy, reviews};
 use huntzen::platform::auth::signing_keys;
 use huntzen::platform::crypto::entropy::Entropy;
 use huntzen::platform::crypto::envelope::{Document, KeyPurpose, Subject, SubjectKey};
 use huntzen::platform::crypto::seal::{Keyring, Place, SealError};
-use huntzen::platform::ids::{CompanyId, ConsultationId, FileId, MessageId, NoteId, ReviewId, UserId};
+use huntzen::platform::ids::{
+    CompanyId, ConsultationId, FileId, MessageId, NoteId, PrivacyRequestId, ReviewId, UserId,
+};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use secrecy::ExposeSecret;
@@ -21,12 +25,29 @@ use uuid::Uuid;
 use crate::consultations::{free, in_days, wish};
 use crate::support::app::PASSWORD;
 use crate::support::web::{Reply, Web};
-use crate::support::{Answer, TestApp, User};
+use crate::support::{Answer, Sockets, TestApp, User};
 use crate::two_factor::{enabled, next_step};
 
-/// What other tests look at; and what nothing is written to any more, of which `older_forms` has rows.
-const ELSEWHERE: &[&str] =
-    &["encryption_keys.copy", "reviews.sealed", "consultation_reasons.booking", "consultation_reasons.cancelling"];
+/// What nothing is written to any more, of which `older_forms` has rows.
+const ELSEWHERE: &[&str] = &["reviews.sealed", "consultation_reasons.booking", "consultation_reasons.cancelling"];
+/// Columns of bytes in which nothing is sealed: digests, of which the canary looks at the length.
+const DIGESTS: &[&str] = &[
+    "audit_chain.digest",
+    "audit_chain.entry_digest",
+    "audit_heads.digest",
+    "audit_verifications.digest",
+    "calendar_feeds.hash",
+    "erasure_ledger.digest",
+    "files.digest",
+    "idempotency_keys.fingerprint",
+    "invitation_mails.address_hash",
+    "known_devices.hash",
+    "master_keys.check_value",
+    "one_time_tokens.hash",
+    "recovery_codes.hash",
+    "refresh_tokens.hash",
+    "throttles.key",
+];
 
 async fn bring(user: &User, path: &str, purpose: Option<&str>) -> Answer {
     let form = purpose.map_or_else(Form::new, |purpose| Form::new().text("purpose", purpose.to_owned()));
@@ -38,8 +59,49 @@ async fn with_etag(user: &User, method: Method, path: &str, etag: &str, body: Va
     Answer::of(user.request(method, path).header("if-match", etag).json(&body)).await.expect(200)
 }
 
-/// Everything that is sealed, of an employee and their practitioner.
-async fn fill(app: &TestApp, web: &Web, alice: &User, dr: &User) {
+/// What the two tell each other while one of them is away, as it is kept as long.
+async fn signals(app: &TestApp, session: &str, alice: &User, dr: &User) -> Vec<(Place, Vec<u8>)> {
+    let sockets = Sockets::start();
+    for (name, user) in [("alice", alice), ("dr", dr)] {
+        let args =
+            json!({"url": app.base, "namespace": "/audio-call", "token": user.token, "transports": ["websocket"]});
+        assert_eq!(sockets.run("connect", name, args).await, json!({"connected": true}), "{name}");
+        sockets.done(name, "call:join", json!({"consultationId": session, "deviceId": Uuid::new_v4()})).await;
+    }
+    let about = json!({"consultationId": session});
+    sockets.done("alice", "call:ring", about.clone()).await;
+    sockets.take("dr", "call:ringing").await;
+    sockets.done("dr", "call:accept", about.clone()).await;
+    sockets.take("alice", "call:accepted").await;
+    sockets.run("close", "dr", json!({})).await;
+    sockets.take("alice", "call:peer-lost").await;
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+    sockets.done("alice", "signal:offer", json!({"consultationId": session, "sdp": sdp})).await;
+    let candidate = json!({"candidate": "candidate:1 1 udp 1 192.0.2.7 9 typ host"});
+    sockets.done("alice", "signal:ice", json!({"consultationId": session, "candidate": candidate})).await;
+    let kept: Vec<(Uuid, UserId, CompanyId, Vec<u8>)> = sqlx::query_as(
+        "SELECT s.id, s.addressee_id, s.company_id, s.sealed FROM app.call_signals s
+         WHERE s.company_id = $1 AND s.sealed IS NOT NULL",
+    )
+    .bind(alice.company_id)
+    .fetch_all(app.db())
+    .await
+    .unwrap();
+    assert_eq!(kept.len(), 2);
+    sockets.done("alice", "call:hangup", about).await;
+    kept.into_iter().map(|(id, to, company, sealed)| (calls::signal_place(id, to, company), sealed)).collect()
+}
+
+/// Wraps of a key that a browser made, as far as the server looks at them.
+fn wraps(seed: u8) -> Value {
+    let key = Uuid::from_u128(7);
+    let wrap = |head: &[u8]| STANDARD.encode([head, &[seed; 16], key.as_bytes(), &[9; 60]].concat());
+    let hard = [&[1, 1][..], &65_536_u32.to_be_bytes(), &3_u32.to_be_bytes(), &[1]].concat();
+    json!({"keyId": key, "byPassphrase": wrap(&hard), "byRecoveryCode": wrap(&[1, 2]), "password": PASSWORD})
+}
+
+/// Everything that is sealed, of an employee and their practitioner; what is gone again afterwards, as it was.
+async fn fill(app: &TestApp, web: &Web, alice: &User, dr: &User) -> Vec<(Place, Vec<u8>)> {
     let mut booked = Vec::new();
     for day in [3, 4] {
         let mut body = wish(dr, &free(alice, dr, in_days(app, day)).await[0]);
@@ -69,6 +131,7 @@ async fn fill(app: &TestApp, web: &Web, alice: &User, dr: &User) {
 
     let mut body = wish(dr, &free(alice, dr, in_days(app, 5)).await[0]);
     body["reason"] = json!("I still cannot");
+    body["mode"] = json!("audio");
     let session = alice.post("/consultations", body).await.expect(201).str("/id");
     app.settle().await;
     let now = app.clock.now();
@@ -89,7 +152,12 @@ async fn fill(app: &TestApp, web: &Web, alice: &User, dr: &User) {
         let body = json!({"format": "free", "body": "Sleeps five hours."});
         with_etag(dr, Method::PUT, &format!("/notes/{}", note.str("/id")), note.header("etag"), body).await;
     }
+    let signals = signals(app, &session, alice, dr).await;
     dr.post(&format!("/consultations/{session}/end"), json!({})).await.expect(200);
+    for (etag, seed) in [("\"0\"", 1), ("\"1\"", 2)] {
+        with_etag(alice, Method::PUT, "/journal/keys", etag, wraps(seed)).await;
+    }
+    alice.post("/privacy/exports", json!({})).await.expect(202);
     let review = format!("/consultations/{session}/review");
     let written = alice.post(&review, json!({"rating": 4, "text": "Somebody listened."})).await.expect(201);
     let other = json!({"text": "Somebody listened to me."});
@@ -103,6 +171,7 @@ async fn fill(app: &TestApp, web: &Web, alice: &User, dr: &User) {
         user.post("/auth/totp/setup", again).await.expect(200);
     }
     app.settle().await;
+    signals
 }
 
 #[tokio::test]
@@ -116,14 +185,16 @@ async fn nothing_that_is_sealed_opens_in_the_place_of_anything_else() {
         signing_keys::rotate(&mut owner, &app.platform.config, &Entropy::system(), app.clock.now()).await.unwrap();
         app.clock.advance(TimeDelta::minutes(11));
     }
+    let mut signals = Vec::new();
     for company in ["Acme", "Globex"] {
         let company = app.company(company).await;
-        fill(&app, &web, &app.employee(&company).await, &app.practitioner().await).await;
+        signals.extend(fill(&app, &web, &app.employee(&company).await, &app.practitioner().await).await);
     }
+    assert_all_are_tried(&app).await;
 
     // what is sealed under the master key
     let ring = &app.platform.keyring;
-    let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
+    let mut found: Vec<(Place, Vec<u8>)> = signals;
     for column in app::sealed().into_iter().filter(|it| !ELSEWHERE.contains(&it.name().as_str())) {
         let rows: Vec<UnderMasterKey> =
             sqlx::query_as("SELECT id, person, company, sealed FROM app.list_sealed($1, 'none', NULL, 100, false)")
@@ -169,7 +240,7 @@ async fn nothing_that_is_sealed_opens_in_the_place_of_anything_else() {
 
     // what is sealed under the keys of subjects
     let documents = documents(&app).await;
-    assert!(documents.len() >= 40, "{}", documents.len());
+    assert!(documents.len() >= 50, "{}", documents.len());
     for (one, it) in documents.iter().enumerate() {
         for (other, that) in documents.iter().enumerate() {
             assert_eq!(it.opens(&that.sealed), one == other, "{:?} in the place of {:?}", that.document, it.document);
@@ -211,76 +282,120 @@ type UnderMasterKey = (Uuid, Option<Uuid>, Option<Uuid>, Vec<u8>);
 type Of = fn(Uuid, i32) -> Document;
 type Row = (Uuid, i32, Vec<u8>, Uuid, String, CompanyId, UserId, Uuid, Vec<u8>);
 
-async fn documents(app: &TestApp) -> Vec<Kept> {
+/// Of each column of bytes it is known whether something is sealed in it; what is, is tried.
+async fn assert_all_are_tried(app: &TestApp) {
+    let columns: BTreeSet<String> = sqlx::query_scalar(
+        "SELECT c.table_name || '.' || c.column_name FROM information_schema.columns c
+         JOIN information_schema.tables t USING (table_schema, table_name)
+         WHERE c.table_schema = 'app' AND c.data_type = 'bytea' AND t.table_type = 'BASE TABLE'",
+    )
+    .fetch_all(app.db())
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
+    let places: Vec<(String, String)> =
+        sqlx::query_as("SELECT place, in_table || '.' || in_column FROM app.sealed_places()")
+            .fetch_all(app.db())
+            .await
+            .unwrap();
+    let mut tried: BTreeSet<String> = places
+        .into_iter()
+        .filter(|(place, _)| !ELSEWHERE.contains(&place.as_str()))
+        .map(|(_, column)| column)
+        .chain(kinds().into_iter().map(|kind| kind.column.to_owned()))
+        .collect();
+    tried.insert("call_signals.sealed".to_owned());
+    let digests: BTreeSet<String> = DIGESTS.iter().map(|it| (*it).to_owned()).collect();
+    assert!(tried.is_disjoint(&digests));
+    let known: BTreeSet<String> = tried.union(&digests).cloned().collect();
+    assert_eq!(columns, known, "a column that is sealed and not tried, or none of which this is known");
+}
+
+/// Documents of one column.
+struct Kind {
+    column: &'static str,
+    statement: String,
+    of: Of,
+    is_key: bool,
+}
+
+fn kinds() -> Vec<Kind> {
     const KEY: &str = "k.id, k.purpose, k.company_id, coalesce(k.person_id, k.keeper_id), k.subject_id, k.wrapped
                        FROM app.encryption_keys k";
     let conversation = "k.company_id = t.company_id AND k.purpose = 'chat' AND k.subject_id = t.conversation_id";
     let of_person = "k.purpose = 'file' AND k.subject_id = t.owner_id AND t.conversation_id IS NULL";
-    let reason = |about: &str| {
-        format!(
-            "SELECT t.consultation_id, 1, t.sealed, {KEY} JOIN app.consultation_reasons t ON k.id = t.key_id AND t.about = '{about}'"
-        )
-    };
-    let all: [(String, Of, bool); 11] = [
-        (reason("booking"), |id, _| consultations::reason_document(ConsultationId(id), About::Booking), false),
-        (reason("cancelling"), |id, _| consultations::reason_document(ConsultationId(id), About::Cancelling), false),
+    let journal = "k.purpose = 'journal' AND k.person_id = t.user_id";
+    let texts: [(&'static str, &str, String, Of); 13] = [
         (
-            format!("SELECT t.id, t.sealed_version, t.sealed, {KEY} JOIN app.reviews t ON k.id = t.key_id"),
-            |id, version| reviews::document(ReviewId(id), version),
-            false,
+            "consultation_reasons.sealed",
+            "t.consultation_id, 1",
+            "k.id = t.key_id AND t.about = 'booking'".into(),
+            |id, _| consultations::reason_document(ConsultationId(id), About::Booking),
         ),
         (
-            format!(
-                "SELECT t.id, t.version, t.sealed, {KEY} JOIN app.messages t ON {conversation} WHERE t.sealed IS NOT NULL"
-            ),
-            |id, version| chat::document(MessageId(id), version),
-            false,
+            "consultation_reasons.sealed",
+            "t.consultation_id, 1",
+            "k.id = t.key_id AND t.about = 'cancelling'".into(),
+            |id, _| consultations::reason_document(ConsultationId(id), About::Cancelling),
         ),
+        ("reviews.sealed", "t.id, t.sealed_version", "k.id = t.key_id".into(), |id, version| {
+            reviews::document(ReviewId(id), version)
+        }),
+        ("messages.sealed", "t.id, t.version", format!("{conversation} WHERE t.sealed IS NOT NULL"), |id, version| {
+            chat::document(MessageId(id), version)
+        }),
         (
-            format!(
-                "SELECT t.note_id, t.version, t.sealed, {KEY} JOIN app.clinical_note_versions t
-                  ON k.purpose = 'note' AND k.subject_id = t.note_id"
-            ),
+            "clinical_note_versions.sealed",
+            "t.note_id, t.version",
+            "k.purpose = 'note' AND k.subject_id = t.note_id".into(),
             |id, version| clinical_notes::document(NoteId(id), version),
-            false,
         ),
+        ("journal_entries.sealed", "t.id, t.version", journal.into(), |id, version| {
+            journal::document(journal::Column::Words, id, version)
+        }),
+        ("journal_entries.facts", "t.id, t.version", journal.into(), |id, version| {
+            journal::document(journal::Column::Facts, id, version)
+        }),
+        ("journal_keys.by_passphrase", "t.user_id, t.version", journal.into(), |id, version| {
+            journal::document(journal::Column::ByPassphrase, id, version)
+        }),
+        ("journal_keys.by_recovery_code", "t.user_id, t.version", journal.into(), |id, version| {
+            journal::document(journal::Column::ByRecoveryCode, id, version)
+        }),
+        ("journal_keys.before_passphrase", "t.user_id, t.before_version", journal.into(), |id, version| {
+            journal::document(journal::Column::ByPassphrase, id, version)
+        }),
+        ("journal_keys.before_recovery_code", "t.user_id, t.before_version", journal.into(), |id, version| {
+            journal::document(journal::Column::ByRecoveryCode, id, version)
+        }),
+        ("files.sealed_name", "t.id, 1", conversation.into(), |id, _| files::name_document(FileId(id))),
+        ("files.sealed_name", "t.id, 1", of_person.into(), |id, _| files::name_document(FileId(id))),
+    ];
+    let keys: [(&'static str, &str, String, Of); 3] = [
+        ("files.sealed_key", "t.id, 1", conversation.into(), |id, _| files::model::content_document(FileId(id))),
+        ("files.sealed_key", "t.id, 1", of_person.into(), |id, _| files::model::content_document(FileId(id))),
         (
-            format!(
-                "SELECT t.id, t.version, t.sealed, {KEY} JOIN app.journal_entries t ON k.purpose = 'journal' AND k.person_id = t.user_id"
-            ),
-            |id, version| journal::document(journal::Column::Words, id, version),
-            false,
-        ),
-        (
-            format!(
-                "SELECT t.id, t.version, t.facts, {KEY} JOIN app.journal_entries t ON k.purpose = 'journal' AND k.person_id = t.user_id"
-            ),
-            |id, version| journal::document(journal::Column::Facts, id, version),
-            false,
-        ),
-        (
-            format!("SELECT t.id, 1, t.sealed_name, {KEY} JOIN app.files t ON {conversation}"),
-            |id, _| files::name_document(FileId(id)),
-            false,
-        ),
-        (
-            format!("SELECT t.id, 1, t.sealed_name, {KEY} JOIN app.files t ON {of_person}"),
-            |id, _| files::name_document(FileId(id)),
-            false,
-        ),
-        (
-            format!("SELECT t.id, 1, t.sealed_key, {KEY} JOIN app.files t ON {conversation}"),
-            |id, _| files::model::content_document(FileId(id)),
-            true,
-        ),
-        (
-            format!("SELECT t.id, 1, t.sealed_key, {KEY} JOIN app.files t ON {of_person}"),
-            |id, _| files::model::content_document(FileId(id)),
-            true,
+            "privacy_requests.sealed_key",
+            "t.id, 1",
+            "k.id = t.id AND k.purpose = 'copy' WHERE t.sealed_key IS NOT NULL".into(),
+            |id, _| privacy::copy_document(PrivacyRequestId(id)),
         ),
     ];
+    let texts = texts.into_iter().map(|it| (it, false));
+    texts
+        .chain(keys.into_iter().map(|it| (it, true)))
+        .map(|((column, row, joined, of), is_key)| {
+            let (table, sealed) = column.split_once('.').unwrap();
+            let statement = format!("SELECT {row}, t.{sealed}, {KEY} JOIN app.{table} t ON {joined}");
+            Kind { column, statement, of, is_key }
+        })
+        .collect()
+}
+
+async fn documents(app: &TestApp) -> Vec<Kept> {
     let mut documents = Vec::new();
-    for (statement, of, is_key) in all {
+    for Kind { statement, of, is_key, .. } in kinds() {
         let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement.as_str())).fetch_all(app.db()).await.unwrap();
         assert!(rows.len() >= 2, "{statement}: {} rows", rows.len());
         for (row, version, sealed, id, purpose, company, person, subject, wrapped) in rows {
@@ -290,6 +405,7 @@ async fn documents(app: &TestApp) -> Vec<Kept> {
                 "journal" => KeyPurpose::JOURNAL,
                 "reason" => KeyPurpose::REASON,
                 "review" => KeyPurpose::REVIEW,
+                "copy" => KeyPurpose::COPY,
                 _ => KeyPurpose::FILE,
             };
             let subject = Subject { purpose, id: subject, person, company };

@@ -41,4 +41,5 @@ mod store;
 
 pub use error::Error;
 pub use jobs::{KeepCalls, jobs};
+pub use service::place as signal_place;
 pub use socket::{namespace, open};

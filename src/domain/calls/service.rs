@@ -20,7 +20,7 @@ const RUNG_AGAIN: usize = 3;
 const SIGNAL: Purpose = Purpose::new("calls.signal");
 
 /// Where a signal is kept.
-fn place(id: Uuid, addressee: UserId, company: CompanyId) -> Place {
+pub fn place(id: Uuid, addressee: UserId, company: CompanyId) -> Place {
     Place {
         purpose: SIGNAL,
         table: "call_signals",

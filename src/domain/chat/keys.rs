@@ -49,7 +49,8 @@ pub async fn for_writing(cx: &Context, tx: &mut Tx, of: &mut Conversation) -> Re
         let key = SubjectKey::new(cx.new_id(), subject(of), &platform.entropy);
         let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
         // of two who write first at the same moment, one has made it
-        of.key = Some(store::keep_key(tx, of.id, key.id(), &wrapped, cx.now()).await?);
+        let kept = store::keep_key(tx, of.id, key.id(), &wrapped, cx.now()).await?;
+        of.key = Some(kept.ok_or(Error::ConversationErased)?);
     }
     match reader(cx, of) {
         Reader::Key(key) => Ok(*key),

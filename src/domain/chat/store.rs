@@ -164,7 +164,7 @@ pub async fn keep_key(
     id: Uuid,
     wrapped: &[u8],
     now: DateTime<Utc>,
-) -> Result<StoredKey> {
+) -> Result<Option<StoredKey>> {
     sqlx::query("SELECT app.keep_conversation_key($1, $2, $3, $4)")
         .bind(conversation)
         .bind(id)
@@ -172,11 +172,11 @@ pub async fn keep_key(
         .bind(now)
         .execute(tx.conn())
         .await?;
-    let (id, wrapped) = sqlx::query_as("SELECT id, wrapped FROM app.conversation_key($1)")
+    let found = sqlx::query_as::<_, (Uuid, Option<Vec<u8>>)>("SELECT id, wrapped FROM app.conversation_key($1)")
         .bind(conversation)
-        .fetch_one(tx.conn())
+        .fetch_optional(tx.conn())
         .await?;
-    Ok(StoredKey { id, wrapped })
+    Ok(found.map(|(id, wrapped)| StoredKey { id, wrapped }))
 }
 
 /// What came with the message `m`: a row of lists. Looked for where there is something alone.

@@ -184,7 +184,7 @@ impl IntoResponse for FileContent {
             .header(header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'; frame-ancestors 'none'")
             .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
             .body(Body::from_bytes_stream(pieces));
-        if let Ok(value) = HeaderValue::try_from(disposition(&name)) {
+        if let Ok(value) = HeaderValue::try_from(disposition(name.expose())) {
             response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
         }
         response

@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
-use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
 
 use super::error::Error;
 use crate::platform::auth::Role;
 use crate::platform::config::Config;
 use crate::platform::crypto::envelope::Document;
-use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::health_text::{HealthText, never_shown};
+use crate::platform::http::idempotency::{Fingerprint, Print};
 use crate::platform::ids::FileId;
 use crate::platform::images::{Kind, Shape};
 use crate::platform::problem::{Error as Refusal, Problem, Result};
@@ -166,11 +167,20 @@ pub fn too_large(limit: u64) -> Problem {
         .with_header("connection", "close")
 }
 
-/// What a client calls its file: a name, never a path.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// What a client calls its file: a name, never a path. It says what is in it, often enough.
 pub struct FileName {
-    stem: String,
+    stem: HealthText,
     extension: String,
+}
+
+never_shown!(FileName);
+
+impl Fingerprint for FileName {
+    fn print(&self, into: &mut Print) -> Result<()> {
+        let Self { stem, extension } = self;
+        into.words(stem);
+        into.plain(extension)
+    }
 }
 
 impl FileName {
@@ -178,7 +188,7 @@ impl FileName {
     /// extension then.
     pub fn read(given: &str) -> Result<Self> {
         let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-        let text: String = last.nfc().filter(|it| !is_hidden(*it)).collect();
+        let text: Zeroizing<String> = Zeroizing::new(last.nfc().filter(|it| !is_hidden(*it)).collect());
         let (stem, extension) = text.rsplit_once('.').unwrap_or_default();
         let stem = stem.trim_matches(|it: char| it.is_whitespace() || it == '.');
         let extension = extension.trim().to_ascii_lowercase();
@@ -186,7 +196,7 @@ impl FileName {
         if stem.is_empty() || !is_word {
             return Err(Problem::from(Refusal::Invalid).at("/file", "file_name"));
         }
-        Ok(Self { stem: stem.chars().take(LONGEST_NAME).collect(), extension })
+        Ok(Self { stem: HealthText::new(stem.chars().take(LONGEST_NAME).collect()), extension })
     }
 
     pub fn fits(&self, media: MediaType) -> bool {
@@ -196,7 +206,7 @@ impl FileName {
     /// With the extension of what is kept.
     pub fn of(&self, media: MediaType) -> HealthText {
         let extension = if self.fits(media) { self.extension.as_str() } else { first(media) };
-        HealthText::new(format!("{}.{extension}", self.stem))
+        HealthText::new(format!("{}.{extension}", self.stem.expose()))
     }
 }
 
@@ -263,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_name_is_no_path_and_hides_nothing() {
-        let name = |given: &str| FileName::read(given).map(|it| format!("{}.{}", it.stem, it.extension)).ok();
+        let name = |given: &str| FileName::read(given).map(|it| format!("{}.{}", it.stem.expose(), it.extension)).ok();
         for (given, expected) in [
             ("Ordonnance été.PDF", Some("Ordonnance été.pdf")),
             ("../../etc/passwd.png", Some("passwd.png")),

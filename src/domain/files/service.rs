@@ -12,7 +12,7 @@ use super::stream::{self, Sink};
 use crate::platform::audit::{Detail, Entry};
 use crate::platform::auth::Permission;
 use crate::platform::crypto::envelope::SubjectKey;
-use crate::platform::crypto::health_text::HealthText;
+use crate::platform::crypto::health_text::{HealthText, never_shown};
 use crate::platform::crypto::seal::SealError;
 use crate::platform::http::IdempotencyKey;
 use crate::platform::http::upload::{FORM_BYTES, IncomingFile};
@@ -59,7 +59,7 @@ pub async fn receive(cx: &Context, bringing: Bringing, mut file: IncomingFile) -
     }
     // one that is none is refused before anything comes
     IdempotencyKey::new(bringing.once.clone(), "", &())?;
-    let name = FileName::read(&file.name)?;
+    let name = FileName::read(file.name.expose())?;
     let limit = bringing.purpose.limit(&cx.platform().config);
     let announced = file.length.map(|length| length.saturating_sub(FORM_BYTES));
     if announced.is_some_and(|length| length > limit) {
@@ -132,9 +132,8 @@ async fn take_in(
         expires_at: None,
         quota: platform.config.file_quota_bytes,
     };
-    let content = source.digest();
-    let fingerprint = (purpose.name(), bringing.conversation, name, content);
-    let once = IdempotencyKey::new(bringing.once.clone(), "bringFile", &fingerprint)?;
+    let content = (purpose.name(), bringing.conversation, source.digest());
+    let once = IdempotencyKey::of(bringing.once.clone(), "bringFile", &content, name)?;
     let mut tx = cx.begin(bringing.permission).await?;
     if let Some(first) = tx.recall::<Remembered>(once.as_ref()).await? {
         return first.stored(purpose, own_name);
@@ -249,10 +248,12 @@ async fn give_up(cx: &Context, permission: Permission, id: FileId, object_key: &
 /// A file on its way to somebody who may have it.
 pub struct Fetched {
     pub media: MediaType,
-    pub name: String,
+    pub name: HealthText,
     pub bytes: u64,
     pub pieces: Pieces,
 }
+
+never_shown!(Fetched);
 
 pub async fn fetch(cx: &Context, id: FileId) -> Result<Fetched> {
     let mut tx = cx.begin(Permission::ReadFile).await?;
@@ -274,14 +275,14 @@ pub async fn fetch(cx: &Context, id: FileId) -> Result<Fetched> {
     let found = cx.platform().storage.find(&it.object_key).await?;
     let (_, object) = found.ok_or_else(|| damaged(&"its object is missing"))?;
     let (name, pieces) = match opener {
-        None => (plain_name(it.purpose, media), object),
+        None => (HealthText::new(plain_name(it.purpose, media)), object),
         Some((name, key)) => (name, stream::opened(object, key)),
     };
     let pieces = stream::begun(pieces).await?.map_err(|error| damaged(&error))?;
     Ok(Fetched { media, name, bytes, pieces })
 }
 
-type Opener = (String, crate::platform::crypto::pieces::FileKey);
+type Opener = (HealthText, crate::platform::crypto::pieces::FileKey);
 
 /// The name and the key of what is sealed.
 fn opener(cx: &Context, it: &Readable) -> Result<Result<Option<Opener>, SealError>> {
@@ -292,7 +293,7 @@ fn opener(cx: &Context, it: &Readable) -> Result<Result<Option<Opener>, SealErro
     let (key_id, subject) = (it.key_id.ok_or(Error::FileErased)?, keys::subject(it)?);
     let open = || {
         let key = SubjectKey::unwrap(key_id, subject, wrapped, &cx.platform().keyring)?;
-        let name = key.open(&name_document(it.id), sealed_name)?.expose().to_owned();
+        let name = key.open(&name_document(it.id), sealed_name)?;
         Ok(Some((name, key.file_key(&content_document(it.id), sealed_key)?)))
     };
     Ok(open())

@@ -1,13 +1,13 @@
 //! What a person does in their journal.
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use secrecy::SecretString;
 
 use super::error::Error;
 use super::keys::{self, Column, Reader, document};
 use super::model::{Content, Entry, Filter, Kept, Period, Read, Step, is_askable, trend as steps_of};
 use super::private::{self, Wrap};
-use super::store::{self, After, KeptWraps, Sealing};
+use super::store::{self, After, KeptWraps, Sealing, WrapsBefore};
 use crate::domain::identity::session::service::Device;
 use crate::domain::identity::two_factor::{SecondStep, begin_proven};
 use crate::platform::auth::Permission;
@@ -20,8 +20,6 @@ use crate::platform::problem::{Error as Refusal, FieldErrors};
 use crate::platform::{Context, Problem, Result, Tx};
 use uuid::Uuid;
 
-/// So long wraps that were replaced are given back; the database keeps them as long (`app.keep_wraps_before`).
-const KEPT_BEFORE: TimeDelta = TimeDelta::days(14);
 /// A trend over more days is refused.
 const LONGEST_TREND: u64 = 3660;
 
@@ -244,7 +242,7 @@ fn open_wraps(cx: &Context, reader: &Reader, kept: &KeptWraps) -> std::result::R
     }))
 }
 
-fn open_ring(cx: &Context, reader: &Reader, kept: Option<KeptWraps>, before: Option<KeptWraps>) -> Ring {
+fn open_ring(cx: &Context, reader: &Reader, kept: Option<KeptWraps>, before: Option<WrapsBefore>) -> Ring {
     let Some(kept) = kept else { return Ring { version: 0, content: Content::Text, wraps: None, before: None } };
     let unreadable = |error: SealError| tracing::error!(%error, "the wrapped key of a journal does not open");
     let (content, wraps) = match open_wraps(cx, reader, &kept) {
@@ -255,12 +253,12 @@ fn open_ring(cx: &Context, reader: &Reader, kept: Option<KeptWraps>, before: Opt
             (Content::Unreadable, None)
         }
     };
-    let before = before.and_then(|kept| {
-        let wraps = open_wraps(cx, reader, &kept).unwrap_or_else(|error| {
+    let before = before.and_then(|WrapsBefore { wraps, until }| {
+        let wraps = open_wraps(cx, reader, &wraps).unwrap_or_else(|error| {
             unreadable(error);
             None
         });
-        wraps.map(|wraps| Before { wraps, until: kept.updated_at + KEPT_BEFORE })
+        wraps.map(|wraps| Before { wraps, until })
     });
     Ring { version: kept.version, content, wraps, before }
 }
@@ -268,7 +266,7 @@ fn open_ring(cx: &Context, reader: &Reader, kept: Option<KeptWraps>, before: Opt
 async fn find_ring(cx: &Context, tx: &mut Tx) -> Result<Ring> {
     let reader = keys::reader(cx, tx).await?;
     let kept = store::find_wraps(tx).await?;
-    let before = store::find_wraps_before(tx, cx.now() - KEPT_BEFORE).await?;
+    let before = store::find_wraps_before(tx, cx.now()).await?;
     Ok(open_ring(cx, &reader, kept, before))
 }
 

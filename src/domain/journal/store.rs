@@ -167,14 +167,22 @@ pub async fn find_wraps(tx: &mut Tx) -> Result<Option<KeptWraps>> {
     .await?)
 }
 
-/// Those that were replaced since a moment, and when: `updated_at`.
-pub async fn find_wraps_before(tx: &mut Tx, since: DateTime<Utc>) -> Result<Option<KeptWraps>> {
+/// Those that were replaced, as long as they are kept.
+#[derive(sqlx::FromRow)]
+pub struct WrapsBefore {
+    #[sqlx(flatten)]
+    pub wraps: KeptWraps,
+    pub until: DateTime<Utc>,
+}
+
+pub async fn find_wraps_before(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<WrapsBefore>> {
     Ok(sqlx::query_as(
-        "SELECT before_key_id AS key_id, before_version AS version, before_passphrase AS by_passphrase,
-                before_recovery_code AS by_recovery_code, replaced_at AS updated_at FROM app.journal_keys
-         WHERE company_id = (SELECT app.company_id()) AND user_id = (SELECT app.user_id()) AND replaced_at > $1",
+        "SELECT j.before_key_id AS key_id, j.before_version AS version, j.before_passphrase AS by_passphrase,
+                j.before_recovery_code AS by_recovery_code, j.replaced_at AS updated_at, j.replaced_at + k.time AS until
+         FROM app.journal_keys j, app.kept_for('journal_wrap_before') AS k (time)
+         WHERE j.company_id = (SELECT app.company_id()) AND j.user_id = (SELECT app.user_id()) AND j.replaced_at + k.time > $1",
     )
-    .bind(since)
+    .bind(now)
     .fetch_optional(tx.conn())
     .await?)
 }

@@ -158,7 +158,7 @@ fn video_and_calls_have_secrets_of_their_own() {
 }
 
 #[test]
-fn master_keys_come_from_the_environment_or_from_a_file_and_never_from_both() {
+fn master_keys_come_from_the_environment_a_file_or_a_program_and_never_from_two_of_them() {
     let (master, jwt, secret) = (format!("m1:{}", random_key(1)), format!("k1:{}", jwt_key()), random_key(2));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
@@ -178,6 +178,19 @@ fn master_keys_come_from_the_environment_or_from_a_file_and_never_from_both() {
     let mut both = production(&master, &jwt, &secret);
     both.push(file);
     assert_eq!(faults(&both), [("MASTER_KEYS_FILE", "is set beside MASTER_KEYS".to_owned())]);
+    // what a program says is taken as the same, and looked at in the same way
+    let says = format!("/bin/cat {}", path.display());
+    let command = ("MASTER_KEYS_COMMAND", says.as_str());
+    let mut of_program = production(&master, &jwt, &secret);
+    of_program.retain(|(name, _)| *name != "MASTER_KEYS");
+    of_program.push(command);
+    assert_eq!(read(&of_program).unwrap().master_keys.len(), 2);
+    of_program.push(file);
+    assert_eq!(faults(&of_program), [("MASTER_KEYS_COMMAND", "is set beside MASTER_KEYS_FILE".to_owned())]);
+    of_program.retain(|(name, _)| !name.starts_with("MASTER_KEYS"));
+    of_program.push(("MASTER_KEYS_COMMAND", "/bin/false"));
+    let found = faults(&of_program);
+    assert!(found.len() == 1 && found[0].1.contains("exit status: 1"), "{found:?}");
     // a key of the file that serves for something else as well
     vars.retain(|(name, _)| *name != "DATABASE_ROLES_SECRET");
     let used = random_key(5);

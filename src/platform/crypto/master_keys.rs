@@ -1,14 +1,18 @@
 //! Where the master keys come from.
 //!
 //! They are asked for once, at the start, and stay in memory, which is wiped with them. [`MasterKeySource`] is all that a
-//! place has to be: the environment, a file that its owner alone can read, or a key service that opens what it wrapped.
-//! Whatever it answers is looked at in the same way.
+//! place has to be: the environment, a file that its owner alone can read, or a program that asks a key service to open what
+//! it wrapped. Whatever it answers is looked at in the same way.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +23,8 @@ use zeroize::Zeroizing;
 const FEWEST_DIFFERENT: usize = 12;
 const KEY_BYTES: usize = 32;
 const LONGEST_FILE: u64 = 64 << 10;
+/// A program that asks a key service has answered by then.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A name, and base64 of 32 bytes.
 pub type MasterKey = (String, SecretString);
@@ -77,6 +83,64 @@ impl MasterKeySource for KeyFile {
         let read = file.by_ref().take(LONGEST_FILE).read_to_end(&mut bytes);
         read.map_err(|error| format!("cannot be read: {error}"))?;
         let text = std::str::from_utf8(&bytes).map_err(|_| "is not text")?;
+        Ok(text.into())
+    }
+}
+
+/// A program that prints the keys: what a key service offers to open what it wrapped with (`aws kms decrypt`, `vault kv get`,
+/// `gcloud kms decrypt`). It is run once, without a shell; nothing that it says is shown.
+pub struct KeyCommand {
+    line: String,
+    patience: Duration,
+}
+
+impl KeyCommand {
+    /// The program's whole path and what it is given, with blanks between them.
+    pub fn new(line: &str) -> Self {
+        Self { line: line.to_owned(), patience: PATIENCE }
+    }
+}
+
+impl MasterKeySource for KeyCommand {
+    fn read(&self) -> Result<SecretString, String> {
+        let mut words = self.line.split_whitespace();
+        let program = words.next().map(Path::new).filter(|it| it.is_absolute());
+        let program = program.ok_or("does not begin with the whole path of a program")?;
+        let mut child = Command::new(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // whatever it starts ends with it
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("cannot be run: {error}"))?;
+        let its = rustix::process::Pid::from_child(&child);
+        let stop = move || _ = rustix::process::kill_process_group(its, rustix::process::Signal::KILL);
+        let stdout = child.stdout.take().ok_or("cannot be heard")?;
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            // never grown, which would leave copies behind
+            let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(LONGEST_FILE).unwrap_or_default() + 2));
+            let read = stdout.take(LONGEST_FILE + 1).read_to_end(&mut bytes);
+            if bytes.len() as u64 > LONGEST_FILE {
+                stop();
+            }
+            let ended = child.wait();
+            let _ = tell.send(read.and(ended).map(|status| (bytes, status)));
+        });
+        let Ok(answer) = told.recv_timeout(self.patience) else {
+            stop();
+            return Err(format!("has not answered within {} seconds", self.patience.as_secs()));
+        };
+        let (bytes, status) = answer.map_err(|error| format!("cannot be heard: {error}"))?;
+        if bytes.len() as u64 > LONGEST_FILE {
+            return Err("says more than 64 KiB".into());
+        }
+        if !status.success() {
+            return Err(format!("failed ({status}); run it by hand to see what it says"));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| "says something else than text")?;
         Ok(text.into())
     }
 }
@@ -175,6 +239,64 @@ mod tests {
         assert_eq!(of_file(&binary).unwrap_err(), "is not text");
         for empty in ["", "\n", "# m1:\n", ","] {
             assert_eq!(of_file(&file(empty, 0o400)).unwrap_err(), "holds no key", "{empty:?}");
+        }
+    }
+
+    /// A program of some lines. The shell that reads them is the program, which nobody else writes to meanwhile.
+    fn of_script(lines: &str, patience: Duration) -> Result<Vec<MasterKey>, String> {
+        let script = file(lines, 0o600);
+        load(&KeyCommand { line: format!("/bin/sh {} one", script.path().display()), patience }, true)
+    }
+
+    #[test]
+    fn a_program_prints_the_keys_and_is_no_line_of_a_shell() {
+        let (new, old) = (key(1), key(2));
+        let script = format!("test \"$1\" = one || exit 1\necho '# of the service'\necho m2:{new}\necho m1:{old}\n");
+        let found = of_script(&script, PATIENCE).unwrap();
+        assert_eq!(found.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["m2", "m1"]);
+        assert_eq!(found[0].1.expose_secret(), new);
+        // it says what it is given, as it is given
+        let said = load(&KeyCommand::new(&format!("/bin/echo m1:{new},$(id)")), true).unwrap_err();
+        assert_eq!(said, "entry 2 has no name");
+        for relative in ["echo m1", "./echo", "~/keys"] {
+            assert!(load(&KeyCommand::new(relative), true).unwrap_err().contains("whole path"), "{relative}");
+        }
+        assert!(load(&KeyCommand::new("/nowhere/keys"), true).unwrap_err().starts_with("cannot be run"));
+    }
+
+    #[test]
+    fn a_program_that_fails_says_too_much_or_no_text_gives_no_key_and_shows_none() {
+        let good = format!("m1:{}", key(1));
+        for (script, expected) in [
+            (format!("echo {good}\necho {good} >&2\nexit 3\n"), "exit status: 3"),
+            (format!("echo {good}\nkill -9 $$\n"), "signal: 9"),
+            (format!("echo {good}\nexec cat /dev/zero\n"), "says more than 64 KiB"),
+            ("printf '\\377'\n".to_owned(), "something else than text"),
+            ("exit 0\n".to_owned(), "holds no key"),
+        ] {
+            let fault = of_script(&script, PATIENCE).unwrap_err();
+            assert!(fault.contains(expected) && !fault.contains(&good[3..]), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_with_all_that_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let started = folder.path().join("started");
+        // another one keeps what it says open
+        let script = format!("sleep 600 &\necho $! > {0}.new\nmv {0}.new {0}\nwait\n", started.display());
+        let begun = std::time::Instant::now();
+        let fault = of_script(&script, Duration::from_secs(3)).unwrap_err();
+        assert_eq!(fault, "has not answered within 3 seconds");
+        assert!(begun.elapsed() < Duration::from_mins(1));
+        let other: u32 = std::fs::read_to_string(&started).unwrap().trim().parse().unwrap();
+        let is_there = || {
+            let about = std::fs::read_to_string(format!("/proc/{other}/stat")).unwrap_or_default();
+            about.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+        };
+        while is_there() {
+            assert!(begun.elapsed() < Duration::from_mins(1), "it is there");
+            std::thread::yield_now();
         }
     }
 

@@ -11,6 +11,7 @@ use poem_openapi::payload::{ParsePayload, Payload};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::platform::crypto::health_text::{HealthText, never_shown};
 use crate::platform::problem::{Error, Problem, Result};
 
 /// What a form is larger than its file.
@@ -37,11 +38,13 @@ pub struct IncomingFile {
     content: Option<Pin<Box<dyn AsyncRead + Send>>>,
     /// `purpose`, where it was said.
     pub purpose: Option<String>,
-    /// As the client calls it.
-    pub name: String,
+    /// As the client calls it: words about somebody, perhaps.
+    pub name: HealthText,
     /// What the whole form was announced to have.
     pub length: Option<u64>,
 }
+
+never_shown!(IncomingFile);
 
 impl<const CHOICE: bool> Payload for Upload<CHOICE> {
     const CONTENT_TYPE: &'static str = "multipart/form-data";
@@ -92,7 +95,7 @@ impl<const CHOICE: bool> Upload<CHOICE> {
             };
             match field.name().unwrap_or_default() {
                 "file" => {
-                    let name = field.file_name().unwrap_or_default().to_owned();
+                    let name = HealthText::new(field.file_name().unwrap_or_default().to_owned());
                     let content: Pin<Box<dyn AsyncRead + Send>> = Box::pin(field.into_async_read());
                     return Ok(IncomingFile {
                         form: self.form,

@@ -23,6 +23,7 @@ use words::{FIELDS, Place, Words};
 
 use crate::consultations::{free, in_days, scene, wish};
 use crate::support::app::PASSWORD;
+use crate::support::collector::{Collector, events, spans};
 use crate::support::process::Site;
 use crate::support::redis::Redis;
 use crate::support::web::{Reply, Web};
@@ -98,6 +99,9 @@ async fn what_people_entrust_is_in_their_own_hands_only() {
     site.set("REDIS_URL", Some(redis.url()));
     site.set("LOG_FILTER", Some("debug".into()));
     site.set("OUTGOING_TEST_HOSTS", Some(web.host.clone()));
+    let (reports, traces) = (Collector::start().await, Collector::start().await);
+    site.set("SENTRY_DSN", Some(reports.dsn()));
+    site.set("OTEL_EXPORTER_OTLP_ENDPOINT", Some(traces.url()));
     let (one, two) = (site.start().await, site.start().await);
     let heard = redis.monitor().await;
     let mut people = Vec::new();
@@ -453,6 +457,22 @@ async fn what_people_entrust_is_in_their_own_hands_only() {
     assert!(String::from_utf8_lossy(&told).contains(&session));
     words.none_in(None, "what Redis is told", &told);
     words.none_in(None, "what Redis keeps", &[redis.dump().await, b"-".to_vec()].concat());
+    // what is told of failures and of everything else that is done: when all of it has come
+    reports
+        .until("a report of each place that failed", |taken| {
+            let told = events(taken);
+            shown::FAILING.iter().all(|it| told.iter().any(|event| event["transaction"] == *it)).then_some(())
+        })
+        .await;
+    traces
+        .until("a span of each place that failed", |taken| {
+            let told = spans(taken);
+            shown::FAILING.iter().all(|it| told.iter().any(|span| span.name == *it)).then_some(())
+        })
+        .await;
+    for (what, collector) in [("the reports", &reports), ("the traces", &traces)] {
+        words.none_in(None, what, &collector.everything());
+    }
     for server in [one, two] {
         let metrics = reqwest::get(format!("{}/metrics", server.base)).await.unwrap().bytes().await.unwrap();
         words.none_in(None, "the metrics", &metrics);

@@ -106,6 +106,15 @@ pub async fn lists(people: &[(&str, &User)], staff: &User, month: &str, words: &
 /// What nobody of these has: they have asked for no erasure.
 const SHOWN_TO_NONE_HERE: &[&str] = &["/privacy/erasure", "/privacy/erasure/receipt"];
 
+/// The routes that [`failures`] makes fail, with words on their way.
+pub const FAILING: &[&str] = &[
+    "POST /api/v1/journal",
+    "POST /api/v1/conversations/{id}/messages",
+    "PATCH /api/v1/me",
+    "POST /api/v1/files",
+    "GET /api/v1/files/{id}",
+];
+
 /// What happens where something is not there that should be: answers that fail, and what is logged with their causes.
 pub async fn failures(
     site: &Site,

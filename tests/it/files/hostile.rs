@@ -91,6 +91,26 @@ async fn a_small_file_that_would_decode_to_gigabytes_is_refused() {
     bring(&dr, "avatar", "bomb.png", bomb).await.refused(422, "picture_too_large");
     let wide = coded(&RgbImage::new(12_001, 3), ImageFormat::Png);
     bring(&dr, "avatar", "wide.png", wide).await.refused(422, "picture_too_large");
+    // fewer points than are taken, each of eight bytes: 192 MB
+    let deep = 4_900;
+    let points = packed_zeros(u64::from(deep) * (1 + 8 * u64::from(deep)));
+    let deep = png_of(&[(b"IHDR", header(deep, 16, 6)), (b"IDAT", points), (b"IEND", Vec::new())]);
+    assert!(deep.len() < 2 << 20);
+    bring(&dr, "avatar", "deep.png", deep).await.refused(422, "picture_too_large");
+    // some hundred bytes that say that they are huge
+    for side in [11_999_u16, 12_001, 16_383] {
+        let mut bomb = jpeg();
+        let frame = bomb.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
+        bomb[frame + 5..frame + 9].copy_from_slice(&[side.to_be_bytes(), side.to_be_bytes()].concat());
+        bring(&dr, "avatar", "bomb.jpg", bomb).await.refused(422, "picture_too_large");
+        let mut bomb = coded(&picture(60, 40), ImageFormat::WebP);
+        let start = bomb.windows(4).position(|it| it == b"VP8L").unwrap() + 8;
+        assert_eq!(bomb[start], 0x2f);
+        let sides = u32::from(side - 1) | u32::from(side - 1) << 14;
+        bomb[start + 1..start + 5].copy_from_slice(&sides.to_le_bytes());
+        bring(&dr, "avatar", "bomb.webp", bomb).await.refused(422, "picture_too_large");
+    }
+    until_given_up(&app).await;
 }
 
 #[tokio::test]
@@ -166,6 +186,47 @@ async fn two_gigabytes_are_cut_off_before_they_come() {
     assert!(sent < 40 << 20, "{sent} bytes were taken");
     until_given_up(&app).await;
     dr.get("/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_document_or_an_attachment_of_the_most_bytes_is_taken_and_of_one_more_refused() {
+    const MOST: usize = 65_536;
+    let app = TestApp::start_with(|name| (name == "MAX_UPLOAD_BYTES").then(|| MOST.to_string())).await;
+    let company = app.company("Acme").await;
+    let (alice, dr) = (app.employee(&company).await, app.practitioner().await);
+    let session = book_on(&alice, &dr, in_days(&app, 1)).await.str("/id");
+    let attachments = format!("/conversations/{session}/attachments");
+    let exact = pdf(MOST - pdf(0).len());
+    assert_eq!(exact.len(), MOST);
+    let send = async |path: &str, bytes: &[u8], is_announced: bool| {
+        let part = if is_announced {
+            Part::bytes(bytes.to_vec())
+        } else {
+            let pieces: Vec<_> = bytes.chunks(5_000).map(|it| Ok::<_, std::io::Error>(it.to_vec())).collect();
+            Part::stream(Body::wrap_stream(futures_util::stream::iter(pieces)))
+        };
+        let form = if path == "/files" { Form::new().text("purpose", "document") } else { Form::new() };
+        let form = form.part("file", part.file_name("letter.pdf"));
+        Answer::of(alice.request(Method::POST, path).multipart(form)).await
+    };
+    let over = pdf(MOST - pdf(0).len() + 1);
+    for path in ["/files", attachments.as_str()] {
+        for is_announced in [true, false] {
+            let refused = send(path, &over, is_announced).await.refused(413, "file_too_large");
+            assert_eq!(refused.json["mostBytes"], MOST);
+        }
+    }
+    // neither an object nor room is taken
+    assert_eq!(app.count("SELECT count(*) FROM app.files WHERE state <> 'deleted'").await, 0);
+    assert!(objects(&app).is_empty());
+    for path in ["/files", attachments.as_str()] {
+        for is_announced in [true, false] {
+            let stored = send(path, &exact, is_announced).await.expect(201);
+            assert_eq!(fetch(&alice, &stored).await.expect(200).bytes, exact, "{path}");
+        }
+    }
+    assert_eq!((objects(&app).len(), app.count("SELECT count(*) FROM app.files WHERE state = 'ready'").await), (4, 4));
+    app.settle().await;
 }
 
 #[tokio::test]

@@ -64,3 +64,34 @@ async fn a_large_document_passes_at_constant_memory() {
     println!("{MEGABYTES} MB in and out: {before} KB at most before, {after} KB afterwards");
     assert!(after < before + MOST, "{after} KB, from {before} KB");
 }
+
+/// What is held of a picture of one point as it comes, some eight megabytes, and again without what else is in it.
+const MOST_OF_A_POINT: u64 = 64 << 10;
+
+#[tokio::test]
+async fn what_is_packed_into_the_notes_of_a_small_picture_is_never_unpacked() {
+    let secret = &cluster::template().await.config().database_roles_secret;
+    let site = Site::new(&cluster::fresh_database().await, Some(secret.expose_secret())).await;
+    let server = site.serve().await;
+    let people = site.people(1, 1).await;
+    let alice = people.employees[0].at(&server.base);
+    set_avatar(&alice, jpeg()).await.expect(201);
+    let before = server.peak_memory();
+    let zeros = packed_zeros(1 << 30);
+    assert!(zeros.len() < 8 << 20);
+    for (kind, head) in [(b"iCCP", &b"name\0\0"[..]), (b"zTXt", b"name\0\0"), (b"iTXt", b"name\0\x01\0\0\0")] {
+        let bomb = png_of(&[
+            (b"IHDR", header(1, 8, 2)),
+            (kind, [head, &zeros].concat()),
+            (b"IDAT", packed_zeros(4)),
+            (b"IEND", Vec::new()),
+        ]);
+        let form = form(None, "me.png", bomb);
+        let answer = Answer::of(alice.request(Method::PUT, "/me/avatar").multipart(form)).await;
+        // it is a picture of one point, or none
+        assert!([201, 422].contains(&answer.status.as_u16()), "{}", answer.text());
+        let after = server.peak_memory();
+        println!("{}: {before} KB at most before, {after} KB afterwards", String::from_utf8_lossy(kind));
+        assert!(after < before + MOST_OF_A_POINT, "{after} KB, from {before} KB");
+    }
+}

@@ -64,6 +64,56 @@ fn noise(seed: u32) -> Vec<u8> {
     coded(&image, ImageFormat::Png)
 }
 
+/// A PNG of these chunks.
+fn png_of(chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in chunks {
+        let named = [&kind[..], data].concat();
+        out.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+        out.extend(&named);
+        let crc = named.iter().fold(u32::MAX, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+        });
+        out.extend((!crc).to_be_bytes());
+    }
+    out
+}
+
+/// `IHDR`: so many points each way, so many bits, of this type.
+fn header(side: u32, bits: u8, kind: u8) -> Vec<u8> {
+    [&side.to_be_bytes()[..], &side.to_be_bytes(), &[bits, kind, 0, 0, 0]].concat()
+}
+
+/// So many zeros as zlib packs them, if it does so badly (RFC 1950, 1951): a zero, and again and again the 258 before.
+fn packed_zeros(length: u64) -> Vec<u8> {
+    let mut out = vec![0x78, 1];
+    let (mut held, mut bits) = (0_u64, 0);
+    let mut put = |code: u64, length: u32| {
+        held |= code << bits;
+        bits += length;
+        while bits >= 8 {
+            out.push(held.to_le_bytes()[0]);
+            held >>= 8;
+            bits -= 8;
+        }
+    };
+    // the last block, of fixed codes
+    put(0b011, 3);
+    let (literal, again) = ((0x0c, 8), (0xa3, 8 + 5));
+    let matches = (length - 1) / 258;
+    put(literal.0, literal.1);
+    for _ in 0..matches {
+        put(again.0, again.1);
+    }
+    for _ in 0..(length - 1) % 258 {
+        put(literal.0, literal.1);
+    }
+    put(0, 7 + 7);
+    let adler = u32::try_from(length % 65_521).unwrap() << 16 | 1;
+    out.extend(adler.to_be_bytes());
+    out
+}
+
 /// A PDF of about so many bytes.
 fn pdf(bytes: usize) -> Vec<u8> {
     let mut pdf = b"%PDF-1.4\n%".to_vec();

@@ -435,4 +435,24 @@ async fn wraps_that_were_replaced_are_given_back_for_a_fortnight() {
     let replaced = put_keys(&alice, "\"4\"", &formed(key, 5)).await.expect(200);
     assert_eq!(replaced.json["before"]["byPassphrase"], formed(key, 1)["byPassphrase"]);
     diary.app.settle().await;
+    // and those of before are in the database no longer than they are given back
+    let left =
+        "SELECT count(*) FROM app.journal_keys WHERE num_nonnulls(before_key_id, before_version, before_passphrase,
+                                                                         before_recovery_code, replaced_at) > 0";
+    for (days, there) in [(13, 1), (15, 0)] {
+        let mut conn = diary.app.db().acquire().await.unwrap();
+        sqlx::raw_sql("SET session_replication_role = replica").execute(&mut *conn).await.unwrap();
+        sqlx::query("UPDATE app.journal_keys SET replaced_at = now() - make_interval(days => $1)")
+            .bind(days)
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+        sqlx::raw_sql("RESET session_replication_role").execute(&mut *conn).await.unwrap();
+        drop(conn);
+        diary.app.enqueue(&huntzen::domain::privacy::RemoveExpired {}).await;
+        diary.app.settle().await;
+        assert_eq!(diary.app.count(left).await, there, "{days} days");
+    }
+    let kept = alice.get("/journal/keys").await.expect(200);
+    assert_eq!((&kept.json["byPassphrase"], kept.json.get("before")), (&formed(key, 5)["byPassphrase"], None));
 }

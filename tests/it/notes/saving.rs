@@ -314,6 +314,10 @@ async fn a_note_is_kept_for_the_time_that_the_table_says() {
     .unwrap();
     set("UPDATE app.clinical_notes SET retained_until = now() - interval '1 day'").await;
     let there = care.app.count("SELECT count(*) FROM app.clinical_notes").await;
+    // nor does one that makes room take another along that nobody looked at
+    let gone = care.app.count("SELECT app.remove_expired('clinical_note', now(), 1, 30)").await;
+    assert_eq!((gone, care.app.count("SELECT count(*) FROM app.clinical_notes").await), (0, there));
+    set("UPDATE app.clinical_notes SET retained_until = now() - interval '1 day'").await;
     care.app.enqueue(&huntzen::domain::privacy::RemoveExpired {}).await;
     care.app.settle().await;
     assert_eq!(care.app.count("SELECT count(*) FROM app.clinical_notes").await, there);

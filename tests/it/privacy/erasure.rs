@@ -154,6 +154,43 @@ async fn an_erased_account_leaves_anonymous_facts_and_notes_that_their_author_re
 }
 
 #[tokio::test]
+async fn nothing_new_is_written_to_somebody_who_was_erased_or_is_just_being() {
+    let (app, company, alice, dr) = scene().await;
+    let bob = app.employee(&company).await;
+    let mut talks = Vec::new();
+    for user in [&alice, &bob] {
+        // nothing was said in it: it has no key
+        let session = crate::reviews::session(&app, user, &dr, "completed").await;
+        talks.push(format!("/conversations/{session}"));
+    }
+    app.settle().await;
+    alice.post("/privacy/erasure", proof()).await.expect(202);
+    app.settle().await;
+    app.clock.advance(TimeDelta::days(8));
+    sweep(&app).await;
+    let dr = dr.with_token(app.session(dr.id, Role::Practitioner, None).await);
+    let words = || json!({"clientId": Uuid::new_v4(), "body": MESSAGE});
+    dr.post(&format!("{}/messages", talks[0]), words()).await.refused(410, "conversation_erased");
+    let form = Form::new().part("file", Part::bytes(pdf(90)).file_name(PAPER));
+    let brought = dr.request(Method::POST, &format!("{}/attachments", talks[0])).multipart(form);
+    Answer::of(brought).await.refused(410, "conversation_erased");
+    dr.get(&format!("{}/messages", talks[0])).await.expect(200);
+
+    // whoever writes while the keys go waits, and is told the same
+    let mut erasing = app.db().begin().await.unwrap();
+    sqlx::query("SELECT app.erase_person($1, now())").bind(bob.id).execute(&mut *erasing).await.unwrap();
+    let path = format!("{}/messages", talks[1]);
+    let (answer, ()) = tokio::join!(dr.post(&path, words()), async {
+        app.until_one_waits().await;
+        erasing.commit().await.unwrap();
+    });
+    answer.refused(410, "conversation_erased");
+    let of_erased = "SELECT count(*) FROM app.encryption_keys k JOIN app.users u ON u.id = k.person_id
+                     WHERE u.erased_at IS NOT NULL AND k.wrapped IS NOT NULL";
+    assert_eq!((app.count(of_erased).await, app.count("SELECT count(*) FROM app.messages").await), (0, 0));
+}
+
+#[tokio::test]
 async fn hr_learns_nothing_and_who_was_erased_can_be_invited_anew() {
     let mut it = life().await;
     let entry = it.text_of("SELECT employee_id::text FROM app.users WHERE id = $1").await;

@@ -65,6 +65,12 @@ const RULES: &[(&str, &str, &str)] = &[
         "SELECT count(*) FROM app.encryption_keys WHERE id = fixture.id('a young key')",
     ),
     (
+        "journal_wrap_before",
+        "SELECT count(*) FROM app.journal_keys WHERE user_id = fixture.id('alice') AND before_passphrase IS NOT NULL",
+        "SELECT (SELECT count(*) FROM app.journal_keys WHERE user_id = fixture.id('bob') AND before_passphrase IS NOT NULL)
+              + (SELECT count(*) FROM app.journal_keys WHERE user_id = fixture.id('alice') AND by_passphrase IS NOT NULL)",
+    ),
+    (
         "unused_account",
         "SELECT count(*) FROM app.users u WHERE u.id = fixture.id('carol')
              AND NOT EXISTS (SELECT FROM app.privacy_requests r WHERE r.user_id = u.id AND r.asked_by = 'platform')",

@@ -61,6 +61,10 @@ INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id,
 VALUES (fixture.id('an old key'), fixture.id('acme'), 'journal', fixture.id('an old key'), fixture.id('alice'), fixture.ago(300), fixture.ago(101)),
        (fixture.id('a young key'), fixture.id('acme'), 'journal', fixture.id('a young key'), fixture.id('alice'), fixture.ago(300), fixture.ago(99));
 
+UPDATE app.journal_keys k SET before_key_id = k.key_id, before_version = 1, before_passphrase = k.by_passphrase,
+                              before_recovery_code = k.by_recovery_code, replaced_at = it.at
+FROM (VALUES (fixture.id('alice'), fixture.ago(101)), (fixture.id('bob'), fixture.ago(99))) AS it (id, at) WHERE it.id = k.user_id;
+
 DELETE FROM app.privacy_requests WHERE kind = 'erasure';
 UPDATE app.account_uses SET used_on = current_date;
 UPDATE app.account_uses SET used_on = (fixture.ago(102) AT TIME ZONE 'UTC')::date WHERE user_id = fixture.id('carol');

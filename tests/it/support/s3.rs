@@ -72,8 +72,13 @@ impl S3 {
         std::fs::read_dir(uploads).map_or(0, Iterator::count)
     }
 
-    /// The files that it made of objects, by their names below the bucket.
+    /// The files that it made of people's objects, by their names below the bucket.
     pub fn objects(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        self.objects_below("files")
+    }
+
+    /// The same of what is below a folder of the bucket.
+    pub fn objects_below(&self, top: &str) -> Vec<(PathBuf, Vec<u8>)> {
         fn walk(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
             for entry in std::fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.unwrap().path();
@@ -85,7 +90,7 @@ impl S3 {
             }
         }
         let mut found = Vec::new();
-        walk(&self.folder.path().join(BUCKET).join("files"), &mut found);
+        walk(&self.folder.path().join(BUCKET).join(top), &mut found);
         found
     }
 }

@@ -61,7 +61,7 @@ pub const DATA: [(&str, &[&str]); 12] = [
     ("reviews", &["review"]),
     ("messages", &["message"]),
     ("notes", &["clinical_note"]),
-    ("journal", &["unused_account", "destroyed_key"]),
+    ("journal", &["unused_account", "journal_wrap_before", "destroyed_key"]),
     ("files", &["unused_account", "unsent_file", "unfinished_upload"]),
     ("payroll", &["payroll", "past_override"]),
     ("security", &["session", "mailed_link", "known_device", "failed_attempt", "audit_entry", "repeated_answer"]),

@@ -16,7 +16,7 @@ const MOST_UNUSED: i32 = 5_000;
 const MOST_BATCHES: usize = 1_000;
 
 /// What is removed here, as `app.retention_rules` calls it; `leftover` is what an erasure met on its way.
-const RECORDS: [&str; 17] = [
+const RECORDS: [&str; 18] = [
     "clinical_note",
     "message",
     "consultation_reason",
@@ -27,6 +27,7 @@ const RECORDS: [&str; 17] = [
     "payroll",
     "former_employee",
     "destroyed_key",
+    "journal_wrap_before",
     "mail_record",
     "invitation_count",
     "member_invitation",

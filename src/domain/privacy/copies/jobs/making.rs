@@ -71,7 +71,8 @@ pub async fn make(cx: JobContext, job: MakeCopy) -> Result<()> {
         tx.enqueue(&MailCopy { request_id: id, is_ready: true }, Some(&format!("{id}:ready")), None).await?;
         return tx.commit().await;
     }
-    drop(tx);
+    // nobody waits for it: that is kept
+    tx.commit().await?;
     platform.storage.delete(&object).await
 }
 
@@ -327,10 +328,11 @@ impl Making<'_> {
             }
             Err(problem) => return Err(problem),
         };
-        let fact = |state: &str| json!({"id": id.0, "name": fetched.name, "bytes": fetched.bytes, "state": state});
+        let fact =
+            |state: &str| json!({"id": id.0, "name": fetched.name.expose(), "bytes": fetched.bytes, "state": state});
         let (whole, broken) = (fact("whole"), fact("file_damaged"));
         // its name is a part of a path here
-        let name: String = fetched.name.chars().filter(|it| !matches!(it, '/' | '\\')).collect();
+        let name: String = fetched.name.expose().chars().filter(|it| !matches!(it, '/' | '\\')).collect();
         self.archive.begin(&format!("files/{id}-{name}"), true).await?;
         let mut pieces = fetched.pieces;
         loop {
