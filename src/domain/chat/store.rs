@@ -46,13 +46,21 @@ macro_rules! unread {
 macro_rules! list_for {
     ($other:literal, $join:literal) => {
         concat!(
-            "SELECT v.id, ", $other, ".display_name AS other_name, ", $other, ".avatar_id AS other_avatar, c.starts_at, c.ends_at, v.last_at, v.last_seq, v.last_rev,
+            "SELECT v.id, ",
+            $other,
+            ".display_name AS other_name, ",
+            $other,
+            ".avatar_id AS other_avatar, c.starts_at, c.ends_at, v.last_at, v.last_seq, v.last_rev,
                     app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, $4) AS closes_at, n.unread
              FROM (SELECT * FROM app.conversations
                    WHERE (last_at, id) < (coalesce($1::timestamptz, 'infinity'),
                                           coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
                    ORDER BY last_at DESC, id DESC LIMIT $3) v
-             JOIN app.consultations c ON c.id = v.id ", $join, " ", unread!(), "
+             JOIN app.consultations c ON c.id = v.id ",
+            $join,
+            " ",
+            unread!(),
+            "
              ORDER BY v.last_at DESC, v.id DESC"
         )
     };

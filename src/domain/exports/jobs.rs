@@ -100,6 +100,7 @@ async fn make(cx: JobContext, job: MakeExport) -> Result<()> {
     // held until the file is there: a second worker then finds it made
     let mut tx = cx.begin().await?;
     store::hold(&mut tx, id).await?;
+    store::wait_for_storage(&mut tx).await?;
     let Some(export) = find_wanted(&mut tx, id).await? else { return Ok(()) };
     let mut beside = cx.begin().await?;
     store::save_running(&mut beside, id).await?;

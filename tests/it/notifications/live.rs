@@ -151,8 +151,12 @@ async fn lists_of_conversations_are_told_how_they_stand_and_nobody_elses_are() {
     app.settle().await;
     let sockets = Sockets::start();
     let bob = app.employee(&company).await;
-    let people =
-        [("alice", &app.base, &alice), ("alice elsewhere", &node.base, &alice), ("dr", &node.base, &dr), ("bob", &node.base, &bob)];
+    let people = [
+        ("alice", &app.base, &alice),
+        ("alice elsewhere", &node.base, &alice),
+        ("dr", &node.base, &dr),
+        ("bob", &node.base, &bob),
+    ];
     for (name, base, user) in people {
         sockets.enter(name, base, &user.token).await;
     }

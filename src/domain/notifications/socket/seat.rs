@@ -12,14 +12,15 @@ use tokio::time::Instant;
 
 use super::hub::{Hub, Place, Reasons};
 use super::payloads::{
-    CallRings, CallStopped, ConsultationNews, ConversationNews, PeerJoined, SlotsNews, UnreadNews, WatchEvent, namespace,
+    CallRings, CallStopped, ConsultationNews, ConversationNews, PeerJoined, SlotsNews, UnreadNews, WatchEvent,
+    namespace,
 };
 use crate::domain::calls::glance::Ringing;
-use crate::domain::{calls, chat};
 use crate::domain::consultations::{glance, slots};
 use crate::domain::notifications::api::NotificationAnswer;
 use crate::domain::notifications::error::Error;
 use crate::domain::notifications::service;
+use crate::domain::{calls, chat};
 use crate::platform::Result;
 use crate::platform::auth::{Permission, Role};
 use crate::platform::http::body;
@@ -132,9 +133,7 @@ impl Seat {
         let now = Heard { database: glance::clock(&mut tx).await?, here: at.platform().clock.now() };
         if let Some(since) = self.heard_until {
             let most = READ_AT_ONCE.into();
-            reasons
-                .consultations
-                .extend(glance::list_changed_since(&mut tx, since.database - BREAK, most).await?);
+            reasons.consultations.extend(glance::list_changed_since(&mut tx, since.database - BREAK, most).await?);
             reasons.conversations.extend(chat::list_changed_since(&mut tx, since.here - BREAK, most).await?);
         }
         self.heard_until = Some(now);
