@@ -84,7 +84,6 @@ async fn a_clock_that_jumps_publishes_empties_removes_and_erases_nothing() {
         let waiting = "SELECT count(*) FROM apalis.jobs WHERE status = 'Pending' AND attempts = 0
                            AND job_type IN ('maintenance', 'counting')";
         assert_eq!(app.count(waiting).await, kinds, "{wrong}");
-        assert!(jobs(&staff, "").await.is_empty(), "{wrong}");
     }
     // it is right again, and an hour has passed
     app.clock.go_wrong(TimeDelta::zero());
