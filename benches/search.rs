@@ -1,5 +1,6 @@
 //! Search over 10,000 practitioners and 10,000 articles in two languages (`--findings`), by an employee: words that many
-//! have, words that few have, a misspelt one, two at once, one of two letters, in each order. There is no floor: the figures are how long one waits.
+//! have, words that few have, a misspelt one, two at once, one of two letters, in each order. There is no floor: the figures are
+//! how long one waits.
 
 use huntzen::platform::crypto::entropy::Entropy;
 use sqlx::PgConnection;

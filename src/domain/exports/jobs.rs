@@ -185,7 +185,6 @@ async fn tell(
         }
         let context = json!({
             "name": reader.display_name,
-            "link": format!("{}/exports/{id}", cx.platform.config.public_url.as_str().trim_end_matches('/')),
             "expires_at": reader.expires_at,
             "time_zone": reader.time_zone,
         });
