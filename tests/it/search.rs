@@ -348,6 +348,13 @@ async fn by_next_free_time_many_are_ranked_once_and_nobody_is_left_out() {
     .execute(&mut *tx)
     .await
     .unwrap();
+    sqlx::query(
+        "INSERT INTO app.practitioner_specialties (practitioner_id, specialty)
+         SELECT id, 'coaching' FROM app.practitioners WHERE search_name LIKE 'crowd %'",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     doctor(&app, "Zoé Crowd", "").await;
     sqlx::raw_sql(
