@@ -78,7 +78,7 @@ async fn grow(args: &Args, whose: Whose) -> Outcome<Vec<Line>> {
              time with publishing {first:.1?}",
             if whose == Whose::One { " of one company" } else { "" },
             middle(&line.ours, |sample: &Sample| sample.p95),
-            line.ratio(|sample| sample.p50),
+            line.ratio(|sample| sample.p95),
         ));
         server.stop()?;
         lines.push(line);

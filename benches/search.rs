@@ -1,5 +1,6 @@
 //! Search over 10,000 practitioners and 10,000 articles in two languages (`--findings`), by an employee: words that many
-//! have, words that few have, a misspelt one, and two at once. There is no floor: the figures are how long one waits.
+//! have, words that few have, a misspelt one, two at once, one of two letters, in each order. There is no floor: the figures are
+//! how long one waits.
 
 use huntzen::platform::crypto::entropy::Entropy;
 use sqlx::PgConnection;
@@ -10,13 +11,19 @@ use crate::support::measure::{Line, Sample, middle};
 use crate::support::server::Server;
 use crate::{Args, Outcome, list_own};
 
-/// What is asked, and how often such a word is used.
-const QUESTIONS: [(&str, &str); 5] = [
+/// What is asked, and how often such a word is used. `dr` is in every name.
+const QUESTIONS: [(&str, &str); 11] = [
     ("a frequent word", "sommeil"),
     ("a rare word", "parentalite"),
     ("a misspelt word", "parantalite"),
     ("two words", "fatigue+equipe"),
     ("the beginning of a word", "paren"),
+    ("a word of two letters", "dr"),
+    ("a frequent word by next free time", "sommeil&type=practitioner&sort=next_free"),
+    ("a rare word by next free time", "parentalite&type=practitioner&sort=next_free"),
+    ("a word of two letters by next free time", "dr&type=practitioner&sort=next_free"),
+    ("a frequent word by rating", "sommeil&type=practitioner&sort=rating"),
+    ("a word of two letters by rating", "dr&type=practitioner&sort=rating"),
 ];
 /// The most frequent first.
 const SUBJECTS: [&str; 12] = [

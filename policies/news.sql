@@ -1,5 +1,5 @@
--- News. Employees read their company's and the platform's, practitioners the platform's for everybody. HR and admins write
--- their company's, staff the platform's; nobody sees who has read what.
+-- News. Employees, HR and admins read their company's and the platform's, practitioners the platform's for everybody. HR and
+-- admins write their company's, staff the platform's; nobody sees who has read what.
 GRANT SELECT ON app.news TO huntzen_employee, huntzen_hr, huntzen_company_admin;
 GRANT INSERT (id, company_id, title_fr, body_fr, title_en, body_en, published_at, expires_at),
     UPDATE (title_fr, body_fr, title_en, body_en, expires_at), DELETE ON app.news TO huntzen_hr, huntzen_company_admin;
@@ -14,21 +14,24 @@ CREATE POLICY own_change ON app.news FOR UPDATE TO huntzen_hr, huntzen_company_a
 CREATE POLICY own_removal ON app.news FOR DELETE TO huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id()));
 
-GRANT SELECT ON app.platform_news TO huntzen_employee, huntzen_practitioner, huntzen_platform;
+GRANT SELECT ON app.platform_news
+    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT INSERT (id, audience, title_fr, body_fr, title_en, body_en, published_at, expires_at),
     UPDATE (audience, title_fr, body_fr, title_en, body_en, expires_at), DELETE ON app.platform_news TO huntzen_platform;
-CREATE POLICY for_everybody ON app.platform_news FOR SELECT TO huntzen_employee, huntzen_practitioner
+CREATE POLICY for_everybody ON app.platform_news FOR SELECT
+    TO huntzen_employee, huntzen_practitioner, huntzen_hr, huntzen_company_admin
     USING (audience = 'everybody');
-CREATE POLICY for_company ON app.platform_news FOR SELECT TO huntzen_employee
+CREATE POLICY for_company ON app.platform_news FOR SELECT TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (id = ANY (ARRAY(SELECT c.news_id FROM app.platform_news_companies c
                            WHERE c.company_id = (SELECT app.company_id()))));
 CREATE POLICY all_rows ON app.platform_news TO huntzen_platform USING (true) WITH CHECK (true);
 
-GRANT SELECT ON app.platform_news_companies TO huntzen_employee, huntzen_platform;
+GRANT SELECT ON app.platform_news_companies TO huntzen_employee, huntzen_hr, huntzen_company_admin, huntzen_platform;
 GRANT INSERT, DELETE ON app.platform_news_companies TO huntzen_platform;
-CREATE POLICY fence ON app.platform_news_companies AS RESTRICTIVE TO huntzen_employee
+CREATE POLICY fence ON app.platform_news_companies AS RESTRICTIVE TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id())) WITH CHECK (company_id = (SELECT app.company_id()));
-CREATE POLICY own_company ON app.platform_news_companies FOR SELECT TO huntzen_employee
+CREATE POLICY own_company ON app.platform_news_companies FOR SELECT
+    TO huntzen_employee, huntzen_hr, huntzen_company_admin
     USING (company_id = (SELECT app.company_id()));
 CREATE POLICY all_rows ON app.platform_news_companies TO huntzen_platform USING (true) WITH CHECK (true);
 

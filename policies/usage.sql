@@ -323,6 +323,32 @@ RETURNS SETOF stats.counted LANGUAGE sql STABLE SET search_path = stats, pg_temp
     GROUP BY w.dimensions, w.row_key, w.column_key, w.eligible, w.place
 $$;
 
+-- The months of each company that are over at some time, and not published.
+CREATE OR REPLACE FUNCTION stats.months_to_publish(settled timestamptz)
+RETURNS TABLE (company uuid, month date, since timestamptz, threshold int)
+LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
+    SELECT k.id, m::date, m AT TIME ZONE k.time_zone,
+           coalesce((SELECT t.threshold FROM app.reporting_thresholds t
+                     WHERE t.company_id = k.id AND t.first_month <= m::date
+                     ORDER BY t.first_month DESC LIMIT 1), 11)
+    FROM app.companies k
+    CROSS JOIN LATERAL (SELECT max(u.month) AS month FROM app.usage_months u WHERE u.company_id = k.id) done
+    CROSS JOIN LATERAL (SELECT min(u.month) AS month FROM stats.company_usage_monthly u WHERE u.company_id = k.id) used
+    CROSS JOIN LATERAL generate_series(
+        coalesce((done.month + interval '1 month')::date,
+                 least(date_trunc('month', k.created_at AT TIME ZONE k.time_zone)::date, used.month))::timestamp,
+        date_trunc('month', settled AT TIME ZONE k.time_zone) - interval '1 month', interval '1 month') m
+$$;
+-- The same of payroll, of all practitioners at once.
+CREATE OR REPLACE FUNCTION stats.payroll_to_publish(settled timestamptz)
+RETURNS SETOF date LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
+    SELECT m::date
+    FROM generate_series(
+        coalesce((SELECT max(p.month) + interval '1 month' FROM app.payroll_months p),
+                 (SELECT min(a.month)::timestamp FROM stats.practitioner_activity_monthly a)),
+        date_trunc('month', settled AT TIME ZONE 'Europe/Paris') - interval '1 month', interval '1 month') m
+$$;
+
 -- Publishes some months that are over; how many of companies there were. Zero: all are published, payroll as well.
 CREATE OR REPLACE FUNCTION stats.publish(batch int)
 RETURNS int LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
@@ -336,18 +362,8 @@ BEGIN
     SELECT r.refreshed_at, least(r.refreshed_at, r.agreed_at, r.refreshed_before, stats.clock()) - interval '3 days'
         INTO counted, settled FROM app.usage_refreshes r FOR UPDATE;
     FOR it IN
-        SELECT k.id AS company, m::date AS month, m AT TIME ZONE k.time_zone AS since,
-               coalesce((SELECT t.threshold FROM app.reporting_thresholds t
-                         WHERE t.company_id = k.id AND t.first_month <= m::date
-                         ORDER BY t.first_month DESC LIMIT 1), 11) AS threshold
-        FROM app.companies k
-        CROSS JOIN LATERAL (SELECT max(u.month) AS month FROM app.usage_months u WHERE u.company_id = k.id) done
-        CROSS JOIN LATERAL (SELECT min(u.month) AS month FROM stats.company_usage_monthly u WHERE u.company_id = k.id) used
-        CROSS JOIN LATERAL generate_series(
-            coalesce((done.month + interval '1 month')::date,
-                     least(date_trunc('month', k.created_at AT TIME ZONE k.time_zone)::date, used.month))::timestamp,
-            date_trunc('month', settled AT TIME ZONE k.time_zone) - interval '1 month', interval '1 month') m
-        ORDER BY k.id, m LIMIT batch
+        SELECT m.company, m.month, m.since, m.threshold FROM stats.months_to_publish(settled) m
+        ORDER BY m.company, m.month LIMIT batch
     LOOP
         INSERT INTO app.usage_months (company_id, month, threshold, published_at)
             VALUES (it.company, it.month, it.threshold, counted);
@@ -368,11 +384,7 @@ BEGIN
         RETURN published;
     END IF;
     FOR it IN
-        SELECT m::date AS month
-        FROM generate_series(
-            coalesce((SELECT max(p.month) + interval '1 month' FROM app.payroll_months p),
-                     (SELECT min(a.month)::timestamp FROM stats.practitioner_activity_monthly a)),
-            date_trunc('month', settled AT TIME ZONE 'Europe/Paris') - interval '1 month', interval '1 month') m
+        SELECT m AS month FROM stats.payroll_to_publish(settled) m ORDER BY m
     LOOP
         INSERT INTO app.payroll_months (month, published_at) VALUES (it.month, counted);
         INSERT INTO app.payroll_lines (practitioner_id, month, currency, practitioner_name, open, completed,
@@ -398,6 +410,34 @@ BEGIN
     UPDATE app.usage_refreshes r SET counted_from = greatest(r.counted_from,
         date_trunc('month', (settled - interval '14 hours') AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '15 hours');
     RETURN 0;
+END
+$$;
+
+-- After a backup was restored: months that were over by now may have been told since it was made, and what was told of them is
+-- lost. Counted again they would be other numbers (somebody was erased, sessions are missing), and the difference would be
+-- somebody's. So they are withheld as a whole, for good; payroll of them is published without a line, because what is paid by
+-- is what was told first. How many months of companies, and of payroll. An hour more, because clocks differ.
+CREATE OR REPLACE FUNCTION stats.withhold_restored(at timestamptz, OUT usage int, OUT payroll int)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
+DECLARE
+    settled constant timestamptz := withhold_restored.at - interval '3 days' + interval '1 hour';
+    it               record;
+BEGIN
+    usage := 0;
+    FOR it IN SELECT m.* FROM stats.months_to_publish(settled) m ORDER BY m.company, m.month LOOP
+        INSERT INTO app.usage_months (company_id, month, threshold, published_at)
+            VALUES (it.company, it.month, it.threshold, withhold_restored.at);
+        INSERT INTO app.usage_cells (company_id, month, dimensions, row_key, column_key, label, withheld)
+            SELECT it.company, it.month, g.dimensions, g.row_key, g.column_key, d.name, 'small_group'
+            FROM stats.grid(it.company, it.month, it.since, it.threshold) g
+            LEFT JOIN app.departments d ON d.company_id = it.company
+                AND d.id::text = CASE g.dimensions WHEN 'department' THEN g.row_key
+                                                   WHEN 'specialty,department' THEN g.column_key END;
+        usage := usage + 1;
+    END LOOP;
+    INSERT INTO app.payroll_months (month, published_at, has_sessions)
+        SELECT m, withhold_restored.at, false FROM stats.payroll_to_publish(settled) m;
+    GET DIAGNOSTICS payroll = ROW_COUNT;
 END
 $$;
 

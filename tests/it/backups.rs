@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use chrono::TimeDelta;
+use chrono::{Datelike, Days, NaiveDate, TimeDelta};
 use huntzen::platform::auth::Role;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, raw_sql};
 
@@ -15,6 +15,8 @@ use crate::audit::chain::five;
 use crate::privacy::{self, MESSAGE, NOTE};
 use crate::support::dump::tool;
 use crate::support::{TestApp, User, cluster};
+use crate::upgrades::{but_for, schema};
+use crate::usage::{Sessions, Usage, count_anew, months_ago, name, sessions};
 
 /// Where the things of one backup are, apart from one another as they have to be.
 struct Backup {
@@ -137,6 +139,15 @@ async fn a_backup_is_restored_erased_again_and_verified_and_the_program_serves_i
         };
         assert_eq!(entries, times, "{action}");
     }
+    // tables, grants, policies and owners are those of a new database, which the sweeps go through
+    let new = cluster::fresh_database().await;
+    let (is, has_to_be) = (schema(&restored).await, schema(&new).await);
+    assert_eq!(but_for(&is, &has_to_be), Vec::<String>::new());
+    assert_eq!(but_for(&has_to_be, &is), Vec::<String>::new());
+    assert!(
+        is.iter().any(|line| line.starts_with("CREATE POLICY ")) && is.iter().any(|line| line.starts_with("GRANT "))
+    );
+    cluster::drop_database(&new).await;
     // the views are whole, so that the schedule can count anew beside whoever reads
     count(&restored, "SELECT 1::bigint FROM stats.refresh(now(), false)").await;
 
@@ -171,6 +182,68 @@ async fn a_backup_is_restored_erased_again_and_verified_and_the_program_serves_i
     assert_eq!(here, 1);
     // the ledger is what it was: the next backup may renew it
     assert!(backup.run("ledger", after.options()).await.contains("1 erasures"));
+}
+
+/// What HR can ask of a month.
+async fn told(hr: &User, month: NaiveDate) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for by in ["mode", "department", "specialty,department"] {
+        let path = format!("/reports/usage?from={0}&to={0}&by={by}", name(month));
+        let it = hr.get(&path).await.expect(200).json["months"][0].clone();
+        answers.extend(it["cells"].as_array().unwrap().iter().cloned());
+        answers.push(it["totals"].clone());
+    }
+    answers
+}
+
+/// It is counted from what the backup holds: sessions are missing, and somebody may have been erased. The difference to what
+/// HR has would be theirs.
+#[tokio::test]
+async fn a_month_that_was_published_after_the_backup_is_not_told_a_second_time() {
+    let app = TestApp::start().await;
+    let acme = Usage::new(&app, "Acme", 60).await;
+    let (last, before) = (months_ago(&app, 1), months_ago(&app, 2));
+    let sales = acme.department("Sales").await;
+    acme.hold(sessions(before, "sleep", 0..20, 1)).await;
+    acme.hold(Sessions { department: Some(sales), ..sessions(last, "sleep", 0..25, 1) }).await;
+    acme.staff(sales, 25..35).await;
+    // everything but the last month is published when the backup is made
+    app.count("SELECT 1::bigint FROM stats.refresh(now(), true)").await;
+    let counted_before = async |at: NaiveDate| {
+        let set = "UPDATE app.usage_refreshes SET refreshed_before = least($1::timestamptz, now())";
+        sqlx::query(set).bind(at.and_hms_opt(0, 0, 0).unwrap().and_utc()).execute(app.db()).await.unwrap();
+    };
+    counted_before(months_ago(&app, 0) - Days::new(1)).await;
+    while app.count("SELECT stats.publish(100)::bigint").await > 0 {}
+    counted_before(NaiveDate::MAX.with_year(9000).unwrap()).await;
+    let earlier = told(&acme.company.hr, before).await;
+    let backup = Backup::new();
+    backup.run("dump", app.options()).await;
+
+    // one more comes to light, and the month is told
+    acme.hold(Sessions { department: Some(sales), ..sessions(last, "sleep", 30..31, 1) }).await;
+    count_anew(&app).await;
+    let first = told(&acme.company.hr, last).await;
+    assert!(first.iter().any(|it| it["sessions"] == 26), "{first:?}");
+    let paid = app.count("SELECT sum(completed)::bigint FROM app.payroll_lines").await;
+    assert_eq!(paid, 46);
+
+    let restored = cluster::empty_database().await;
+    let said = backup.run("restore", &restored).await;
+    assert!(said.contains("1 months of companies are withheld, and payroll of 1 has no lines"), "{said}");
+    let after = TestApp::start_on(restored, |_| None).await;
+    count_anew(&after).await;
+    let hr = &acme.company.hr;
+    let hr = hr.at(&after.base).with_token(after.session(hr.id, Role::Hr, hr.company_id).await);
+    let second = told(&hr, last).await;
+    assert_eq!(second.len(), first.len());
+    assert!(second.iter().all(|it| it["withheld"] == "small_group" && it.get("sessions").is_none()), "{second:?}");
+    assert_eq!(told(&hr, before).await, earlier, "what the backup holds is told as it was");
+    // nor is anybody paid by a second count
+    let lines =
+        "SELECT count(*) FROM app.payroll_lines l JOIN app.payroll_months m USING (month) WHERE NOT m.has_sessions";
+    assert_eq!(after.count(lines).await, 0);
+    assert_eq!(after.count("SELECT sum(completed)::bigint FROM app.payroll_lines").await, 20);
 }
 
 #[tokio::test]

@@ -332,6 +332,56 @@ async fn practitioners_come_by_rating_and_by_next_free_time_as_well() {
     app.anonymous().get("/search?q=a").await.refused(401, "unauthenticated");
 }
 
+/// More than are looked at for a page by name, all of whom have the same word; who is the last of them by name has time first.
+#[tokio::test]
+async fn by_next_free_time_many_are_ranked_once_and_nobody_is_left_out() {
+    let (app, _, alice) = scene().await;
+    let mut tx = app.db().begin().await.unwrap();
+    sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
+    sqlx::query(
+        "INSERT INTO app.practitioners (id, display_name, search_name, languages, modes, time_zone, session_lengths,
+                                        hourly_rate_cents, status, verified_at, verified_checks)
+         SELECT gen_random_uuid(), 'Crowd ' || n, 'crowd ' || n, '{fr}', '{video}', 'Europe/Paris', '{30}', 9000, 'active', now(),
+                '{identity}'
+         FROM generate_series(1, 10050) n",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    sqlx::query(
+        "INSERT INTO app.practitioner_specialties (practitioner_id, specialty)
+         SELECT id, 'coaching' FROM app.practitioners WHERE search_name LIKE 'crowd %'",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    doctor(&app, "Zoé Crowd", "").await;
+    sqlx::raw_sql(
+        "ANALYZE app.practitioners;
+         ALTER FUNCTION app.practitioners_ranked(text) RENAME TO practitioners_ranked_in_fact;
+         CREATE FUNCTION app.practitioners_ranked(question text) RETURNS TABLE (id uuid, score real)
+             LANGUAGE sql SECURITY DEFINER AS $$
+                 SELECT pg_advisory_lock(5005, (random() * 1000000000)::int);
+                 SELECT r.id, r.score FROM app.practitioners_ranked_in_fact(question) r
+             $$;
+         GRANT EXECUTE ON FUNCTION app.practitioners_ranked(text) TO huntzen_employee",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    // a lock is what whoever only reads can leave behind
+    let ranked =
+        async || app.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 5005").await;
+    let first = ask(&alice, "q=crowd&type=practitioner&sort=next_free&limit=5").await;
+    assert_eq!(found(&first)[0], "Zoé Crowd");
+    assert_eq!(ranked().await, 2, "for the page, and for its figures");
+    let next =
+        format!("q=crowd&type=practitioner&sort=next_free&limit=5&cursor={}", first["nextCursor"].as_str().unwrap());
+    assert_eq!(found(&ask(&alice, &next).await).len(), 5);
+    assert_eq!(ranked().await, 3);
+}
+
 /// Everything that a question finds, page by page, with what the first page counts.
 async fn everything(user: &User, question: &str) -> (Vec<Value>, Value) {
     let (mut items, mut facets, mut query) = (Vec::new(), Value::Null, format!("{question}&limit=3"));

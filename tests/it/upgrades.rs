@@ -67,7 +67,7 @@ fn dumped_schema(of: &PgConnectOptions) -> String {
 
 /// Tables, functions, policies, privileges: everything but rows, a line of it at a time, in an order that does not depend on
 /// when it was made. Restored once, because PostgreSQL words some expressions otherwise then.
-async fn schema(of: &PgConnectOptions) -> Vec<String> {
+pub async fn schema(of: &PgConnectOptions) -> Vec<String> {
     let copy = cluster::empty_database().await;
     restore(&copy, dumped_schema(of).as_bytes());
     let text = dumped_schema(&copy);
@@ -79,7 +79,7 @@ async fn schema(of: &PgConnectOptions) -> Vec<String> {
 }
 
 /// What is in one list and not in the other, as often as it is.
-fn but_for(lines: &[String], known: &[String]) -> Vec<String> {
+pub fn but_for(lines: &[String], known: &[String]) -> Vec<String> {
     let mut left: BTreeMap<&str, i64> = BTreeMap::new();
     for line in known {
         *left.entry(line).or_default() += 1;

@@ -49,7 +49,7 @@ guids = set()
 for item in channel.findall("item"):
     if not (item.findtext("title") or item.findtext("description")):
         sys.exit("an item has neither title nor description")
-    if urllib.parse.urlsplit(item.findtext("link")).scheme not in ("http", "https"):
+    if item.find("link") is not None and urllib.parse.urlsplit(item.findtext("link")).scheme not in ("http", "https"):
         sys.exit(f"no address: {item.findtext('link')}")
     if email.utils.parsedate_to_datetime(item.findtext("pubDate")).tzinfo is None:
         sys.exit(f"no date of RFC 822: {item.findtext('pubDate')}")
@@ -64,7 +64,7 @@ print(
             "language": read.feed.language,
             "self": next(link.href for link in read.feed.links if link.rel == "self"),
             "items": [
-                {"title": it.title, "summary": it.summary, "link": it.link, "category": it.tags[0].term, "id": it.id}
+                {"title": it.title, "summary": it.summary, "link": it.get("link"), "category": it.tags[0].term, "id": it.id}
                 for it in read.entries
             ],
             "typed": len(typed.channel.items),

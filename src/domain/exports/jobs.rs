@@ -100,6 +100,7 @@ async fn make(cx: JobContext, job: MakeExport) -> Result<()> {
     // held until the file is there: a second worker then finds it made
     let mut tx = cx.begin().await?;
     store::hold(&mut tx, id).await?;
+    store::wait_for_storage(&mut tx).await?;
     let Some(export) = find_wanted(&mut tx, id).await? else { return Ok(()) };
     let mut beside = cx.begin().await?;
     store::save_running(&mut beside, id).await?;
@@ -184,7 +185,6 @@ async fn tell(
         }
         let context = json!({
             "name": reader.display_name,
-            "link": format!("{}/exports/{id}", cx.platform.config.public_url.as_str().trim_end_matches('/')),
             "expires_at": reader.expires_at,
             "time_zone": reader.time_zone,
         });

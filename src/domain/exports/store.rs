@@ -70,6 +70,13 @@ pub async fn hold(tx: &mut Tx, id: ExportId) -> Result<()> {
     Ok(())
 }
 
+/// Lets the transaction do nothing for as long as a bucket takes a part of the file: over a slow line that is minutes, and the
+/// database would end it.
+pub async fn wait_for_storage(tx: &mut Tx) -> Result<()> {
+    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(tx.conn()).await?;
+    Ok(())
+}
+
 /// Whether who asked for it may have it now.
 pub async fn is_entitled(tx: &mut Tx, id: ExportId) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT app.is_entitled_to_export($1)").bind(id).fetch_one(tx.conn()).await?)

@@ -24,6 +24,8 @@ const DATABASE_PAUSE: Duration = Duration::from_millis(500);
 const GIVING_UP_TRIES: u32 = 10;
 /// The first wait after a failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
+/// The wait of a job that is postponed.
+const POSTPONED: Duration = Duration::from_mins(1);
 /// By how much the program's clock and the database's may differ.
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
 
@@ -77,25 +79,28 @@ pub(super) enum Outcome {
     Failed(&'static str),
     /// Never to be tried again.
     Dead(&'static str),
+    /// Not begun, because of something that is nobody's fault here: it waits, and no attempt is counted.
+    Postponed(&'static str),
 }
 
 impl Outcome {
     /// In metrics and traces.
-    pub const LABELS: [&'static str; 3] = ["done", "failed", "dead"];
+    pub const LABELS: [&'static str; 4] = ["done", "failed", "dead", "postponed"];
 
     fn label(&self) -> &'static str {
-        let [done, failed, dead] = Self::LABELS;
+        let [done, failed, dead, postponed] = Self::LABELS;
         match self {
             Self::Done => done,
             Self::Failed(_) => failed,
             Self::Dead(_) => dead,
+            Self::Postponed(_) => postponed,
         }
     }
 
     fn code(&self) -> Option<&'static str> {
         match self {
             Self::Done => None,
-            Self::Failed(code) | Self::Dead(code) => Some(code),
+            Self::Failed(code) | Self::Dead(code) | Self::Postponed(code) => Some(code),
         }
     }
 }
@@ -131,7 +136,7 @@ impl Runner {
                 // a newer release knows it, and may get it at the next attempt
                 (Some(_), None) => Outcome::Failed("unknown_kind"),
                 // what is removed, published or ended too early does not come back when the clock is set right
-                _ if queue.goes_by_the_clock() && self.is_wrong(its_now) => Outcome::Failed("clock_differs"),
+                _ if queue.goes_by_the_clock() && self.is_wrong(its_now) => Outcome::Postponed("clock_differs"),
                 (Some(envelope), Some((_, handler))) => {
                     match handler(self.context(envelope, &job_id, attempt), envelope.data.clone()) {
                         Err(_) => Outcome::Dead("undecodable"),
@@ -164,7 +169,11 @@ impl Runner {
         if let Some(traced) = traced {
             traced.ended(end.label(), end.code());
         }
-        self.finish(&job_id, worker, kind, attempt.min(max_attempts), queue, &end).instrument(span).await;
+        if let Outcome::Postponed(code) = end {
+            self.postpone(&job_id, worker, kind, code).instrument(span).await;
+        } else {
+            self.finish(&job_id, worker, kind, attempt.min(max_attempts), queue, &end).instrument(span).await;
+        }
 
         metrics::counter!("huntzen_job_runs_total", "kind" => kind, "outcome" => end.label()).increment(1);
         metrics::histogram!("huntzen_job_duration_seconds", "kind" => kind).record(started.elapsed());
@@ -190,7 +199,9 @@ impl Runner {
             let told = AbortOnDropHandle::new(tokio::spawn(told.in_current_span())).await;
             match told.map_or(Outcome::Failed("panic"), outcome) {
                 Outcome::Done => return,
-                Outcome::Failed(code) | Outcome::Dead(code) => tracing::warn!(code, "giving the job up failed"),
+                Outcome::Failed(code) | Outcome::Dead(code) | Outcome::Postponed(code) => {
+                    tracing::warn!(code, "giving the job up failed")
+                }
             }
             tokio::time::sleep(DATABASE_PAUSE).await;
         }
@@ -218,7 +229,7 @@ impl Runner {
     async fn finish(&self, job_id: &str, worker: &str, kind: &str, attempt: i32, queue: Queue, end: &Outcome) {
         let (status, code) = match end {
             Outcome::Done => ("Done", None),
-            Outcome::Failed(code) => ("Pending", Some(*code)),
+            Outcome::Failed(code) | Outcome::Postponed(code) => ("Pending", Some(*code)),
             Outcome::Dead(code) => ("Killed", Some(*code)),
         };
         let wait = backoff(queue, attempt, self.platform.entropy.bytes());
@@ -245,9 +256,37 @@ impl Runner {
         match end {
             _ if rows == 0 => tracing::warn!("the job went to another worker while it ran"),
             Outcome::Done => tracing::debug!("job done"),
-            Outcome::Failed(code) => tracing::warn!(code, "job failed, and will be tried again"),
+            Outcome::Failed(code) | Outcome::Postponed(code) => {
+                tracing::warn!(code, "job failed, and will be tried again");
+            }
             Outcome::Dead(code) => tracing::error!(code, "job failed for good"),
         }
+    }
+
+    /// Puts a job off for a while. One that waits already in the same words is enough: a schedule makes another at each of
+    /// its times, and they would be thousands.
+    async fn postpone(&self, job_id: &str, worker: &str, kind: &str, code: &'static str) {
+        // tests move the program's clock ahead of the database's
+        let wait = POSTPONED.as_secs_f64() + self.platform.clock.shift().as_seconds_f64();
+        self.persist(|| {
+            sqlx::query(
+                "UPDATE apalis.jobs j
+                 SET status = it.status, last_result = $3, lock_by = NULL, lock_at = NULL,
+                     run_at = CASE it.status WHEN 'Pending' THEN now() + make_interval(secs => $4) ELSE j.run_at END,
+                     done_at = CASE it.status WHEN 'Done' THEN now() END
+                 FROM (SELECT CASE WHEN EXISTS (
+                           SELECT FROM apalis.jobs mine JOIN apalis.jobs other USING (job_type, job)
+                           WHERE mine.id = $1 AND other.id <> $1 AND other.status = 'Pending') THEN 'Done' ELSE 'Pending' END AS status) it
+                 WHERE j.id = $1 AND j.lock_by = $2 AND j.status = 'Running'",
+            )
+            .bind(job_id)
+            .bind(worker)
+            .bind(json!({ "code": code, "kind": kind }))
+            .bind(wait)
+            .execute(&self.pool)
+        })
+        .await;
+        tracing::warn!(code, "job postponed");
     }
 
     /// Repeats a statement until the database takes it. A worker whose database is away loses its heartbeat,

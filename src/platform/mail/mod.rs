@@ -22,8 +22,8 @@
 //! | `waitlist_offer` | `starts_at`, `minutes`, `expires_at`, `time_zone`, `link` |
 //! | `audit_broken` | `chains`: how many |
 //! | `calendar_failing` | `label`, `since`, `time_zone`, `reason` (words), `link` |
-//! | `export_ready` | `link`, `expires_at`, `time_zone` |
-//! | `export_failed` | `link` |
+//! | `export_ready` | `expires_at`, `time_zone` |
+//! | `export_failed` | |
 //! | `password_changed`, `email_changed` | `changed_at`, `time_zone` |
 //! | `password_reset`, `email_verification`, `email_change` | `link`, `expires_at`, `time_zone` |
 //! | `left_company`, `left_company_privately`, `back_at_company` | `organisation`, `link` |

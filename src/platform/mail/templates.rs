@@ -153,8 +153,7 @@ mod tests {
             (
                 "export_ready",
                 json!({
-                    "name": "Rosa", "link": "https://care.example/e", "expires_at": "2026-11-28T00:00:00Z",
-                    "time_zone": "Europe/Paris",
+                    "name": "Rosa", "expires_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris",
                 }),
             ),
             (
@@ -169,7 +168,7 @@ mod tests {
             ("call_missed", json!({ "name": "Rosa", "link": "https://care.example/c" })),
             ("review_moderated", json!({ "name": "Rosa", "is_published": true, "link": "https://care.example/c" })),
             ("review_moderated", json!({ "name": "Rosa", "is_published": false, "link": "https://care.example/c" })),
-            ("export_failed", json!({ "name": "Rosa", "link": "https://care.example/e" })),
+            ("export_failed", json!({ "name": "Rosa" })),
             (
                 "session_ended",
                 json!({ "name": "Rosa", "ended_at": "2026-11-28T00:00:00Z", "time_zone": "Europe/Paris" }),

@@ -18,7 +18,10 @@ static IN_FLIGHT: AtomicI64 = AtomicI64::new(0);
 
 const COUNTERS: &[(&str, &str)] = &[
     ("http_requests_total", "Requests by operation, method and status."),
-    ("huntzen_job_runs_total", "Runs of jobs by kind and outcome: done, failed (to be tried again), dead."),
+    (
+        "huntzen_job_runs_total",
+        "Runs of jobs by kind and outcome: done, failed (to be tried again), dead, postponed (the clocks differ).",
+    ),
     (
         "huntzen_mails_total",
         "Mails by outcome: sent, skipped (nothing to tell any more), refused, unavailable, malformed.",

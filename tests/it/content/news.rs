@@ -46,14 +46,34 @@ async fn everybody_reads_the_news_that_are_for_them_and_no_others() {
     assert_eq!(titles(&alice, "").await, ["For everybody", "Of Acme"]);
     assert_eq!(titles(&carol, "").await, ["For Globex", "For everybody", "Of Globex"]);
     assert_eq!(titles(&dr, "").await, ["For everybody"]);
-    // HR and admins run their company's, staff the platform's
-    assert_eq!(titles(&acme.hr, "").await, ["Of Acme"]);
-    assert_eq!(titles(&acme.admin, "").await, ["Of Acme"]);
+    // HR and admins are told what the platform announces, and run their company's; staff run the platform's
+    for (runs, expected) in [
+        (&acme.hr, vec!["For everybody", "Of Acme"]),
+        (&acme.admin, vec!["For everybody", "Of Acme"]),
+        (&globex.hr, vec!["For Globex", "For everybody", "Of Globex"]),
+        (&globex.admin, vec!["For Globex", "For everybody", "Of Globex"]),
+    ] {
+        assert_eq!(titles(runs, "").await, expected);
+        let listed = runs.get("/news").await.expect(200).json;
+        for it in listed["items"].as_array().unwrap() {
+            // what is not theirs they read, and do not see as it was written
+            let own = it["source"] == "company";
+            assert_eq!(it.get("texts").is_some(), own, "{it}");
+            assert!(it.get("companyIds").is_none());
+            if !own {
+                let path = format!("/news/{}", it["id"].as_str().unwrap());
+                runs.patch(&path, json!({"expiresAt": null})).await.refused(404, "not_found");
+                runs.delete(&path).await.refused(404, "not_found");
+                Answer::of(runs.request(Method::POST, &format!("{path}/read"))).await.expect(204);
+            }
+        }
+        assert_eq!(titles(runs, "?unread=true").await, expected[expected.len() - 1..]);
+    }
     assert_eq!(titles(&staff, "").await, ["For Globex", "For everybody"]);
 
     let path = format!("/news/{}", chosen.str("/id"));
     assert_eq!(carol.get(&path).await.expect(200).json["html"], "<p>B</p>\n");
-    for person in [&alice, &dr, &acme.hr, &globex.hr] {
+    for person in [&alice, &dr, &acme.hr, &acme.admin] {
         person.get(&path).await.refused(404, "not_found");
         Answer::of(person.request(Method::POST, &format!("{path}/read"))).await.refused(404, "not_found");
     }
@@ -77,7 +97,7 @@ async fn everybody_reads_the_news_that_are_for_them_and_no_others() {
     let moved = sqlx::query("INSERT INTO app.news (id, company_id, title_fr, body_fr, published_at) VALUES (gen_random_uuid(), $1, 'x', 'y', now())")
         .bind(globex.id);
     assert!(moved.execute(&mut conn).await.is_err());
-    assert!(sqlx::query("SELECT id FROM app.platform_news").execute(&mut conn).await.is_err());
+    assert!(sqlx::query("UPDATE app.platform_news SET title_en = 'x'").execute(&mut conn).await.is_err());
     let others: i64 = sqlx::query_scalar("SELECT count(*) FROM app.news WHERE company_id = $1")
         .bind(globex.id)
         .fetch_one(&mut conn)
@@ -121,13 +141,21 @@ async fn news_end_when_they_were_said_to() {
     let app = TestApp::start().await;
     let acme = app.company("Acme").await;
     let (mut alice, mut hr) = (app.employee(&acme).await, acme.hr.clone());
+    let mut staff = app.platform_admin().await;
     let soon = app.clock.now() + TimeDelta::hours(1);
-    let body = json!({"texts": {"en": {"title": "Today only", "body": "B"}}, "expiresAt": soon});
-    let id = hr.post("/news", body).await.expect(201).str("/id");
-    assert_eq!(titles(&alice, "").await, ["Today only"]);
-    at(&app, soon, [(&mut alice, Role::Employee), (&mut hr, Role::Hr)]).await;
+    let body = |title: &str| json!({"texts": {"en": {"title": title, "body": "B"}}, "expiresAt": soon});
+    let id = hr.post("/news", body("Today only")).await.expect(201).str("/id");
+    let others = staff.post("/news", body("On Sunday")).await.expect(201).str("/id");
+    for person in [&alice, &hr] {
+        assert_eq!(titles(person, "").await, ["On Sunday", "Today only"]);
+    }
+    let people = [(&mut alice, Role::Employee), (&mut hr, Role::Hr), (&mut staff, Role::PlatformAdmin)];
+    at(&app, soon, people).await;
     assert!(titles(&alice, "").await.is_empty());
     alice.get(&format!("/news/{id}")).await.refused(404, "not_found");
+    // HR did not write it
+    hr.get(&format!("/news/{others}")).await.refused(404, "not_found");
+    assert_eq!(titles(&staff, "").await, ["On Sunday"]);
     // who wrote it sees it, and may go on with it
     assert_eq!(titles(&hr, "").await, ["Today only"]);
     hr.patch(&format!("/news/{id}"), json!({"expiresAt": null})).await.expect(200);

@@ -235,23 +235,7 @@ async fn a_long_file_has_every_line_once() {
     let app = TestApp::start().await;
     let practice = Practice::new(&app).await;
     let last = practice.last();
-    let mut tx = app.db().begin().await.unwrap();
-    sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
-    sqlx::query(
-        "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
-             busy_until, specialty, duration_minutes)
-         SELECT gen_random_uuid(), $1, $2, $3, 'video', 'completed', at, at + interval '50 minutes', at, at + interval '50 minutes',
-                'sleep', n % 500
-         FROM generate_series(0, 6499) n, LATERAL (SELECT $4::timestamptz + (n / 700) * interval '1 hour' AS at) it",
-    )
-    .bind(practice.company().id)
-    .bind(practice.usage.people[0])
-    .bind(practice.practitioner.id)
-    .bind(day(last, 2))
-    .execute(&mut *tx)
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
+    practice.crowd(6500).await;
     let month = name(last);
     let body = json!({"kind": "practitioner_activity", "from": month, "to": month});
     let written = file(&app, &practice.practitioner, body.clone()).await;

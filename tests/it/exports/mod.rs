@@ -97,6 +97,27 @@ impl<'a> Practice<'a> {
         id
     }
 
+    /// So many sessions of the last month, hundreds of them at the same moment.
+    pub async fn crowd(&self, count: i32) {
+        let mut tx = self.past_triggers().await;
+        sqlx::query(
+            "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at,
+                 busy_from, busy_until, specialty, duration_minutes)
+             SELECT gen_random_uuid(), $1, $2, $3, 'video', 'completed', at, at + interval '50 minutes', at,
+                    at + interval '50 minutes', 'sleep', n % 500
+             FROM generate_series(0, $5 - 1) n, LATERAL (SELECT $4::timestamptz + (n / 700) * interval '1 hour' AS at) it",
+        )
+        .bind(self.usage.company.id)
+        .bind(self.usage.people[0])
+        .bind(self.practitioner.id)
+        .bind(day(self.last(), 2))
+        .bind(count)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// The last month that is over.
     pub fn last(&self) -> NaiveDate {
         months_ago(self.app, 1)

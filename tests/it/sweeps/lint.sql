@@ -439,7 +439,9 @@ WHERE g.role IN ('huntzen_hr', 'huntzen_company_admin')
       ('app', 'usage_months'), ('app', 'usage_cells'),
       ('app', 'articles'), ('app', 'article_translations'), ('app', 'article_slugs'),
       -- what was published of practitioners, without authors; their own announcements, and what they have read of them
-      ('app', 'published_reviews'), ('app', 'news'), ('app', 'news_reads'));
+      ('app', 'published_reviews'), ('app', 'news'), ('app', 'news_reads'),
+      -- what the platform announces to everybody or to their company
+      ('app', 'platform_news'), ('app', 'platform_news_companies'));
 
 -- rule: the_platform_never_learns_whose
 SELECT format('%s of %s.%s', coalesce(g.col, 'all'), g.nspname, g.relname) FROM given g

@@ -16,8 +16,9 @@ use crate::platform::{Context, FieldErrors, Result, Tx};
 const FURTHEST: TimeDelta = TimeDelta::days(366);
 /// Practitioners whose first free time is looked for at once.
 const CHUNK: i64 = 500;
-/// How often more of them are looked at for one page. A network by time is looked through as a whole, up to 10,000; a
-/// page by name that has found too few says where the next one goes on.
+const CHUNK_LEN: usize = 500;
+/// How often more of them are looked at for one page by name; one that has found too few says where the next one goes on. A
+/// network by time is looked through as a whole.
 const CHUNKS: usize = 20;
 
 /// What is asked of the directory.
@@ -95,7 +96,7 @@ async fn free_in_order(
     let mut items: Vec<Found> = Vec::new();
     for _ in 0..CHUNKS {
         let rows = practitioners::directory(tx, &query.filter, order, after.as_ref(), CHUNK).await?;
-        let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
+        let is_last = rows.len() < CHUNK_LEN;
         after = rows.last().map(place).filter(|_| !is_last);
         let free = first_free(cx, tx, &rows, query).await?;
         items.extend(with_times(rows, &free).into_iter().filter(|it| it.next_free_at.is_some()));
@@ -114,17 +115,14 @@ async fn free_in_order(
 async fn by_next_free(cx: &Context, tx: &mut Tx, query: &Query) -> Result<Page> {
     let page: PageQuery<()> = PageQuery::new(query.limit, None)?;
     let shown = query.cursor.as_deref().map(Shown::decode).transpose()?.unwrap_or_default();
-    let (mut all, mut after) = (Vec::new(), None);
-    for _ in 0..CHUNKS {
-        let rows = practitioners::directory(tx, &query.filter, Order::Name, after.as_ref(), CHUNK).await?;
-        let is_last = rows.len() < usize::try_from(CHUNK).unwrap_or_default();
-        after = rows.last().map(place);
-        let free = first_free(cx, tx, &rows, query).await?;
-        all.extend(with_times(rows, &free));
-        if is_last {
-            break;
-        }
+    // all of them at once: whom a question finds, and how well, is asked once for a page. Whoever is last by name may be the
+    // first who has time, so nobody is left out
+    let rows = practitioners::directory(tx, &query.filter, Order::Name, None, i64::MAX).await?;
+    let mut free = HashMap::new();
+    for some in rows.chunks(CHUNK_LEN) {
+        free.extend(first_free(cx, tx, some, query).await?);
     }
+    let mut all = with_times(rows, &free);
     if query.free_before.is_some() {
         all.retain(|it| it.next_free_at.is_some());
     }

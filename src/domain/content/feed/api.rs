@@ -16,7 +16,7 @@ const VARY: &str = "accept-language";
 
 #[derive(ApiResponse)]
 pub enum FeedResponse {
-    /// RSS 2.0: the newest articles, each with title, summary and link.
+    /// RSS 2.0: the newest articles, each with title and summary.
     #[oai(status = 200, content_type = "application/rss+xml; charset=utf-8")]
     Fresh(
         PlainText<String>,

@@ -12,7 +12,6 @@ use crate::platform::locale::Locale;
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Item {
     pub id: Uuid,
-    pub slug: String,
     pub title: String,
     pub summary: String,
     pub category: String,
@@ -27,7 +26,7 @@ pub fn render(items: &[Item], locale: Locale, public: &str) -> String {
     xml.push_str("<rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\">\n<channel>\n");
     let own = format!("{public}/api/v1/articles/feed.xml?language={language}");
     element(&mut xml, "title", &t!("feed.title", locale = language));
-    element(&mut xml, "link", &format!("{public}/articles"));
+    element(&mut xml, "link", &format!("{public}/"));
     element(&mut xml, "description", &t!("feed.description", locale = language));
     element(&mut xml, "language", language);
     let _ = writeln!(xml, "<atom:link href=\"{}\" rel=\"self\" type=\"application/rss+xml\"/>", escaped(&own));
@@ -37,7 +36,6 @@ pub fn render(items: &[Item], locale: Locale, public: &str) -> String {
     for it in items {
         xml.push_str("<item>\n");
         element(&mut xml, "title", &it.title);
-        element(&mut xml, "link", &format!("{public}/articles/{}", it.slug));
         element(&mut xml, "description", &it.summary);
         element(&mut xml, "category", &t!(format!("article_category.{}", it.category), locale = language));
         // the same article, whatever it is called

@@ -6,11 +6,9 @@ use crate::platform::{Result, Tx};
 
 /// The newest articles, each in the language or in the one that it has.
 pub async fn list(tx: &mut Tx, language: Locale, most: i32) -> Result<Vec<Item>> {
-    Ok(sqlx::query_as(
-        "SELECT id, slug, title, summary, category, published_at, updated_at FROM auth.article_feed($1, $2)",
-    )
-    .bind(language)
-    .bind(most)
-    .fetch_all(tx.conn())
-    .await?)
+    Ok(sqlx::query_as("SELECT id, title, summary, category, published_at, updated_at FROM auth.article_feed($1, $2)")
+        .bind(language)
+        .bind(most)
+        .fetch_all(tx.conn())
+        .await?)
 }

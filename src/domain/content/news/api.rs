@@ -14,7 +14,7 @@ use super::model::{Audience, Change, News, Source, Text, Texts};
 use super::service;
 use crate::domain::content::api::Tag;
 use crate::domain::content::markdown::render_all;
-use crate::platform::auth::{Authorized, Role, perm};
+use crate::platform::auth::{Authorized, perm};
 use crate::platform::http::{Body, Etag, IdempotencyKey, Page, PageQuery, Tagged};
 use crate::platform::ids::{CompanyId, NewsId};
 use crate::platform::locale::Locale;
@@ -72,7 +72,7 @@ pub struct NewNews {
     texts: NewsTexts,
     /// Until when readers see it; without an end unless said.
     expires_at: Option<DateTime<Utc>>,
-    /// By platform admins: the companies whose employees read it. Everybody unless said, practitioners included.
+    /// By platform admins: the companies whose people read it. Everybody unless said, practitioners included.
     #[oai(validator(min_items = 1, max_items = 1000))]
     company_ids: Option<Vec<CompanyId>>,
 }
@@ -91,7 +91,7 @@ pub struct NewsPatch {
     texts: Option<NewsTexts>,
     /// Until when readers see it; null: without an end.
     expires_at: MaybeUndefined<DateTime<Utc>>,
-    /// By platform admins: the companies whose employees read it; null: everybody.
+    /// By platform admins: the companies whose people read it; null: everybody.
     #[oai(validator(min_items = 1, max_items = 1000))]
     company_ids: MaybeUndefined<Vec<CompanyId>>,
 }
@@ -119,7 +119,7 @@ pub struct NewsAnswer {
     read_at: Option<DateTime<Utc>>,
     /// For who may write it: what was written, in each language.
     texts: Option<NewsTexts>,
-    /// Of the platform's, for platform admins: the companies whose employees read it. Absent: everybody.
+    /// Of the platform's, for platform admins: the companies whose people read it. Absent: everybody.
     company_ids: Option<Vec<CompanyId>>,
 }
 
@@ -140,7 +140,7 @@ impl NewsAnswer {
             Some((language, text)) => (language, text.title.clone()),
             None => (cx.locale(), String::new()),
         };
-        let may_write = matches!(cx.caller().role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin);
+        let may_write = Source::written_by(cx.caller().role) == Some(it.source);
         let company_ids = match it.audience {
             Some(Audience::Companies(ids)) => Some(ids),
             _ => None,
@@ -216,8 +216,8 @@ pub struct NewsApi;
 impl NewsApi {
     /// News
     ///
-    /// The newest first: for employees their company's and the platform's, for practitioners the platform's, for HR and admins
-    /// what their company announced, for platform admins what the platform did. Who writes them also sees what is over.
+    /// The newest first: for employees, HR and admins their company's and the platform's, for practitioners and platform admins
+    /// the platform's. Who writes them (HR and admins their company's, platform admins the platform's) also sees what is over.
     #[oai(path = "/news", method = "get", operation_id = "listNews")]
     async fn list(
         &self,
@@ -238,7 +238,7 @@ impl NewsApi {
 
     /// Announce something
     ///
-    /// HR and admins to the employees of their company; platform admins to everybody, or to the employees of `companyIds`.
+    /// HR and admins to the employees of their company; platform admins to everybody, or to the people of `companyIds`.
     #[oai(path = "/news", method = "post", operation_id = "announceNews")]
     async fn announce(
         &self,

@@ -1,5 +1,5 @@
-//! News: short announcements, by a company to its employees, by the platform to everybody or to the employees of chosen
-//! companies.
+//! News: short announcements, by a company to its employees, by the platform to everybody or to the people of chosen
+//! companies, those who run them included.
 //!
 //! The two are tables of their own, so that a company's stand behind its fence and nobody else's staff reads them, the
 //! platform's included. Who reads which is decided by row security; which of them are over, by the clock, here.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
 use serde::Serialize;
 
+use crate::platform::auth::Role;
 use crate::platform::ids::{CompanyId, NewsId};
 use crate::platform::locale::Locale;
 
@@ -16,6 +17,17 @@ pub enum Source {
     Platform,
     /// The reader's own.
     Company,
+}
+
+impl Source {
+    /// Whose news somebody writes.
+    pub fn written_by(role: Role) -> Option<Self> {
+        match role {
+            Role::Hr | Role::CompanyAdmin => Some(Self::Company),
+            Role::PlatformAdmin => Some(Self::Platform),
+            Role::Employee | Role::Practitioner => None,
+        }
+    }
 }
 
 /// A text in a language.

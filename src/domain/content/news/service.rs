@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Audience, Change, News, Texts};
+use super::model::{Audience, Change, News, Source, Texts};
 use super::store::{self, Key};
 use crate::domain::content::markdown;
 use crate::platform::auth::{Permission, Role};
@@ -17,22 +17,16 @@ const FAR: DateTime<Utc> = match DateTime::from_timestamp(32_503_680_000, 0) {
     None => DateTime::UNIX_EPOCH,
 };
 
-/// Whether somebody writes what they list.
-fn writes(role: Role) -> bool {
-    matches!(role, Role::Hr | Role::CompanyAdmin | Role::PlatformAdmin)
-}
-
 fn is_over(it: &News, now: DateTime<Utc>) -> bool {
     it.expires_at.is_some_and(|end| end <= now)
 }
 
-/// What the caller's news are, the newest first. Who writes them also sees what is over.
+/// What the caller's news are, the newest first. Who writes some of them also sees which of these are over.
 pub async fn list(cx: &Context, unread_only: bool, page: &PageQuery<Key>) -> Result<Vec<News>> {
     let mut tx = cx.read(Permission::ReadNews).await?;
     let role = cx.caller().role;
-    let now = (!writes(role)).then(|| cx.now());
     let after = page.after.map(|(at, id)| (at.clamp(DateTime::UNIX_EPOCH, FAR), id));
-    store::list(&mut tx, role, now, unread_only, after, page.fetch()).await
+    store::list(&mut tx, role, Source::written_by(role), cx.now(), unread_only, after, page.fetch()).await
 }
 
 pub async fn read(cx: &Context, id: NewsId) -> Result<News> {
@@ -43,7 +37,8 @@ pub async fn read(cx: &Context, id: NewsId) -> Result<News> {
 async fn find(cx: &Context, tx: &mut Tx, id: NewsId) -> Result<News> {
     let role = cx.caller().role;
     let found = store::find(tx, role, id).await?;
-    found.filter(|it| writes(role) || !is_over(it, cx.now())).ok_or_else(|| Refusal::NotFound.into())
+    let is_written = |it: &News| Source::written_by(role) == Some(it.source);
+    found.filter(|it| is_written(it) || !is_over(it, cx.now())).ok_or_else(|| Refusal::NotFound.into())
 }
 
 /// Twice is once.

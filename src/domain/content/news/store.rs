@@ -1,11 +1,11 @@
-//! SQL of news. A role reads and writes the tables that it has: employees both, HR and admins their company's, the others the
-//! platform's.
+//! SQL of news. A role reads and writes the tables that it has: who is of a company reads both, and HR and admins write their
+//! company's; the others have the platform's.
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use super::model::{Audience, News, Text, Texts};
+use super::model::{Audience, News, Source, Text, Texts};
 use crate::platform::auth::Role;
 use crate::platform::db::broken_constraint;
 use crate::platform::ids::{CompanyId, NewsId};
@@ -37,18 +37,18 @@ impl FromRow<'_, PgRow> for News {
 }
 
 macro_rules! platform {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "SELECT n.id, 'platform' AS source, n.title_fr, n.body_fr, n.title_en, n.body_en, n.published_at, n.expires_at,
                     n.updated_at, r.read_at, NULL::text AS audience, NULL::uuid[] AS companies
              FROM app.platform_news n
              LEFT JOIN app.news_reads r ON r.user_id = app.user_id() AND r.news_id = n.id WHERE ",
-            $rest
+            $($rest),+
         )
     };
 }
 macro_rules! platform_for_writers {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "SELECT n.id, 'platform' AS source, n.title_fr, n.body_fr, n.title_en, n.body_en, n.published_at, n.expires_at,
                     n.updated_at, r.read_at, n.audience,
@@ -56,19 +56,19 @@ macro_rules! platform_for_writers {
                         AS companies
              FROM app.platform_news n
              LEFT JOIN app.news_reads r ON r.user_id = app.user_id() AND r.news_id = n.id WHERE ",
-            $rest
+            $($rest),+
         )
     };
 }
 macro_rules! company {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "SELECT n.id, 'company' AS source, n.title_fr, n.body_fr, n.title_en, n.body_en, n.published_at, n.expires_at,
                     n.updated_at, r.read_at, NULL::text AS audience, NULL::uuid[] AS companies
              FROM app.news n
              LEFT JOIN app.news_reads r ON r.user_id = app.user_id() AND r.news_id = n.id
              WHERE n.company_id = app.company_id() AND ",
-            $rest
+            $($rest),+
         )
     };
 }
@@ -76,37 +76,39 @@ macro_rules! company {
 /// Where a list goes on.
 pub type Key = (DateTime<Utc>, NewsId);
 
-/// The newest first. `now`: only what is not over then.
+/// The newest first. `written`: of which the reader also sees what is over.
 pub async fn list(
     tx: &mut Tx,
     role: Role,
-    now: Option<DateTime<Utc>>,
+    written: Option<Source>,
+    now: DateTime<Utc>,
     unread_only: bool,
     after: Option<Key>,
     fetch: i64,
 ) -> Result<Vec<News>> {
     macro_rules! page {
-        ($select:ident) => {
+        ($select:ident, $source:literal) => {
             $select!(
                 "(n.published_at, n.id) < (coalesce($1::timestamptz, 'infinity'),
                                            coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-                 AND ($3::timestamptz IS NULL OR n.expires_at IS NULL OR n.expires_at > $3) AND (NOT $4 OR r.read_at IS NULL)
+                 AND (n.expires_at IS NULL OR n.expires_at > $3 OR $6::text IS NOT DISTINCT FROM ",
+                $source,
+                ") AND (NOT $4 OR r.read_at IS NULL)
                  ORDER BY n.published_at DESC, n.id DESC LIMIT $5"
             )
         };
     }
     let statement = match role {
-        Role::Employee => concat!(
+        Role::Employee | Role::Hr | Role::CompanyAdmin => concat!(
             "SELECT * FROM ((",
-            page!(platform),
+            page!(platform, "'platform'"),
             ") UNION ALL (",
-            page!(company),
+            page!(company, "'company'"),
             ")) n
              ORDER BY n.published_at DESC, n.id DESC LIMIT $5"
         ),
-        Role::Hr | Role::CompanyAdmin => page!(company),
-        Role::Practitioner => page!(platform),
-        Role::PlatformAdmin => page!(platform_for_writers),
+        Role::Practitioner => page!(platform, "'platform'"),
+        Role::PlatformAdmin => page!(platform_for_writers, "'platform'"),
     };
     Ok(sqlx::query_as(statement)
         .bind(after.map(|(at, _)| at))
@@ -114,14 +116,16 @@ pub async fn list(
         .bind(now)
         .bind(unread_only)
         .bind(fetch)
+        .bind(written)
         .fetch_all(tx.conn())
         .await?)
 }
 
 pub async fn find(tx: &mut Tx, role: Role, id: NewsId) -> Result<Option<News>> {
     let statement = match role {
-        Role::Employee => concat!("(", platform!("n.id = $1"), ") UNION ALL (", company!("n.id = $1"), ")"),
-        Role::Hr | Role::CompanyAdmin => company!("n.id = $1"),
+        Role::Employee | Role::Hr | Role::CompanyAdmin => {
+            concat!("(", platform!("n.id = $1"), ") UNION ALL (", company!("n.id = $1"), ")")
+        }
         Role::Practitioner => platform!("n.id = $1"),
         Role::PlatformAdmin => platform_for_writers!("n.id = $1"),
     };

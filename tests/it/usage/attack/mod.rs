@@ -6,6 +6,7 @@
 
 mod finder;
 mod months;
+mod tables;
 mod world;
 
 use std::collections::BTreeMap;

@@ -14,14 +14,14 @@ use super::{ask, companies, in_parts};
 use crate::support::TestApp;
 
 /// Where somebody is counted in a month: in a group, or with the others without being of those whom the numbers are of.
-type Place = (String, bool);
+pub type Place = (String, bool);
 
-struct Months {
-    worlds: [World; 2],
+pub struct Months {
+    pub worlds: [World; 2],
     /// Of each person, as HR knows.
-    places: Vec<[Place; 2]>,
+    pub places: Vec<[Place; 2]>,
     /// Sessions that each may have in both together.
-    quota: i32,
+    pub quota: i32,
 }
 
 /// Where an entry of the directory was during a month.
@@ -129,7 +129,7 @@ impl Months {
 }
 
 /// Everything that a reader finds out of two months together, and must not.
-fn attack_both(it: &Months, answers: [&Answer; 2], tally: &mut Tally) -> Vec<String> {
+pub fn attack_both(it: &Months, answers: [&Answer; 2], tally: &mut Tally) -> Vec<String> {
     let mut found: Vec<String> =
         it.worlds.iter().zip(answers).flat_map(|(world, answer)| attack(world, answer, tally)).collect();
     let total = Key::new("total", "", "");
