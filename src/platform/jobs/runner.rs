@@ -200,7 +200,7 @@ impl Runner {
             match told.map_or(Outcome::Failed("panic"), outcome) {
                 Outcome::Done => return,
                 Outcome::Failed(code) | Outcome::Dead(code) | Outcome::Postponed(code) => {
-                    tracing::warn!(code, "giving the job up failed")
+                    tracing::warn!(code, "giving the job up failed");
                 }
             }
             tokio::time::sleep(DATABASE_PAUSE).await;
