@@ -363,7 +363,7 @@ fn attack_tables(all: &[Company], answers: &[Vec<Answer>], chained: usize) -> (T
 #[tokio::test]
 async fn nothing_follows_from_months_that_were_counted_and_published_out_of_the_tables() {
     let app = TestApp::start().await;
-    let count = usize::try_from(companies() / 2).unwrap();
+    let count = usize::try_from(companies() / 5).unwrap();
     let begun = std::time::Instant::now();
     let all: Vec<Company> = (0..count).map(Company::random).collect();
     load(&app, &all).await;
