@@ -103,9 +103,11 @@ async fn pandas_and_libreoffice_read_what_was_written_and_run_none_of_it() {
     let usage = Usage::new(&app, "=cmd()", 100).await;
     let names = ["=1+1", "+2+3, \"x\"", "@SUM(1;2)"];
     for (nth, called) in names.into_iter().enumerate() {
-        let department = Some(usage.department(called).await);
-        usage.hold(Sessions { department, ..sessions(last, "sleep", nth * 25..nth * 25 + 15, 1) }).await;
-        usage.staff(department.unwrap(), nth * 25..nth * 25 + 25).await;
+        let department = usage.department(called).await;
+        usage
+            .hold(Sessions { department: Some(department), ..sessions(last, "sleep", nth * 25..nth * 25 + 15, 1) })
+            .await;
+        usage.staff(department, nth * 25..nth * 25 + 25).await;
     }
     usage.hold(sessions(last, "sleep", 75..90, 1)).await;
     practice.put(held(day(last, 3), 50)).await;

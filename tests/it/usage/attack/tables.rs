@@ -183,16 +183,16 @@ fn months(app: &TestApp) -> Vec<NaiveDate> {
     (1..=u32::try_from(MONTHS).unwrap()).rev().map(|ago| months_ago(app, ago)).collect()
 }
 
-/// Puts all of them into the tables as they would be afterwards.
-async fn load(app: &TestApp, all: &[Company]) {
-    let months = months(app);
-    let begin =
-        |month: NaiveDate| Paris.from_local_datetime(&month.and_hms_opt(0, 0, 0).unwrap()).single().unwrap().to_utc();
+fn begin(month: NaiveDate) -> DateTime<Utc> {
+    Paris.from_local_datetime(&month.and_hms_opt(0, 0, 0).unwrap()).single().unwrap().to_utc()
+}
+
+/// Departments, employees, accounts and sessions of all of them.
+fn columns(months: &[NaiveDate], all: &[Company]) -> [Columns; 4] {
     let at = |since: Since| match since {
         None => begin(months[0]) - TimeDelta::days(90),
         Some(month) => begin(months[month]) + TimeDelta::days(12),
     };
-    let practitioner = app.practitioner().await;
     let (mut departments, mut employees, mut users, mut held) =
         (Columns::default(), Columns::default(), Columns::default(), Columns::default());
     for company in all {
@@ -226,6 +226,14 @@ async fn load(app: &TestApp, all: &[Company]) {
             }
         }
     }
+    [departments, employees, users, held]
+}
+
+/// Puts all of them into the tables as they would be afterwards.
+async fn load(app: &TestApp, all: &[Company]) {
+    let months = months(app);
+    let practitioner = app.practitioner().await;
+    let [departments, employees, users, held] = columns(&months, all);
     let mut tx = app.db().begin().await.unwrap();
     sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
     sqlx::query(
