@@ -143,9 +143,16 @@ async fn a_worker_shows_its_metrics_and_its_health_on_an_address_of_their_own_wh
         while !asked("/health/ready").await.is_ok_and(|it| it.status() == 200) {
             tokio::task::yield_now().await;
         }
+        loop {
+            // it answers a moment before it takes jobs
+            let text = asked("/metrics").await.unwrap().text().await.unwrap();
+            let works = |it: &Sample| it.name == "huntzen_workers" && it.labels["queue"] == "exports" && it.value > 0.5;
+            if samples(&text).iter().any(works) {
+                return text;
+            }
+        }
     });
-    ready.await.expect("a worker answers");
-    let text = asked("/metrics").await.unwrap().text().await.unwrap();
+    let text = ready.await.expect("a worker answers, and takes jobs");
     assert!(value(&text, "huntzen_job_runs_total", &[("kind", "jobs.purge"), ("outcome", "dead")]) < 0.5);
     assert!(value(&text, "huntzen_workers", &[("queue", "exports")]) > 0.5);
     for path in ["/api/v1/me", "/docs", "/openapi.json", "/socket.io/?EIO=4&transport=polling"] {

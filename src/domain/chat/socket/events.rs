@@ -35,6 +35,8 @@ const READ_AT_ONCE: u32 = 50;
 const UNACKNOWLEDGED: usize = 256;
 /// … of which so many are kept for the last ones of what is sent at once: who has that has all before it.
 const FOR_THE_LAST: usize = 192;
+/// What has arrived is noted at once, and in a talk that goes back and forth so often: each note is a change like a message.
+const NOTED_EVERY: Duration = Duration::from_secs(1);
 /// That somebody writes is told so often.
 const TYPING_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,7 @@ pub struct Seat {
     /// What it was shown, as far as that is noted.
     noted: HashSet<ConsultationId>,
     arrived: Arrived,
+    noted_at: Option<Instant>,
     unacknowledged: Arc<Semaphore>,
     typed: Option<(ConsultationId, Instant)>,
 }
@@ -64,6 +67,7 @@ impl Seat {
             opened: HashMap::new(),
             noted: HashSet::new(),
             arrived: Arrived::default(),
+            noted_at: None,
             unacknowledged: Arc::new(Semaphore::new(UNACKNOWLEDGED)),
             typed: None,
         }
@@ -215,8 +219,11 @@ impl Seat {
     }
 
     /// Notes what the client says has arrived; what cannot be noted now is kept.
-    async fn note_arrivals(&self, at: &Connection) -> Result<()> {
+    async fn note_arrivals(&mut self, at: &Connection) -> Result<()> {
         let arrived = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        if !arrived.is_empty() {
+            self.noted_at = Some(Instant::now());
+        }
         let mut failed = None;
         for (id, seq) in arrived {
             match service::note_receipt(&at.context(), id, seq, false).await {
@@ -375,7 +382,10 @@ impl Visitor for Seat {
                 }
             }
         }
-        self.note_arrivals(at).await?;
+        // the next look is a second away at most
+        if self.noted_at.is_none_or(|at| at.elapsed() >= NOTED_EVERY) {
+            self.note_arrivals(at).await?;
+        }
         failed.map_or(Ok(()), Err)
     }
 
