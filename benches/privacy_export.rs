@@ -98,7 +98,7 @@ async fn enter(conn: &mut PgConnection, number: i64) -> Outcome<Caller> {
     Ok(Caller { user_id, role: Role::Employee, company_id, session_id, totp_setup_required: false })
 }
 
-/// A session of theirs tomorrow, to write about.
+/// A session of theirs tomorrow, with its conversation, to write about.
 async fn book(conn: &mut PgConnection, person: &Caller) -> Outcome<Uuid> {
     // it may overlap, and nobody could have booked it
     raw_sql("SET session_replication_role = replica").execute(&mut *conn).await?;
@@ -112,6 +112,14 @@ async fn book(conn: &mut PgConnection, person: &Caller) -> Outcome<Uuid> {
     .bind(id)
     .bind(person.company_id)
     .bind(person.user_id)
+    .execute(&mut *conn)
+    .await?;
+    // which a trigger makes otherwise
+    sqlx::query(
+        "INSERT INTO app.conversations (id, company_id, user_id, practitioner_id, last_at)
+         SELECT id, company_id, user_id, practitioner_id, now() FROM app.consultations WHERE id = $1",
+    )
+    .bind(id)
     .execute(&mut *conn)
     .await?;
     raw_sql("SET session_replication_role = origin").execute(conn).await?;
