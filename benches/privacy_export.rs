@@ -98,16 +98,16 @@ async fn enter(conn: &mut PgConnection, number: i64) -> Outcome<Caller> {
     Ok(Caller { user_id, role: Role::Employee, company_id, session_id, totp_setup_required: false })
 }
 
-/// A session of theirs tomorrow, with its conversation, to write about.
+/// A session of theirs in the next night, when nobody has one, with its conversation, to write about.
 async fn book(conn: &mut PgConnection, person: &Caller) -> Outcome<Uuid> {
-    // it may overlap, and nobody could have booked it
+    // nobody could have booked it
     raw_sql("SET session_replication_role = replica").execute(&mut *conn).await?;
     let id = Uuid::new_v4();
     sqlx::query(
         "INSERT INTO app.consultations (id, company_id, user_id, practitioner_id, mode, status, starts_at, ends_at, busy_from,
              busy_until, specialty)
          SELECT $1, $2, $3, p.id, 'chat', 'confirmed', at, at + interval '30 minutes', at, at + interval '30 minutes', 'sleep'
-         FROM (SELECT id FROM app.practitioners ORDER BY id LIMIT 1) p, (SELECT now() + interval '1 day' AS at) it",
+         FROM (SELECT id FROM app.practitioners ORDER BY id LIMIT 1) p, (SELECT date_trunc('day', now(), 'UTC') + interval '27 hours' AS at) it",
     )
     .bind(id)
     .bind(person.company_id)
