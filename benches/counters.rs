@@ -56,7 +56,7 @@ async fn grow(args: &Args, whose: Whose) -> Outcome<Vec<Line>> {
         let first = first_count(&mut conn).await?;
         let later = time(&mut conn, "SELECT stats.refresh(now(), false)", 3).await?;
         let all = time(&mut conn, "SELECT stats.refresh(now(), true)", 3).await?;
-        while sqlx::query_scalar::<_, i32>("SELECT stats.publish(1000)").fetch_one(&mut conn).await? > 0 {}
+        while sqlx::query_scalar::<_, i32>("SELECT stats.publish(50)").fetch_one(&mut conn).await? > 0 {}
 
         let server = Server::start(&args.server, &copy).await?;
         let load = load(&mut conn, &server).await?;
@@ -111,11 +111,11 @@ async fn gather(conn: &mut PgConnection) -> Outcome {
     Ok(())
 }
 
-/// Counts and publishes everything, as the first schedule after an upgrade does.
+/// Counts and publishes everything, so many months at a time as the first schedule after an upgrade does.
 async fn first_count(conn: &mut PgConnection) -> Outcome<Duration> {
     let begun = Instant::now();
     sqlx::query("SELECT stats.refresh(now(), true)").execute(&mut *conn).await?;
-    while sqlx::query_scalar::<_, i32>("SELECT stats.publish(1000)").fetch_one(&mut *conn).await? > 0 {}
+    while sqlx::query_scalar::<_, i32>("SELECT stats.publish(50)").fetch_one(&mut *conn).await? > 0 {}
     Ok(begun.elapsed())
 }
 

@@ -130,6 +130,49 @@ BEGIN
 END
 $$;
 
+-- Sends messages of several callers at once: those that nothing is in the way of, which are the rows that it answers. The
+-- others are asked about one by one, by the function above. Callers and their companies are told as the settings tell them
+-- otherwise; in somebody's scope it sends their own alone. `places` count from one. No conversation comes twice.
+CREATE OR REPLACE FUNCTION app.send_messages(senders uuid[], companies uuid[], conversations uuid[], messages uuid[],
+                                             clients uuid[], texts bytea[], times timestamptz[], open_days int[],
+                                             sealed_with uuid[])
+RETURNS TABLE (place bigint, message_id uuid, message_seq bigint, message_rev bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    me      uuid := app.user_id();
+    as_role text := app.connected_role();
+BEGIN
+    RETURN QUERY
+    WITH letters AS (
+        SELECT * FROM unnest(senders, companies, conversations, messages, clients, texts, times, open_days, sealed_with)
+            WITH ORDINALITY AS l (sender, company, conversation, message, client, contents, at, days, key, place)
+        WHERE me IS NULL OR sender = me),
+    open AS (
+        UPDATE app.conversations v
+        SET last_seq = v.last_seq + 1, last_rev = v.last_rev + 1,
+            last_at = CASE WHEN l.at > v.last_at + interval '1 second' THEN l.at ELSE v.last_at END
+        FROM letters l JOIN app.consultations c ON c.id = l.conversation
+        WHERE v.id = l.conversation
+          AND CASE as_role WHEN 'employee' THEN v.user_id = l.sender AND v.company_id = l.company
+                           WHEN 'practitioner' THEN v.practitioner_id = l.sender ELSE false END
+          AND l.at < app.chat_closes_at(c.cancelled_at, c.ends_at, c.ended_at, l.days)
+          AND EXISTS (SELECT FROM app.encryption_keys k
+                      WHERE k.id = l.key AND k.company_id = v.company_id AND k.purpose = 'chat'
+                        AND k.subject_id = l.conversation AND k.destroyed_at IS NULL)
+          AND NOT EXISTS (SELECT FROM app.messages m
+                          WHERE m.company_id = v.company_id AND m.conversation_id = l.conversation AND m.sender_id = l.sender
+                            AND m.client_id = l.client)
+        RETURNING l.place, v.company_id, v.user_id, v.practitioner_id, v.last_seq, v.last_rev),
+    sent AS (
+        INSERT INTO app.messages AS m (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev,
+                                       sealed, created_at)
+        SELECT l.message, o.company_id, l.conversation, o.user_id, o.practitioner_id, l.sender, l.client, o.last_seq,
+               o.last_rev, l.contents, l.at
+        FROM open o JOIN letters l USING (place))
+    SELECT o.place, l.message, o.last_seq, o.last_rev FROM open o JOIN letters l USING (place);
+END
+$$;
+
 -- Puts another text in the place of one of the caller's own messages, or none: a tombstone. Answers with its revision; NULL
 -- where the message has another version than the caller knew.
 CREATE OR REPLACE FUNCTION app.change_message(message uuid, known_version int, contents bytea, at timestamptz, open_days int)
@@ -162,36 +205,63 @@ BEGIN
 END
 $$;
 
--- Notes that the caller has, or has read, everything up to a message: how far they are now, and whether that is news. Never
--- goes back, and never beyond the last message. No row: the conversation is not theirs.
-CREATE OR REPLACE FUNCTION app.note_receipt(conversation uuid, up_to bigint, is_read boolean, at timestamptz)
-RETURNS TABLE (delivered bigint, read bigint, revision bigint, is_news boolean)
+-- Notes for several callers that they have, or have read, everything up to a message: how far each is now, and whether that is
+-- news. Never goes back, and never beyond the last message. No row: the conversation is not theirs. Callers are told as in
+-- `send_messages`.
+CREATE OR REPLACE FUNCTION app.note_receipts(readers uuid[], companies uuid[], conversations uuid[], up_to bigint[],
+                                             are_read boolean[], times timestamptz[])
+RETURNS TABLE (place bigint, delivered bigint, read bigint, revision bigint, is_news boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
-    it     app.conversations;
-    before app.message_receipts;
+    me      uuid := app.user_id();
+    as_role text := app.connected_role();
 BEGIN
-    SELECT * INTO it FROM app.lock_conversation(conversation);
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    SELECT * INTO before FROM app.message_receipts r
-        WHERE r.company_id = it.company_id AND r.conversation_id = it.id AND r.reader_id = app.user_id();
-    read := greatest(coalesce(before.read_seq, 0), CASE WHEN is_read THEN least(up_to, it.last_seq) ELSE 0 END);
-    delivered := greatest(coalesce(before.delivered_seq, 0), least(up_to, it.last_seq), read);
-    revision := coalesce(before.rev, 0);
-    is_news := (delivered, read) IS DISTINCT FROM (coalesce(before.delivered_seq, 0), coalesce(before.read_seq, 0));
-    IF is_news THEN
-        UPDATE app.conversations v SET last_rev = v.last_rev + 1 WHERE v.id = it.id RETURNING v.last_rev INTO revision;
+    PERFORM FROM unnest(readers, companies, conversations) AS l (reader, company, conversation)
+        JOIN app.conversations v ON v.id = l.conversation
+        WHERE (me IS NULL OR l.reader = me)
+          AND CASE as_role WHEN 'employee' THEN v.user_id = l.reader AND v.company_id = l.company
+                           WHEN 'practitioner' THEN v.practitioner_id = l.reader ELSE false END
+        FOR NO KEY UPDATE OF v;
+    -- what others had noted until then is seen from here on
+    RETURN QUERY
+    WITH known AS (
+        SELECT l.*, v.company_id, v.user_id, v.practitioner_id, coalesce(r.delivered_seq, 0) AS had,
+               coalesce(r.read_seq, 0) AS had_read, coalesce(r.rev, 0) AS rev, least(l.up_to, v.last_seq) AS up_to_last
+        FROM unnest(readers, companies, conversations, up_to, are_read, times)
+            WITH ORDINALITY AS l (reader, company, conversation, up_to, is_read, at, place)
+        JOIN app.conversations v ON v.id = l.conversation
+        LEFT JOIN app.message_receipts r
+            ON r.company_id = v.company_id AND r.conversation_id = v.id AND r.reader_id = l.reader
+        WHERE (me IS NULL OR l.reader = me)
+          AND CASE as_role WHEN 'employee' THEN v.user_id = l.reader AND v.company_id = l.company
+                           WHEN 'practitioner' THEN v.practitioner_id = l.reader ELSE false END),
+    reached AS (
+        SELECT k.*, greatest(k.had_read, CASE WHEN k.is_read THEN k.up_to_last ELSE 0 END) AS has_read,
+               greatest(k.had, k.up_to_last) AS has
+        FROM known k),
+    news AS (
+        UPDATE app.conversations v SET last_rev = v.last_rev + 1 FROM reached n
+        WHERE v.id = n.conversation AND (n.has, n.has_read) <> (n.had, n.had_read)
+        RETURNING n.place, v.last_rev),
+    noted AS (
         INSERT INTO app.message_receipts AS r (company_id, conversation_id, user_id, practitioner_id, reader_id,
                                                delivered_seq, read_seq, rev, updated_at)
-            VALUES (it.company_id, it.id, it.user_id, it.practitioner_id, app.user_id(), delivered, read, revision, at)
-            ON CONFLICT (company_id, conversation_id, reader_id) DO UPDATE
-            SET delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, rev = excluded.rev,
-                updated_at = excluded.updated_at;
-    END IF;
-    RETURN NEXT;
+        SELECT n.company_id, n.conversation, n.user_id, n.practitioner_id, n.reader, n.has, n.has_read, w.last_rev, n.at
+        FROM news w JOIN reached n USING (place)
+        ON CONFLICT (company_id, conversation_id, reader_id) DO UPDATE
+        SET delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, rev = excluded.rev,
+            updated_at = excluded.updated_at)
+    SELECT n.place, n.has, n.has_read, coalesce(w.last_rev, n.rev), w.place IS NOT NULL FROM reached n
+    LEFT JOIN news w USING (place);
 END
+$$;
+-- The same of one, the caller.
+CREATE OR REPLACE FUNCTION app.note_receipt(conversation uuid, up_to bigint, is_read boolean, at timestamptz)
+RETURNS TABLE (delivered bigint, read bigint, revision bigint, is_news boolean)
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = app, pg_temp AS $$
+    SELECT n.delivered, n.read, n.revision, n.is_news
+    FROM app.note_receipts(ARRAY[app.user_id()], ARRAY[app.company_id()], ARRAY[conversation], ARRAY[up_to], ARRAY[is_read],
+                           ARRAY[at]) n
 $$;
 
 -- Whoever looks at a conversation hears that it closes earlier or later than they were told.
@@ -228,7 +298,9 @@ BEGIN
         'app.chat_closes_at(timestamptz, timestamptz, timestamptz, int)', 'app.lock_conversation(uuid)',
         'app.require_open_conversation(uuid, timestamptz, int)',
         'app.send_message(uuid, uuid, uuid, bytea, timestamptz, int, uuid)',
+        'app.send_messages(uuid[], uuid[], uuid[], uuid[], uuid[], bytea[], timestamptz[], int[], uuid[])',
         'app.change_message(uuid, int, bytea, timestamptz, int)',
+        'app.note_receipts(uuid[], uuid[], uuid[], bigint[], boolean[], timestamptz[])',
         'app.note_receipt(uuid, bigint, boolean, timestamptz)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);
@@ -241,5 +313,7 @@ GRANT EXECUTE ON FUNCTION app.chat_closes_at(timestamptz, timestamptz, timestamp
     TO huntzen_employee, huntzen_practitioner, huntzen_kernel;
 GRANT EXECUTE ON FUNCTION
     app.send_message(uuid, uuid, uuid, bytea, timestamptz, int, uuid),
+    app.send_messages(uuid[], uuid[], uuid[], uuid[], uuid[], bytea[], timestamptz[], int[], uuid[]),
     app.change_message(uuid, int, bytea, timestamptz, int),
+    app.note_receipts(uuid[], uuid[], uuid[], bigint[], boolean[], timestamptz[]),
     app.note_receipt(uuid, bigint, boolean, timestamptz) TO huntzen_employee, huntzen_practitioner;

@@ -14,7 +14,7 @@ use crate::platform::config::Config;
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::passwords::Passwords;
 use crate::platform::crypto::seal::Keyring;
-use crate::platform::db::{Actor, Arg, Db, Once, Tx};
+use crate::platform::db::{Actor, Arg, Db, Once, Tx, Write};
 use crate::platform::http::limits::Limits;
 use crate::platform::ids::{self, UserId};
 use crate::platform::images::Images;
@@ -170,21 +170,21 @@ impl Context {
         self.platform.db.read_once(self, once, args).await
     }
 
-    /// Writes with one statement in one round trip, together with those of others that come at the same moment; for the
-    /// busiest events. It may be run twice where a connection breaks, so only what is the same once and twice. `row` is the
-    /// row that it locks. The error is the statement's.
+    /// Writes with one statement in one round trip, which it shares with those of others that come at the same moment; for
+    /// the busiest events. It may be run twice where a connection breaks, so only what is the same once and twice. `row` is
+    /// what it locks. The error is the statement's.
     pub async fn write_once<T>(
         &self,
         permission: Permission,
         row: Uuid,
-        once: &Once,
+        write: &Write,
         args: &[Arg<'_>],
     ) -> Result<std::result::Result<Vec<T>, sqlx::Error>>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
         self.allow(permission)?;
-        Ok(self.platform.db.write_once(self, row, once, args).await)
+        Ok(self.platform.db.write_once(self, row, write, args).await)
     }
 
     fn allow(&self, permission: Permission) -> Result<()> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::error::Error;
 use super::model::{Conversation, Kept, KeptAttachment, Overview, Receipt, Standing, StoredKey, Which};
 use crate::platform::auth::{Permission, Role};
-use crate::platform::db::{Actor, Arg, Instant, Once, OrConstraint, broken_constraint};
+use crate::platform::db::{Actor, Arg, Instant, Once, OrConstraint, Write, broken_constraint};
 use crate::platform::ids::{ConsultationId, FileId, MessageId};
 use crate::platform::{Context, Platform, Problem, Result, Tx};
 
@@ -353,9 +353,16 @@ pub async fn send(
     letter: &Letter<'_>,
     open_days: i32,
 ) -> Result<std::result::Result<Option<Sent>, sqlx::Error>> {
-    const SEND: Once = Once {
-        name: "chat_send",
-        statement: "SELECT message_id, message_seq, message_rev, is_new FROM app.send_message($1, $2, $3, $4, $5, $6, $7)",
+    const SEND: Write = Write {
+        alone: Once {
+            name: "chat_send",
+            statement: "SELECT message_id, message_seq, message_rev, is_new FROM app.send_message($1, $2, $3, $4, $5, $6, $7)",
+        },
+        together: Once {
+            name: "chat_send_all",
+            statement: "SELECT place, message_id, message_seq, message_rev, true AS is_new
+                        FROM app.send_messages($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        },
     };
     let args = [
         Arg::Id(Some(letter.conversation.0)),
@@ -436,9 +443,15 @@ pub async fn note_receipt(
     up_to: i64,
     is_read: bool,
 ) -> Result<Option<(i64, i64, i64, bool)>> {
-    const NOTE: Once = Once {
-        name: "chat_note",
-        statement: "SELECT delivered, read, revision, is_news FROM app.note_receipt($1, $2, $3, $4)",
+    const NOTE: Write = Write {
+        alone: Once {
+            name: "chat_note",
+            statement: "SELECT delivered, read, revision, is_news FROM app.note_receipt($1, $2, $3, $4)",
+        },
+        together: Once {
+            name: "chat_note_all",
+            statement: "SELECT place, delivered, read, revision, is_news FROM app.note_receipts($1, $2, $3, $4, $5, $6)",
+        },
     };
     let args = [Arg::Id(Some(id.0)), Arg::Count(up_to), Arg::Flag(is_read), Arg::At(Some(cx.now()))];
     let noted: Vec<_> = cx.write_once(Permission::Chat, id.0, &NOTE, &args).await??;

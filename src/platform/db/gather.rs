@@ -1,81 +1,97 @@
-//! Writes of one statement that travel together: those that wait while others are on their way are one message, one
+//! Writes of one kind that travel together: those that wait while others are on their way are one statement, one
 //! transaction, and one flush of the database's log.
 //!
-//! Each statement comes with the settings of its own actor before it, so that it runs in its own scope, as it would alone.
-//! Where one of them is refused, none was kept, and each is run alone; so they are such as are the same once and twice.
-//! They are put in the order of the rows that they lock, so that two transactions do not wait for each other.
+//! The statement runs in nobody's scope and is told whose each of them is; what nothing is in the way of is done. Whatever is
+//! not, or all of them where one breaks something, is run alone in the scope of its own caller, and answered what that says; so
+//! they are such as are the same once and twice. They come in the order of the rows that they lock, and no row twice, so that
+//! two transactions do not wait for each other.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Either, FromRow, raw_sql};
+use sqlx::{AssertSqlSafe, FromRow, Row, raw_sql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::Actor;
-use super::once::{self, Arg, Mode, Once, Unfinished};
+use super::once::{self, Arg, Mode, Unfinished, Write};
 use super::pool::{Pool, is_broken, patiently};
 
-/// Statements in one transaction: those of others wait for all of them.
+/// Writes in one transaction: each waits for all of them.
 const AT_ONCE: usize = 48;
-/// Transactions at a time. While these are on their way, what comes is gathered.
+/// Transactions of one kind at a time. While these are on their way, what comes is gathered.
 const UNDER_WAY: usize = 3;
 /// How long the others wait for a row that somebody else has locked.
 const LOCKS: &str = "SET LOCAL lock_timeout = '250ms'";
-/// Statements of the simple protocol for each write: two settings, and its own.
-const PARTS: usize = 3;
 
 struct Waiting {
     /// The row that it locks.
     row: Uuid,
-    once: Once,
-    message: String,
+    actor: Actor,
+    write: Write,
+    args: Vec<Option<String>>,
     answer: oneshot::Sender<Result<Vec<PgRow>, sqlx::Error>>,
 }
 
-/// The writes of one log-in role.
+/// The writes of one log-in role, a queue for each kind.
 #[derive(Clone, Default)]
-pub struct Gathering(Arc<OnceLock<mpsc::UnboundedSender<Waiting>>>);
+pub struct Gathering(Arc<Mutex<Vec<(&'static str, mpsc::UnboundedSender<Waiting>)>>>);
 
 impl Gathering {
-    /// Runs a statement in the scope of its actor. `row` names what it locks first.
+    /// Writes for an actor. `row` is what it locks first.
     pub async fn write<T>(
         &self,
         pool: &Pool,
         actor: &Actor,
         row: Uuid,
-        once: &Once,
+        write: &Write,
         args: &[Arg<'_>],
     ) -> Result<Vec<T>, sqlx::Error>
     where
         T: for<'r> FromRow<'r, PgRow>,
     {
-        // as many wait as there are requests and sockets: each has one at a time
-        let queue = self.0.get_or_init(|| {
-            let (sender, queue) = mpsc::unbounded_channel();
-            tokio::spawn(gather(pool.clone(), queue));
-            sender
-        });
         let (answer, answered) = oneshot::channel();
-        let message = once::message(actor, Mode::Writes, once, args);
-        let waiting = Waiting { row, once: *once, message, answer };
-        queue.send(waiting).map_err(|_| sqlx::Error::PoolClosed)?;
+        let args = args.iter().map(|arg| arg.text()).collect();
+        let waiting = Waiting { row, actor: actor.clone(), write: *write, args, answer };
+        self.queue(pool, write).send(waiting).map_err(|_| sqlx::Error::PoolClosed)?;
         let rows = answered.await.map_err(|_| sqlx::Error::PoolClosed)??;
         rows.iter().map(T::from_row).collect()
+    }
+
+    /// As many wait in it as there are requests and sockets: each has one at a time.
+    fn queue(&self, pool: &Pool, write: &Write) -> mpsc::UnboundedSender<Waiting> {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, queue)) = queues.iter().find(|(name, _)| *name == write.together.name) {
+            return queue.clone();
+        }
+        let (sender, queue) = mpsc::unbounded_channel();
+        tokio::spawn(gather(pool.clone(), queue));
+        queues.push((write.together.name, sender.clone()));
+        sender
     }
 }
 
 /// Sends what waits, until nobody is there who could.
 async fn gather(pool: Pool, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     let under_way = Arc::new(Semaphore::new(UNDER_WAY));
+    let mut next = Vec::new();
     loop {
         let Ok(permit) = under_way.clone().acquire_owned().await else { return };
-        let mut batch = Vec::with_capacity(1);
-        if queue.recv_many(&mut batch, AT_ONCE).await == 0 {
+        let mut waiting = std::mem::take(&mut next);
+        if waiting.is_empty() && queue.recv_many(&mut waiting, AT_ONCE).await == 0 {
             return;
         }
+        while waiting.len() < AT_ONCE
+            && let Ok(more) = queue.try_recv()
+        {
+            waiting.push(more);
+        }
+        let mut rows = HashSet::new();
+        let (mut batch, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|it| rows.insert(it.row));
+        batch.sort_unstable_by_key(|it| it.row);
+        next = later;
         let pool = pool.clone();
         tokio::spawn(async move {
             send(&pool, batch, permit).await;
@@ -83,30 +99,34 @@ async fn gather(pool: Pool, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     }
 }
 
-/// What one of them breaks is not the others': each is run alone then, all at once. Where there was no connection, or no
-/// answer, there is none for each of them either.
-async fn send(pool: &Pool, mut batch: Vec<Waiting>, permit: OwnedSemaphorePermit) {
-    batch.sort_by_key(|it| it.row);
-    match together(pool, &batch).await {
-        Ok(answers) => {
-            for (waiting, rows) in batch.into_iter().zip(answers) {
-                let _ = waiting.answer.send(Ok(rows));
-            }
-            return;
-        }
-        Err(error) if matches!(error, sqlx::Error::Database(_)) || is_broken(&error) => {}
+/// Who was not served together is served alone, all at once: what one of them breaks is not the others'. Where there was no
+/// connection, or no answer, there is none for each of them either.
+async fn send(pool: &Pool, batch: Vec<Waiting>, permit: OwnedSemaphorePermit) {
+    let answers = match together(pool, &batch).await {
+        Ok(answers) => answers,
+        Err(error) if matches!(error, sqlx::Error::Database(_)) || is_broken(&error) => Vec::new(),
         Err(error) => {
             for waiting in batch {
                 let _ = waiting.answer.send(Err(again(&error)));
             }
             return;
         }
+    };
+    let mut alone = Vec::new();
+    let mut answers = answers.into_iter();
+    for waiting in batch {
+        match answers.next() {
+            Some(rows) if !rows.is_empty() => {
+                let _ = waiting.answer.send(Ok(rows));
+            }
+            _ => alone.push(waiting),
+        }
     }
     // whoever waits for a row that is locked holds up nobody else
     drop(permit);
-    join_all(batch.into_iter().map(async |waiting| {
-        let rows = once::alone(pool, &waiting.once, &waiting.message).await;
-        let _ = waiting.answer.send(rows);
+    join_all(alone.into_iter().map(async |it| {
+        let message = once::in_scope(&it.actor, Mode::Writes, &it.write.alone, &it.args);
+        let _ = it.answer.send(once::alone(pool, &it.write.alone, &message).await);
     }))
     .await;
 }
@@ -121,28 +141,76 @@ fn again(error: &sqlx::Error) -> sqlx::Error {
 
 /// The rows of each.
 async fn together(pool: &Pool, batch: &[Waiting]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
+    let Some(first) = batch.first() else { return Ok(Vec::new()) };
     let mut conn = Unfinished::new(pool.get().await?);
-    let messages: Vec<_> = [LOCKS].into_iter().chain(batch.iter().map(|it| it.message.as_str())).collect();
+    let message = format!("{LOCKS}; {}", message(&first.write, batch));
     let answered = patiently(async {
-        for waiting in batch {
-            once::prepare(conn.get(), &waiting.once).await?;
-        }
-        let mut rows: Vec<Vec<PgRow>> = batch.iter().map(|_| Vec::new()).collect();
-        let mut done: usize = 0;
-        let mut parts = raw_sql(AssertSqlSafe(messages.join(";"))).fetch_many(&mut conn.get().pg);
-        while let Some(part) = parts.try_next().await? {
-            match part {
-                Either::Left(_) => done += 1,
-                Either::Right(row) => {
-                    if let Some(of) = rows.get_mut(done.saturating_sub(1) / PARTS) {
-                        of.push(row);
-                    }
-                }
-            }
-        }
-        Ok(rows)
+        once::prepare(conn.get(), &first.write.together).await?;
+        raw_sql(AssertSqlSafe(message)).fetch_all(&mut conn.get().pg).await
     })
     .await;
     conn.finish_after(&answered);
-    answered
+    let mut rows: Vec<Vec<PgRow>> = batch.iter().map(|_| Vec::new()).collect();
+    for row in answered? {
+        let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or_default();
+        if let Some(of) = place.checked_sub(1).and_then(|place| rows.get_mut(place)) {
+            of.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// Calls the statement with an array for each argument, callers and their companies first.
+fn message(write: &Write, batch: &[Waiting]) -> String {
+    let ids = |of: fn(&Actor) -> Option<Uuid>| batch.iter().map(move |it| of(&it.actor).map(|id| id.to_string()));
+    let mut arrays = vec![
+        array(ids(|it| it.user_id.map(|id| id.0))),
+        array(ids(|it| it.company_id.map(|id| id.0))),
+    ];
+    let count = batch.first().map_or(0, |it| it.args.len());
+    arrays.extend((0..count).map(|n| array(batch.iter().map(|it| it.args.get(n)?.as_deref()))));
+    let mut message = format!("EXECUTE {}(", write.together.name);
+    for (n, array) in arrays.iter().enumerate() {
+        message.push_str(if n > 0 { "," } else { "" });
+        once::quote(Some(array), &mut message);
+    }
+    message.push(')');
+    message
+}
+
+/// An array as PostgreSQL reads it.
+fn array(elements: impl Iterator<Item = Option<impl AsRef<str>>>) -> String {
+    let mut array = String::from("{");
+    for (n, element) in elements.enumerate() {
+        array.push_str(if n > 0 { "," } else { "" });
+        let Some(text) = element else {
+            array.push_str("NULL");
+            continue;
+        };
+        array.push('"');
+        for letter in text.as_ref().chars() {
+            array.extend(matches!(letter, '"' | '\\').then_some('\\'));
+            array.push(letter);
+        }
+        array.push('"');
+    }
+    array.push('}');
+    array
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_says_what_its_elements_are_and_nothing_else() {
+        let quoted = |elements: &[Option<&str>]| {
+            let mut out = String::new();
+            once::quote(Some(&array(elements.iter().copied())), &mut out);
+            out
+        };
+        assert_eq!(quoted(&[]), "'{}'");
+        assert_eq!(quoted(&[Some("a"), None, Some("NULL")]), r#"'{"a",NULL,"NULL"}'"#);
+        assert_eq!(quoted(&[Some("\\x00"), Some(r#"","'},"#)]), r#"'{"\\x00","\",\"''},"}'"#);
+    }
 }

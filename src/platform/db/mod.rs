@@ -18,7 +18,7 @@ use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use uuid::Uuid;
 
 pub use instant::Instant;
-pub use once::{Arg, Once};
+pub use once::{Arg, Once, Write};
 pub use tx::{Actor, Tx};
 
 use gather::Gathering;
@@ -173,7 +173,7 @@ impl Db {
         &self,
         cx: &Context,
         row: Uuid,
-        once: &Once,
+        write: &Write,
         args: &[Arg<'_>],
     ) -> std::result::Result<Vec<T>, sqlx::Error>
     where
@@ -182,7 +182,7 @@ impl Db {
         let role = cx.caller().role.into();
         #[allow(clippy::indexing_slicing)] // the array has one for each role
         let gathering = &self.gatherings[Self::index(role)];
-        gathering.write(self.pool(role), &Actor::of(cx), row, once, args).await
+        gathering.write(self.pool(role), &Actor::of(cx), row, write, args).await
     }
 
     /// As [`Db::anonymous`], of one statement that only reads, in one round trip.

@@ -3,10 +3,10 @@
 //! Round trips decide what a read costs: BEGIN with its settings, the statement, and the end of the transaction are
 //! three. Here the settings and the statement, prepared beforehand on its connection, travel in one message of the
 //! simple protocol, which PostgreSQL runs as one transaction of its own. The scope is the same as a [`super::Tx`]'s, and so is that it can only read.
-//! What such a message holds is made of UUIDs, times, numbers, words of the program and hexadecimal bytes: nothing in it can
-//! hold a quote. Writes go the same way, together ([`super::gather`]).
+//! What such a message holds is made of UUIDs, times, numbers, words of the program and hexadecimal bytes, and quoted all the
+//! same. Writes go the same way, together ([`super::gather`]).
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use deadpool::managed::Object;
@@ -27,7 +27,17 @@ pub struct Once {
     pub statement: &'static str,
 }
 
-/// A value for a [`Once`]: only what cannot hold a quote.
+/// A write that many callers send at the same moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Write {
+    /// In the scope of its caller.
+    pub alone: Once,
+    /// The same for several callers: `$1` are their ids, `$2` those of their companies, then comes an array for each argument of
+    /// `alone`. Each row that it answers says whose it is by its `place`, from one on. Who gets none is served alone.
+    pub together: Once,
+}
+
+/// A value for a [`Once`].
 #[derive(Clone, Copy, Debug)]
 pub enum Arg<'a> {
     Id(Option<Uuid>),
@@ -47,26 +57,38 @@ pub enum Mode {
 }
 
 impl Arg<'_> {
-    fn write(self, out: &mut String) {
-        let _ = match self {
-            Self::Id(Some(id)) => write!(out, "'{id}'"),
+    /// As PostgreSQL reads it. `None`: NULL.
+    pub fn text(self) -> Option<String> {
+        Some(match self {
+            Self::Id(id) => id?.to_string(),
             // beyond these years PostgreSQL writes dates in another way, and nothing of ours lies there
-            Self::At(Some(at)) => {
+            Self::At(at) => {
+                let at = at?;
                 let (first, last) =
                     (DateTime::from_timestamp(-62_135_596_800, 0), DateTime::from_timestamp(253_402_300_799, 0));
                 let at = at.clamp(first.unwrap_or(at), last.unwrap_or(at));
-                write!(out, "'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00"))
+                at.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string()
             }
-            Self::Count(count) => write!(out, "{count}"),
-            Self::Flag(flag) => write!(out, "{flag}"),
-            Self::Bytes(bytes) => {
-                out.push_str("'\\x");
-                out.push_str(&hex::encode(bytes));
-                out.write_str("'")
+            Self::Count(count) => count.to_string(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Bytes(bytes) => format!("\\x{}", hex::encode(bytes)),
+            Self::Word(word) => word?.to_owned(),
+        })
+    }
+}
+
+/// A literal that takes the type of its place.
+pub fn quote(text: Option<&str>, out: &mut String) {
+    match text {
+        None => out.push_str("NULL"),
+        Some(text) => {
+            out.push('\'');
+            for (n, piece) in text.split('\'').enumerate() {
+                out.push_str(if n > 0 { "\'\'" } else { "" });
+                out.push_str(piece);
             }
-            Self::Word(Some(word)) => write!(out, "'{}'", word.replace('\'', "''")),
-            Self::Id(None) | Self::At(None) | Self::Word(None) => out.write_str("NULL"),
-        };
+            out.push('\'');
+        }
     }
 }
 
@@ -136,6 +158,12 @@ fn is_outdated(error: &sqlx::Error) -> bool {
 }
 
 pub fn message(actor: &Actor, mode: Mode, once: &Once, args: &[Arg<'_>]) -> String {
+    let args: Vec<_> = args.iter().map(|arg| arg.text()).collect();
+    in_scope(actor, mode, once, &args)
+}
+
+/// The same of arguments that are written.
+pub fn in_scope(actor: &Actor, mode: Mode, once: &Once, args: &[Option<String>]) -> String {
     let mut message = String::with_capacity(256);
     if mode == Mode::Reads {
         message.push_str("SET LOCAL transaction_read_only = on; ");
@@ -151,7 +179,7 @@ pub fn message(actor: &Actor, mode: Mode, once: &Once, args: &[Arg<'_>]) -> Stri
         if n > 0 {
             message.push(',');
         }
-        arg.write(&mut message);
+        quote(arg.as_deref(), &mut message);
     }
     message.push(')');
     message

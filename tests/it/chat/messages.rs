@@ -231,6 +231,47 @@ async fn of_messages_that_are_written_together_each_has_its_own_answer() {
 }
 
 #[tokio::test]
+async fn of_receipts_that_are_noted_together_each_is_its_readers_and_none_goes_back() {
+    let talk = talk().await;
+    let other = book_on(&talk.alice, &talk.dr, in_days(&talk.app, 5)).await.str("/id");
+    let of_others = talk.app.employee(&talk.company).await;
+    for n in 0..8 {
+        talk.send(&talk.alice, &format!("number {n}")).await.expect(201);
+        talk.alice.post(&format!("/conversations/{other}/messages"), message("elsewhere")).await.expect(201);
+    }
+    let (here, elsewhere) = (talk.path("/read"), format!("/conversations/{other}/read"));
+    // the practitioner on several devices, in two conversations, and somebody whose conversations they are not
+    let answers = join_all((0..32_i64).map(|n| {
+        let (user, path, upto) = match n % 4 {
+            0 => (&talk.dr, &here, n / 4 + 1),
+            1 => (&talk.dr, &elsewhere, 3),
+            2 => (&talk.dr, &here, 8 - n / 4),
+            _ => (&of_others, &here, 8),
+        };
+        async move { (n % 4, upto, user.post(path, json!({"seq": upto})).await) }
+    }))
+    .await;
+    for (kind, upto, answer) in answers {
+        match kind {
+            3 => drop(answer.refused(404, "not_found")),
+            _ => {
+                let receipt = answer.expect(200).json;
+                assert!(receipt["readSeq"].as_i64() >= Some(upto), "{receipt}");
+                assert_eq!(receipt["readerId"], json!(talk.dr.id));
+            }
+        }
+    }
+    let receipt = talk.dr.post(&here, json!({"seq": 1})).await.expect(200).json;
+    assert_eq!((&receipt["readSeq"], &receipt["deliveredSeq"]), (&json!(8), &json!(8)));
+    let receipt = talk.dr.post(&elsewhere, json!({"seq": 1})).await.expect(200).json;
+    assert_eq!((&receipt["readSeq"], &receipt["deliveredSeq"]), (&json!(3), &json!(3)));
+    // a change is counted once: eight messages, and at most eight steps of the reading
+    let changes = talk.read(&talk.alice, "?limit=1").await.json["rev"].as_i64().unwrap();
+    assert!((9..=16).contains(&changes), "{changes}");
+    talk.app.settle().await;
+}
+
+#[tokio::test]
 async fn a_conversation_that_is_locked_holds_up_nobody_else() {
     let talk = talk().await;
     let other = book_on(&talk.alice, &talk.dr, in_days(&talk.app, 5)).await.str("/id");

@@ -121,6 +121,18 @@ SELECT app.change_message(md5('message of ' || fixture_id('alice') || ' about ' 
 INSERT INTO app.messages SELECT * FROM app.messages;
 -- refused: employee says what a colleague has read
 SELECT FROM app.note_receipt(fixture_id('bob with martin'), 1, true, '2026-09-07 09:05Z');
+-- refused: employee says it among others
+SELECT FROM app.note_receipts(ARRAY[fixture_id('bob')], ARRAY[app.company_id()], ARRAY[fixture_id('bob with martin')], '{1}', '{true}', '{2026-09-07 09:05Z}');
+-- refused: employee says for themselves what a colleague has read
+SELECT FROM app.note_receipts(ARRAY[app.user_id()], ARRAY[app.company_id()], ARRAY[fixture_id('bob with martin')], '{1}', '{true}', '{2026-09-07 09:05Z}');
+-- refused: employee writes as a colleague among others
+SELECT FROM app.send_messages(ARRAY[fixture_id('bob')], ARRAY[app.company_id()], ARRAY[fixture_id('bob with martin')], ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[decode(repeat('00', 120), 'hex')], '{2026-09-07 09:05Z}', '{14}', ARRAY[md5('chat key of ' || fixture_id('bob with martin'))::uuid]);
+-- refused: employee writes into a colleague's conversation among others
+SELECT FROM app.send_messages(ARRAY[app.user_id()], ARRAY[app.company_id()], ARRAY[fixture_id('bob with martin')], ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[decode(repeat('00', 120), 'hex')], '{2026-09-07 09:05Z}', '{14}', ARRAY[md5('chat key of ' || fixture_id('bob with martin'))::uuid]);
+-- refused: practitioner writes as the employee
+SELECT FROM app.send_messages(ARRAY[fixture_id('alice')], ARRAY[app.company_id()], ARRAY[fixture_id('alice with martin')], ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[decode(repeat('00', 120), 'hex')], '{2026-09-07 09:05Z}', '{14}', ARRAY[md5('chat key of ' || fixture_id('alice with martin'))::uuid]);
+-- refused: hr writes a message
+SELECT FROM app.send_messages('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 -- refused: employee locks a conversation
 SELECT FROM app.lock_conversation(fixture_id('alice with martin'));
 -- refused: employee writes a call past the functions

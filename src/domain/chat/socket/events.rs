@@ -1,6 +1,6 @@
 //! The events of a socket.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ const UNACKNOWLEDGED: usize = 256;
 const FOR_THE_LAST: usize = 192;
 /// What has arrived is noted at once, and in a talk that goes back and forth so often: each note is a change like a message.
 const NOTED_EVERY: Duration = Duration::from_secs(1);
+/// How long what was handed over waits for what comes before it, and how much of it; then all of it is read.
+const GAP: Duration = Duration::from_millis(20);
+const MOST_EARLY: usize = 32;
 /// That somebody writes is told so often.
 const TYPING_EVERY: Duration = Duration::from_secs(1);
 
@@ -56,6 +59,25 @@ pub struct Seat {
     noted_at: Option<Instant>,
     unacknowledged: Arc<Semaphore>,
     typed: Option<(ConsultationId, Instant)>,
+    gaps: HashMap<ConsultationId, Gap>,
+}
+
+/// What was handed over before what comes before it.
+struct Gap {
+    since: Instant,
+    early: BTreeMap<i64, Change>,
+    /// The socket is woken when it is over.
+    is_timed: bool,
+}
+
+impl Gap {
+    fn new() -> Self {
+        Self { since: Instant::now(), early: BTreeMap::new(), is_timed: false }
+    }
+
+    fn is_over(&self) -> bool {
+        self.since.elapsed() >= GAP || self.early.len() > MOST_EARLY
+    }
 }
 
 impl Seat {
@@ -70,6 +92,7 @@ impl Seat {
             noted_at: None,
             unacknowledged: Arc::new(Semaphore::new(UNACKNOWLEDGED)),
             typed: None,
+            gaps: HashMap::new(),
         }
     }
 
@@ -122,6 +145,7 @@ impl Seat {
     fn forget(&mut self, id: ConsultationId) {
         self.stop_typing(id);
         self.opened.remove(&id);
+        self.gaps.remove(&id);
         if self.joined.remove(&id).is_some() {
             self.hub.leave(id, &self.place);
         }
@@ -165,15 +189,40 @@ impl Seat {
         Ok(())
     }
 
-    /// Sends a change that was handed over, where it is the next one and there is room; otherwise it is read.
-    fn pass_on(&mut self, at: &Connection, id: ConsultationId, change: &Change) -> bool {
-        let Some(told) = self.joined.get_mut(&id) else { return true };
-        if change.rev() <= told.rev {
-            return true;
+    /// Sends what was handed over, as far as one follows the other and there is room; otherwise it is read. Of two that were
+    /// written at the same moment the second one may be handed over first: the other is given a moment.
+    fn pass_on(&mut self, at: &Connection) {
+        while let Some((id, change)) = self.place.take_handed() {
+            self.gaps.entry(id).or_insert_with(Gap::new).early.insert(change.rev(), change);
         }
-        if change.rev() > told.rev + 1 {
-            return false;
+        for (id, mut gap) in std::mem::take(&mut self.gaps) {
+            while let Some(told) = self.joined.get(&id)
+                && let Some(next) = gap.early.first_entry().filter(|next| *next.key() <= told.rev + 1)
+            {
+                let change = next.remove();
+                if !self.send_change(at, id, &change) {
+                    self.place.keep(id, half_sent(change.rev()));
+                }
+            }
+            let last = gap.early.last_key_value().map(|(rev, _)| *rev);
+            let Some(last) = last.filter(|_| self.joined.contains_key(&id)) else { continue };
+            if gap.is_over() {
+                self.place.keep(id, last);
+                continue;
+            }
+            if !std::mem::replace(&mut gap.is_timed, true) {
+                let waker = at.waker();
+                tokio::spawn(async move {
+                    tokio::time::sleep(GAP).await;
+                    waker.notify_one();
+                });
+            }
+            self.gaps.insert(id, gap);
         }
+    }
+
+    fn send_change(&mut self, at: &Connection, id: ConsultationId, change: &Change) -> bool {
+        let Some(told) = self.joined.get_mut(&id).filter(|told| told.rev < change.rev()) else { return true };
         for parcel in told.parcels_of(id, at.caller().user_id, change) {
             if send(at, id, &parcel, true, &self.arrived, &self.unacknowledged).is_err() {
                 return false;
@@ -357,17 +406,18 @@ impl Visitor for Seat {
             let _ = at.emit(event, &data.unwrap_or_default());
         }
         let now = at.platform().clock.now();
-        while let Some((id, change)) = self.place.take_handed() {
-            if !self.pass_on(at, id, &change) {
-                self.place.keep(id, half_sent(change.rev()));
-            }
-        }
+        self.pass_on(at);
         let mut changed = self.place.take_changed();
         let closed = self.joined.iter().filter(|(_, told)| !told.is_closed && now >= told.closes_at);
         changed.extend(closed.map(|(id, _)| (*id, i64::MAX)));
         let mut failed: Option<Problem> = None;
         for (id, rev) in changed {
             if self.joined.get(&id).is_none_or(|told| told.rev >= rev) {
+                continue;
+            }
+            // it was announced as well as handed over
+            if self.gaps.get(&id).is_some_and(|gap| gap.early.contains_key(&rev)) {
+                self.place.keep(id, rev);
                 continue;
             }
             match self.deliver(at, id).await {
