@@ -324,10 +324,11 @@ RETURNS SETOF stats.counted LANGUAGE sql STABLE SET search_path = stats, pg_temp
 $$;
 
 -- The first so many months of companies that are over at some time, and not published; no number: all of them. In an order in
--- which no company is looked at before those before it are done.
+-- which no company is looked at before those before it are done, so that a small number costs little however many are left;
+-- the planner does not know how few they are, and would compile the query for millions.
 CREATE OR REPLACE FUNCTION stats.months_to_publish(settled timestamptz, batch int)
 RETURNS TABLE (company uuid, month date, since timestamptz, threshold int)
-LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = stats, pg_temp SET jit = off AS $$
     SELECT k.id, m::date, m AT TIME ZONE k.time_zone,
            coalesce((SELECT t.threshold FROM app.reporting_thresholds t
                      WHERE t.company_id = k.id AND t.first_month <= m::date
