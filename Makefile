@@ -54,7 +54,7 @@ chat: ## Write CHAT messages (10,000) on two nodes over connections that break, 
 	@tools/install database redis tools
 	HUNTZEN_CHAT=$(CHAT) HUNTZEN_REVOCATIONS=300 $(CARGO) test --test it chat::nodes -- --nocapture --test-threads=1 $(ARGS)
 
-attack: ## Try to get behind the counters of 20,000 companies by chance (ATTACK=…)
+attack: ## Try to get behind the counters of 20,000 companies by chance, 1,000 of them in the tables (ATTACK=…)
 	@tools/install database
 	HUNTZEN_ATTACK=$(ATTACK) $(CARGO) test --test it usage::attack -- --nocapture $(ARGS)
 

@@ -6,7 +6,7 @@ REVOKE ALL ON stats.company_usage_monthly, stats.practitioner_activity_monthly F
 REVOKE ALL ON TYPE stats.counted FROM PUBLIC;
 GRANT USAGE ON TYPE stats.counted TO huntzen_stats;
 
-GRANT SELECT, UPDATE (refreshed_at, refreshed_before, agreed_at, counted_from) ON app.usage_refreshes TO huntzen_stats;
+GRANT SELECT, UPDATE (refreshed_at, refreshed_before, agreed_at, counted_from, restored_at) ON app.usage_refreshes TO huntzen_stats;
 CREATE POLICY stats ON app.usage_refreshes TO huntzen_stats USING (true) WITH CHECK (true);
 -- whose account is whose entry's, and since when: who counts needs no names
 GRANT SELECT (id, company_id, employee_id, status, created_at) ON app.users TO huntzen_stats;
@@ -323,10 +323,12 @@ RETURNS SETOF stats.counted LANGUAGE sql STABLE SET search_path = stats, pg_temp
     GROUP BY w.dimensions, w.row_key, w.column_key, w.eligible, w.place
 $$;
 
--- The months of each company that are over at some time, and not published.
-CREATE OR REPLACE FUNCTION stats.months_to_publish(settled timestamptz)
+-- The first so many months of companies that are over at some time, and not published; no number: all of them. In an order in
+-- which no company is looked at before those before it are done, so that a small number costs little however many are left;
+-- the planner does not know how few they are, and would compile the query for millions.
+CREATE OR REPLACE FUNCTION stats.months_to_publish(settled timestamptz, batch int)
 RETURNS TABLE (company uuid, month date, since timestamptz, threshold int)
-LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = stats, pg_temp SET jit = off AS $$
     SELECT k.id, m::date, m AT TIME ZONE k.time_zone,
            coalesce((SELECT t.threshold FROM app.reporting_thresholds t
                      WHERE t.company_id = k.id AND t.first_month <= m::date
@@ -338,6 +340,7 @@ LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
         coalesce((done.month + interval '1 month')::date,
                  least(date_trunc('month', k.created_at AT TIME ZONE k.time_zone)::date, used.month))::timestamp,
         date_trunc('month', settled AT TIME ZONE k.time_zone) - interval '1 month', interval '1 month') m
+    ORDER BY k.id, m LIMIT batch
 $$;
 -- The same of payroll, of all practitioners at once.
 CREATE OR REPLACE FUNCTION stats.payroll_to_publish(settled timestamptz)
@@ -349,21 +352,25 @@ RETURNS SETOF date LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$
         date_trunc('month', settled AT TIME ZONE 'Europe/Paris') - interval '1 month', interval '1 month') m
 $$;
 
+-- Until when what was over may have been published by some time. An hour more, because clocks differ.
+CREATE OR REPLACE FUNCTION stats.may_be_told(at timestamptz)
+RETURNS timestamptz LANGUAGE sql STABLE SET search_path = stats, pg_temp AS $$ SELECT at - interval '3 days' + interval '1 hour' $$;
+
 -- Publishes some months that are over; how many of companies there were. Zero: all are published, payroll as well.
 CREATE OR REPLACE FUNCTION stats.publish(batch int)
 RETURNS int LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
 DECLARE
     counted   timestamptz;
     settled   timestamptz;
+    restored  timestamptz;
     it        record;
     published int := 0;
 BEGIN
     -- not while the time is noted, and nothing that is yet to come by the database's own clock
-    SELECT r.refreshed_at, least(r.refreshed_at, r.agreed_at, r.refreshed_before, stats.clock()) - interval '3 days'
-        INTO counted, settled FROM app.usage_refreshes r FOR UPDATE;
+    SELECT r.refreshed_at, least(r.refreshed_at, r.agreed_at, r.refreshed_before, stats.clock()) - interval '3 days', r.restored_at
+        INTO counted, settled, restored FROM app.usage_refreshes r FOR UPDATE;
     FOR it IN
-        SELECT m.company, m.month, m.since, m.threshold FROM stats.months_to_publish(settled) m
-        ORDER BY m.company, m.month LIMIT batch
+        SELECT m.company, m.month, m.since, m.threshold FROM stats.months_to_publish(settled, batch) m
     LOOP
         INSERT INTO app.usage_months (company_id, month, threshold, published_at)
             VALUES (it.company, it.month, it.threshold, counted);
@@ -386,7 +393,8 @@ BEGIN
     FOR it IN
         SELECT m AS month FROM stats.payroll_to_publish(settled) m ORDER BY m
     LOOP
-        INSERT INTO app.payroll_months (month, published_at) VALUES (it.month, counted);
+        INSERT INTO app.payroll_months (month, published_at, is_restored)
+            VALUES (it.month, counted, it.month < date_trunc('month', stats.may_be_told(restored) AT TIME ZONE 'Europe/Paris'));
         INSERT INTO app.payroll_lines (practitioner_id, month, currency, practitioner_name, open, completed,
                 cancelled_by_employee, cancelled_otherwise, missed_by_employee, missed_otherwise, minutes, amount, flagged,
                 flagged_minutes, flagged_amount)
@@ -413,18 +421,24 @@ BEGIN
 END
 $$;
 
+-- The last month that was published of any company: for the operator to keep outside of the backups.
+CREATE OR REPLACE FUNCTION stats.last_told()
+RETURNS date LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
+    SELECT max(m.month) FROM app.usage_months m
+$$;
+
 -- After a backup was restored: months that were over by now may have been told since it was made, and what was told of them is
 -- lost. Counted again they would be other numbers (somebody was erased, sessions are missing), and the difference would be
--- somebody's. So they are withheld as a whole, for good; payroll of them is published without a line, because what is paid by
--- is what was told first. How many months of companies, and of payroll. An hour more, because clocks differ.
-CREATE OR REPLACE FUNCTION stats.withhold_restored(at timestamptz, OUT usage int, OUT payroll int)
+-- somebody's. So they are withheld as a whole, for good: all of them, or those until the last that is known to be told, where the
+-- release that made the backup published none. Payroll of them is published as of any month, for nobody can subtract it, and
+-- marked: it may have been paid already. How many months of companies, and of payroll.
+CREATE OR REPLACE FUNCTION stats.withhold_restored(at timestamptz, last_told date, OUT usage int, OUT payroll int)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
 DECLARE
-    settled constant timestamptz := withhold_restored.at - interval '3 days' + interval '1 hour';
-    it               record;
+    it record;
 BEGIN
     usage := 0;
-    FOR it IN SELECT m.* FROM stats.months_to_publish(settled) m ORDER BY m.company, m.month LOOP
+    FOR it IN SELECT m.* FROM stats.months_to_publish(stats.may_be_told(withhold_restored.at), NULL) m WHERE m.month <= last_told LOOP
         INSERT INTO app.usage_months (company_id, month, threshold, published_at)
             VALUES (it.company, it.month, it.threshold, withhold_restored.at);
         INSERT INTO app.usage_cells (company_id, month, dimensions, row_key, column_key, label, withheld)
@@ -435,9 +449,8 @@ BEGIN
                                                    WHEN 'specialty,department' THEN g.column_key END;
         usage := usage + 1;
     END LOOP;
-    INSERT INTO app.payroll_months (month, published_at, has_sessions)
-        SELECT m, withhold_restored.at, false FROM stats.payroll_to_publish(settled) m;
-    GET DIAGNOSTICS payroll = ROW_COUNT;
+    UPDATE app.usage_refreshes SET restored_at = withhold_restored.at;
+    SELECT count(*) INTO payroll FROM stats.payroll_to_publish(stats.may_be_told(withhold_restored.at));
 END
 $$;
 
@@ -492,6 +505,11 @@ CREATE OR REPLACE FUNCTION stats.keeps_sessions(of_month date)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
     SELECT EXISTS (SELECT FROM app.payroll_months p WHERE p.month = of_month AND p.has_sessions)
 $$;
+-- Whether a month of payroll may have been published, and paid, before the database was brought back from a backup without it.
+CREATE OR REPLACE FUNCTION stats.is_restored(of_month date)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM app.payroll_months p WHERE p.month = of_month AND p.is_restored)
+$$;
 -- When what is not published was counted.
 CREATE OR REPLACE FUNCTION stats.counted_at()
 RETURNS timestamptz LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
@@ -525,5 +543,6 @@ DROP TRIGGER IF EXISTS company_settings_new_threshold ON app.company_settings;
 CREATE TRIGGER company_settings_new_threshold AFTER UPDATE OF reporting_threshold ON app.company_settings
     FOR EACH ROW WHEN (OLD.reporting_threshold <> NEW.reporting_threshold) EXECUTE FUNCTION stats.note_threshold();
 GRANT EXECUTE ON FUNCTION stats.usage_basis() TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
-GRANT EXECUTE ON FUNCTION stats.counted_at(), stats.running_activity(uuid, date, date), stats.keeps_sessions(date) TO huntzen_practitioner, huntzen_platform;
+GRANT EXECUTE ON FUNCTION stats.counted_at(), stats.running_activity(uuid, date, date), stats.keeps_sessions(date), stats.is_restored(date)
+    TO huntzen_practitioner, huntzen_platform;
 GRANT EXECUTE ON FUNCTION stats.refresh(timestamptz, boolean), stats.publish(int) TO huntzen_worker;

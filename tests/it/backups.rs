@@ -15,8 +15,8 @@ use crate::audit::chain::five;
 use crate::privacy::{self, MESSAGE, NOTE};
 use crate::support::dump::tool;
 use crate::support::{TestApp, User, cluster};
-use crate::upgrades::{but_for, schema};
-use crate::usage::{Sessions, Usage, count_anew, months_ago, name, sessions};
+use crate::upgrades::{but_for, oldest, schema};
+use crate::usage::{Sessions, Usage, advance, count_anew, months_ago, name, sessions};
 
 /// Where the things of one backup are, apart from one another as they have to be.
 struct Backup {
@@ -197,7 +197,7 @@ async fn told(hr: &User, month: NaiveDate) -> Vec<Value> {
 }
 
 /// It is counted from what the backup holds: sessions are missing, and somebody may have been erased. The difference to what
-/// HR has would be theirs.
+/// HR has would be theirs. Payroll is nobody's whose sessions they are.
 #[tokio::test]
 async fn a_month_that_was_published_after_the_backup_is_not_told_a_second_time() {
     let app = TestApp::start().await;
@@ -230,7 +230,7 @@ async fn a_month_that_was_published_after_the_backup_is_not_told_a_second_time()
 
     let restored = cluster::empty_database().await;
     let said = backup.run("restore", &restored).await;
-    assert!(said.contains("1 months of companies are withheld, and payroll of 1 has no lines"), "{said}");
+    assert!(said.contains("1 months of companies are withheld") && said.contains("Payroll of 1 months"), "{said}");
     let after = TestApp::start_on(restored, |_| None).await;
     count_anew(&after).await;
     let hr = &acme.company.hr;
@@ -239,11 +239,58 @@ async fn a_month_that_was_published_after_the_backup_is_not_told_a_second_time()
     assert_eq!(second.len(), first.len());
     assert!(second.iter().all(|it| it["withheld"] == "small_group" && it.get("sessions").is_none()), "{second:?}");
     assert_eq!(told(&hr, before).await, earlier, "what the backup holds is told as it was");
-    // nor is anybody paid by a second count
-    let lines =
-        "SELECT count(*) FROM app.payroll_lines l JOIN app.payroll_months m USING (month) WHERE NOT m.has_sessions";
-    assert_eq!(after.count(lines).await, 0);
-    assert_eq!(after.count("SELECT sum(completed)::bigint FROM app.payroll_lines").await, 20);
+    // payroll of it is what is there, and says that it may have been paid
+    assert_eq!(after.count("SELECT sum(completed)::bigint FROM app.payroll_lines").await, 45);
+    assert_eq!(after.count("SELECT count(*) FROM app.payroll_sessions").await, 45);
+    let staff = after.platform_admin().await;
+    let (from, to) = (name(before), name(last));
+    let path = format!("/reports/practitioner?practitionerId={}&from={from}&to={to}", acme.practitioner.id);
+    let report = staff.get(&path).await.expect(200).json;
+    let months = report["months"].as_array().unwrap();
+    let paid: Vec<_> =
+        months.iter().map(|it| [&it["month"], &it["completed"], &it["published"], &it["restored"]]).collect();
+    assert_eq!(json!(paid), json!([[from, 20, true, false], [to, 25, true, true]]));
+    // nothing is marked of what is over later
+    for pause in [TimeDelta::days(35), TimeDelta::hours(1), TimeDelta::hours(1)] {
+        advance(&after, pause).await;
+        count_anew(&after).await;
+    }
+    assert_eq!(after.count("SELECT count(*) FROM app.payroll_months WHERE is_restored").await, 1);
+    assert!(after.count("SELECT count(*) FROM app.payroll_months").await > 2);
+}
+
+/// A release that published no months told none that could be told a second time. What one after it told, the ledger says.
+#[tokio::test]
+async fn a_backup_of_a_release_that_published_no_months_loses_none_that_nobody_was_told() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let backup = Backup::new();
+    std::fs::create_dir(&backup.contents).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(backup.contents.join(name), text).unwrap();
+    write("about", "taken\t2026-11-22T04:30:00.000000Z\n");
+    write("anchors", "");
+    write("rows", "app.companies\tall\t2\n");
+    let sums =
+        Command::new("sh").args(["-c", "sha256sum about anchors rows >SHA256SUMS"]).current_dir(&backup.contents);
+    assert!({ sums }.status().unwrap().success());
+    for (told, withheld) in [(None, 0), (Some("2026-09-01"), 2)] {
+        if let Some(month) = told {
+            let published = "INSERT INTO app.usage_months (company_id, month, threshold, published_at) VALUES ($1, $2::date, 11, now())";
+            sqlx::query(published).bind(company.id).bind(month).execute(app.db()).await.unwrap();
+        }
+        backup.run("ledger", app.options()).await;
+        let restored = oldest().await;
+        let said = backup.run("finish", &restored).await;
+        assert!(said.contains(&format!("{withheld} months of companies are withheld")), "{said}");
+        let after = TestApp::start_on(restored, |_| None).await;
+        count_anew(&after).await;
+        // two sessions of September, of each company one
+        let months = "SELECT count(*) FROM app.usage_months WHERE month = '2026-09-01'";
+        assert_eq!(after.count(months).await, 2);
+        assert!(after.count("SELECT count(*) FROM app.usage_months").await > 2, "October is published");
+        let paid = "SELECT sum(l.completed)::bigint FROM app.payroll_lines l WHERE l.month = '2026-09-01' AND stats.is_restored(l.month)";
+        assert_eq!(after.count(paid).await, 2);
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,21 @@ async fn released(file: &Path) -> PgConnectOptions {
     options
 }
 
+/// The oldest of them, of a release that published no months, without its secrets: they are none.
+pub async fn oldest() -> PgConnectOptions {
+    let options = released(&folder().join("20261124000702.sql.gz")).await;
+    let mut conn = PgConnection::connect_with(&options).await.unwrap();
+    raw_sql(
+        "SET session_replication_role = replica; DELETE FROM apalis.jobs; DELETE FROM app.signing_keys;
+         DELETE FROM app.two_factor; DELETE FROM app.consultation_reasons; DELETE FROM app.messages; DELETE FROM app.encryption_keys",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    conn.close().await.unwrap();
+    options
+}
+
 fn dumped_schema(of: &PgConnectOptions) -> String {
     let done = client("pg_dump", of).arg("--schema-only").output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

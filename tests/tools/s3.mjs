@@ -1,13 +1,14 @@
 // A server that speaks S3, s3rver, behind a check of signatures of our own (version 4), which s3rver does not make, and with
 // AbortMultipartUpload, which it does not have:
-// s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT]. Says its port.
+// s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT [SLOW]]. Says its port. SLOW: so many milliseconds pass before it takes anything
+// of the first part of an upload.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const [modules, directory, bucket, key, secret, port] = process.argv.slice(2);
+const [modules, directory, bucket, key, secret, port, slow] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const S3rver = require('s3rver');
 const account = require('s3rver/lib/models/account').DUMMY_ACCOUNT;
@@ -53,8 +54,10 @@ function abort(upload, response) {
 
 const server = createServer((request, response) => {
     if (isSigned(request)) {
-        const upload = new URL(request.url, 'http://localhost').searchParams.get('uploadId');
+        const query = new URL(request.url, 'http://localhost').searchParams;
+        const upload = query.get('uploadId');
         if (request.method === 'DELETE' && upload !== null) return abort(upload, response);
+        if (Number(slow) > 0 && query.get('partNumber') === '1') return setTimeout(serve, Number(slow), request, response);
         return serve(request, response);
     }
     response.writeHead(403, { 'content-type': 'application/xml', connection: 'close' });

@@ -33,12 +33,7 @@ pub async fn send_verdict_mail(cx: JobContext, job: SendVerdictMail) -> Result<(
     mail::deliver(&cx, &job.key(), async |tx| {
         let Some(it) = store::find_reader_of_verdict(tx, job.review_id, job.version).await? else { return Ok(None) };
         let to = mail::mailbox(Some(&it.display_name), &it.email)?;
-        let public = cx.platform.config.public_url.as_str().trim_end_matches('/');
-        let context = json!({
-            "name": it.display_name,
-            "is_published": it.is_published,
-            "link": format!("{public}/consultations/{}", it.consultation_id),
-        });
+        let context = json!({ "name": it.display_name, "is_published": it.is_published });
         Ok(Some(Letter::new(to, Recipient::User(it.id), it.locale, "review_moderated", context)))
     })
     .await

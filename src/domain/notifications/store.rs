@@ -172,19 +172,16 @@ pub struct ReaderOfVerdict {
     pub email: String,
     pub display_name: String,
     pub locale: Locale,
-    pub consultation_id: ConsultationId,
     pub is_published: bool,
 }
 
 /// Whoever is still to be told of a verdict.
 pub async fn find_reader_of_verdict(tx: &mut Tx, review: ReviewId, version: i32) -> Result<Option<ReaderOfVerdict>> {
-    Ok(sqlx::query_as(
-        "SELECT id, email, display_name, locale, consultation_id, is_published FROM app.reader_of_verdict($1, $2)",
-    )
-    .bind(review)
-    .bind(version)
-    .fetch_optional(tx.conn())
-    .await?)
+    Ok(sqlx::query_as("SELECT id, email, display_name, locale, is_published FROM app.reader_of_verdict($1, $2)")
+        .bind(review)
+        .bind(version)
+        .fetch_optional(tx.conn())
+        .await?)
 }
 
 /// Conversations of all companies in which it is time to tell somebody.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 pub use super::erasure::ledger::Fault;
 use super::erasure::ledger::{self, Chain, Line};
-use super::erasure::{list_ledger, note_replay, replay as replay_line};
+use super::erasure::{find_published_until, list_ledger, note_replay, replay as replay_line};
 use crate::platform::crypto::entropy::Entropy;
 use crate::platform::crypto::seal::Keyring;
 use crate::platform::db::Db;
@@ -41,7 +41,7 @@ pub async fn verify(owner: &PgConnectOptions) -> Result<Result<i64, Fault>> {
     Ok(walk(owner, |_| Ok(())).await?.map(|chain| chain.entries()))
 }
 
-/// Tells the ledger, as lines of JSON: ids and times, nothing of anybody, and the seal.
+/// Tells the ledger, as lines of JSON: ids and times, nothing of anybody, and the seal with the last month that is published.
 pub async fn ledger(
     owner: &PgConnectOptions,
     keyring: &Keyring,
@@ -55,7 +55,8 @@ pub async fn ledger(
         Ok(chain) => chain,
         Err(fault) => return Ok(Err(fault)),
     };
-    tell(&chain.seal(keyring, &Entropy::system())?);
+    let published_until = find_published_until(&mut Db::as_owner(owner).await?).await?;
+    tell(&chain.seal(published_until, keyring, &Entropy::system())?);
     Ok(Ok(()))
 }
 

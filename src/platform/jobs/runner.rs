@@ -26,6 +26,8 @@ const GIVING_UP_TRIES: u32 = 10;
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
 /// The wait of a job that is postponed.
 const POSTPONED: Duration = Duration::from_mins(1);
+/// One that waits for longer was put off by a clock that was wrong.
+const POSTPONED_AT_MOST: Duration = Duration::from_mins(2);
 /// By how much the program's clock and the database's may differ.
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
 
@@ -264,10 +266,10 @@ impl Runner {
     }
 
     /// Puts a job off for a while. One that waits already in the same words is enough: a schedule makes another at each of
-    /// its times, and they would be thousands.
+    /// its times, and they would be thousands. Not one that waits for a time that only a wrong clock of the database calls soon.
     async fn postpone(&self, job_id: &str, worker: &str, kind: &str, code: &'static str) {
         // tests move the program's clock ahead of the database's
-        let wait = POSTPONED.as_secs_f64() + self.platform.clock.shift().as_seconds_f64();
+        let after = |wait: Duration| wait.as_secs_f64() + self.platform.clock.shift().as_seconds_f64();
         self.persist(|| {
             sqlx::query(
                 "UPDATE apalis.jobs j
@@ -276,13 +278,15 @@ impl Runner {
                      done_at = CASE it.status WHEN 'Done' THEN now() END
                  FROM (SELECT CASE WHEN EXISTS (
                            SELECT FROM apalis.jobs mine JOIN apalis.jobs other USING (job_type, job)
-                           WHERE mine.id = $1 AND other.id <> $1 AND other.status = 'Pending') THEN 'Done' ELSE 'Pending' END AS status) it
+                           WHERE mine.id = $1 AND other.id <> $1 AND other.status = 'Pending'
+                             AND other.run_at <= now() + make_interval(secs => $5)) THEN 'Done' ELSE 'Pending' END AS status) it
                  WHERE j.id = $1 AND j.lock_by = $2 AND j.status = 'Running'",
             )
             .bind(job_id)
             .bind(worker)
             .bind(json!({ "code": code, "kind": kind }))
-            .bind(wait)
+            .bind(after(POSTPONED))
+            .bind(after(POSTPONED_AT_MOST))
             .execute(&self.pool)
         })
         .await;

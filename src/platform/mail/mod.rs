@@ -18,7 +18,7 @@
 //! | `appointment_moved` | as booked, `pending` (still to be confirmed), `free` (the reader may cancel without cost) |
 //! | `appointment_reminder` | as booked |
 //! | `message_waiting`, `call_missed` | `link` |
-//! | `review_moderated` | `is_published`, `link` |
+//! | `review_moderated` | `is_published` |
 //! | `waitlist_offer` | `starts_at`, `minutes`, `expires_at`, `time_zone`, `link` |
 //! | `audit_broken` | `chains`: how many |
 //! | `calendar_failing` | `label`, `since`, `time_zone`, `reason` (words), `link` |

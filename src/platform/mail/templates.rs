@@ -166,8 +166,8 @@ mod tests {
             ),
             ("message_waiting", json!({ "name": "Rosa", "link": "https://care.example/c" })),
             ("call_missed", json!({ "name": "Rosa", "link": "https://care.example/c" })),
-            ("review_moderated", json!({ "name": "Rosa", "is_published": true, "link": "https://care.example/c" })),
-            ("review_moderated", json!({ "name": "Rosa", "is_published": false, "link": "https://care.example/c" })),
+            ("review_moderated", json!({ "name": "Rosa", "is_published": true })),
+            ("review_moderated", json!({ "name": "Rosa", "is_published": false })),
             ("export_failed", json!({ "name": "Rosa" })),
             (
                 "session_ended",

@@ -27,6 +27,10 @@ pub use writer::Writer;
 const CONNECTING: Duration = Duration::from_secs(5);
 /// A server that says nothing for so long is away.
 const SILENCE: Duration = Duration::from_secs(20);
+/// What is written may take so much longer as its bytes take over a slow line.
+const SLOWEST_BYTES_PER_SECOND: u64 = 8 << 10;
+/// Longer than any part takes; a server puts the parts of a large object together for minutes.
+const LONGEST_WRITE: Duration = Duration::from_mins(15);
 /// What fails is tried again for so long at most: a person waits for it.
 const RETRYING: Duration = Duration::from_secs(10);
 const PROBE: &str = "health/probe";
@@ -42,7 +46,7 @@ pub struct Storage {
     store: Arc<dyn ObjectStore>,
     /// Where it is a folder.
     folder: Option<PathBuf>,
-    /// Where it is a bucket.
+    /// Where it is a bucket, for what is written: nothing is heard of a server before it has all of a part.
     bucket: Option<Arc<AmazonS3>>,
 }
 
@@ -61,8 +65,10 @@ impl Storage {
                 Ok(Self { store: Arc::new(store), folder: Some(folder.clone()), bucket: None })
             }
             StorageUrl::Bucket(bucket) => {
-                let store = Arc::new(open_bucket(bucket).map_err(Problem::internal)?);
-                Ok(Self { store: store.clone(), folder: None, bucket: Some(store) })
+                let to_read = ClientOptions::new().with_read_timeout(SILENCE).with_timeout_disabled();
+                let to_write = ClientOptions::new().with_timeout(LONGEST_WRITE);
+                let open = |options| open_bucket(bucket, options).map(Arc::new).map_err(Problem::internal);
+                Ok(Self { store: open(to_read)?, folder: None, bucket: Some(open(to_write)?) })
             }
         }
     }
@@ -91,7 +97,8 @@ impl Storage {
 
     /// An object to write piece by piece, at constant memory. Dropped before it is finished it leaves nothing.
     pub fn create(&self, key: &str) -> Writer {
-        Writer::new(self.store.clone(), self.bucket.clone(), Path::from(key))
+        let store = self.bucket.clone().map_or_else(|| self.store.clone(), |bucket| bucket as Arc<dyn ObjectStore>);
+        Writer::new(store, self.bucket.clone(), Path::from(key))
     }
 
     /// The bytes of an object, and how many; `None` where there is none.
@@ -183,13 +190,8 @@ impl Storage {
     }
 }
 
-fn open_bucket(bucket: &Bucket) -> object_store::Result<AmazonS3> {
-    let options = ClientOptions::new()
-        .with_allow_http(bucket.endpoint.starts_with("http://"))
-        .with_connect_timeout(CONNECTING)
-        .with_read_timeout(SILENCE)
-        // large ones take their time
-        .with_timeout_disabled();
+fn open_bucket(bucket: &Bucket, options: ClientOptions) -> object_store::Result<AmazonS3> {
+    let options = options.with_allow_http(bucket.endpoint.starts_with("http://")).with_connect_timeout(CONNECTING);
     let retry = RetryConfig {
         backoff: BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: CONNECTING, base: 2.0 },
         max_retries: 3,

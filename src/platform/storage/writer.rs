@@ -2,14 +2,14 @@
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use object_store::aws::AmazonS3;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{MultipartId, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
 
-use super::unavailable;
+use super::{SILENCE, SLOWEST_BYTES_PER_SECOND, unavailable};
 use crate::platform::problem::Result;
 
 /// Where a bucket holds the ids of uploads that are under way, each under the name of its object: whoever is killed in the
@@ -43,6 +43,12 @@ struct Noted {
     path: Path,
     id: MultipartId,
     parts: Vec<PartId>,
+}
+
+/// What so many bytes are written by, in the time that they take over a slow line.
+async fn in_time<T>(bytes: usize, written: impl Future<Output = object_store::Result<T>>) -> Result<T> {
+    let patience = SILENCE + Duration::from_secs(bytes as u64 / SLOWEST_BYTES_PER_SECOND);
+    tokio::time::timeout(patience, written).await.map_err(unavailable)?.map_err(unavailable)
 }
 
 /// Where the upload of an object is noted.
@@ -129,15 +135,15 @@ impl Writer {
             Some(parts) => parts,
             none => {
                 let begun = match &self.bucket {
-                    Some(bucket) => Noted::begin(bucket, &self.path).await.map(Upload::Noted),
-                    None => self.store.put_multipart(&self.path).await.map(Upload::Staged),
+                    Some(bucket) => Upload::Noted(in_time(0, Noted::begin(bucket, &self.path)).await?),
+                    None => Upload::Staged(in_time(0, self.store.put_multipart(&self.path)).await?),
                 };
-                none.insert(Parts(Some(begun.map_err(unavailable)?)))
+                none.insert(Parts(Some(begun)))
             }
         };
         let part = std::mem::take(&mut self.part);
         if let Some(upload) = &mut parts.0 {
-            upload.put_part(part.into()).await.map_err(unavailable)?;
+            in_time(part.content_length(), upload.put_part(part.into())).await?;
         }
         Ok(())
     }
@@ -146,7 +152,7 @@ impl Writer {
     pub async fn finish(mut self) -> Result<u64> {
         if self.parts.is_none() {
             let whole = std::mem::take(&mut self.part);
-            self.store.put(&self.path, whole.into()).await.map_err(unavailable)?;
+            in_time(whole.content_length(), self.store.put(&self.path, whole.into())).await?;
             return Ok(self.bytes);
         }
         if !self.part.is_empty() {

@@ -33,6 +33,12 @@ async fn two_readers_of_rss_take_the_feed() {
     assert_eq!(read["self"], format!("{public}/api/v1/articles/feed.xml?language=en"));
     // no page shows an article to whoever is not signed in: nothing is linked that leads nowhere
     assert!(read["items"].as_array().unwrap().iter().all(|it| it["link"].is_null()), "{read}");
+    let xml = feed(&app, "?language=en").await.text();
+    let links: Vec<&str> = xml.split(['<', '>', '"']).filter_map(|it| it.strip_prefix(&public)).collect();
+    assert_eq!(links, ["/docs", "/api/v1/articles/feed.xml?language=en"]);
+    for link in links {
+        app.anonymous().get(&format!("/{link}")).await.expect(200);
+    }
     assert_eq!(read["items"][0]["id"], format!("urn:uuid:{hostile}"));
     assert_eq!(read["items"][1]["category"], "Sleep");
 

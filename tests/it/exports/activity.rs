@@ -39,8 +39,8 @@ async fn a_month_counts_states_minutes_and_what_is_due() {
     assert_eq!(own["practitionerId"], json!(practice.id()));
     assert_eq!(own["timeZone"], "Europe/Paris");
     let expected = json!([{
-        "month": name(last), "published": true, "open": 0, "completed": 3, "cancelledByEmployee": 1, "cancelledOtherwise": 1,
-        "missedByEmployee": 1, "missedOtherwise": 2, "minutes": 128, "amountDue": {"amount": 7500 + 7050 + 4650, "currency": "EUR"},
+        "month": name(last), "published": true, "restored": false, "open": 0, "completed": 3, "cancelledByEmployee": 1,
+        "cancelledOtherwise": 1, "missedByEmployee": 1, "missedOtherwise": 2, "minutes": 128, "amountDue": {"amount": 7500 + 7050 + 4650, "currency": "EUR"},
         "flagged": {"sessions": 1, "minutes": 31, "amount": {"amount": 4650, "currency": "EUR"}},
     }]);
     assert_eq!(own["months"], expected);

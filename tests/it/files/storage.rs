@@ -1,5 +1,7 @@
 //! Where files are kept: a folder, a bucket, and neither.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use huntzen::domain::files::jobs::{CollectFiles, SweepStorage};
 use huntzen::platform::config::Config;
@@ -62,6 +64,27 @@ async fn an_object_of_many_parts_comes_back_as_it_was_and_one_that_is_dropped_le
         drop(dropped);
         assert!(storage.find("files/cd/11111111111111111111111111111111").await.unwrap().is_none());
     }
+}
+
+/// Nothing is heard of a bucket before it has a part: over a slow line that takes longer than any silence that means that it is
+/// away. One that takes nothing of a few bytes is away.
+#[tokio::test]
+async fn a_slow_bucket_takes_a_large_object_and_a_silent_one_is_away() {
+    let (slow, silent) = (S3::start_slow(Duration::from_secs(22)), S3::start());
+    let (in_slow, in_silent) = tokio::join!(in_bucket(&slow), in_bucket(&silent));
+    silent.sleep();
+    let write = async |app: &TestApp, bytes: usize| {
+        let mut object = app.platform.storage.create("exports/large.csv");
+        object.write(&vec![7_u8; bytes]).await?;
+        object.finish().await
+    };
+    let begun = std::time::Instant::now();
+    let (written, refused) = tokio::join!(write(&in_slow, 6_000_000), write(&in_silent, 5));
+    assert!(begun.elapsed() < Duration::from_mins(2), "{:?}", begun.elapsed());
+    assert_eq!(refused.unwrap_err().code(), "storage_unavailable");
+    assert_eq!(written.unwrap(), 6_000_000);
+    assert_eq!(in_slow.platform.storage.read("exports/large.csv").await.unwrap().0, 6_000_000);
+    silent.wake();
 }
 
 #[tokio::test]

@@ -97,3 +97,27 @@ async fn a_clock_that_jumps_publishes_empties_removes_and_erases_nothing() {
     assert_eq!(dr.get(&format!("/exports/{file}")).await.expect(200).json["status"], "ready");
     assert_eq!(app.count("SELECT count(*) FROM app.erasure_ledger").await, 0);
 }
+
+/// What a clock of the database that is a year ahead puts off, by it, waits for a year.
+#[tokio::test]
+async fn a_job_that_was_put_off_by_a_clock_a_year_ahead_holds_no_other_back() {
+    let app = TestApp::start().await;
+    app.clock.go_wrong(TimeDelta::days(400));
+    let kinds = every_schedule(&app).await;
+    app.settle().await;
+    let soon = "SELECT count(*) FROM apalis.jobs WHERE status = 'Pending' AND job_type IN ('maintenance', 'counting')
+                    AND run_at <= now() + interval '2 minutes'";
+    assert_eq!(app.count(soon).await, kinds);
+    let put_off = "UPDATE apalis.jobs SET run_at = run_at + interval '1 year' WHERE status = 'Pending'";
+    sqlx::raw_sql(put_off).execute(app.db()).await.unwrap();
+    // those of the next time wait by the clock that is right again, one of each kind
+    for _ in 0..2 {
+        assert_eq!(every_schedule(&app).await, kinds);
+        app.settle().await;
+        assert_eq!(app.count(soon).await, kinds);
+    }
+    app.clock.go_wrong(TimeDelta::zero());
+    app.clock.advance(TimeDelta::minutes(2));
+    app.settle().await;
+    assert_eq!(app.count(soon).await, 0);
+}

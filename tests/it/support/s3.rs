@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::tools;
 
@@ -20,8 +21,13 @@ pub struct S3 {
 
 impl S3 {
     pub fn start() -> Self {
+        Self::start_slow(Duration::ZERO)
+    }
+
+    /// One that lets so much time pass before it takes anything of the first part of an upload.
+    pub fn start_slow(wait: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, port) = run(folder.path(), 0);
+        let (child, port) = run(folder.path(), 0, wait);
         Self { child, port, folder }
     }
 
@@ -63,7 +69,7 @@ impl S3 {
 
     /// The same one again, with what it kept.
     pub fn go_on(&mut self) {
-        (self.child, _) = run(self.folder.path(), self.port);
+        (self.child, _) = run(self.folder.path(), self.port, Duration::ZERO);
     }
 
     /// How many uploads in parts are neither complete nor called off.
@@ -102,7 +108,7 @@ impl Drop for S3 {
     }
 }
 
-fn run(folder: &Path, port: u16) -> (Child, u16) {
+fn run(folder: &Path, port: u16, wait: Duration) -> (Child, u16) {
     static MODULES: OnceLock<PathBuf> = OnceLock::new();
     let modules = MODULES.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -114,7 +120,7 @@ fn run(folder: &Path, port: u16) -> (Child, u16) {
         .arg(tools::path("s3.mjs"))
         .arg(modules)
         .arg(folder)
-        .args([BUCKET, KEY, SECRET, &port.to_string()])
+        .args([BUCKET, KEY, SECRET, &port.to_string(), &wait.as_millis().to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()

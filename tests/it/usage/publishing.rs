@@ -306,3 +306,33 @@ async fn counting_and_publishing_have_no_time_in_which_they_must_be_done() {
     assert_eq!(app.count("SELECT count(*) FROM public.given WHERE timeout <> '0'").await, 0);
     usage.report(&format!("from={0}&to={0}", name(months_ago(&app, 2)))).await;
 }
+
+/// A first count has years of all companies before it: were all of them looked at for each batch, it would take as long as their
+/// number squared.
+#[tokio::test]
+async fn of_all_months_that_are_left_a_batch_looks_at_its_own() {
+    let app = TestApp::start().await;
+    sqlx::raw_sql(
+        "INSERT INTO app.companies (id, name, contract_starts_on, contract_ends_on, sessions_per_employee, seats, created_at)
+         SELECT gen_random_uuid(), 'Company ' || n, '2020-01-01', '2090-01-01', 20, 1000, now() - interval '2 years'
+         FROM generate_series(1, 40) n",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    let mut tx = app.db().begin().await.unwrap();
+    let looked = "SELECT sum(seq_scan + coalesce(idx_scan, 0))::bigint FROM pg_stat_xact_all_tables WHERE relname = 'reporting_thresholds'";
+    let mut months = Vec::new();
+    for some in [
+        "SELECT count(*) FROM stats.months_to_publish(now(), 50)",
+        "SELECT count(*) FROM stats.months_to_publish(now(), NULL)",
+    ] {
+        let before: i64 = sqlx::query_scalar(looked).fetch_one(&mut *tx).await.unwrap();
+        let found: i64 = sqlx::query_scalar(some).fetch_one(&mut *tx).await.unwrap();
+        let after: i64 = sqlx::query_scalar(looked).fetch_one(&mut *tx).await.unwrap();
+        months.push((found, after - before));
+    }
+    let [(some, few), (all, many)] = months[..] else { panic!() };
+    assert!(some == 50 && all > 900, "{months:?}");
+    assert!(few <= 60 && many >= all, "{months:?}");
+}

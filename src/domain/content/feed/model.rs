@@ -26,7 +26,8 @@ pub fn render(items: &[Item], locale: Locale, public: &str) -> String {
     xml.push_str("<rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\">\n<channel>\n");
     let own = format!("{public}/api/v1/articles/feed.xml?language={language}");
     element(&mut xml, "title", &t!("feed.title", locale = language));
-    element(&mut xml, "link", &format!("{public}/"));
+    // the one page that there is
+    element(&mut xml, "link", &format!("{public}/docs"));
     element(&mut xml, "description", &t!("feed.description", locale = language));
     element(&mut xml, "language", language);
     let _ = writeln!(xml, "<atom:link href=\"{}\" rel=\"self\" type=\"application/rss+xml\"/>", escaped(&own));

@@ -3,11 +3,12 @@
 //! Each line says by a digest which ones were before it, as the database does (`app.chain_erasure`): one that is changed,
 //! taken out, moved or slipped in does not fit. The seal says where it ends, under the newest master key: nobody who cannot
 //! read those makes another ledger, or cuts lines off its end. An older ledger is whole as well; the newest is the one to keep.
+//! It also says which months of usage had been published by then: they are told a second time by no restored database.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -54,6 +55,8 @@ impl From<&Entry> for Line {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Seal {
     entries: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published_until: Option<NaiveDate>,
     seal: String,
 }
 
@@ -98,20 +101,26 @@ impl Chain {
         self.entries
     }
 
-    fn head(&self) -> Vec<u8> {
-        [&self.entries.to_be_bytes()[..], &self.digest].concat()
+    fn head(&self, published_until: Option<NaiveDate>) -> Vec<u8> {
+        let published_until = published_until.map(|month| month.to_string()).unwrap_or_default();
+        [&self.entries.to_be_bytes()[..], &self.digest, published_until.as_bytes()].concat()
     }
 
     /// The last line.
-    pub fn seal(&self, keyring: &Keyring, entropy: &Entropy) -> Result<String, SealError> {
-        let seal = STANDARD.encode(keyring.seal(&place(), &self.head(), entropy)?);
-        serde_json::to_string(&Seal { entries: self.entries, seal }).map_err(|_| SealError::Unsealable)
+    pub fn seal(
+        &self,
+        published_until: Option<NaiveDate>,
+        keyring: &Keyring,
+        entropy: &Entropy,
+    ) -> Result<String, SealError> {
+        let seal = STANDARD.encode(keyring.seal(&place(), &self.head(published_until), entropy)?);
+        serde_json::to_string(&Seal { entries: self.entries, published_until, seal }).map_err(|_| SealError::Unsealable)
     }
 
     fn check(&self, seal: &Seal, keyring: &Keyring) -> Result<(), Fault> {
         let sealed = STANDARD.decode(&seal.seal).map_err(|_| Fault::Forged)?;
         match keyring.open(&place(), &sealed) {
-            Ok(head) if *head == self.head() && seal.entries == self.entries => Ok(()),
+            Ok(head) if *head == self.head(seal.published_until) && seal.entries == self.entries => Ok(()),
             Err(SealError::UnknownKey) => Err(Fault::UnknownKey),
             _ => Err(Fault::Forged),
         }
@@ -174,7 +183,7 @@ mod tests {
             chain.take(&line).unwrap();
             lines.push(serde_json::to_string(&line).unwrap());
         }
-        lines.push(chain.seal(&ring("m1", 7), &Entropy::system()).unwrap());
+        lines.push(chain.seal("2026-01-01".parse().ok(), &ring("m1", 7), &Entropy::system()).unwrap());
         lines
     }
 
@@ -215,8 +224,13 @@ mod tests {
         let mut more = lines.clone();
         more.push(lines[0].clone());
         assert_eq!(fault(&more), Fault::Forged);
+        let mut earlier = lines.clone();
+        earlier[3] = earlier[3].replace("2026-01-01", "2025-01-01");
+        assert_eq!(fault(&earlier), Fault::Forged);
+        earlier[3] = earlier[3].replace(r#""publishedUntil":"2025-01-01","#, "");
+        assert_eq!(fault(&earlier), Fault::Forged);
         let mut other = lines;
-        other[3] = Chain::default().seal(&ring("m1", 7), &Entropy::system()).unwrap();
+        other[3] = Chain::default().seal(None, &ring("m1", 7), &Entropy::system()).unwrap();
         assert_eq!(fault(&other), Fault::Forged);
         other[3] = "DROP TABLE".to_owned();
         assert_eq!(fault(&other), Fault::Malformed(4));

@@ -11,4 +11,4 @@ pub use api::ErasureApi;
 pub(super) use jobs::{MailErasure, Told};
 pub use jobs::{SweepErasures, register as jobs};
 pub(super) use model::WAIT_FOR_UNUSED;
-pub(super) use store::{list_ledger, note_replay, replay};
+pub(super) use store::{find_published_until, list_ledger, note_replay, replay};

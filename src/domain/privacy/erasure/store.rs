@@ -1,6 +1,6 @@
 //! Erasures in the database. What becomes of them its functions decide.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::types::Json;
 
 use super::ledger::{Entry, Line};
@@ -107,6 +107,11 @@ pub async fn list_ledger(tx: &mut Tx, after: i64, most: i32) -> Result<Vec<Entry
         .bind(most)
         .fetch_all(tx.conn())
         .await?)
+}
+
+/// The last month of usage that is published of any company; with the owner's connection.
+pub async fn find_published_until(tx: &mut Tx) -> Result<Option<NaiveDate>> {
+    Ok(sqlx::query_scalar("SELECT stats.last_told()").fetch_one(tx.conn()).await?)
 }
 
 /// What came of a line: `erased`, `unchanged`, `refused`, or `unknown` where there is no such account; and how many keys went.

@@ -51,6 +51,9 @@ pub struct ActivityMonth {
     month: String,
     /// Whether it is final. The present one is not; a month is published three days after its end.
     published: bool,
+    /// Whether it was published after the database had been brought back from a backup without it: it may have been published,
+    /// and paid, before, by other numbers.
+    restored: bool,
     /// Sessions that are still to come, or to be ended.
     open: i32,
     completed: i32,
@@ -73,6 +76,7 @@ impl From<Activity> for ActivityMonth {
         Self {
             month: Month::from(it.month).to_string(),
             published: it.is_published,
+            restored: it.is_restored,
             open: it.open,
             completed: it.completed,
             cancelled_by_employee: it.cancelled_by_employee,
@@ -163,6 +167,7 @@ impl Example for ActivityReport {
             months: vec![ActivityMonth {
                 month: "2026-05".into(),
                 published: true,
+                restored: false,
                 open: 0,
                 completed: 42,
                 cancelled_by_employee: 3,

@@ -11,6 +11,8 @@ pub struct Activity {
     pub currency: String,
     /// Whether it is final.
     pub is_published: bool,
+    /// Whether it may have been published before, by other numbers.
+    pub is_restored: bool,
     /// Still to come, or to be ended.
     pub open: i32,
     pub completed: i32,

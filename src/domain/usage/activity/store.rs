@@ -19,11 +19,11 @@ pub async fn find_subject(tx: &mut Tx, practitioner: PractitionerId) -> Result<O
 /// The months in which there was anything, oldest first.
 pub async fn list_activity(tx: &mut Tx, practitioner: PractitionerId, months: &Months) -> Result<Vec<Activity>> {
     Ok(sqlx::query_as(
-        "SELECT month, currency, true AS is_published, open, completed, cancelled_by_employee, cancelled_otherwise,
-                missed_by_employee, missed_otherwise, minutes, amount, flagged, flagged_minutes, flagged_amount
+        "SELECT month, currency, true AS is_published, stats.is_restored(month) AS is_restored, open, completed,
+                cancelled_by_employee, cancelled_otherwise, missed_by_employee, missed_otherwise, minutes, amount, flagged, flagged_minutes, flagged_amount
          FROM app.payroll_lines WHERE practitioner_id = $1 AND month BETWEEN $2 AND $3
          UNION ALL
-         SELECT month, currency, false, open, completed, cancelled_by_employee, cancelled_otherwise,
+         SELECT month, currency, false, false, open, completed, cancelled_by_employee, cancelled_otherwise,
                 missed_by_employee, missed_otherwise, minutes, amount, flagged, flagged_minutes, flagged_amount
          FROM stats.running_activity($1, $2, $3)
          ORDER BY month, currency",

@@ -55,7 +55,7 @@ fn eligible(world: &World, key: &Key) -> i32 {
 }
 
 /// Numbers that rest on few people, or on nearly everybody of a group.
-fn shown_of_few(world: &World, answer: &Answer) -> Vec<String> {
+pub fn shown_of_few(world: &World, answer: &Answer) -> Vec<String> {
     let cells = world.cells();
     let mut found = Vec::new();
     for (key, told) in answer {

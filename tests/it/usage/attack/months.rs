@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use microlp::ComparisonOp;
 
-use super::finder::{Program, Tally, attack};
+use super::finder::{Program, Tally, attack, shown_of_few};
 use super::world::{Answer, Dice, Fact, Key, LENGTHS, MODES, SPECIALTIES, STEP, Told, World, group_of, grouped};
 use super::{ask, companies, in_parts};
 use crate::support::TestApp;
@@ -210,6 +210,39 @@ async fn nothing_follows_from_two_months_between_which_people_join_leave_and_mov
     );
     assert!(found.is_empty(), "{} found, such as {:#?}", found.len(), &found[..found.len().min(5)]);
     assert!(tally.told * 3 > tally.months, "nearly nothing is told: {tally:?}");
+}
+
+/// What is left of the second answer when the first is taken away, where both tell a number of the whole company.
+fn subtract(first: &Answer, second: &Answer) -> Answer {
+    let less = |key: &Key, told: &Told| match (told, first.get(key)) {
+        (Told::Shown { sessions, people, .. }, Some(Told::Shown { sessions: before, .. })) => {
+            Told::Shown { sessions: sessions - before, minutes: None, people: *people }
+        }
+        _ => Told::Withheld,
+    };
+    let of_all = second.iter().filter(|(key, _)| !key.table.contains("department"));
+    of_all.map(|(key, told)| (key.clone(), less(key, told))).collect()
+}
+
+/// Each answer of such a counter is as safe as any: only who puts two of them together learns what a month would not have told.
+#[tokio::test]
+async fn the_attack_finds_what_a_counter_of_the_year_so_far_would_tell() {
+    let app = TestApp::start().await;
+    let (mut tally, mut by_themselves, mut together) = (Tally::default(), Vec::new(), Vec::new());
+    for it in (0..40).map(Months::random) {
+        let [first, second] = it.worlds;
+        let mut so_far = second.clone();
+        so_far.facts.extend(
+            first.facts.iter().map(|fact| Fact { department: it.places[fact.person][1].0.clone(), ..fact.clone() }),
+        );
+        let answers = ask(app.db(), &[first.clone(), so_far.clone()]).await;
+        by_themselves.extend(attack(&first, &answers[0], &mut tally));
+        by_themselves.extend(attack(&so_far, &answers[1], &mut tally));
+        together.extend(shown_of_few(&second, &subtract(&answers[0], &answers[1])));
+    }
+    println!("a counter of the year so far: {} found, such as {:?}", together.len(), together.first());
+    assert_eq!(by_themselves, Vec::<String>::new());
+    assert!(together.iter().any(|it| it.contains("is shown of")), "it was not seen through: {tally:?}");
 }
 
 /// What no rule about one month can prevent, and SECURITY.md tells: where people use up nearly all the sessions that they have,
