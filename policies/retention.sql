@@ -51,7 +51,7 @@ DECLARE
     these     uuid[];
     companies uuid[];
     gone      bigint := 0;
-    some      bigint;
+    more      bigint;
 BEGIN
     CASE wanted
     WHEN 'clinical_note' THEN
@@ -198,19 +198,19 @@ BEGIN
         DELETE FROM app.journal_keys WHERE ctid = ANY (ARRAY(
             SELECT k.ctid FROM app.journal_keys k JOIN app.users u ON u.company_id = k.company_id AND u.id = k.user_id
             WHERE u.erased_at IS NOT NULL LIMIT batch));
-        GET DIAGNOSTICS some = ROW_COUNT;
-        gone := gone + some;
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
         DELETE FROM app.reviews WHERE ctid = ANY (ARRAY(
             SELECT r.ctid FROM app.reviews r JOIN app.users u ON u.company_id = r.company_id AND u.id = r.user_id
             WHERE u.erased_at IS NOT NULL LIMIT batch));
-        GET DIAGNOSTICS some = ROW_COUNT;
-        gone := gone + some;
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
         UPDATE app.encryption_keys SET wrapped = NULL, destroyed_at = at WHERE id = ANY (ARRAY(
             SELECT k.id FROM app.users u JOIN app.encryption_keys k
                 ON k.company_id IN (u.company_id, '00000000-0000-0000-0000-000000000000') AND k.person_id = u.id
             WHERE u.erased_at IS NOT NULL AND k.purpose <> 'note' AND k.destroyed_at IS NULL LIMIT batch));
-        GET DIAGNOSTICS some = ROW_COUNT;
-        gone := gone + some;
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
     END CASE;
     RETURN gone;
 END
