@@ -59,6 +59,11 @@ BEGIN
     END IF;
     -- one at a time for each person, until this is committed
     PERFORM pg_advisory_xact_lock(hashtextextended('files ' || app.user_id(), 0));
+    -- what comes after an erasure nobody would take away again
+    PERFORM FROM app.users u WHERE u.id = app.user_id() AND u.erased_at IS NULL FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the account was erased' USING ERRCODE = 'check_violation', CONSTRAINT = 'files_of_erased';
+    END IF;
     SELECT coalesce(sum(f.size_bytes), 0) AS bytes, count(*) AS files,
            count(*) FILTER (WHERE f.state = 'uploading' AND f.expires_at > at) AS coming
         INTO has FROM app.files f WHERE f.owner_id = app.user_id() AND f.state <> 'deleted';
@@ -214,11 +219,14 @@ RETURNS TABLE (id uuid, wrapped bytea) LANGUAGE sql STABLE SECURITY DEFINER SET 
       AND app.may_bring('document')
 $$;
 
--- Keeps the first one; of two that come at the same time the first one's stays.
+-- Keeps the first one; of two that come at the same time the first one's stays. Of somebody who was erased, or is just being,
+-- nothing new is kept: no row.
 CREATE OR REPLACE FUNCTION app.keep_own_file_key(key_id uuid, key_wrapped bytea, at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
-    SELECT key_id, app.company_id(), 'file', app.user_id(), app.user_id(), key_wrapped, at WHERE app.may_bring('document')
+    SELECT key_id, app.company_id(), 'file', u.id, u.id, key_wrapped, at FROM app.users u
+    WHERE u.id = app.user_id() AND u.erased_at IS NULL AND app.may_bring('document')
+    FOR SHARE OF u
     ON CONFLICT ON CONSTRAINT encryption_keys_subject DO NOTHING
 $$;
 

@@ -69,12 +69,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WHERE k.company_id = app.company_id() AND k.purpose = 'journal' AND k.subject_id = app.user_id()
       AND k.person_id = app.user_id() AND app.connected_role() = 'employee'
 $$;
--- Keeps the first key of the caller's journal; of two brought at the same time the first one's stays.
+-- Keeps the first key of the caller's journal; of two brought at the same time the first one's stays. Of somebody who was erased,
+-- or is just being, nothing new is kept: no row.
 CREATE OR REPLACE FUNCTION app.keep_journal_key(key_id uuid, key_wrapped bytea, at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
     SELECT key_id, u.company_id, 'journal', u.id, u.id, key_wrapped, at FROM app.users u
-    WHERE u.id = app.user_id() AND u.company_id = app.company_id() AND app.connected_role() = 'employee'
+    WHERE u.id = app.user_id() AND u.company_id = app.company_id() AND u.erased_at IS NULL AND app.connected_role() = 'employee'
+    FOR SHARE OF u
     ON CONFLICT ON CONSTRAINT encryption_keys_subject DO NOTHING
 $$;
 

@@ -55,7 +55,10 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp
             SELECT FROM app.consultations c
             WHERE c.practitioner_id = u.id AND c.status IN ('pending', 'confirmed', 'in_progress')) THEN 'sessions_ahead'
         WHEN u.role = 'practitioner' AND EXISTS (
-            SELECT FROM app.clinical_notes n WHERE n.practitioner_id = u.id AND n.retained_until > at) THEN 'records_kept'
+            SELECT FROM app.clinical_notes n
+            -- by the rules of now as well: each night a note that is to be kept for longer is told so
+            WHERE n.practitioner_id = u.id
+              AND greatest(n.retained_until, n.written_at + app.note_kept_for(n.practitioner_id, n.profession)) > at) THEN 'records_kept'
         WHEN u.role = 'platform_admin' AND NOT EXISTS (
             SELECT FROM app.users o WHERE o.role = u.role AND o.status = 'active' AND o.id <> u.id) THEN 'last_admin'
         WHEN u.role = 'company_admin' AND NOT EXISTS (
@@ -328,7 +331,9 @@ BEGIN
     SELECT * INTO its FROM app.users u WHERE u.id = person FOR UPDATE;
     -- as of now at the latest, whatever time a line says
     IF its.erased_at IS NULL AND EXISTS (
-        SELECT FROM app.clinical_notes n WHERE n.practitioner_id = person AND n.retained_until > least(at, now())) THEN
+        SELECT FROM app.clinical_notes n
+        WHERE n.practitioner_id = person
+          AND greatest(n.retained_until, n.written_at + app.note_kept_for(n.practitioner_id, n.profession)) > least(at, now())) THEN
         outcome := 'refused';
         PERFORM app.audit('erasure.replayed', 'user', person, 'user', person, its.company_id, 'refused',
                           jsonb_build_object('count', 0), NULL, NULL);

@@ -326,6 +326,10 @@ $$;
 CREATE OR REPLACE FUNCTION app.notify_of_privacy() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
+    -- what a restore takes back to ask for it anew its person did not take back
+    IF NEW.status = 'withdrawn' AND current_setting('app.restores', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
     PERFORM app.add_notification(
         app.uuid_v7(), NEW.user_id,
         CASE WHEN NEW.kind = 'export' THEN 'privacy_export_' || NEW.status

@@ -51,6 +51,7 @@ DECLARE
     these     uuid[];
     companies uuid[];
     gone      bigint := 0;
+    more      bigint;
 BEGIN
     CASE wanted
     WHEN 'clinical_note' THEN
@@ -189,11 +190,27 @@ BEGIN
             SELECT c.ctid FROM app.consents c JOIN app.users u ON u.id = c.user_id WHERE u.erased_at < before LIMIT batch));
         GET DIAGNOSTICS gone = ROW_COUNT;
     WHEN 'leftover' THEN
-        -- what was on its way when its account was erased: nothing opens it
+        -- what was on its way when its account was erased, and a key that an earlier release kept for it all the same
         DELETE FROM app.journal_entries WHERE ctid = ANY (ARRAY(
             SELECT e.ctid FROM app.journal_entries e JOIN app.users u ON u.company_id = e.company_id AND u.id = e.user_id
             WHERE u.erased_at IS NOT NULL LIMIT batch));
         GET DIAGNOSTICS gone = ROW_COUNT;
+        DELETE FROM app.journal_keys WHERE ctid = ANY (ARRAY(
+            SELECT k.ctid FROM app.journal_keys k JOIN app.users u ON u.company_id = k.company_id AND u.id = k.user_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        DELETE FROM app.reviews WHERE ctid = ANY (ARRAY(
+            SELECT r.ctid FROM app.reviews r JOIN app.users u ON u.company_id = r.company_id AND u.id = r.user_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        UPDATE app.encryption_keys SET wrapped = NULL, destroyed_at = at WHERE id = ANY (ARRAY(
+            SELECT k.id FROM app.users u JOIN app.encryption_keys k
+                ON k.company_id IN (u.company_id, '00000000-0000-0000-0000-000000000000') AND k.person_id = u.id
+            WHERE u.erased_at IS NOT NULL AND k.purpose <> 'note' AND k.destroyed_at IS NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
     END CASE;
     RETURN gone;
 END

@@ -33,12 +33,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WHERE CASE app.connected_role() WHEN 'employee' THEN r.user_id = app.user_id() AND r.company_id = app.company_id()
                                     ELSE app.connected_role() = 'system' END
 $$;
--- Keeps the key of a review of the caller's.
+-- Keeps the key of a review of the caller's. Of somebody who was erased, or is just being, nothing new is kept: no row.
 CREATE OR REPLACE FUNCTION app.keep_review_key(of_review uuid, its_key uuid, key_wrapped bytea, at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     INSERT INTO app.encryption_keys (id, company_id, purpose, subject_id, person_id, wrapped, created_at)
     SELECT its_key, r.company_id, 'review', r.id, r.user_id, key_wrapped, at FROM app.reviews r
+    JOIN app.users u ON u.id = r.user_id AND u.erased_at IS NULL
     WHERE r.id = of_review AND r.user_id = app.user_id() AND r.company_id = app.company_id() AND app.connected_role() = 'employee'
+    FOR SHARE OF u
     ON CONFLICT ON CONSTRAINT encryption_keys_subject DO NOTHING
 $$;
 

@@ -344,6 +344,11 @@ async fn an_erasure_that_was_taken_back_after_the_backup_does_not_come_back_with
         let left = crate::consultations::instant(&again.str("/dueAt")) - after.clock.now();
         assert_eq!((again.str("/status"), left.num_days()), ("waiting".into(), 4));
     }
+    // and read of nothing that they did not do
+    for user in [&alice, &bob] {
+        let list = sign_in(user).await.get("/notifications").await.expect(200).text();
+        assert!(list.contains("erasure_asked") && !list.contains("erasure_withdrawn"), "{list}");
+    }
     sign_in(&alice).await.delete("/privacy/erasure").await.expect(204);
     after.clock.advance(TimeDelta::days(6));
     privacy::sweep(&after).await;
@@ -358,6 +363,67 @@ async fn an_erasure_that_was_taken_back_after_the_backup_does_not_come_back_with
     after.clock.advance(TimeDelta::days(3));
     privacy::sweep(&after).await;
     assert_eq!(after.count("SELECT count(*) FROM app.erasure_ledger").await, 1);
+}
+
+/// Of the tables there is what there was when the backup was made; who asked since knows until when, and would wait in vain.
+#[tokio::test]
+async fn an_erasure_that_was_asked_for_after_the_backup_is_not_forgotten_with_it() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let (alice, bob, carol) =
+        (app.employee(&company).await, app.employee(&company).await, app.employee(&company).await);
+    // who took it back before is not asked again, nor who has it from before
+    let asks = async |user: &User| user.post("/privacy/erasure", privacy::proof()).await.expect(202).str("/id");
+    for user in [&bob, &carol] {
+        asks(user).await;
+    }
+    bob.delete("/privacy/erasure").await.expect(204);
+    app.settle().await;
+    let backup = Backup::new();
+    backup.run("dump", app.options()).await;
+    let asked = asks(&alice).await;
+    carol.delete("/privacy/erasure").await.expect(204);
+    let (again, dave) = (asks(&carol).await, app.employee(&company).await);
+    let new = asks(&dave).await;
+    app.settle().await;
+    backup.run("ledger", app.options()).await;
+    let written = std::fs::read_to_string(format!("{}.waiting", backup.ledger.display())).unwrap();
+    let parts: Vec<Vec<&str>> = written.lines().map(|line| line.split('\t').collect()).collect();
+    let requests: Vec<_> = parts.iter().map(|line| line[0]).collect();
+    assert_eq!(requests, [asked.as_str(), &again, &new], "in their order, and nobody else's");
+    for line in &parts {
+        assert!(line.len() == 3 && line[..2].iter().all(|id| id.parse::<uuid::Uuid>().is_ok()), "{written}");
+        assert!(line[2].starts_with("20"), "{written}");
+    }
+
+    let restored = cluster::empty_database().await;
+    backup.run("load", &restored).await;
+    // the schedule of the ledger does not write over it what it lacks
+    let told = backup.refused("ledger", &restored).await;
+    assert!(told.contains("1 requests of") && told.contains("finish its restore first"), "{told}");
+    let told = backup.run("finish", &restored).await;
+    assert!(told.contains("1 erasures that were asked for after the backup are asked for anew"), "{told}");
+    let told = backup.run("finish", &restored).await;
+    assert!(told.contains("0 erasures that were asked for after the backup"), "{told}");
+    backup.run("ledger", &restored).await;
+    let after = TestApp::start_on(restored, |_| None).await;
+    after.settle().await;
+    for user in [&alice, &carol] {
+        let told = after.mails_to(&user.email);
+        assert!(told.iter().any(|mail| mail.subject == "Your account is to be erased"), "{told:?}");
+        let user = user.at(&after.base).with_token(after.session(user.id, Role::Employee, user.company_id).await);
+        let waits = user.get("/privacy/erasure").await.expect(200);
+        let left = crate::consultations::instant(&waits.str("/dueAt")) - after.clock.now();
+        assert_eq!((waits.str("/status"), left.num_days()), ("waiting".into(), 6));
+    }
+    after.clock.advance(TimeDelta::days(8));
+    privacy::sweep(&after).await;
+    let mut erased: Vec<uuid::Uuid> =
+        sqlx::query_scalar("SELECT user_id FROM app.erasure_ledger").fetch_all(after.db()).await.unwrap();
+    let mut both = [alice.id.0, carol.id.0];
+    erased.sort();
+    both.sort();
+    assert_eq!(erased, both);
 }
 
 #[tokio::test]

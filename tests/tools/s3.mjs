@@ -1,7 +1,8 @@
 // A server that speaks S3, s3rver, behind a check of signatures of our own (version 4), which s3rver does not make, and with
 // AbortMultipartUpload, which it does not have:
 // s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT [SLOW]]. Says its port. SLOW: so many milliseconds pass before it takes anything
-// of the first part of an upload.
+// of the first part of an upload. GET /-/put lists the objects that were put,
+// also those that are gone.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -52,11 +53,16 @@ function abort(upload, response) {
     response.end(isThere ? undefined : '<?xml version="1.0"?><Error><Code>NoSuchUpload</Code><Message>None</Message></Error>');
 }
 
+const put = [];
 const server = createServer((request, response) => {
+    if (request.url === '/-/put') return response.end(JSON.stringify(put));
     if (isSigned(request)) {
         const query = new URL(request.url, 'http://localhost').searchParams;
         const upload = query.get('uploadId');
         if (request.method === 'DELETE' && upload !== null) return abort(upload, response);
+        if (request.method === 'PUT' && upload === null) {
+            response.on('finish', () => response.statusCode === 200 && put.push(new URL(request.url, 'http://localhost').pathname));
+        }
         if (Number(slow) > 0 && query.get('partNumber') === '1') return setTimeout(serve, Number(slow), request, response);
         return serve(request, response);
     }

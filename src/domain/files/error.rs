@@ -24,7 +24,7 @@ causes! {
         AttachmentSent => (CONFLICT, "attachment_sent"),
         /// What is stored does not open; the operator is told.
         FileDamaged => (GONE, "file_damaged"),
-        /// Its key was destroyed.
+        /// Its key was destroyed, or the account of whoever brings it.
         FileErased => (GONE, "file_erased"),
     }
 }

@@ -24,7 +24,7 @@ pub async fn own(cx: &Context) -> Result<SubjectKey> {
         let key = SubjectKey::new(cx.new_id(), subject, &platform.entropy);
         let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
         // of two who bring the first at the same moment, one has made it
-        store::keep_own_key(&mut tx, key.id(), &wrapped, cx.now()).await?
+        store::keep_own_key(&mut tx, key.id(), &wrapped, cx.now()).await?.ok_or(Error::FileErased)?
     };
     tx.commit().await?;
     let (id, wrapped) = kept;

@@ -107,15 +107,15 @@ pub async fn find_own_key(tx: &mut Tx) -> Result<Option<(Uuid, Option<Vec<u8>>)>
     Ok(sqlx::query_as("SELECT id, wrapped FROM app.own_file_key()").fetch_optional(tx.conn()).await?)
 }
 
-/// Keeps the caller's own key, unless there is one; the one that there is then.
+/// Keeps the caller's own key, unless there is one; the one that there is then. `None`: the caller was erased.
 pub async fn keep_own_key(
     tx: &mut Tx,
     id: Uuid,
     wrapped: &[u8],
     now: DateTime<Utc>,
-) -> Result<(Uuid, Option<Vec<u8>>)> {
+) -> Result<Option<(Uuid, Option<Vec<u8>>)>> {
     sqlx::query("SELECT app.keep_own_file_key($1, $2, $3)").bind(id).bind(wrapped).bind(now).execute(tx.conn()).await?;
-    find_own_key(tx).await?.ok_or_else(|| Problem::internal("a key was not kept"))
+    find_own_key(tx).await
 }
 
 /// What was deleted, and whose it was; `None` where there is none for the caller.
@@ -163,6 +163,7 @@ fn refused(error: sqlx::Error) -> Problem {
         Some("files_of_conversation") => Error::ConversationFilesExceeded.into(),
         Some("files_at_once") => Problem::from(Error::TooManyUploads).with_header("Retry-After", "5"),
         Some("files_not_sent") => Error::AttachmentSent.into(),
+        Some("files_of_erased") => Error::FileErased.into(),
         _ => error.into(),
     }
 }

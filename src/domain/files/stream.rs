@@ -1,7 +1,7 @@
 //! Contents on their way: into the storage, sealed where they are to be; out of it, opened again.
 
 use aws_lc_rs::digest::{Context as Digest, SHA256};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::platform::crypto::entropy::Entropy;
@@ -39,12 +39,18 @@ impl Sink {
         if self.seal.is_none() {
             return self.put(content).await;
         }
-        self.held.extend_from_slice(content);
-        // one piece stays: it may be the last
-        while self.held.len() > PIECE_BYTES {
-            let rest = self.held.split_off(PIECE_BYTES);
-            let piece = std::mem::replace(&mut self.held, rest);
-            self.put_sealed(&piece, false).await?;
+        let mut rest = content;
+        while !rest.is_empty() {
+            // a whole one stays until more comes: it may be the last
+            if self.held.len() == PIECE_BYTES {
+                let mut piece = std::mem::take(&mut self.held);
+                self.put_sealed(&piece, false).await?;
+                piece.clear();
+                self.held = piece;
+            }
+            let (now, later) = rest.split_at(rest.len().min(PIECE_BYTES - self.held.len()));
+            self.held.extend_from_slice(now);
+            rest = later;
         }
         Ok(())
     }
@@ -77,13 +83,13 @@ struct Opening {
     object: Pieces,
     key: FileKey,
     number: u64,
-    held: Vec<u8>,
+    held: BytesMut,
     is_over: bool,
 }
 
 /// The content of a sealed object. It ends with an error where a piece does not open, or the last one is missing.
 pub fn opened(object: Pieces, key: FileKey) -> Pieces {
-    let opening = Opening { object, key, number: 0, held: Vec::new(), is_over: false };
+    let opening = Opening { object, key, number: 0, held: BytesMut::new(), is_over: false };
     futures_util::stream::try_unfold(
         opening,
         |mut it| async move { Ok(it.next_piece().await?.map(|piece| (piece, it))) },
@@ -105,12 +111,11 @@ impl Opening {
             }
         }
         let is_last = self.held.len() <= WHOLE;
-        let rest = if is_last { Vec::new() } else { self.held.split_off(WHOLE) };
-        let mut sealed = std::mem::replace(&mut self.held, rest);
+        let mut sealed = self.held.split_to(WHOLE.min(self.held.len()));
         let range = self.key.open(self.number, is_last, &mut sealed).map_err(std::io::Error::other)?;
         self.number += 1;
         self.is_over = is_last;
-        Ok(Some(Bytes::from(sealed).slice(range)))
+        Ok(Some(sealed.freeze().slice(range)))
     }
 }
 

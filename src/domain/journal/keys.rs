@@ -78,7 +78,7 @@ pub async fn for_writing(cx: &Context, tx: &mut Tx) -> Result<SubjectKey> {
         let key = SubjectKey::new(cx.new_id(), own(cx)?, &platform.entropy);
         let wrapped = key.wrap(&platform.keyring, &platform.entropy)?;
         // of two who write first at the same moment, one has made it
-        store::keep_key(tx, key.id(), &wrapped, cx.now()).await?
+        store::keep_key(tx, key.id(), &wrapped, cx.now()).await?.ok_or(Error::JournalErased)?
     };
     match unwrap(cx, Some(found))? {
         Reader::Key(key) => Ok(*key),

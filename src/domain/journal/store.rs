@@ -36,10 +36,10 @@ pub async fn find_key(tx: &mut Tx) -> Result<Option<StoredKey>> {
     Ok(found.map(|(id, wrapped)| StoredKey { id, wrapped }))
 }
 
-/// Keeps the key of the journal, unless it has one; the one that it has then.
-pub async fn keep_key(tx: &mut Tx, id: Uuid, wrapped: &[u8], now: DateTime<Utc>) -> Result<StoredKey> {
+/// Keeps the key of the journal, unless it has one; the one that it has then. `None`: the caller was erased.
+pub async fn keep_key(tx: &mut Tx, id: Uuid, wrapped: &[u8], now: DateTime<Utc>) -> Result<Option<StoredKey>> {
     sqlx::query("SELECT app.keep_journal_key($1, $2, $3)").bind(id).bind(wrapped).bind(now).execute(tx.conn()).await?;
-    find_key(tx).await?.ok_or_else(|| Problem::internal("a journal has no key after it was kept"))
+    find_key(tx).await
 }
 
 /// Where a page goes on: the last entry of the one before.

@@ -11,6 +11,7 @@ use crate::platform::crypto::older_forms::OlderForm;
 use crate::platform::crypto::rewrap;
 use crate::platform::crypto::seal::{self, Purpose, SealError};
 use crate::platform::ids::{CompanyId, ReviewId, UserId};
+use crate::platform::problem::Error as Refusal;
 use crate::platform::{Context, Problem, Result, Tx};
 
 /// Where words of earlier releases are, sealed under a master key itself. The place names neither person nor company.
@@ -100,7 +101,12 @@ impl NewKey {
     }
 
     pub async fn keep(&self, cx: &Context, tx: &mut Tx, review: ReviewId) -> Result<()> {
-        store::keep_key(tx, review, self.key.id(), &self.wrapped, cx.now()).await
+        store::keep_key(tx, review, self.key.id(), &self.wrapped, cx.now()).await?;
+        // of somebody who was erased meanwhile nothing is kept: nobody is signed in as them any more
+        if store::list_keys(tx, &[review]).await?.is_empty() {
+            return Err(Refusal::Unauthenticated.into());
+        }
+        Ok(())
     }
 }
 
@@ -118,8 +124,12 @@ pub async fn seal_next(
         let new = NewKey::new(cx, review, company)?;
         new.keep(cx, tx, review).await?;
     }
-    let key = Keys::own(tx, &[review]).await?.find(cx, review)?;
-    seal(&key, cx, review, version, words)
+    let keys = Keys::own(tx, &[review]).await?;
+    if keys.0.iter().all(|it| it.wrapped.is_none()) {
+        // it was taken back at the same moment, or its author erased
+        return Err(Refusal::Stale.into());
+    }
+    seal(&keys.find(cx, review)?, cx, review, version, words)
 }
 
 fn seal(key: &SubjectKey, cx: &Context, review: ReviewId, version: i32, words: &Words) -> Result<Sealed> {

@@ -5,19 +5,21 @@
 
 mod writer;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, try_unfold};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, GetResultPayload, ObjectStore, ObjectStoreExt, RetryConfig};
 use secrecy::ExposeSecret;
 
 use crate::platform::config::{Bucket, Config, StorageUrl};
@@ -33,6 +35,9 @@ const SLOWEST_BYTES_PER_SECOND: u64 = 8 << 10;
 const LONGEST_WRITE: Duration = Duration::from_mins(15);
 /// What fails is tried again for so long at most: a person waits for it.
 const RETRYING: Duration = Duration::from_secs(10);
+/// What is read of a file of the folder at once. Another thread does it: of small pieces most of the time is spent on handing
+/// them over.
+const READ_AT_ONCE: u64 = 128 << 10;
 const PROBE: &str = "health/probe";
 /// What is written to a bucket for longer is written by nobody any more.
 const LONGEST_UPLOAD: TimeDelta = TimeDelta::hours(22);
@@ -108,7 +113,11 @@ impl Storage {
             got => got.map_err(unavailable)?,
         };
         let size = got.meta.size;
-        Ok(Some((size, got.into_stream().map(|piece| piece.map_err(std::io::Error::other)).boxed())))
+        let pieces = match got.payload {
+            GetResultPayload::File(file, _) => read_file(file, size),
+            GetResultPayload::Stream(pieces) => pieces.map(|piece| piece.map_err(std::io::Error::other)).boxed(),
+        };
+        Ok(Some((size, pieces)))
     }
 
     /// The bytes of an object that must be there.
@@ -188,6 +197,27 @@ impl Storage {
             Err(error) => Err(unavailable(error)),
         }
     }
+}
+
+fn read_file(file: File, size: u64) -> Pieces {
+    let pieces = try_unfold((file, size), |(file, left)| async move {
+        let most = left.min(READ_AT_ONCE);
+        if most == 0 {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
+            (&file).take(most).read_to_end(&mut piece)?;
+            Ok::<_, std::io::Error>((piece, file))
+        });
+        let (piece, file) = read.await.map_err(std::io::Error::other)??;
+        let left = left - piece.len() as u64;
+        if piece.is_empty() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Some((Bytes::from(piece), (file, left))))
+    });
+    pieces.boxed()
 }
 
 fn open_bucket(bucket: &Bucket, options: ClientOptions) -> object_store::Result<AmazonS3> {

@@ -43,7 +43,7 @@ fn coded(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
     out.into_inner()
 }
 
-fn jpeg() -> Vec<u8> {
+pub fn jpeg() -> Vec<u8> {
     coded(&picture(60, 40), ImageFormat::Jpeg)
 }
 

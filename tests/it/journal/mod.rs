@@ -2,7 +2,7 @@
 
 mod entries;
 mod privacy;
-mod private;
+pub mod private;
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -257,7 +257,7 @@ async fn what_a_browser_seals_comes_back_to_it_and_the_server_reads_none_of_it()
 }
 
 /// A wrap of the right form, of this key.
-fn formed(key: Uuid, fill: u8) -> Value {
+pub fn formed(key: Uuid, fill: u8) -> Value {
     let rest = [&[fill; 16][..], key.as_bytes(), &[fill; 60]].concat();
     let hard = [&[1, 1][..], &65_536_u32.to_be_bytes(), &3_u32.to_be_bytes(), &[1]].concat();
     json!({

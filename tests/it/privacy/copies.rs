@@ -442,49 +442,73 @@ async fn no_transaction_is_open_while_the_storage_takes_its_time() {
     assert!(rows.is_sorted_by_key(|row| row["at"].as_str().unwrap().to_owned()));
 }
 
-/// Asks for a copy of somebody's whose account is due to be erased, and erases it while the storage takes the first of it.
-async fn erase_while_it_is_stored(actions: usize) {
+/// What becomes of somebody while the storage takes the first of their copy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Erased,
+    Suspended,
+}
+
+/// Asks for a copy, and ends the account of its person while the storage takes the first of it.
+async fn end_while_it_is_stored(actions: usize, ending: Ending) {
     let s3 = S3::start();
     let url = s3.url();
     let app = TestApp::start_with(|name| (name == "STORAGE_URL").then(|| url.clone())).await;
     let company = app.company("Acme").await;
     let mut alice = app.employee(&company).await;
     alice.post("/journal", json!({"body": DIARY, "mood": 4, "tags": []})).await.expect(201);
-    bring(&alice, pdf(300)).await.expect(201);
-    alice.post("/privacy/erasure", proof()).await.expect(202);
+    let is_large = actions > 0;
+    if is_large {
+        // of a small one nothing is asked of the storage but to take it
+        bring(&alice, pdf(300)).await.expect(201);
+    }
+    if ending == Ending::Erased {
+        alice.post("/privacy/erasure", proof()).await.expect(202);
+    }
     app.settle().await;
     app.clock.advance(TimeDelta::days(8));
     alice = alice.with_token(app.session(alice.id, Role::Employee, alice.company_id).await);
-    if actions > 0 {
-        act(&app, &alice, actions).await;
-    }
+    act(&app, &alice, actions).await;
     s3.sleep();
     let id: Uuid = ask(&alice).await.expect(202).str("/id").parse().unwrap();
-    let erased = async {
+    let ended = async {
         let mut looks = tokio::time::interval(Duration::from_millis(20));
         while !s3.is_asked() {
             looks.tick().await;
         }
-        app.enqueue(&SweepErasures {}).await;
-        while app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await == 0 {
-            looks.tick().await;
+        match ending {
+            Ending::Erased => {
+                app.enqueue(&SweepErasures {}).await;
+                while app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await == 0 {
+                    looks.tick().await;
+                }
+            }
+            Ending::Suspended => {
+                let suspend = sqlx::query("UPDATE app.users SET status = 'suspended' WHERE id = $1").bind(alice.id);
+                suspend.execute(app.db()).await.unwrap();
+            }
         }
         // until here it was being made
         assert!(s3.is_asked());
         s3.wake();
     };
-    let erased = tokio::time::timeout(Duration::from_mins(2), erased);
-    let ((), erased) = tokio::join!(app.settle(), erased);
-    erased.expect("the erasure waits for nobody's copy");
+    let ended = tokio::time::timeout(Duration::from_mins(2), ended);
+    let ((), ended) = tokio::join!(app.settle(), ended);
+    ended.expect("who ends an account waits for nobody's copy");
     let status: String = sqlx::query_scalar("SELECT status FROM app.privacy_requests WHERE id = $1")
         .bind(id)
         .fetch_one(app.db())
         .await
         .unwrap();
     assert_eq!(status, "stopped");
-    let keys = "SELECT count(*) FROM app.encryption_keys WHERE wrapped IS NOT NULL";
+    let keys = match ending {
+        Ending::Erased => "SELECT count(*) FROM app.encryption_keys WHERE wrapped IS NOT NULL",
+        Ending::Suspended => "SELECT count(*) FROM app.encryption_keys WHERE purpose = 'copy'",
+    };
     assert_eq!(app.count(keys).await, 0);
-    // nothing of it is left, whole or in parts
+    // a small one was there, whole; of a large one the first parts
+    assert_eq!(s3.put_below("privacy").await, usize::from(!is_large));
+    // nothing of it is left
     let gone = async {
         let mut looks = tokio::time::interval(Duration::from_millis(20));
         while s3.uploads() > 0 || !s3.objects_below("privacy").is_empty() {
@@ -496,7 +520,6 @@ async fn erase_while_it_is_stored(actions: usize) {
     // nor is anybody told that it is ready
     let mails = app.mails_to(&alice.email);
     assert!(!mails.iter().any(|it| it.subject.contains("export") || it.subject.contains("copy")), "{mails:?}");
-    s3.wake();
     app.enqueue(&CollectCopies {}).await;
     app.settle().await;
     assert_eq!(app.count("SELECT count(*) FROM app.privacy_requests WHERE object_key IS NOT NULL").await, 0);
@@ -505,10 +528,15 @@ async fn erase_while_it_is_stored(actions: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_half_stored_when_its_account_is_erased_is_called_off() {
     // more than a part of an object
-    erase_while_it_is_stored(110_000).await;
+    end_while_it_is_stored(110_000, Ending::Erased).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_stored_as_its_account_is_erased_is_taken_away() {
-    erase_while_it_is_stored(0).await;
+    end_while_it_is_stored(0, Ending::Erased).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_stored_as_its_account_is_suspended_is_taken_away() {
+    end_while_it_is_stored(0, Ending::Suspended).await;
 }

@@ -191,6 +191,142 @@ async fn nothing_new_is_written_to_somebody_who_was_erased_or_is_just_being() {
 }
 
 #[tokio::test]
+async fn nothing_that_somebody_sends_while_they_are_erased_is_kept_under_a_new_key() {
+    let (app, _, alice, dr) = scene().await;
+    let session = crate::reviews::session(&app, &alice, &dr, "completed").await;
+    app.settle().await;
+    // they have no key of any kind, and are let in already
+    assert_eq!(app.count("SELECT count(*) FROM app.encryption_keys").await, 0);
+    let mut erasing = app.db().begin().await.unwrap();
+    sqlx::query("SELECT app.erase_person($1, now())").bind(alice.id).execute(&mut *erasing).await.unwrap();
+    let wraps = async {
+        let mut wraps = crate::journal::private::formed(Uuid::new_v4(), 3);
+        wraps["password"] = PASSWORD.into();
+        Answer::of(alice.request(Method::PUT, "/journal/keys").header("if-match", "\"0\"").json(&wraps)).await
+    };
+    let picture = async {
+        let form = Form::new().part("file", Part::bytes(crate::files::jpeg()).file_name("me.jpg"));
+        Answer::of(alice.request(Method::PUT, "/me/avatar").multipart(form)).await
+    };
+    let review = format!("/consultations/{session}/review");
+    let (entry, wraps, document, picture, review, ()) = tokio::join!(
+        alice.post("/journal", json!({"body": DIARY, "mood": 4, "tags": []})),
+        wraps,
+        bring(&alice, pdf(300)),
+        picture,
+        alice.post(&review, json!({"rating": 4, "text": "A calm hour."})),
+        async {
+            app.until_waiting(5).await;
+            erasing.commit().await.unwrap();
+        }
+    );
+    entry.refused(410, "journal_erased");
+    wraps.refused(410, "journal_erased");
+    document.refused(410, "file_erased");
+    picture.refused(410, "file_erased");
+    review.refused(401, "unauthenticated");
+    for table in ["encryption_keys", "journal_entries", "journal_keys", "files", "reviews"] {
+        let rows = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM app.{table}"));
+        let rows: i64 = sqlx::query_scalar(rows).fetch_one(app.db()).await.unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn what_was_kept_of_an_erased_person_all_the_same_goes_the_next_night() {
+    let mut it = life().await;
+    it.erase().await;
+    // as a release left it that kept new keys beside an erasure
+    let mut conn = it.app.db().acquire().await.unwrap();
+    sqlx::raw_sql(
+        "SET session_replication_role = replica;
+         UPDATE app.encryption_keys SET wrapped = decode(repeat('00', 60), 'hex'), destroyed_at = NULL WHERE person_id IS NOT NULL;
+         UPDATE app.files SET state = 'ready', sealed_key = decode(repeat('00', 78), 'hex'), deleted_at = NULL,
+                              sealed_name = decode(repeat('00', 107), 'hex') WHERE purpose = 'document';
+         INSERT INTO app.journal_keys (company_id, user_id, key_id, by_passphrase, by_recovery_code, created_at, updated_at)
+             SELECT company_id, id, gen_random_uuid(), decode(repeat('00', 106), 'hex'), decode(repeat('00', 106), 'hex'), now(), now()
+             FROM app.users WHERE erased_at IS NOT NULL;
+         INSERT INTO app.reviews (id, company_id, consultation_id, user_id, practitioner_id, rating, sealed, written_at)
+             SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, 4, decode('00', 'hex'), now() FROM app.consultations LIMIT 1;
+         RESET session_replication_role;",
+    )
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+    drop(conn);
+    let left = "SELECT (SELECT count(*) FROM app.encryption_keys WHERE wrapped IS NOT NULL AND purpose <> 'note')
+                     + (SELECT count(*) FROM app.files) + (SELECT count(*) FROM app.journal_keys)
+                     + (SELECT count(*) FROM app.reviews)";
+    assert!(it.app.count(left).await >= 6, "{}", it.app.count(left).await);
+    it.app.enqueue(&huntzen::domain::privacy::RemoveExpired {}).await;
+    it.app.settle().await;
+    it.app.enqueue(&huntzen::domain::files::jobs::CollectFiles {}).await;
+    it.app.settle().await;
+    assert_eq!(it.app.count(left).await, 0);
+    // the note is its author's
+    assert_eq!(it.dr.get(&it.note).await.expect(200).str("/body"), NOTE);
+}
+
+#[tokio::test]
+async fn a_session_with_somebody_who_was_erased_is_cancelled_and_the_reason_is_not_kept() {
+    let (app, _, alice, dr) = scene().await;
+    let mut sessions = Vec::new();
+    for (days, reason) in [(2, None), (3, Some(REASON))] {
+        let starts = crate::consultations::free(&alice, &dr, in_days(&app, days)).await;
+        let mut wish = crate::consultations::wish(&dr, &starts[0]);
+        if let Some(reason) = reason {
+            wish["reason"] = reason.into();
+        }
+        sessions.push(alice.post("/consultations", wish).await.expect(201).str("/id"));
+    }
+    app.settle().await;
+    // one without a key, one whose key was destroyed
+    sqlx::query("SELECT app.erase_person($1, now())").bind(alice.id).execute(app.db()).await.unwrap();
+    for session in sessions {
+        let path = format!("/consultations/{session}");
+        let cancelled = dr.post(&format!("{path}/cancel"), json!({"reason": "She is ill, I heard."})).await.expect(200);
+        assert_eq!(cancelled.str("/status"), "cancelled");
+        let read = dr.get(&path).await.expect(200);
+        assert!(!read.text().contains("She is ill"), "{}", read.text());
+    }
+    assert_eq!(app.count("SELECT count(*) FROM app.consultation_reasons").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM app.encryption_keys WHERE wrapped IS NOT NULL").await, 0);
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn notes_that_are_to_be_kept_for_longer_by_now_hold_the_erasure_of_their_author() {
+    let mut it = life().await;
+    it.dr.post("/privacy/erasure", proof()).await.refused(409, "erasure_records_kept");
+    // a coach's, over since an hour; in a register of health professionals since, and no night has come yet
+    let set = async |sql: &'static str| {
+        let mut conn = it.app.db().acquire().await.unwrap();
+        sqlx::raw_sql("SET session_replication_role = replica").execute(&mut *conn).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut *conn).await.unwrap();
+        sqlx::raw_sql("RESET session_replication_role").execute(&mut *conn).await.unwrap();
+    };
+    set("UPDATE app.clinical_notes SET profession = 'coaching', written_at = now() - interval '5 years 1 hour',
+                                       retained_until = now() - interval '1 hour';
+         DELETE FROM app.practitioner_specialties;
+         UPDATE app.practitioners SET rpps = NULL, adeli = NULL, verified_checks = '{identity}'")
+    .await;
+    it.dr.post("/privacy/erasure", proof()).await.expect(202);
+    it.app.settle().await;
+    set("UPDATE app.practitioners SET adeli = '759300001'").await;
+    it.days_later(8).await;
+    sweep(&it.app).await;
+    let answer = it.dr.get("/privacy/erasure").await.expect(200);
+    assert_eq!((answer.str("/status"), answer.str("/reason")), ("refused".into(), "records_kept".into()));
+    // nor does a line of the ledger take what they are kept by
+    let replayed = "SELECT (app.replay_erasure(id, '{}', now())).outcome FROM app.users WHERE role = 'practitioner'";
+    let replayed: String = sqlx::query_scalar(replayed).fetch_one(it.app.db()).await.unwrap();
+    assert_eq!(replayed, "refused");
+    assert_eq!(it.app.count("SELECT count(*) FROM app.practitioners WHERE adeli IS NOT NULL").await, 1);
+    assert_eq!(it.dr.get(&it.note).await.expect(200).str("/body"), NOTE);
+}
+
+#[tokio::test]
 async fn hr_learns_nothing_and_who_was_erased_can_be_invited_anew() {
     let mut it = life().await;
     let entry = it.text_of("SELECT employee_id::text FROM app.users WHERE id = $1").await;

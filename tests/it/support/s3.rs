@@ -78,6 +78,13 @@ impl S3 {
         std::fs::read_dir(uploads).map_or(0, Iterator::count)
     }
 
+    /// How many objects were put below a folder of the bucket, in one piece, also those that are gone.
+    pub async fn put_below(&self, top: &str) -> usize {
+        let listed = reqwest::get(format!("http://127.0.0.1:{}/-/put", self.port)).await.unwrap();
+        let listed: Vec<String> = listed.json().await.unwrap();
+        listed.iter().filter(|path| path.starts_with(&format!("/{BUCKET}/{top}/"))).count()
+    }
+
     /// The files that it made of people's objects, by their names below the bucket.
     pub fn objects(&self) -> Vec<(PathBuf, Vec<u8>)> {
         self.objects_below("files")

@@ -160,7 +160,8 @@ impl ConsultationsApi {
     /// people get a mail that withdraws the calendar entry. What an employee cancels within the company's cancellation
     /// window counts against their sessions all the same, where the company says so: `cancellation` tells beforehand,
     /// `counts` of the answer and the mail afterwards.
-    /// It does not where the practitioner has moved the session. The reason is shown to nobody but the two people.
+    /// It does not where the practitioner has moved the session. The reason is shown to nobody but the two people; about
+    /// somebody whose account was erased it is not kept.
     #[oai(path = "/consultations/:id/cancel", method = "post", operation_id = "cancelConsultation")]
     async fn cancel(
         &self,

@@ -84,7 +84,7 @@ impl Session {
     }
 }
 
-/// Keeps a text, where there is one.
+/// Keeps a text, where there is one. About somebody who was erased nothing is kept, and what it is about goes its way.
 pub async fn keep(
     cx: &Context,
     tx: &mut Tx,
@@ -94,13 +94,13 @@ pub async fn keep(
     by: DoneBy,
 ) -> Result<()> {
     let Some(text) = text.map(|text| text.expose().trim()).filter(|text| !text.is_empty()) else { return Ok(()) };
-    let key = for_writing(cx, tx, of.id).await?;
+    let Some(key) = for_writing(cx, tx, of.id).await? else { return Ok(()) };
     let sealed = key.seal(&document(of.id, about), &HealthText::new(text.to_owned()), &cx.platform().entropy)?;
     store::insert(tx, of, about, &Kept { sealed: &sealed, key_id: key.id() }, by, cx.now()).await
 }
 
-/// The key of what is written about a session. It is made with the first text.
-async fn for_writing(cx: &Context, tx: &mut Tx, session: ConsultationId) -> Result<SubjectKey> {
+/// The key of what is written about a session. It is made with the first text. `None`: it was destroyed, or the person erased.
+async fn for_writing(cx: &Context, tx: &mut Tx, session: ConsultationId) -> Result<Option<SubjectKey>> {
     let missing = || Problem::internal("a session of the caller's is not theirs");
     let platform = cx.platform();
     let mut its = store::find_key(tx, session).await?.ok_or_else(missing)?;
@@ -111,7 +111,10 @@ async fn for_writing(cx: &Context, tx: &mut Tx, session: ConsultationId) -> Resu
         store::keep_key(tx, session, key.id(), &wrapped, cx.now()).await?;
         its = store::find_key(tx, session).await?.ok_or_else(missing)?;
     }
-    Ok(its.open(&platform.keyring)?)
+    if its.wrapped.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(its.open(&platform.keyring)?))
 }
 
 impl StoredKey {
