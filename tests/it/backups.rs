@@ -270,9 +270,9 @@ async fn a_backup_of_a_release_that_published_no_months_loses_none_that_nobody_w
     write("about", "taken\t2026-11-22T04:30:00.000000Z\n");
     write("anchors", "");
     write("rows", "app.companies\tall\t2\n");
-    let sums =
-        Command::new("sh").args(["-c", "sha256sum about anchors rows >SHA256SUMS"]).current_dir(&backup.contents);
-    assert!({ sums }.status().unwrap().success());
+    let mut sums = Command::new("sh");
+    sums.args(["-c", "sha256sum about anchors rows >SHA256SUMS"]).current_dir(&backup.contents);
+    assert!(sums.status().unwrap().success());
     for (told, withheld) in [(None, 0), (Some("2026-09-01"), 2)] {
         if let Some(month) = told {
             let published = "INSERT INTO app.usage_months (company_id, month, threshold, published_at) VALUES ($1, $2::date, 11, now())";

@@ -65,7 +65,8 @@ pub async fn oldest() -> PgConnectOptions {
     let mut conn = PgConnection::connect_with(&options).await.unwrap();
     raw_sql(
         "SET session_replication_role = replica; DELETE FROM apalis.jobs; DELETE FROM app.signing_keys;
-         DELETE FROM app.two_factor; DELETE FROM app.consultation_reasons; DELETE FROM app.messages; DELETE FROM app.encryption_keys",
+         DELETE FROM app.two_factor; DELETE FROM app.external_busy_times; DELETE FROM app.external_calendars;
+         DELETE FROM app.consultation_reasons; DELETE FROM app.messages; DELETE FROM app.encryption_keys",
     )
     .execute(&mut conn)
     .await
