@@ -450,7 +450,7 @@ pub async fn note_receipt(
         },
         together: Once {
             name: "chat_note_all",
-            statement: "SELECT place, delivered, read, revision, is_news FROM app.note_receipts($1, $2, $3, $4, $5, $6)",
+            statement: "SELECT delivered, read, revision, is_news, place FROM app.note_receipts($1, $2, $3, $4, $5, $6)",
         },
     };
     let args = [Arg::Id(Some(id.0)), Arg::Count(up_to), Arg::Flag(is_read), Arg::At(Some(cx.now()))];
