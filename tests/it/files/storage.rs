@@ -71,7 +71,7 @@ async fn an_object_of_many_parts_comes_back_as_it_was_and_one_that_is_dropped_le
 #[tokio::test]
 async fn a_slow_bucket_takes_a_large_object_and_a_silent_one_is_away() {
     let (slow, silent) = (S3::start_slow(Duration::from_secs(22)), S3::start());
-    let (in_slow, in_silent) = tokio::join!(in_bucket(&slow), in_bucket(&silent));
+    let (in_slow, in_silent) = (in_bucket(&slow).await, in_bucket(&silent).await);
     silent.sleep();
     let write = async |app: &TestApp, bytes: usize| {
         let mut object = app.platform.storage.create("exports/large.csv");

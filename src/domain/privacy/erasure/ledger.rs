@@ -53,6 +53,7 @@ impl From<&Entry> for Line {
 /// Where a ledger ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_field_names)]
 struct Seal {
     entries: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
