@@ -163,10 +163,7 @@ async fn together(pool: &Pool, batch: &[Waiting]) -> Result<Vec<Vec<PgRow>>, sql
 /// Calls the statement with an array for each argument, callers and their companies first.
 fn message(write: &Write, batch: &[Waiting]) -> String {
     let ids = |of: fn(&Actor) -> Option<Uuid>| batch.iter().map(move |it| of(&it.actor).map(|id| id.to_string()));
-    let mut arrays = vec![
-        array(ids(|it| it.user_id.map(|id| id.0))),
-        array(ids(|it| it.company_id.map(|id| id.0))),
-    ];
+    let mut arrays = vec![array(ids(|it| it.user_id.map(|id| id.0))), array(ids(|it| it.company_id.map(|id| id.0)))];
     let count = batch.first().map_or(0, |it| it.args.len());
     arrays.extend((0..count).map(|n| array(batch.iter().map(|it| it.args.get(n)?.as_deref()))));
     let mut message = format!("EXECUTE {}(", write.together.name);
