@@ -142,6 +142,13 @@ DECLARE
     me      uuid := app.user_id();
     as_role text := app.connected_role();
 BEGIN
+    PERFORM FROM unnest(senders, companies, conversations) AS l (sender, company, conversation)
+        JOIN app.conversations v ON v.id = l.conversation
+        WHERE (me IS NULL OR l.sender = me)
+          AND CASE as_role WHEN 'employee' THEN v.user_id = l.sender AND v.company_id = l.company
+                           WHEN 'practitioner' THEN v.practitioner_id = l.sender ELSE false END
+        ORDER BY v.id FOR NO KEY UPDATE OF v;
+    -- what others had sent until then is seen from here on
     RETURN QUERY
     WITH letters AS (
         SELECT * FROM unnest(senders, companies, conversations, messages, clients, texts, times, open_days, sealed_with)
@@ -221,7 +228,7 @@ BEGIN
         WHERE (me IS NULL OR l.reader = me)
           AND CASE as_role WHEN 'employee' THEN v.user_id = l.reader AND v.company_id = l.company
                            WHEN 'practitioner' THEN v.practitioner_id = l.reader ELSE false END
-        FOR NO KEY UPDATE OF v;
+        ORDER BY v.id FOR NO KEY UPDATE OF v;
     -- what others had noted until then is seen from here on
     RETURN QUERY
     WITH known AS (

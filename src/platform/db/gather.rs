@@ -6,13 +6,14 @@
 //! they are such as are the same once and twice. They come in the order of the rows that they lock, and no row twice, so that
 //! two transactions do not wait for each other.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, Row, raw_sql};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::Actor;
@@ -21,7 +22,7 @@ use super::pool::{Pool, is_broken, patiently};
 
 /// Writes in one transaction: each waits for all of them.
 const AT_ONCE: usize = 48;
-/// Transactions of one kind at a time. While these are on their way, what comes is gathered.
+/// Transactions of one role at a time. While these are on their way, what comes is gathered.
 const UNDER_WAY: usize = 3;
 /// How long the others wait for a row that somebody else has locked.
 const LOCKS: &str = "SET LOCAL lock_timeout = '250ms'";
@@ -35,9 +36,44 @@ struct Waiting {
     answer: oneshot::Sender<Result<Vec<PgRow>, sqlx::Error>>,
 }
 
-/// The writes of one log-in role, a queue for each kind.
+/// Those that share one statement.
+struct Kind {
+    name: &'static str,
+    queue: mpsc::UnboundedSender<Waiting>,
+}
+
+/// The writes of one log-in role.
 #[derive(Clone, Default)]
-pub struct Gathering(Arc<Mutex<Vec<(&'static str, mpsc::UnboundedSender<Waiting>)>>>);
+pub struct Gathering {
+    kinds: Arc<Mutex<Vec<Kind>>>,
+    under_way: Arc<UnderWay>,
+}
+
+/// What is on its way of one role. Whoever wants a row that is, waits without a connection.
+struct UnderWay {
+    permits: Arc<Semaphore>,
+    rows: Mutex<HashSet<Uuid>>,
+    freed: Notify,
+}
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        Self { permits: Arc::new(Semaphore::new(UNDER_WAY)), rows: Mutex::default(), freed: Notify::new() }
+    }
+}
+
+/// A row that is on its way until this is dropped.
+struct Held {
+    under_way: Arc<UnderWay>,
+    row: Uuid,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.under_way.rows.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.row);
+        self.under_way.freed.notify_waiters();
+    }
+}
 
 impl Gathering {
     /// Writes for an actor. `row` is what it locks first.
@@ -62,36 +98,41 @@ impl Gathering {
 
     /// As many wait in it as there are requests and sockets: each has one at a time.
     fn queue(&self, pool: &Pool, write: &Write) -> mpsc::UnboundedSender<Waiting> {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, queue)) = queues.iter().find(|(name, _)| *name == write.together.name) {
-            return queue.clone();
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kind) = kinds.iter().find(|kind| kind.name == write.together.name) {
+            return kind.queue.clone();
         }
         let (sender, queue) = mpsc::unbounded_channel();
-        tokio::spawn(gather(pool.clone(), queue));
-        queues.push((write.together.name, sender.clone()));
+        tokio::spawn(gather(pool.clone(), self.under_way.clone(), queue));
+        kinds.push(Kind { name: write.together.name, queue: sender.clone() });
         sender
     }
 }
 
 /// Sends what waits, until nobody is there who could.
-async fn gather(pool: Pool, mut queue: mpsc::UnboundedReceiver<Waiting>) {
-    let under_way = Arc::new(Semaphore::new(UNDER_WAY));
-    let mut next = Vec::new();
+async fn gather(pool: Pool, under_way: Arc<UnderWay>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+    let mut waiting = VecDeque::new();
     loop {
-        let Ok(permit) = under_way.clone().acquire_owned().await else { return };
-        let mut waiting = std::mem::take(&mut next);
-        if waiting.is_empty() && queue.recv_many(&mut waiting, AT_ONCE).await == 0 {
-            return;
+        if waiting.is_empty() {
+            let Some(first) = queue.recv().await else { return };
+            waiting.push_back(first);
         }
-        while waiting.len() < AT_ONCE
-            && let Ok(more) = queue.try_recv()
-        {
-            waiting.push(more);
+        let Ok(permit) = under_way.permits.clone().acquire_owned().await else { return };
+        let mut freed = pin!(under_way.freed.notified());
+        // before it is looked: a row that is free from now on is not missed
+        freed.as_mut().enable();
+        while let Ok(more) = queue.try_recv() {
+            waiting.push_back(more);
         }
-        let mut rows = HashSet::new();
-        let (mut batch, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|it| rows.insert(it.row));
-        batch.sort_unstable_by_key(|it| it.row);
-        next = later;
+        let batch = take(&under_way, &mut waiting);
+        if batch.is_empty() {
+            drop(permit);
+            tokio::select! {
+                () = freed => {}
+                Some(more) = queue.recv() => waiting.push_back(more),
+            }
+            continue;
+        }
         let pool = pool.clone();
         tokio::spawn(async move {
             send(&pool, batch, permit).await;
@@ -99,14 +140,34 @@ async fn gather(pool: Pool, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     }
 }
 
+/// The first ones whose rows are not on their way, each row once. Nobody waits for the answer of who has gone.
+fn take(under_way: &Arc<UnderWay>, waiting: &mut VecDeque<Waiting>) -> Vec<(Waiting, Held)> {
+    let mut rows = under_way.rows.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut batch = Vec::new();
+    for it in std::mem::take(waiting) {
+        if it.answer.is_closed() {
+            continue;
+        }
+        if batch.len() < AT_ONCE && rows.insert(it.row) {
+            let held = Held { under_way: under_way.clone(), row: it.row };
+            batch.push((it, held));
+        } else {
+            waiting.push_back(it);
+        }
+    }
+    drop(rows);
+    batch.sort_unstable_by_key(|(it, _)| it.row);
+    batch
+}
+
 /// Who was not served together is served alone, all at once: what one of them breaks is not the others'. Where there was no
 /// connection, or no answer, there is none for each of them either.
-async fn send(pool: &Pool, batch: Vec<Waiting>, permit: OwnedSemaphorePermit) {
+async fn send(pool: &Pool, batch: Vec<(Waiting, Held)>, permit: OwnedSemaphorePermit) {
     let answers = match together(pool, &batch).await {
         Ok(answers) => answers,
         Err(error) if matches!(error, sqlx::Error::Database(_)) || is_broken(&error) => Vec::new(),
         Err(error) => {
-            for waiting in batch {
+            for (waiting, _held) in batch {
                 let _ = waiting.answer.send(Err(again(&error)));
             }
             return;
@@ -114,17 +175,17 @@ async fn send(pool: &Pool, batch: Vec<Waiting>, permit: OwnedSemaphorePermit) {
     };
     let mut alone = Vec::new();
     let mut answers = answers.into_iter();
-    for waiting in batch {
+    for (waiting, held) in batch {
         match answers.next() {
             Some(rows) if !rows.is_empty() => {
                 let _ = waiting.answer.send(Ok(rows));
             }
-            _ => alone.push(waiting),
+            _ => alone.push((waiting, held)),
         }
     }
     // whoever waits for a row that is locked holds up nobody else
     drop(permit);
-    join_all(alone.into_iter().map(async |it| {
+    join_all(alone.into_iter().map(async |(it, _held)| {
         let message = once::in_scope(&it.actor, Mode::Writes, &it.write.alone, &it.args);
         let _ = it.answer.send(once::alone(pool, &it.write.alone, &message).await);
     }))
@@ -140,8 +201,8 @@ fn again(error: &sqlx::Error) -> sqlx::Error {
 }
 
 /// The rows of each.
-async fn together(pool: &Pool, batch: &[Waiting]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
-    let Some(first) = batch.first() else { return Ok(Vec::new()) };
+async fn together(pool: &Pool, batch: &[(Waiting, Held)]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
+    let Some((first, _)) = batch.first() else { return Ok(Vec::new()) };
     let mut conn = Unfinished::new(pool.get().await?);
     let message = format!("{LOCKS}; {}", message(&first.write, batch));
     let answered = patiently(async {
@@ -161,11 +222,11 @@ async fn together(pool: &Pool, batch: &[Waiting]) -> Result<Vec<Vec<PgRow>>, sql
 }
 
 /// Calls the statement with an array for each argument, callers and their companies first.
-fn message(write: &Write, batch: &[Waiting]) -> String {
-    let ids = |of: fn(&Actor) -> Option<Uuid>| batch.iter().map(move |it| of(&it.actor).map(|id| id.to_string()));
+fn message(write: &Write, batch: &[(Waiting, Held)]) -> String {
+    let ids = |of: fn(&Actor) -> Option<Uuid>| batch.iter().map(move |(it, _)| of(&it.actor).map(|id| id.to_string()));
     let mut arrays = vec![array(ids(|it| it.user_id.map(|id| id.0))), array(ids(|it| it.company_id.map(|id| id.0)))];
-    let count = batch.first().map_or(0, |it| it.args.len());
-    arrays.extend((0..count).map(|n| array(batch.iter().map(|it| it.args.get(n)?.as_deref()))));
+    let count = batch.first().map_or(0, |(it, _)| it.args.len());
+    arrays.extend((0..count).map(|n| array(batch.iter().map(|(it, _)| it.args.get(n)?.as_deref()))));
     let mut message = format!("EXECUTE {}(", write.together.name);
     for (n, array) in arrays.iter().enumerate() {
         message.push_str(if n > 0 { "," } else { "" });

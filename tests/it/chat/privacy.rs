@@ -41,6 +41,48 @@ async fn nobody_but_the_two_reads_or_writes_a_conversation() {
 }
 
 #[tokio::test]
+async fn what_is_written_for_several_is_written_for_those_alone_whose_conversations_they_are() {
+    let talk = talk().await;
+    talk.send(&talk.alice, "There is a key").await.expect(201);
+    talk.app.settle().await;
+    let bob = talk.app.employee(&talk.company).await;
+    let globex = talk.app.company("Globex").await;
+    let (acme, id) = (talk.alice.company_id.unwrap().0, talk.booked.str("/id").parse::<Uuid>().unwrap());
+    let key: Uuid = sqlx::query_scalar("SELECT id FROM app.encryption_keys WHERE purpose = 'chat' AND subject_id = $1")
+        .bind(id)
+        .fetch_one(talk.app.db())
+        .await
+        .unwrap();
+    let globex: Uuid = globex.id.0;
+    let (alice, dr) = (talk.alice.id.0, talk.dr.id.0);
+    for (role, person, company, is_theirs) in [
+        (DbRole::Employee, alice, Some(globex), false),
+        (DbRole::Employee, alice, None, false),
+        (DbRole::Employee, bob.id.0, Some(acme), false),
+        (DbRole::Employee, dr, None, false),
+        (DbRole::Practitioner, alice, Some(acme), false),
+        (DbRole::Employee, alice, Some(acme), true),
+        (DbRole::Practitioner, dr, None, true),
+    ] {
+        // in nobody's scope
+        let mut conn = talk.app.as_role(role, talk.alice.id).await;
+        sqlx::query("SELECT set_config('app.user_id', '', false)").execute(&mut conn).await.unwrap();
+        let sent = sqlx::query(
+            "SELECT FROM app.send_messages(ARRAY[$1], ARRAY[$2]::uuid[], ARRAY[$3], ARRAY[gen_random_uuid()],
+                 ARRAY[gen_random_uuid()], ARRAY[decode(repeat('00', 120), 'hex')], ARRAY[$4], ARRAY[14], ARRAY[$5])",
+        );
+        let sent = sent.bind(person).bind(company).bind(id).bind(talk.app.clock.now()).bind(key);
+        let sent = sent.fetch_all(&mut conn).await.unwrap().len();
+        let noted = sqlx::query(
+            "SELECT FROM app.note_receipts(ARRAY[$1], ARRAY[$2]::uuid[], ARRAY[$3], '{1}', '{true}', ARRAY[$4])",
+        );
+        let noted = noted.bind(person).bind(company).bind(id).bind(talk.app.clock.now());
+        let noted = noted.fetch_all(&mut conn).await.unwrap().len();
+        assert_eq!((sent, noted), (is_theirs.into(), is_theirs.into()), "{role:?} {person} {company:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_word_of_a_message_is_anywhere_in_the_database() {
     let talk = talk().await;
     let wanted = message(MARKER);

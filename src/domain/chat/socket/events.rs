@@ -201,7 +201,7 @@ impl Seat {
             {
                 let change = next.remove();
                 if !self.send_change(at, id, &change) {
-                    self.place.keep(id, half_sent(change.rev()));
+                    self.place.keep(id, HALF_SENT);
                 }
             }
             let last = gap.early.last_key_value().map(|(rev, _)| *rev);
@@ -321,10 +321,8 @@ fn send(
     Ok(())
 }
 
-/// What one revision brings may have found room in part alone: it is looked at once more, though it is the one sent last.
-fn half_sent(rev: i64) -> i64 {
-    rev.saturating_add(1)
-}
+/// What one revision brings may have found room in part alone: it is looked at once more, whatever else is sent meanwhile.
+const HALF_SENT: i64 = i64::MAX;
 
 impl Visitor for Seat {
     type Begun = ();
@@ -423,7 +421,7 @@ impl Visitor for Seat {
             match self.deliver(at, id).await {
                 Ok(Ok(())) => {}
                 Ok(Err(Full)) => {
-                    self.place.keep(id, half_sent(rev));
+                    self.place.keep(id, HALF_SENT);
                 }
                 Err(problem) if problem.code() == "not_found" => self.forget(id),
                 Err(problem) => {
