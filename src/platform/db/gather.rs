@@ -23,7 +23,7 @@ use super::pool::{Pool, is_broken, patiently};
 /// Writes in one transaction: each waits for all of them.
 const AT_ONCE: usize = 48;
 /// Transactions of one role at a time. While these are on their way, what comes is gathered.
-const UNDER_WAY: usize = 3;
+const UNDER_WAY: usize = 2;
 /// How long the others wait for a row that somebody else has locked.
 const LOCKS: &str = "SET LOCAL lock_timeout = '250ms'";
 
