@@ -148,6 +148,9 @@ BEGIN
           AND CASE as_role WHEN 'employee' THEN v.user_id = l.sender AND v.company_id = l.company
                            WHEN 'practitioner' THEN v.practitioner_id = l.sender ELSE false END
         ORDER BY v.id FOR NO KEY UPDATE OF v;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     -- what others had sent until then is seen from here on
     RETURN QUERY
     WITH letters AS (
@@ -229,6 +232,9 @@ BEGIN
           AND CASE as_role WHEN 'employee' THEN v.user_id = l.reader AND v.company_id = l.company
                            WHEN 'practitioner' THEN v.practitioner_id = l.reader ELSE false END
         ORDER BY v.id FOR NO KEY UPDATE OF v;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     -- what others had noted until then is seen from here on
     RETURN QUERY
     WITH known AS (
