@@ -63,7 +63,24 @@ impl Database {
         eprintln!("filling the database, if it is empty: {scale} companies");
         database.tell(server, &["seed", "--scale", &scale.to_string()])?;
         eprintln!("filled in {:.0?}", begun.elapsed());
+        database.settle().await?;
         Ok(database)
+    }
+
+    /// Nothing is due: sessions whose time came since the database was filled are gone, and jobs that nobody did. The workers
+    /// would be busy with thousands of mails else, to a server that there is not.
+    async fn settle(&self) -> Outcome {
+        let mut conn = self.connect().await?;
+        sqlx::raw_sql(
+            "SET session_replication_role = replica;
+             DELETE FROM app.consultations
+             WHERE status IN ('pending', 'confirmed', 'in_progress') AND starts_at < now() + interval '2 days';
+             DELETE FROM apalis.jobs WHERE status <> 'Done'",
+        )
+        .execute(&mut conn)
+        .await?;
+        conn.close().await?;
+        Ok(())
     }
 
     /// Has the program do something to this database.

@@ -46,11 +46,11 @@ pub async fn note_reading(cx: &Context, id: ConsultationId) -> Result<()> {
     if cx.caller().role != Role::Practitioner {
         return Ok(());
     }
-    let mut tx = cx.begin(Permission::Chat).await?;
-    let of = find(cx, &mut tx, id).await?;
-    if store::was_reading_noted(&mut tx, id).await? {
+    if store::was_reading_noted(cx, id).await? {
         return Ok(());
     }
+    let mut tx = cx.begin(Permission::Chat).await?;
+    let of = find(cx, &mut tx, id).await?;
     tx.enter_company(of.company_id).await?;
     tx.audit_done("conversation.read", "consultation", id.0).await?;
     tx.commit().await
@@ -181,10 +181,11 @@ pub async fn send(cx: &Context, to: &Opened, draft: Draft) -> Result<Message> {
         Ok(sent) => sent.ok_or(Refusal::NotFound)?,
         Err(error) => return Err(refused(cx, to.id, error).await),
     };
+    // one that was there as well: whoever sent it first may not have come to announcing it
+    announce(cx, to.id, sent.rev, &to.people);
     if !sent.is_new {
         return repeated(cx, to.id, sent.id, &draft).await;
     }
-    announce(cx, to.id, sent.rev, &to.people);
     Ok(sent_now(cx, to.id, draft, &sent, now))
 }
 
@@ -216,6 +217,7 @@ pub async fn send_with_files(cx: &Context, conversation: ConsultationId, draft: 
         };
         if !sent.is_new {
             drop(tx);
+            announce(cx, conversation, sent.rev, &of.people());
             return repeated(cx, conversation, sent.id, &draft).await;
         }
         store::attach(&mut tx, sent.id, &draft.attachments, now).await?;
@@ -278,6 +280,7 @@ async fn change(cx: &Context, id: MessageId, text: Option<HealthText>) -> Result
         let kept = store::find_message(&mut tx, id).await?.ok_or(Refusal::NotFound)?;
         let mut of = find(cx, &mut tx, kept.conversation_id).await?;
         if text.is_none() && kept.sender_id == cx.caller().user_id && kept.deleted_at.is_some() {
+            announce(cx, of.id, kept.rev, &of.people());
             return Ok(kept.with(Content::Deleted, None));
         }
         kept.check_change(cx.caller().user_id, now)?;
@@ -313,9 +316,10 @@ fn check_words(kept: &Kept, text: &HealthText) -> Result<()> {
 /// Notes that the caller has, or has read, everything up to a message; how far they are now.
 pub async fn note_receipt(cx: &Context, id: ConsultationId, up_to: i64, is_read: bool) -> Result<Receipt> {
     let noted = store::note_receipt(cx, id, up_to, is_read).await?;
-    let (delivered_seq, read_seq, rev, is_news) = noted.ok_or(Refusal::NotFound)?;
+    let (delivered_seq, read_seq, rev) = noted.ok_or(Refusal::NotFound)?;
     let reader_id = cx.caller().user_id;
-    if is_news {
+    // known already or not: see `send`
+    if rev > 0 {
         // read on one device, it is unread on no other one
         let lists = if is_read { vec![reader_id] } else { Vec::new() };
         announce(cx, id, rev, &lists);

@@ -146,15 +146,16 @@ pub async fn look_up(cx: &Context, id: ConsultationId, open_days: i32) -> Result
 }
 
 /// Whether the caller's reading of a conversation was noted within the hour.
-pub async fn was_reading_noted(tx: &mut Tx, id: ConsultationId) -> Result<bool> {
-    Ok(sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM app.audit_logs l
-                        WHERE l.object_id = $1 AND l.action = 'conversation.read' AND l.actor_id = (SELECT app.user_id())
-                          AND l.at > clock_timestamp() - interval '1 hour')",
-    )
-    .bind(id)
-    .fetch_one(tx.conn())
-    .await?)
+pub async fn was_reading_noted(cx: &Context, id: ConsultationId) -> Result<bool> {
+    const NOTED: Once = Once {
+        name: "chat_reading_noted",
+        statement: "SELECT EXISTS (SELECT FROM app.audit_logs l
+                                   WHERE l.object_id = $1 AND l.action = 'conversation.read'
+                                     AND l.actor_id = (SELECT app.user_id())
+                                     AND l.at > clock_timestamp() - interval '1 hour')",
+    };
+    let noted: Vec<(bool,)> = cx.read_once(Permission::Chat, &NOTED, &[Arg::Id(Some(id.0))]).await?;
+    Ok(noted.first().is_some_and(|it| it.0))
 }
 
 /// Keeps the key of a conversation, unless it has one; the one that it has then.
@@ -442,15 +443,15 @@ pub async fn note_receipt(
     id: ConsultationId,
     up_to: i64,
     is_read: bool,
-) -> Result<Option<(i64, i64, i64, bool)>> {
+) -> Result<Option<(i64, i64, i64)>> {
     const NOTE: Write = Write {
         alone: Once {
             name: "chat_note",
-            statement: "SELECT delivered, read, revision, is_news FROM app.note_receipt($1, $2, $3, $4)",
+            statement: "SELECT delivered, read, revision FROM app.note_receipt($1, $2, $3, $4)",
         },
         together: Once {
             name: "chat_note_all",
-            statement: "SELECT delivered, read, revision, is_news, place FROM app.note_receipts($1, $2, $3, $4, $5, $6)",
+            statement: "SELECT delivered, read, revision, place FROM app.note_receipts($1, $2, $3, $4, $5, $6)",
         },
     };
     let args = [Arg::Id(Some(id.0)), Arg::Count(up_to), Arg::Flag(is_read), Arg::At(Some(cx.now()))];

@@ -4,16 +4,18 @@
 //! The statement runs in nobody's scope and is told whose each of them is; what nothing is in the way of is done. Whatever is
 //! not, or all of them where one breaks something, is run alone in the scope of its own caller, and answered what that says; so
 //! they are such as are the same once and twice. They come in the order of the rows that they lock, and no row twice, so that
-//! two transactions do not wait for each other.
+//! two transactions do not wait for each other. Whoever waits for their turn waits no longer than for a connection.
 
 use std::collections::{HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, Row, raw_sql};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Actor;
@@ -33,6 +35,7 @@ struct Waiting {
     actor: Actor,
     write: Write,
     args: Vec<Option<String>>,
+    since: Instant,
     answer: oneshot::Sender<Result<Vec<PgRow>, sqlx::Error>>,
 }
 
@@ -54,11 +57,18 @@ struct UnderWay {
     permits: Arc<Semaphore>,
     rows: Mutex<HashSet<Uuid>>,
     freed: Notify,
+    /// When there was no connection last: whoever waited then need not wait for none once more.
+    refused_at: Mutex<Option<Instant>>,
 }
 
 impl Default for UnderWay {
     fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(UNDER_WAY)), rows: Mutex::default(), freed: Notify::new() }
+        Self {
+            permits: Arc::new(Semaphore::new(UNDER_WAY)),
+            rows: Mutex::default(),
+            freed: Notify::new(),
+            refused_at: Mutex::default(),
+        }
     }
 }
 
@@ -90,7 +100,7 @@ impl Gathering {
     {
         let (answer, answered) = oneshot::channel();
         let args = args.iter().map(|arg| arg.text()).collect();
-        let waiting = Waiting { row, actor: actor.clone(), write: *write, args, answer };
+        let waiting = Waiting { row, actor: actor.clone(), write: *write, args, since: Instant::now(), answer };
         self.queue(pool, write).send(waiting).map_err(|_| sqlx::Error::PoolClosed)?;
         let rows = answered.await.map_err(|_| sqlx::Error::PoolClosed)??;
         rows.iter().map(T::from_row).collect()
@@ -111,6 +121,7 @@ impl Gathering {
 
 /// Sends what waits, until nobody is there who could.
 async fn gather(pool: Pool, under_way: Arc<UnderWay>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+    let patience = pool.patience();
     let mut waiting = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -124,28 +135,41 @@ async fn gather(pool: Pool, under_way: Arc<UnderWay>, mut queue: mpsc::Unbounded
         while let Ok(more) = queue.try_recv() {
             waiting.push_back(more);
         }
-        let batch = take(&under_way, &mut waiting);
+        let batch = take(&under_way, &mut waiting, Instant::now(), patience);
         if batch.is_empty() {
             drop(permit);
+            let Some(first) = waiting.iter().map(|it| it.since).min() else { continue };
             tokio::select! {
                 () = freed => {}
                 Some(more) = queue.recv() => waiting.push_back(more),
+                () = tokio::time::sleep_until(first + patience) => {}
             }
             continue;
         }
-        let pool = pool.clone();
+        let (pool, under_way) = (pool.clone(), under_way.clone());
         tokio::spawn(async move {
-            send(&pool, batch, permit).await;
+            send(&pool, &under_way, batch, permit).await;
         });
     }
 }
 
-/// The first ones whose rows are not on their way, each row once. Nobody waits for the answer of who has gone.
-fn take(under_way: &Arc<UnderWay>, waiting: &mut VecDeque<Waiting>) -> Vec<(Waiting, Held)> {
+/// The first ones whose rows are not on their way, each row once. Nobody waits for the answer of who has gone; who has waited
+/// long enough is refused.
+fn take(
+    under_way: &Arc<UnderWay>,
+    waiting: &mut VecDeque<Waiting>,
+    now: Instant,
+    patience: Duration,
+) -> Vec<(Waiting, Held)> {
+    let refused_at = *under_way.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
     let mut rows = under_way.rows.lock().unwrap_or_else(PoisonError::into_inner);
     let mut batch = Vec::new();
     for it in std::mem::take(waiting) {
         if it.answer.is_closed() {
+            continue;
+        }
+        if refused_at.is_some_and(|at| it.since <= at) || now.saturating_duration_since(it.since) >= patience {
+            let _ = it.answer.send(Err(sqlx::Error::PoolTimedOut));
             continue;
         }
         if batch.len() < AT_ONCE && rows.insert(it.row) {
@@ -162,11 +186,12 @@ fn take(under_way: &Arc<UnderWay>, waiting: &mut VecDeque<Waiting>) -> Vec<(Wait
 
 /// Who was not served together is served alone, all at once: what one of them breaks is not the others'. Where there was no
 /// connection, or no answer, there is none for each of them either.
-async fn send(pool: &Pool, batch: Vec<(Waiting, Held)>, permit: OwnedSemaphorePermit) {
+async fn send(pool: &Pool, under_way: &UnderWay, batch: Vec<(Waiting, Held)>, permit: OwnedSemaphorePermit) {
     let answers = match together(pool, &batch).await {
         Ok(answers) => answers,
         Err(error) if matches!(error, sqlx::Error::Database(_)) || is_broken(&error) => Vec::new(),
         Err(error) => {
+            *under_way.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             for (waiting, _held) in batch {
                 let _ = waiting.answer.send(Err(again(&error)));
             }
@@ -270,5 +295,69 @@ mod tests {
         assert_eq!(quoted(&[]), "'{}'");
         assert_eq!(quoted(&[Some("a"), None, Some("NULL")]), r#"'{"a",NULL,"NULL"}'"#);
         assert_eq!(quoted(&[Some("\\x00"), Some(r#"","'},"#)]), r#"'{"\\x00","\",\"''},"}'"#);
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Somebody who waits for a row.
+    fn waits(row: u128, since: Instant) -> (Waiting, oneshot::Receiver<Result<Vec<PgRow>, sqlx::Error>>) {
+        const NOTHING: once::Once = once::Once { name: "nothing", statement: "SELECT" };
+        const NOBODY: Actor =
+            Actor { user_id: None, role: None, company_id: None, session_id: None, ip: None, request_id: None };
+        let (answer, answered) = oneshot::channel();
+        let write = Write { alone: NOTHING, together: NOTHING };
+        let row = Uuid::from_u128(row);
+        (Waiting { row, actor: NOBODY, write, args: Vec::new(), since, answer }, answered)
+    }
+
+    fn rows(batch: &[(Waiting, Held)]) -> Vec<u128> {
+        batch.iter().map(|(it, _)| it.row.as_u128()).collect()
+    }
+
+    #[test]
+    fn of_many_who_wait_for_one_row_one_goes_and_others_go_with_it() {
+        let (under_way, now) = (Arc::<UnderWay>::default(), Instant::now());
+        let mut answers = Vec::new();
+        let mut waiting: VecDeque<_> = (0..80)
+            .map(|_| 7)
+            .chain([3])
+            .map(|row| {
+                let (it, answered) = waits(row, now);
+                answers.push(answered);
+                it
+            })
+            .collect();
+        let first = take(&under_way, &mut waiting, now, SECOND);
+        assert_eq!((rows(&first), waiting.len()), (vec![3, 7], 79));
+        // while it is on its way, the others of its row wait, and one of another row does not
+        let (other, _answered) = waits(5, now);
+        waiting.push_back(other);
+        let second = take(&under_way, &mut waiting, now, SECOND);
+        assert_eq!((rows(&second), waiting.len()), (vec![5], 79));
+        assert!(take(&under_way, &mut waiting, now, SECOND).is_empty());
+        // who has gone is forgotten
+        drop(first);
+        answers.truncate(3);
+        assert_eq!(rows(&take(&under_way, &mut waiting, now, SECOND)), [7]);
+        assert_eq!(waiting.len(), 1);
+    }
+
+    #[test]
+    fn whoever_waited_while_there_was_no_connection_or_too_long_is_refused() {
+        let (under_way, begun) = (Arc::<UnderWay>::default(), Instant::now());
+        let (early, mut refused) = waits(1, begun);
+        let (later, mut goes) = waits(2, begun + SECOND / 2);
+        *under_way.refused_at.lock().unwrap() = Some(begun + SECOND / 4);
+        let mut waiting = VecDeque::from([early, later]);
+        let batch = take(&under_way, &mut waiting, begun + SECOND / 2, SECOND);
+        assert_eq!(rows(&batch), [2]);
+        assert!(matches!(refused.try_recv(), Ok(Err(sqlx::Error::PoolTimedOut))));
+        assert!(goes.try_recv().is_err(), "not answered yet");
+        let (of_the_same, mut late) = waits(2, begun + SECOND / 2);
+        waiting.push_back(of_the_same);
+        assert!(take(&under_way, &mut waiting, begun + SECOND, SECOND).is_empty());
+        assert!(late.try_recv().is_err(), "it waits");
+        assert!(take(&under_way, &mut waiting, begun + SECOND * 2, SECOND).is_empty());
+        assert!(matches!(late.try_recv(), Ok(Err(sqlx::Error::PoolTimedOut))));
     }
 }

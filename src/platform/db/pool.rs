@@ -85,6 +85,11 @@ impl Pool {
         })
     }
 
+    /// How long a caller waits for a connection.
+    pub fn patience(&self) -> Duration {
+        self.0.timeouts().wait.unwrap_or(PATIENCE)
+    }
+
     pub fn status(&self) -> Status {
         self.0.status()
     }

@@ -271,6 +271,39 @@ async fn of_receipts_that_are_noted_together_each_is_its_readers_and_none_goes_b
 }
 
 #[tokio::test]
+async fn whoever_waits_for_their_turn_waits_no_longer_than_for_a_connection() {
+    let app = TestApp::start_with(|name| match name {
+        "DATABASE_POOL_SIZE" => Some("1".into()),
+        "DATABASE_ACQUIRE_TIMEOUT_MS" => Some("1500".into()),
+        _ => None,
+    })
+    .await;
+    let company = app.company("Acme").await;
+    let (alice, dr) = (app.employee(&company).await, app.practitioner().await);
+    let booked = book_on(&alice, &dr, in_days(&app, 3)).await;
+    let talk = Talk { app, company, alice, dr, booked };
+    talk.send(&talk.dr, "There is a key").await.expect(201);
+    let path = talk.path("/read");
+    talk.alice.post(&path, json!({"seq": 1})).await.expect(200);
+    talk.app.settle().await;
+    // the one connection of all employees waits for a table
+    let mut owner = talk.app.owner().await;
+    let mut lock = owner.begin().await.unwrap();
+    sqlx::query("LOCK TABLE app.consultations").execute(&mut *lock).await.unwrap();
+    let held = talk.alice.clone();
+    let holder = tokio::spawn(async move { held.get("/consultations").await });
+    talk.app.until_one_waits().await;
+    let begun = std::time::Instant::now();
+    for answer in join_all((0..4).map(|_| talk.alice.post(&path, json!({"seq": 1})))).await {
+        answer.refused(503, "unavailable");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "one after the other: {:?}", begun.elapsed());
+    lock.rollback().await.unwrap();
+    holder.await.unwrap().expect(200);
+    talk.alice.post(&path, json!({"seq": 1})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_conversation_that_is_locked_holds_up_nobody_else() {
     let talk = talk().await;
     let other = book_on(&talk.alice, &talk.dr, in_days(&talk.app, 5)).await.str("/id");

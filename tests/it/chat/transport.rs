@@ -344,6 +344,16 @@ async fn whoever_polls_now_and_then_gets_everything_once_and_in_order() {
 
 #[tokio::test]
 async fn a_receipt_for_half_of_which_there_is_room_is_told_whole() {
+    half_of_a_receipt(false).await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_handed_over_and_for_half_of_which_there_is_room_is_told_whole() {
+    half_of_a_receipt(true).await;
+}
+
+/// By another request, after which it is read, or by a socket, which hands it over.
+async fn half_of_a_receipt(is_handed_over: bool) {
     let talk = talk().await;
     let id = talk.booked.str("/id");
     let sockets = Sockets::start();
@@ -356,7 +366,12 @@ async fn a_receipt_for_half_of_which_there_is_room_is_told_whole() {
         talk.send(&talk.alice, &n.to_string()).await.expect(201);
     }
     // it says two things: that it arrived, and that it was read
-    talk.receipt(&talk.dr, json!({"seq": 63})).await;
+    if is_handed_over {
+        sockets.connect("dr", &talk.app.base, &talk.dr.token).await;
+        sockets.done("dr", "message:read", json!({"conversationId": id, "seq": 63})).await;
+    } else {
+        talk.receipt(&talk.dr, json!({"seq": 63})).await;
+    }
     // her other device was told, and some requests later this one as far as there is room
     assert_eq!(sockets.take("alice", "message:read").await["seq"], 63);
     for _ in 0..5 {

@@ -212,6 +212,49 @@ async fn lists_of_conversations_are_told_how_they_stand_and_nobody_elses_are() {
     let listed = dr.get("/conversations").await.expect(200).json["items"][0].clone();
     assert_eq!((&listed["lastSeq"], &listed["unread"]), (&json!(2), &json!(0)));
 
+    // what was committed by a node that died right then is told when it is sent once more
+    let (client, seq): (Uuid, i64) = sqlx::query_as(
+        "WITH v AS (UPDATE app.conversations SET last_seq = last_seq + 1, last_rev = last_rev + 1 WHERE id = $1 RETURNING *)
+         INSERT INTO app.messages (id, company_id, conversation_id, user_id, practitioner_id, sender_id, client_id, seq, rev,
+                                   created_at, deleted_at)
+         SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, user_id, gen_random_uuid(), last_seq, last_rev,
+                now(), now() FROM v RETURNING client_id, seq",
+    )
+    .bind(id.parse::<Uuid>().unwrap())
+    .fetch_one(app.db())
+    .await
+    .unwrap();
+    assert_eq!(seq, 3);
+    alice.post(&path, json!({"clientId": client, "body": "Three"})).await.expect(201);
+    told_to_stand(&sockets, "dr", &id, 3, 0).await;
+    // and so is what was read, and what was taken back
+    sqlx::query(
+        "WITH v AS (UPDATE app.conversations SET last_rev = last_rev + 1 WHERE id = $1 RETURNING *)
+         UPDATE app.message_receipts r SET read_seq = 3, delivered_seq = 3, rev = v.last_rev FROM v
+         WHERE r.conversation_id = v.id AND r.reader_id = v.practitioner_id",
+    )
+    .bind(id.parse::<Uuid>().unwrap())
+    .execute(app.db())
+    .await
+    .unwrap();
+    let read = format!("/conversations/{id}/read");
+    dr.post(&read, json!({"seq": 3})).await.expect(200);
+    told_to_stand(&sockets, "dr", &id, 3, 0).await;
+    let gone = say("Four").await;
+    told_to_stand(&sockets, "dr", &id, 4, 1).await;
+    sqlx::query(
+        "WITH v AS (UPDATE app.conversations SET last_rev = last_rev + 1 WHERE id = $2 RETURNING *)
+         UPDATE app.messages m SET rev = v.last_rev, version = m.version + 1, sealed = NULL, deleted_at = now() FROM v
+         WHERE m.id = $1",
+    )
+    .bind(gone.parse::<Uuid>().unwrap())
+    .bind(id.parse::<Uuid>().unwrap())
+    .execute(app.db())
+    .await
+    .unwrap();
+    alice.delete(&format!("/messages/{gone}")).await.expect(200);
+    told_to_stand(&sockets, "dr", &id, 4, 0).await;
+
     // what nobody heard for a while is told when it is heard again
     sqlx::raw_sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -220,9 +263,9 @@ async fn lists_of_conversations_are_told_how_they_stand_and_nobody_elses_are() {
     .execute(app.db())
     .await
     .unwrap();
-    say("Three").await;
+    say("Five").await;
     for (name, unread) in [("alice elsewhere", 0), ("dr", 1)] {
-        told_to_stand(&sockets, name, &id, 3, unread).await;
+        told_to_stand(&sockets, name, &id, 5, unread).await;
     }
     app.settle().await;
     assert_eq!(sockets.run("events", "bob", json!({})).await, json!([]));

@@ -71,12 +71,19 @@ struct Gap {
 }
 
 impl Gap {
-    fn new() -> Self {
-        Self { since: Instant::now(), early: BTreeMap::new(), is_timed: false }
+    fn new(now: Instant) -> Self {
+        Self { since: now, early: BTreeMap::new(), is_timed: false }
     }
 
-    fn is_over(&self) -> bool {
-        self.since.elapsed() >= GAP || self.early.len() > MOST_EARLY
+    /// What follows a revision, or is known with it. What is missing after that, is so since now.
+    fn next(&mut self, rev: i64, now: Instant) -> Option<Change> {
+        let first = self.early.first_entry().filter(|first| *first.key() <= rev + 1)?.remove();
+        (self.since, self.is_timed) = (now, false);
+        Some(first)
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= GAP || self.early.len() > MOST_EARLY
     }
 }
 
@@ -192,21 +199,21 @@ impl Seat {
     /// Sends what was handed over, as far as one follows the other and there is room; otherwise it is read. Of two that were
     /// written at the same moment the second one may be handed over first: the other is given a moment.
     fn pass_on(&mut self, at: &Connection) {
+        let now = Instant::now();
         while let Some((id, change)) = self.place.take_handed() {
-            self.gaps.entry(id).or_insert_with(Gap::new).early.insert(change.rev(), change);
+            self.gaps.entry(id).or_insert_with(|| Gap::new(now)).early.insert(change.rev(), change);
         }
         for (id, mut gap) in std::mem::take(&mut self.gaps) {
             while let Some(told) = self.joined.get(&id)
-                && let Some(next) = gap.early.first_entry().filter(|next| *next.key() <= told.rev + 1)
+                && let Some(change) = gap.next(told.rev, now)
             {
-                let change = next.remove();
                 if !self.send_change(at, id, &change) {
                     self.place.keep(id, HALF_SENT);
                 }
             }
             let last = gap.early.last_key_value().map(|(rev, _)| *rev);
             let Some(last) = last.filter(|_| self.joined.contains_key(&id)) else { continue };
-            if gap.is_over() {
+            if gap.is_over(now) {
                 self.place.keep(id, last);
                 continue;
             }
@@ -454,11 +461,36 @@ impl Visitor for Seat {
 
 #[cfg(test)]
 mod tests {
-    use super::Seat;
+    use super::*;
+    use crate::domain::chat::model::Receipt;
+    use crate::platform::ids::UserId;
     use crate::platform::realtime::weight;
 
     #[test]
     fn a_socket_that_does_nothing_holds_no_room_for_what_it_might() {
         assert!(weight::<Seat>() < 4_000, "{}", weight::<Seat>());
+    }
+
+    #[test]
+    fn what_was_handed_over_early_waits_for_what_comes_before_it_a_moment_long() {
+        let begun = Instant::now();
+        let mut gap = Gap::new(begun);
+        let add = |gap: &mut Gap, rev| {
+            let receipt = Receipt { reader_id: UserId(uuid::Uuid::nil()), delivered_seq: 1, read_seq: 1, rev };
+            gap.early.insert(rev, Change::Receipt(receipt));
+        };
+        let next = |gap: &mut Gap, rev, now| gap.next(rev, now).map(|it| it.rev());
+        add(&mut gap, 7);
+        assert_eq!((next(&mut gap, 5, begun), gap.is_over(begun)), (None, false));
+        add(&mut gap, 6);
+        let now = begun + GAP / 2;
+        assert_eq!((next(&mut gap, 5, now), next(&mut gap, 6, now), next(&mut gap, 7, now)), (Some(6), Some(7), None));
+        // the next gap has a moment of its own
+        add(&mut gap, 9);
+        assert_eq!((next(&mut gap, 7, now), gap.is_over(begun + GAP), gap.is_over(now + GAP)), (None, false, true));
+        // what was read meanwhile is not waited for
+        assert_eq!(next(&mut gap, 12, now), Some(9));
+        (20..=20 + i64::try_from(MOST_EARLY).unwrap()).for_each(|rev| add(&mut gap, rev));
+        assert!(gap.is_over(now), "there is no more room");
     }
 }

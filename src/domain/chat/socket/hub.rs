@@ -33,6 +33,8 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 const MOST_NODES: usize = 256;
 /// Changes that are handed to one socket; whoever takes longer reads them.
 const HANDED: usize = 32;
+/// How far below the latest revision one is still missed.
+const MOST_MISSING: i64 = 32;
 
 /// What is told between nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +156,8 @@ struct Room {
     places: Vec<Arc<Place>>,
     /// Up to here the places were told that something changed: what the database said, never what was heard.
     rev: i64,
+    /// Of the revisions below, those that were not handed over: they are news when they are heard of.
+    missing: BTreeSet<i64>,
     /// On which nodes each of the two is, and since when that is asked anew.
     present: HashMap<UserId, BTreeMap<Uuid, Option<Instant>>>,
     /// Who of them writes, and when that was said last.
@@ -162,7 +166,23 @@ struct Room {
 
 impl Room {
     fn of(people: [UserId; 2]) -> Self {
-        Self { people, places: Vec::new(), rev: 0, present: HashMap::new(), writing: BTreeMap::new() }
+        Self {
+            people,
+            places: Vec::new(),
+            rev: 0,
+            missing: BTreeSet::new(),
+            present: HashMap::new(),
+            writing: BTreeMap::new(),
+        }
+    }
+
+    fn handed(&mut self, rev: i64) {
+        self.missing.remove(&rev);
+        self.missing.extend((self.rev + 1).max(rev - MOST_MISSING)..rev);
+        while self.missing.len() > HANDED {
+            self.missing.pop_first();
+        }
+        self.rev = rev.max(self.rev);
     }
 
     fn wake(&self, id: ConsultationId, rev: i64) {
@@ -274,8 +294,10 @@ impl Hub {
     /// It was heard that a conversation was changed, perhaps on this node: a reason to look, whatever revision is claimed.
     pub fn changed(&self, about: &str) {
         let Some((id, rev)) = realtime::changed(about) else { return };
-        let known = lock(&self.known);
-        if let Some(room) = known.rooms.get(&ConsultationId(id)).filter(|room| rev > room.rev) {
+        let mut known = lock(&self.known);
+        if let Some(room) = known.rooms.get_mut(&ConsultationId(id))
+            && (room.missing.remove(&rev) || rev > room.rev)
+        {
             room.wake(ConsultationId(id), rev);
         }
     }
@@ -293,7 +315,7 @@ impl Hub {
     pub fn hand(&self, conversation: ConsultationId, change: &Change) {
         let mut known = lock(&self.known);
         if let Some(room) = known.rooms.get_mut(&conversation) {
-            room.rev = room.rev.max(change.rev());
+            room.handed(change.rev());
             for place in &room.places {
                 place.hand(conversation, change.clone());
             }
@@ -543,6 +565,29 @@ mod tests {
         nodes.hubs[0].leave(TALK, &alice);
         nodes.hear();
         assert_eq!(shown(&dr), [online(ALICE, true), online(ALICE, false)]);
+    }
+
+    #[test]
+    fn what_was_handed_over_is_not_read_and_what_was_passed_over_is_when_it_is_heard_of() {
+        let hub = Hub::telling(Uuid::from_u128(11), |_| {});
+        let place = Arc::new(Place::new(ALICE, Arc::default()));
+        hub.join(TALK, [ALICE, DR], &place);
+        let hand = |rev| {
+            hub.hand(TALK, &Change::Receipt(Receipt { reader_id: DR, delivered_seq: 1, read_seq: 1, rev }));
+        };
+        let heard = |rev: i64| {
+            hub.changed(&format!("{} {rev}", TALK.0));
+            place.take_changed().into_values().collect::<Vec<_>>()
+        };
+        hub.reached(TALK.0, 4);
+        place.take_changed();
+        hand(6);
+        assert_eq!((heard(5), heard(5), heard(6)), (vec![5], vec![], vec![]));
+        hand(8);
+        hand(7);
+        assert_eq!((heard(7), heard(8), heard(9)), (vec![], vec![], vec![9]));
+        hand(1_000);
+        assert_eq!((heard(967), heard(968)), (vec![], vec![968]));
     }
 
     #[test]
