@@ -143,7 +143,9 @@ impl Writer {
             none => {
                 let begun = match &self.storage.bucket {
                     Some(bucket) => Noted::begin(bucket, &self.path).await?,
-                    None => Parts(Some(Upload::Staged(in_time(0, self.storage.store.put_multipart(&self.path)).await?))),
+                    None => {
+                        Parts(Some(Upload::Staged(in_time(0, self.storage.store.put_multipart(&self.path)).await?)))
+                    }
                 };
                 none.insert(begun)
             }

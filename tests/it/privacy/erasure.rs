@@ -248,7 +248,7 @@ async fn what_was_kept_of_an_erased_person_all_the_same_goes_the_next_night() {
                               sealed_name = decode(repeat('00', 107), 'hex') WHERE purpose = 'document';
          INSERT INTO app.journal_keys (company_id, user_id, key_id, by_passphrase, by_recovery_code, created_at, updated_at)
              SELECT company_id, id, gen_random_uuid(), decode(repeat('00', 106), 'hex'), decode(repeat('00', 106), 'hex'), now(), now()
-             FROM app.users WHERE erased_at IS NOT NULL;
+             FROM app.users WHERE erased_at IS NOT NULL AND role = 'employee';
          INSERT INTO app.reviews (id, company_id, consultation_id, user_id, practitioner_id, rating, sealed, written_at)
              SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, 4, decode('00', 'hex'), now() FROM app.consultations LIMIT 1;
          CREATE TEMPORARY TABLE gone AS
