@@ -46,21 +46,36 @@ BEGIN
 END
 $$;
 
--- Whether an erasure that somebody asked for after the backup is forgotten by it: no request of theirs is open, or ended since.
+-- Whether an erasure that somebody asked for after the backup is forgotten by it: no request of theirs is open, or ended since. The
+-- platform's, of an account that nobody used, is not theirs: a log-in ends it. One that has begun is carried out, whoever asked.
 CREATE OR REPLACE FUNCTION app.is_forgotten(request uuid, person uuid, asked timestamptz)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT EXISTS (SELECT FROM app.users u WHERE u.id = person AND u.erased_at IS NULL)
        AND NOT EXISTS (SELECT FROM app.privacy_requests r
                        WHERE r.id = request
-                          OR r.user_id = person AND r.kind = 'erasure' AND (r.finished_at IS NULL OR r.finished_at > asked))
+                          OR r.user_id = person AND r.kind = 'erasure'
+                         AND (r.asked_by = 'person' AND (r.finished_at IS NULL OR r.finished_at > asked) OR r.status = 'begun'))
 $$;
--- Asks for it anew. The time to take it back is what everybody has (privacy::erasure::WAIT), whatever a line says. False: it is
--- not forgotten, or the account came after the backup as well.
+-- Asks for it anew, in the place of the platform's where that waits. The time to take it back is what everybody has
+-- (privacy::erasure::WAIT), whatever a line says. False: it is not forgotten, or the account came after the backup as well.
 CREATE OR REPLACE FUNCTION app.ask_for_forgotten(request uuid, person uuid, asked timestamptz, at timestamptz)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
+DECLARE
+    platforms uuid;
 BEGIN
     IF NOT app.is_forgotten(request, person, asked) THEN
         RETURN false;
+    END IF;
+    -- nobody is told that they took anything back
+    PERFORM set_config('app.restores', 'on', true);
+    UPDATE app.privacy_requests r SET status = 'withdrawn', finished_at = at
+        WHERE r.user_id = person AND r.kind = 'erasure' AND r.status = 'waiting' AND r.asked_by = 'platform'
+        RETURNING r.id INTO platforms;
+    PERFORM set_config('app.restores', '', true);
+    IF platforms IS NOT NULL THEN
+        PERFORM app.audit('erasure.withdrawn', 'privacy_request', platforms, 'user', person,
+                          (SELECT u.company_id FROM app.users u WHERE u.id = person), 'success',
+                          '{"status": "withdrawn"}', NULL, NULL);
     END IF;
     PERFORM app.ask_anew(request, person, interval '7 days', 'person', at);
     RETURN true;

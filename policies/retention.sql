@@ -205,6 +205,42 @@ BEGIN
             WHERE u.erased_at IS NOT NULL LIMIT batch));
         GET DIAGNOSTICS more = ROW_COUNT;
         gone := gone + more;
+        -- what a body held that came after its headers had been let in
+        DELETE FROM app.external_calendars WHERE id = ANY (ARRAY(
+            SELECT i.id FROM app.external_calendars i JOIN app.users u ON u.id = i.practitioner_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        DELETE FROM app.calendar_feeds WHERE id = ANY (ARRAY(
+            SELECT i.id FROM app.calendar_feeds i JOIN app.users u ON u.id = i.practitioner_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        DELETE FROM app.availability_rules WHERE id = ANY (ARRAY(
+            SELECT i.id FROM app.availability_rules i JOIN app.users u ON u.id = i.practitioner_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        DELETE FROM app.availability_overrides WHERE id = ANY (ARRAY(
+            SELECT i.id FROM app.availability_overrides i JOIN app.users u ON u.id = i.practitioner_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        DELETE FROM app.articles WHERE id = ANY (ARRAY(
+            SELECT i.id FROM app.articles i JOIN app.users u ON u.id = i.author_id
+            WHERE u.erased_at IS NOT NULL AND i.status = 'draft' AND i.published_at IS NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        DELETE FROM app.notification_preferences WHERE ctid = ANY (ARRAY(
+            SELECT n.ctid FROM app.notification_preferences n JOIN app.users u ON u.id = n.user_id
+            WHERE u.erased_at IS NOT NULL LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
+        UPDATE app.practitioners SET display_name = '–', bio_fr = '', bio_en = '' WHERE id = ANY (ARRAY(
+            SELECT p.id FROM app.practitioners p JOIN app.users u ON u.id = p.id
+            WHERE u.erased_at IS NOT NULL AND (p.display_name, p.bio_fr, p.bio_en) <> ('–', '', '') LIMIT batch));
+        GET DIAGNOSTICS more = ROW_COUNT;
+        gone := gone + more;
         UPDATE app.encryption_keys SET wrapped = NULL, destroyed_at = at WHERE id = ANY (ARRAY(
             SELECT k.id FROM app.users u JOIN app.encryption_keys k
                 ON k.company_id IN (u.company_id, '00000000-0000-0000-0000-000000000000') AND k.person_id = u.id

@@ -378,6 +378,17 @@ async fn an_erasure_that_was_asked_for_after_the_backup_is_not_forgotten_with_it
         asks(user).await;
     }
     bob.delete("/privacy/erasure").await.expect(204);
+    // one did not come for years, and the platform asked
+    let mut erin = app.employee(&company).await;
+    sqlx::query(
+        "INSERT INTO app.privacy_requests (id, user_id, kind, status, created_at, due_at, asked_by)
+         VALUES (gen_random_uuid(), $1, 'erasure', 'waiting', $2 - interval '20 days', $2 + interval '10 days', 'platform')",
+    )
+    .bind(erin.id)
+    .bind(app.clock.now())
+    .execute(app.db())
+    .await
+    .unwrap();
     app.settle().await;
     let backup = Backup::new();
     backup.run("dump", app.options()).await;
@@ -385,12 +396,15 @@ async fn an_erasure_that_was_asked_for_after_the_backup_is_not_forgotten_with_it
     carol.delete("/privacy/erasure").await.expect(204);
     let (again, dave) = (asks(&carol).await, app.employee(&company).await);
     let new = asks(&dave).await;
+    // the log-in ends what the platform asked for, and what is asked then is theirs
+    erin = erin.with_token(app.session(erin.id, Role::Employee, erin.company_id).await);
+    let own = asks(&erin).await;
     app.settle().await;
     backup.run("ledger", app.options()).await;
     let written = std::fs::read_to_string(format!("{}.waiting", backup.ledger.display())).unwrap();
     let parts: Vec<Vec<&str>> = written.lines().map(|line| line.split('\t').collect()).collect();
     let requests: Vec<_> = parts.iter().map(|line| line[0]).collect();
-    assert_eq!(requests, [asked.as_str(), &again, &new], "in their order, and nobody else's");
+    assert_eq!(requests, [asked.as_str(), &again, &new, &own], "in their order, and nobody else's");
     for line in &parts {
         assert!(line.len() == 3 && line[..2].iter().all(|id| id.parse::<uuid::Uuid>().is_ok()), "{written}");
         assert!(line[2].starts_with("20"), "{written}");
@@ -400,30 +414,70 @@ async fn an_erasure_that_was_asked_for_after_the_backup_is_not_forgotten_with_it
     backup.run("load", &restored).await;
     // the schedule of the ledger does not write over it what it lacks
     let told = backup.refused("ledger", &restored).await;
-    assert!(told.contains("1 requests of") && told.contains("finish its restore first"), "{told}");
+    assert!(told.contains("2 requests of") && told.contains("finish its restore first"), "{told}");
     let told = backup.run("finish", &restored).await;
-    assert!(told.contains("1 erasures that were asked for after the backup are asked for anew"), "{told}");
+    assert!(told.contains("2 erasures that were asked for after the backup are asked for anew"), "{told}");
     let told = backup.run("finish", &restored).await;
     assert!(told.contains("0 erasures that were asked for after the backup"), "{told}");
     backup.run("ledger", &restored).await;
     let after = TestApp::start_on(restored, |_| None).await;
     after.settle().await;
-    for user in [&alice, &carol] {
+    // erin's as well: the log-in to look ends nothing of hers
+    for user in [&alice, &carol, &erin] {
         let told = after.mails_to(&user.email);
         assert!(told.iter().any(|mail| mail.subject == "Your account is to be erased"), "{told:?}");
         let user = user.at(&after.base).with_token(after.session(user.id, Role::Employee, user.company_id).await);
         let waits = user.get("/privacy/erasure").await.expect(200);
         let left = crate::consultations::instant(&waits.str("/dueAt")) - after.clock.now();
         assert_eq!((waits.str("/status"), left.num_days()), ("waiting".into(), 6));
+        let list = user.get("/notifications").await.expect(200).text();
+        assert!(list.contains("erasure_asked"), "{list}");
+        if user.id == erin.id {
+            assert!(!list.contains("erasure_withdrawn"), "{list}");
+        }
     }
+    let waiting = "SELECT count(*) FROM app.privacy_requests WHERE status = 'waiting' AND asked_by = 'person'";
+    assert_eq!(after.count(waiting).await, 3);
     after.clock.advance(TimeDelta::days(8));
     privacy::sweep(&after).await;
     let mut erased: Vec<uuid::Uuid> =
         sqlx::query_scalar("SELECT user_id FROM app.erasure_ledger").fetch_all(after.db()).await.unwrap();
-    let mut both = [alice.id.0, carol.id.0];
+    let mut all = [alice.id.0, carol.id.0, erin.id.0];
     erased.sort();
-    both.sort();
-    assert_eq!(erased, both);
+    all.sort();
+    assert_eq!(erased, all);
+}
+
+/// Who waits and who was erased are read one after the other: whoever is erased in between stands in one of the two.
+#[tokio::test]
+async fn an_erasure_while_the_ledger_is_written_is_not_lost_between_its_two_files() {
+    let app = TestApp::start().await;
+    let company = app.company("Acme").await;
+    let alice = app.employee(&company).await;
+    let asked = alice.post("/privacy/erasure", privacy::proof()).await.expect(202).str("/id");
+    app.settle().await;
+    let backup = Backup::new();
+    // the program, and once it has told the ledger, an erasure
+    let program = backup.folder.path().join("program");
+    let script = format!(
+        "#!/bin/sh
+'{}' \"$@\" || exit
+exec \"$PG_BIN/psql\" --quiet --set=ON_ERROR_STOP=1 >/dev/null --command=\"
+    UPDATE app.privacy_requests SET status = 'begun', receipt = '{{}}';
+    SELECT set_config('app.user_id', user_id::text, false), app.carry_out_erasure(id, now()) FROM app.privacy_requests\"
+",
+        env!("CARGO_BIN_EXE_huntzen")
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let done = backup.run_with("ledger", app.options(), |command| _ = command.env("HUNTZEN", &program)).await;
+    assert!(done.status.success() && said(&done).contains("0 erasures"), "{}", said(&done));
+    assert_eq!(app.count("SELECT count(*) FROM app.erasure_ledger").await, 1);
+    let waiting = || std::fs::read_to_string(format!("{}.waiting", backup.ledger.display())).unwrap();
+    assert!(waiting().starts_with(&format!("{asked}\t{}\t", alice.id.0)), "{}", waiting());
+    // the next one has the line, and whoever stands in both is not missed
+    assert!(backup.run("ledger", app.options()).await.contains("1 erasures"));
+    assert_eq!(waiting(), "");
 }
 
 #[tokio::test]

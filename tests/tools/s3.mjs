@@ -1,15 +1,15 @@
 // A server that speaks S3, s3rver, behind a check of signatures of our own (version 4), which s3rver does not make, and with
 // AbortMultipartUpload, which it does not have:
-// s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT [SLOW]]. Says its port. SLOW: so many milliseconds pass before it takes anything
-// of the first part of an upload. GET /-/put lists the objects that were put,
-// also those that are gone.
+// s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT [SLOW [BEGINS]]]. Says its port. SLOW: so many milliseconds pass before it takes
+// anything of the first part of an upload; BEGINS: before it makes an upload, and before it takes what is put below uploads/.
+// GET /-/put lists the objects that were put, also those that are gone.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const [modules, directory, bucket, key, secret, port, slow] = process.argv.slice(2);
+const [modules, directory, bucket, key, secret, port, slow, begins] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const S3rver = require('s3rver');
 const account = require('s3rver/lib/models/account').DUMMY_ACCOUNT;
@@ -64,6 +64,8 @@ const server = createServer((request, response) => {
             response.on('finish', () => response.statusCode === 200 && put.push(new URL(request.url, 'http://localhost').pathname));
         }
         if (Number(slow) > 0 && query.get('partNumber') === '1') return setTimeout(serve, Number(slow), request, response);
+        const isBegun = query.has('uploads') || (request.method === 'PUT' && request.url.startsWith(`/${bucket}/uploads/`));
+        if (Number(begins) > 0 && isBegun) return setTimeout(serve, Number(begins), request, response);
         return serve(request, response);
     }
     response.writeHead(403, { 'content-type': 'application/xml', connection: 'close' });

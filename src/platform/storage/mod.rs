@@ -53,6 +53,8 @@ pub struct Storage {
     folder: Option<PathBuf>,
     /// Where it is a bucket, for what is written: nothing is heard of a server before it has all of a part.
     bucket: Option<Arc<AmazonS3>>,
+    /// After how long it is asked whether it is there, while something is written to it, and how long it may take to answer.
+    silence: Duration,
 }
 
 /// The storage is there, and does not take the program: its address, its bucket or its keys are wrong.
@@ -67,15 +69,21 @@ impl Storage {
             StorageUrl::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(Problem::internal)?;
                 let store = LocalFileSystem::new_with_prefix(folder).map_err(Problem::internal)?.with_fsync(true);
-                Ok(Self { store: Arc::new(store), folder: Some(folder.clone()), bucket: None })
+                Ok(Self { store: Arc::new(store), folder: Some(folder.clone()), bucket: None, silence: SILENCE })
             }
             StorageUrl::Bucket(bucket) => {
                 let to_read = ClientOptions::new().with_read_timeout(SILENCE).with_timeout_disabled();
                 let to_write = ClientOptions::new().with_timeout(LONGEST_WRITE);
                 let open = |options| open_bucket(bucket, options).map(Arc::new).map_err(Problem::internal);
-                Ok(Self { store: open(to_read)?, folder: None, bucket: Some(open(to_write)?) })
+                Ok(Self { store: open(to_read)?, folder: None, bucket: Some(open(to_write)?), silence: SILENCE })
             }
         }
+    }
+
+    /// The same, less patient, or more, with a bucket that says nothing.
+    #[must_use]
+    pub fn with_silence(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// Tries what the program needs, once, before it serves. A storage that is away is only noted: it may come back.
@@ -102,8 +110,26 @@ impl Storage {
 
     /// An object to write piece by piece, at constant memory. Dropped before it is finished it leaves nothing.
     pub fn create(&self, key: &str) -> Writer {
-        let store = self.bucket.clone().map_or_else(|| self.store.clone(), |bucket| bucket as Arc<dyn ObjectStore>);
-        Writer::new(store, self.bucket.clone(), Path::from(key))
+        Writer::new(self.clone(), Path::from(key))
+    }
+
+    fn to_write(&self) -> Arc<dyn ObjectStore> {
+        self.bucket.clone().map_or_else(|| self.store.clone(), |bucket| bucket as Arc<dyn ObjectStore>)
+    }
+
+    /// Ends once a bucket does not answer what it is asked now and then. What a folder is written by is heard of as it is.
+    async fn falls_silent(&self) -> Problem {
+        if self.bucket.is_none() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(self.silence).await;
+            match tokio::time::timeout(self.silence, self.check()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(problem)) => return problem,
+                Err(elapsed) => return unavailable(elapsed),
+            }
+        }
     }
 
     /// The bytes of an object, and how many; `None` where there is none.

@@ -9,7 +9,7 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{MultipartId, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
 
-use super::{SILENCE, SLOWEST_BYTES_PER_SECOND, unavailable};
+use super::{SILENCE, SLOWEST_BYTES_PER_SECOND, Storage, unavailable};
 use crate::platform::problem::Result;
 
 /// Where a bucket holds the ids of uploads that are under way, each under the name of its object: whoever is killed in the
@@ -21,8 +21,7 @@ const PART_BYTES: usize = 5 << 20;
 
 /// Writes one object: at most two parts of it are in memory.
 pub struct Writer {
-    store: Arc<dyn ObjectStore>,
-    bucket: Option<Arc<AmazonS3>>,
+    storage: Storage,
     path: Path,
     part: PutPayloadMut,
     parts: Option<Parts>,
@@ -51,23 +50,30 @@ async fn in_time<T>(bytes: usize, written: impl Future<Output = object_store::Re
     tokio::time::timeout(patience, written).await.map_err(unavailable)?.map_err(unavailable)
 }
 
+/// What is written for as long as the storage answers otherwise: of the writing itself nothing is heard before it is done.
+async fn while_it_answers<T>(storage: &Storage, written: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        done = written => done,
+        silent = storage.falls_silent() => Err(silent),
+    }
+}
+
 /// Where the upload of an object is noted.
 fn note_of(path: &Path) -> Path {
     Path::from(format!("{UPLOADS}/{path}"))
 }
 
 impl Noted {
-    async fn begin(bucket: &Arc<AmazonS3>, path: &Path) -> object_store::Result<Self> {
-        let id = bucket.create_multipart(path).await?;
+    /// Each of the two requests has its time. An upload that is there and cannot be noted is called off.
+    async fn begin(bucket: &Arc<AmazonS3>, path: &Path) -> Result<Parts> {
+        let id = in_time(0, bucket.create_multipart(path)).await?;
+        let note = PutPayload::from(id.clone().into_bytes());
         let begun = Self { bucket: bucket.clone(), path: path.clone(), id, parts: Vec::new() };
+        let begun = Parts(Some(Upload::Noted(begun)));
         // before anything is in it
-        match bucket.put(&note_of(path), begun.id.clone().into_bytes().into()).await {
-            Ok(_) => Ok(begun),
-            Err(error) => {
-                let _ = begun.bucket.abort_multipart(path, &begun.id).await;
-                Err(error)
-            }
-        }
+        in_time(0, bucket.put(&note_of(path), note)).await?;
+        Ok(begun)
     }
 
     async fn put_part(&mut self, part: PutPayload) -> object_store::Result<()> {
@@ -112,8 +118,8 @@ impl Upload {
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, bucket: Option<Arc<AmazonS3>>, path: Path) -> Self {
-        Self { store, bucket, path, part: PutPayloadMut::new(), parts: None, bytes: 0 }
+    pub(super) fn new(storage: Storage, path: Path) -> Self {
+        Self { storage, path, part: PutPayloadMut::new(), parts: None, bytes: 0 }
     }
 
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -124,7 +130,8 @@ impl Writer {
             self.part.extend_from_slice(now);
             bytes = later;
             if self.part.content_length() == PART_BYTES {
-                self.send_part().await?;
+                let storage = self.storage.clone();
+                while_it_answers(&storage, self.send_part()).await?;
             }
         }
         Ok(())
@@ -134,11 +141,13 @@ impl Writer {
         let parts = match &mut self.parts {
             Some(parts) => parts,
             none => {
-                let begun = match &self.bucket {
-                    Some(bucket) => Upload::Noted(in_time(0, Noted::begin(bucket, &self.path)).await?),
-                    None => Upload::Staged(in_time(0, self.store.put_multipart(&self.path)).await?),
+                let begun = match &self.storage.bucket {
+                    Some(bucket) => Noted::begin(bucket, &self.path).await?,
+                    None => {
+                        Parts(Some(Upload::Staged(in_time(0, self.storage.store.put_multipart(&self.path)).await?)))
+                    }
                 };
-                none.insert(Parts(Some(begun)))
+                none.insert(begun)
             }
         };
         let part = std::mem::take(&mut self.part);
@@ -150,10 +159,16 @@ impl Writer {
 
     /// Puts the object in its place; how many bytes it has. From here on it is read.
     pub async fn finish(mut self) -> Result<u64> {
+        let storage = self.storage.clone();
+        while_it_answers(&storage, self.put_in_place()).await?;
+        Ok(self.bytes)
+    }
+
+    async fn put_in_place(&mut self) -> Result<()> {
         if self.parts.is_none() {
             let whole = std::mem::take(&mut self.part);
-            in_time(whole.content_length(), self.store.put(&self.path, whole.into())).await?;
-            return Ok(self.bytes);
+            let store = self.storage.to_write();
+            return in_time(whole.content_length(), store.put(&self.path, whole.into())).await.map(drop);
         }
         if !self.part.is_empty() {
             self.send_part().await?;
@@ -164,7 +179,7 @@ impl Writer {
             }
             parts.0 = None;
         }
-        Ok(self.bytes)
+        Ok(())
     }
 }
 

@@ -66,25 +66,69 @@ async fn an_object_of_many_parts_comes_back_as_it_was_and_one_that_is_dropped_le
     }
 }
 
+async fn write(storage: &Storage, key: &str, bytes: usize) -> huntzen::platform::Result<u64> {
+    let mut object = storage.create(key);
+    object.write(&vec![7_u8; bytes]).await?;
+    object.finish().await
+}
+
 /// Nothing is heard of a bucket before it has a part: over a slow line that takes longer than any silence that means that it is
-/// away. One that takes nothing of a few bytes is away.
+/// away. One that answers nothing else meanwhile is away, however much it was to take.
 #[tokio::test]
 async fn a_slow_bucket_takes_a_large_object_and_a_silent_one_is_away() {
     let (slow, silent) = (S3::start_slow(Duration::from_secs(22)), S3::start());
     let (in_slow, in_silent) = (in_bucket(&slow).await, in_bucket(&silent).await);
+    let storage = in_silent.platform.storage.clone().with_silence(Duration::from_secs(2));
+    // two that have parts there already: the last one, and that they are put together, is what is not answered
+    let (mut last, mut all) = (storage.create("exports/last.csv"), storage.create("exports/all.csv"));
+    last.write(&vec![7_u8; 6_000_000]).await.unwrap();
+    all.write(&vec![7_u8; 10 << 20]).await.unwrap();
     silent.sleep();
-    let write = async |app: &TestApp, bytes: usize| {
-        let mut object = app.platform.storage.create("exports/large.csv");
-        object.write(&vec![7_u8; bytes]).await?;
-        object.finish().await
-    };
     let begun = std::time::Instant::now();
-    let (written, refused) = tokio::join!(write(&in_slow, 6_000_000), write(&in_silent, 5));
-    assert!(begun.elapsed() < Duration::from_mins(2), "{:?}", begun.elapsed());
-    assert_eq!(refused.unwrap_err().code(), "storage_unavailable");
+    let asked = async {
+        let refused = tokio::join!(
+            write(&storage, "exports/small.csv", 5),
+            write(&storage, "files/ab/document", 4_000_000),
+            write(&storage, "exports/large.csv", 6_000_000),
+            last.finish(),
+            all.finish(),
+        );
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        [refused.0, refused.1, refused.2, refused.3, refused.4]
+    };
+    // as patient as the program is
+    let (written, refused) = tokio::join!(write(&in_slow.platform.storage, "exports/large.csv", 6_000_000), asked);
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().code(), "storage_unavailable");
+    }
     assert_eq!(written.unwrap(), 6_000_000);
     assert_eq!(in_slow.platform.storage.read("exports/large.csv").await.unwrap().0, 6_000_000);
     silent.wake();
+}
+
+/// Making an upload and noting it are two requests: each may take as long as one. An upload that is there is called off when
+/// nobody waits any more for its note.
+#[tokio::test]
+async fn a_bucket_that_is_slow_to_begin_takes_an_object_and_keeps_no_upload_that_is_given_up() {
+    let slow = S3::start_slow_to_begin(Duration::from_secs(11));
+    let app = in_bucket(&slow).await;
+    let storage = &app.platform.storage;
+    let given_up = async {
+        let both_are_there = async {
+            while slow.uploads() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            done = write(storage, "exports/given_up.csv", 6_000_000) => panic!("{done:?}"),
+            () = both_are_there => {}
+        }
+    };
+    let (written, ()) = tokio::join!(write(storage, "exports/large.csv", 6_000_000), given_up);
+    assert_eq!(written.unwrap(), 6_000_000);
+    assert_eq!(storage.read("exports/large.csv").await.unwrap().0, 6_000_000);
+    assert_eq!(slow.uploads(), 0);
 }
 
 #[tokio::test]

@@ -237,7 +237,9 @@ async fn nothing_that_somebody_sends_while_they_are_erased_is_kept_under_a_new_k
 async fn what_was_kept_of_an_erased_person_all_the_same_goes_the_next_night() {
     let mut it = life().await;
     it.erase().await;
-    // as a release left it that kept new keys beside an erasure
+    let gone = it.app.practitioner().await;
+    sqlx::query("SELECT app.erase_person($1, now())").bind(gone.id).execute(it.app.db()).await.unwrap();
+    // as a release left it that kept new keys beside an erasure, and as bodies that came late
     let mut conn = it.app.db().acquire().await.unwrap();
     sqlx::raw_sql(
         "SET session_replication_role = replica;
@@ -246,9 +248,26 @@ async fn what_was_kept_of_an_erased_person_all_the_same_goes_the_next_night() {
                               sealed_name = decode(repeat('00', 107), 'hex') WHERE purpose = 'document';
          INSERT INTO app.journal_keys (company_id, user_id, key_id, by_passphrase, by_recovery_code, created_at, updated_at)
              SELECT company_id, id, gen_random_uuid(), decode(repeat('00', 106), 'hex'), decode(repeat('00', 106), 'hex'), now(), now()
-             FROM app.users WHERE erased_at IS NOT NULL;
+             FROM app.users WHERE erased_at IS NOT NULL AND role = 'employee';
          INSERT INTO app.reviews (id, company_id, consultation_id, user_id, practitioner_id, rating, sealed, written_at)
              SELECT gen_random_uuid(), company_id, id, user_id, practitioner_id, 4, decode('00', 'hex'), now() FROM app.consultations LIMIT 1;
+         CREATE TEMPORARY TABLE gone AS
+             SELECT p.id, gen_random_uuid() AS other FROM app.practitioners p JOIN app.users u ON u.id = p.id WHERE u.erased_at IS NOT NULL;
+         INSERT INTO app.external_calendars (id, practitioner_id, place, label, url, host, next_read_at)
+             SELECT other, id, 1, 'Home', decode('00', 'hex'), 'calendar.example.org', now() + interval '1 day' FROM gone;
+         INSERT INTO app.external_busy_times (practitioner_id, calendar_id, starts_at, ends_at)
+             SELECT id, other, now(), now() + interval '1 hour' FROM gone;
+         INSERT INTO app.calendar_feeds (id, practitioner_id, place, label, hash)
+             SELECT other, id, 1, 'Telephone', decode(repeat('00', 32), 'hex') FROM gone;
+         INSERT INTO app.availability_rules (id, practitioner_id, weekday, starts_minute, ends_minute)
+             SELECT other, id, 1, 540, 600 FROM gone;
+         INSERT INTO app.availability_overrides (id, practitioner_id, kind, starts_at, ends_at)
+             SELECT other, id, 'time_off', date_trunc('day', now()) + interval '9 days', date_trunc('day', now()) + interval '10 days' FROM gone;
+         INSERT INTO app.articles (id, author_id, category) SELECT other, id, 'sleep' FROM gone;
+         INSERT INTO app.article_translations (article_id, language, slug, title, summary, body)
+             SELECT other, 'en', 'late', 'Late', 'Too late.', 'What nobody read.' FROM gone;
+         INSERT INTO app.notification_preferences (user_id, kind, channel) SELECT id, 'reminder_day', 'email' FROM gone;
+         UPDATE app.practitioners p SET display_name = 'Dr Late', bio_en = 'Late.' FROM gone WHERE p.id = gone.id;
          RESET session_replication_role;",
     )
     .execute(&mut *conn)
@@ -257,14 +276,25 @@ async fn what_was_kept_of_an_erased_person_all_the_same_goes_the_next_night() {
     drop(conn);
     let left = "SELECT (SELECT count(*) FROM app.encryption_keys WHERE wrapped IS NOT NULL AND purpose <> 'note')
                      + (SELECT count(*) FROM app.files) + (SELECT count(*) FROM app.journal_keys)
-                     + (SELECT count(*) FROM app.reviews)";
-    assert!(it.app.count(left).await >= 6, "{}", it.app.count(left).await);
+                     + (SELECT count(*) FROM app.reviews)
+                     + (SELECT count(*) FROM app.external_calendars) + (SELECT count(*) FROM app.external_busy_times)
+                     + (SELECT count(*) FROM app.calendar_feeds) + (SELECT count(*) FROM app.availability_overrides)
+                     + (SELECT count(*) FROM app.articles) + (SELECT count(*) FROM app.article_translations)
+                     + (SELECT count(*) FROM app.notification_preferences)
+                     + (SELECT count(*) FROM app.availability_rules r JOIN app.users u ON u.id = r.practitioner_id
+                        WHERE u.erased_at IS NOT NULL)
+                     + (SELECT count(*) FROM app.practitioners WHERE display_name = 'Dr Late' OR bio_en = 'Late.')";
+    let hours = "SELECT count(*) FROM app.availability_rules";
+    let all_hours = it.app.count(hours).await;
+    assert!(it.app.count(left).await >= 15, "{}", it.app.count(left).await);
     it.app.enqueue(&huntzen::domain::privacy::RemoveExpired {}).await;
     it.app.settle().await;
     it.app.enqueue(&huntzen::domain::files::jobs::CollectFiles {}).await;
     it.app.settle().await;
     assert_eq!(it.app.count(left).await, 0);
-    // the note is its author's
+    // the note is its author's, as their hours are
+    assert!(all_hours > 1);
+    assert_eq!(it.app.count(hours).await, all_hours - 1);
     assert_eq!(it.dr.get(&it.note).await.expect(200).str("/body"), NOTE);
 }
 

@@ -24,10 +24,19 @@ impl S3 {
         Self::start_slow(Duration::ZERO)
     }
 
+    /// One that lets so much time pass before it makes an upload, and as much before it takes what notes it.
+    pub fn start_slow_to_begin(wait: Duration) -> Self {
+        Self::start_as(Duration::ZERO, wait)
+    }
+
     /// One that lets so much time pass before it takes anything of the first part of an upload.
     pub fn start_slow(wait: Duration) -> Self {
+        Self::start_as(wait, Duration::ZERO)
+    }
+
+    fn start_as(part: Duration, begin: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, port) = run(folder.path(), 0, wait);
+        let (child, port) = run(folder.path(), 0, [part, begin]);
         Self { child, port, folder }
     }
 
@@ -69,7 +78,7 @@ impl S3 {
 
     /// The same one again, with what it kept.
     pub fn go_on(&mut self) {
-        (self.child, _) = run(self.folder.path(), self.port, Duration::ZERO);
+        (self.child, _) = run(self.folder.path(), self.port, [Duration::ZERO; 2]);
     }
 
     /// How many uploads in parts are neither complete nor called off.
@@ -115,7 +124,7 @@ impl Drop for S3 {
     }
 }
 
-fn run(folder: &Path, port: u16, wait: Duration) -> (Child, u16) {
+fn run(folder: &Path, port: u16, waits: [Duration; 2]) -> (Child, u16) {
     static MODULES: OnceLock<PathBuf> = OnceLock::new();
     let modules = MODULES.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -127,7 +136,8 @@ fn run(folder: &Path, port: u16, wait: Duration) -> (Child, u16) {
         .arg(tools::path("s3.mjs"))
         .arg(modules)
         .arg(folder)
-        .args([BUCKET, KEY, SECRET, &port.to_string(), &wait.as_millis().to_string()])
+        .args([BUCKET, KEY, SECRET, &port.to_string()])
+        .args(waits.map(|wait| wait.as_millis().to_string()))
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
