@@ -30,7 +30,7 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// A server that says nothing for so long is away.
 const SILENCE: Duration = Duration::from_secs(20);
 /// What is written may take so much longer as its bytes take over a slow line.
-const SLOWEST_BYTES_PER_SECOND: u64 = 8 << 10;
+const SLOWEST_BYTES_PER_SECOND: u64 = 64 << 10;
 /// Longer than any part takes; a server puts the parts of a large object together for minutes.
 const LONGEST_WRITE: Duration = Duration::from_mins(15);
 /// What fails is tried again for so long at most: a person waits for it.

@@ -45,10 +45,14 @@ struct Noted {
     parts: Vec<PartId>,
 }
 
-/// What so many bytes are written by, in the time that they take over a slow line.
+/// How long so many bytes may take: as long as over a slow line, for nothing is heard before the last of them has come.
+fn patience(bytes: usize) -> Duration {
+    SILENCE + Duration::from_secs(bytes as u64 / SLOWEST_BYTES_PER_SECOND)
+}
+
+/// What so many bytes are written by, in their time.
 async fn in_time<T>(bytes: usize, written: impl Future<Output = object_store::Result<T>>) -> Result<T> {
-    let patience = SILENCE + Duration::from_secs(bytes as u64 / SLOWEST_BYTES_PER_SECOND);
-    tokio::time::timeout(patience, written).await.map_err(unavailable)?.map_err(unavailable)
+    tokio::time::timeout(patience(bytes), written).await.map_err(unavailable)?.map_err(unavailable)
 }
 
 /// Where the upload of an object is noted.
@@ -197,4 +201,15 @@ pub(super) fn remove_staged(folder: &FilePath, moment: SystemTime) -> std::io::R
         }
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_that_hangs_is_given_up_within_two_minutes_whatever_it_was_given() {
+        let seconds = |bytes| patience(bytes).as_secs();
+        assert_eq!([seconds(0), seconds(1 << 10), seconds(1 << 20), seconds(PART_BYTES)], [20, 20, 36, 100]);
+    }
 }
