@@ -1,5 +1,6 @@
 //! `tools/backup`, as an operator uses it: what it makes, what it refuses, and what it brings back.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -106,13 +107,13 @@ impl Backup {
 
 /// A ledger as it was written before there was a seal: who, which keys, when.
 fn before_the_seal(ledger: &str) -> String {
-    let lines = ledger.lines().filter(|line| !line.contains("\"seal\""));
-    lines
-        .map(|line| {
-            let it: Value = serde_json::from_str(line).unwrap();
-            format!("{{\"userId\":{},\"keyIds\":{},\"erasedAt\":{}}}\n", it["userId"], it["keyIds"], it["erasedAt"])
-        })
-        .collect()
+    let mut before = String::new();
+    for line in ledger.lines().filter(|line| !line.contains("\"seal\"")) {
+        let it: Value = serde_json::from_str(line).unwrap();
+        let [user, keys, at] = ["userId", "keyIds", "erasedAt"].map(|member| &it[member]);
+        writeln!(before, "{{\"userId\":{user},\"keyIds\":{keys},\"erasedAt\":{at}}}").unwrap();
+    }
+    before
 }
 
 /// A ledger without an erasure as it was written when the seal said nothing where no month was published.
