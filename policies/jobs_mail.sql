@@ -186,7 +186,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     ORDER BY j.id DESC
     LIMIT least(greatest(dead_jobs.page_size, 1), 1000)
 $$;
--- gives a dead job its attempts back; false: there is no such dead job
+-- What is taken into hands: a dead job, and one that a clock of the database that was ahead put off. No failure waits for longer
+-- than an hour (`Queue::longest_backoff`), nothing is enqueued for later, and whatever was enqueued by that clock has not begun.
+-- Gives a job its attempts back; false: there is no such one.
 CREATE OR REPLACE FUNCTION app.retry_job(wanted text)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
 DECLARE
@@ -194,7 +196,9 @@ DECLARE
 BEGIN
     UPDATE apalis.jobs j SET status = 'Pending', attempts = 0, run_at = now(), done_at = NULL, lock_by = NULL,
                              lock_at = NULL
-        WHERE j.id = wanted AND j.status = 'Killed' RETURNING j.job_type INTO queue;
+        WHERE j.id = wanted
+          AND (j.status = 'Killed' OR j.status IN ('Pending', 'Failed') AND j.run_at > now() + interval '2 hours')
+        RETURNING j.job_type INTO queue;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -202,9 +206,15 @@ BEGIN
     RETURN true;
 END
 $$;
+-- But for a file that somebody waits for: with its last attempt they are told that there is none.
 CREATE OR REPLACE FUNCTION app.discard_job(wanted text)
 RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    WITH gone AS (DELETE FROM apalis.jobs j WHERE j.id = wanted AND j.status = 'Killed' RETURNING 1)
+    WITH gone AS (
+        DELETE FROM apalis.jobs j
+        WHERE j.id = wanted
+          AND (j.status = 'Killed' OR j.status IN ('Pending', 'Failed') AND j.run_at > now() + interval '2 hours'
+                                      AND j.job_type <> 'exports')
+        RETURNING 1)
     SELECT EXISTS (SELECT FROM gone)
 $$;
 ALTER FUNCTION app.dead_jobs(int, text) OWNER TO huntzen_kernel;

@@ -421,10 +421,15 @@ BEGIN
 END
 $$;
 
--- The last month that was published of any company: for the operator to keep outside of the backups.
+-- The last month that was published of any company: for the operator to keep outside of the backups. Never an earlier one than it
+-- was: of a database that was restored, every month that was over then counts, in the first zone in which it was, for companies
+-- that came after the backup are not in it.
 CREATE OR REPLACE FUNCTION stats.last_told()
 RETURNS date LANGUAGE sql STABLE SECURITY DEFINER SET search_path = stats, pg_temp AS $$
-    SELECT max(m.month) FROM app.usage_months m
+    SELECT greatest(
+        (SELECT max(m.month) FROM app.usage_months m),
+        (SELECT (date_trunc('month', stats.may_be_told(r.restored_at) AT TIME ZONE 'Pacific/Kiritimati') - interval '1 month')::date
+         FROM app.usage_refreshes r WHERE isfinite(r.restored_at)))
 $$;
 
 -- After a backup was restored: months that were over by now may have been told since it was made, and what was told of them is
@@ -545,4 +550,4 @@ CREATE TRIGGER company_settings_new_threshold AFTER UPDATE OF reporting_threshol
 GRANT EXECUTE ON FUNCTION stats.usage_basis() TO huntzen_hr, huntzen_company_admin, huntzen_platform, huntzen_worker;
 GRANT EXECUTE ON FUNCTION stats.counted_at(), stats.running_activity(uuid, date, date), stats.keeps_sessions(date), stats.is_restored(date)
     TO huntzen_practitioner, huntzen_platform;
-GRANT EXECUTE ON FUNCTION stats.refresh(timestamptz, boolean), stats.publish(int) TO huntzen_worker;
+GRANT EXECUTE ON FUNCTION stats.refresh(timestamptz, boolean), stats.publish(int), stats.is_restored(date) TO huntzen_worker;

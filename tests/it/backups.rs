@@ -1,11 +1,18 @@
 //! `tools/backup`, as an operator uses it: what it makes, what it refuses, and what it brings back.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{Datelike, Days, NaiveDate, TimeDelta};
 use huntzen::platform::auth::Role;
+use huntzen::platform::crypto::entropy::Entropy;
+use huntzen::platform::crypto::seal::{Place, Purpose};
+use huntzen::platform::ids::CompanyId;
+use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
@@ -14,9 +21,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, raw_sql};
 use crate::audit::chain::five;
 use crate::privacy::{self, MESSAGE, NOTE};
 use crate::support::dump::tool;
-use crate::support::{TestApp, User, cluster};
+use crate::support::{Answer, TestApp, User, cluster};
 use crate::upgrades::{but_for, oldest, schema};
 use crate::usage::{Sessions, Usage, advance, count_anew, months_ago, name, sessions};
+
+const HUNTZEN: &str = env!("CARGO_BIN_EXE_huntzen");
 
 /// Where the things of one backup are, apart from one another as they have to be.
 struct Backup {
@@ -34,9 +43,33 @@ impl Backup {
         Self { folder, contents, keys, ledger }
     }
 
+    /// Runs a program with the settings of a database.
+    async fn done(&self, mut command: Command, database: &PgConnectOptions, change: impl Fn(&mut Command)) -> Output {
+        let secret = cluster::template().await.config().database_roles_secret.expose_secret().to_owned();
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("HUNTZEN", HUNTZEN)
+            .env("PG_BIN", tool("pg_dump").parent().unwrap())
+            .env("DATABASE_URL", database.to_url_lossy().to_string())
+            .env("DATABASE_ROLES_SECRET", secret)
+            .env("MASTER_KEYS", cluster::MASTER_KEYS)
+            .env("DATA_DIR", self.folder.path())
+            .stdin(Stdio::null());
+        change(&mut command);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// As the first step of `finish` does.
+    async fn migrate(&self, database: &PgConnectOptions) {
+        let mut command = Command::new(HUNTZEN);
+        command.arg("migrate");
+        let done = self.done(command, database, |_| ()).await;
+        assert!(done.status.success(), "{}", said(&done));
+    }
+
     /// Runs `tools/backup` with settings of its own.
     async fn run_with(&self, verb: &str, database: &PgConnectOptions, change: impl Fn(&mut Command)) -> Output {
-        let secret = cluster::template().await.config().database_roles_secret.expose_secret().to_owned();
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/backup"));
         let (contents, keys) = if verb == "dump" { ("--to", "--keys-to") } else { ("--from", "--keys-from") };
         command.arg(verb);
@@ -49,18 +82,7 @@ impl Backup {
         if !matches!(verb, "load" | "compare") {
             command.arg("--ledger").arg(&self.ledger);
         }
-        command
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .env("HUNTZEN", env!("CARGO_BIN_EXE_huntzen"))
-            .env("PG_BIN", tool("pg_dump").parent().unwrap())
-            .env("DATABASE_URL", database.to_url_lossy().to_string())
-            .env("DATABASE_ROLES_SECRET", secret)
-            .env("MASTER_KEYS", cluster::MASTER_KEYS)
-            .env("DATA_DIR", self.folder.path())
-            .stdin(Stdio::null());
-        change(&mut command);
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        self.done(command, database, change).await
     }
 
     /// What it said; it has to do what it was asked.
@@ -76,6 +98,43 @@ impl Backup {
         assert_eq!(done.status.code(), Some(1), "{verb}: {}", said(&done));
         said(&done)
     }
+
+    /// What the ledger says.
+    fn written(&self) -> String {
+        std::fs::read_to_string(&self.ledger).unwrap()
+    }
+}
+
+/// A ledger as it was written before there was a seal: who, which keys, when.
+fn before_the_seal(ledger: &str) -> String {
+    let mut before = String::new();
+    for line in ledger.lines().filter(|line| !line.contains("\"seal\"")) {
+        let it: Value = serde_json::from_str(line).unwrap();
+        let [user, keys, at] = ["userId", "keyIds", "erasedAt"].map(|member| &it[member]);
+        writeln!(before, "{{\"userId\":{user},\"keyIds\":{keys},\"erasedAt\":{at}}}").unwrap();
+    }
+    before
+}
+
+/// A ledger without an erasure as it was written when the seal said nothing where no month was published.
+fn before_it_said_none(app: &TestApp) -> String {
+    let place = Place {
+        purpose: Purpose::new("privacy.ledger"),
+        table: "erasure_ledger",
+        column: "digest",
+        row: uuid::Uuid::nil(),
+        person: None,
+        company: None,
+    };
+    let sealed = app.platform.keyring.seal(&place, &0_i64.to_be_bytes(), &Entropy::system()).unwrap();
+    format!("{{\"entries\":0,\"seal\":\"{}\"}}\n", STANDARD.encode(sealed))
+}
+
+/// That a month of usage was published.
+async fn publish(app: &TestApp, company: CompanyId, month: &str) {
+    let published =
+        "INSERT INTO app.usage_months (company_id, month, threshold, published_at) VALUES ($1, $2::date, 11, now())";
+    sqlx::query(published).bind(company).bind(month).execute(app.db()).await.unwrap();
 }
 
 fn said(done: &Output) -> String {
@@ -250,6 +309,15 @@ async fn a_month_that_was_published_after_the_backup_is_not_told_a_second_time()
     let paid: Vec<_> =
         months.iter().map(|it| [&it["month"], &it["completed"], &it["published"], &it["restored"]]).collect();
     assert_eq!(json!(paid), json!([[from, 20, true, false], [to, 25, true, true]]));
+    // so does the file that is paid by, in the reader's language
+    for (language, said) in [("en", ["\"no\"", "\"yes\""]), ("fr", ["\"non\"", "\"oui\""])] {
+        let asked = staff.request(Method::POST, "/exports").header("accept-language", language);
+        let asked = Answer::of(asked.json(&json!({"kind": "payroll", "from": from, "to": to}))).await.expect(202);
+        after.settle().await;
+        let file = staff.get(&format!("/exports/{}/download", asked.str("/id"))).await.expect(200).text();
+        let marks: Vec<_> = file.lines().skip(1).map(|line| (&line[1..8], line.rsplit(',').next().unwrap())).collect();
+        assert_eq!(marks, [(from.as_str(), said[0]), (to.as_str(), said[1])], "{file}");
+    }
     // nothing is marked of what is over later
     for pause in [TimeDelta::days(35), TimeDelta::hours(1), TimeDelta::hours(1)] {
         advance(&after, pause).await;
@@ -273,13 +341,21 @@ async fn a_backup_of_a_release_that_published_no_months_loses_none_that_nobody_w
     let mut sums = Command::new("sh");
     sums.args(["-c", "sha256sum about anchors rows >SHA256SUMS"]).current_dir(&backup.contents);
     assert!(sums.status().unwrap().success());
-    for (told, withheld) in [(None, 0), (Some("2026-09-01"), 2)] {
-        if let Some(month) = told {
-            let published = "INSERT INTO app.usage_months (company_id, month, threshold, published_at) VALUES ($1, $2::date, 11, now())";
-            sqlx::query(published).bind(company.id).bind(month).execute(app.db()).await.unwrap();
+    for (told, withheld) in [("none", 0), ("2026-09-01", 2)] {
+        if told != "none" {
+            publish(&app, company.id, told).await;
         }
         backup.run("ledger", app.options()).await;
+        assert!(backup.written().contains(&format!("\"publishedUntil\":\"{told}\"")), "{}", backup.written());
         let restored = oldest().await;
+        if told != "none" {
+            // the schedule of the ledger meets a database that knows less
+            let known = backup.written();
+            backup.migrate(&restored).await;
+            let said = backup.refused("ledger", &restored).await;
+            assert!(said.contains("told until 2026-09-01") && said.contains("finish its restore first"), "{said}");
+            assert_eq!(backup.written(), known);
+        }
         let said = backup.run("finish", &restored).await;
         assert!(said.contains(&format!("{withheld} months of companies are withheld")), "{said}");
         let after = TestApp::start_on(restored, |_| None).await;
@@ -290,7 +366,86 @@ async fn a_backup_of_a_release_that_published_no_months_loses_none_that_nobody_w
         assert!(after.count("SELECT count(*) FROM app.usage_months").await > 2, "October is published");
         let paid = "SELECT sum(l.completed)::bigint FROM app.payroll_lines l WHERE l.month = '2026-09-01' AND stats.is_restored(l.month)";
         assert_eq!(after.count(paid).await, 2);
+        // finished, it is a database like any other
+        backup.run("ledger", after.options()).await;
+        assert!(backup.written().contains("\"publishedUntil\":\"20"), "{}", backup.written());
+        std::fs::remove_file(&backup.ledger).unwrap();
     }
+    // one that does not say, or whose seal is not looked at: any month may have been told
+    std::fs::write(&backup.ledger, before_it_said_none(&app)).unwrap();
+    let saying = backup.written();
+    for flag in [None, Some("--unsealed")] {
+        let restored = oldest().await;
+        let done = backup.run_with("finish", &restored, |command| _ = command.args(flag)).await;
+        assert!(done.status.success(), "{}", said(&done));
+        let withheld = count(&restored, "SELECT count(*) FROM app.usage_months").await;
+        assert!(said(&done).contains(&format!("{withheld} months of companies are withheld")), "{}", said(&done));
+        let over = "SELECT count(DISTINCT company_id) FROM app.usage_months WHERE month >= '2026-10-01'";
+        assert_eq!(count(&restored, over).await, 2);
+        cluster::drop_database(&restored).await;
+    }
+    assert_eq!(backup.written(), saying);
+    // the next one says it
+    backup.run("ledger", app.options()).await;
+    assert!(backup.written().contains("\"publishedUntil\":\"2026-09-01\""), "{}", backup.written());
+}
+
+/// Nobody could make its ledger say as much as it said: no company of then is in the backup.
+#[tokio::test]
+async fn a_database_that_was_restored_goes_on_from_a_ledger_of_companies_that_it_never_knew() {
+    let app = TestApp::start().await;
+    let backup = Backup::new();
+    backup.run("dump", app.options()).await;
+    let company = app.company("Acme").await;
+    publish(&app, company.id, "2026-09-01").await;
+    backup.run("ledger", app.options()).await;
+    let (known, restored) = (backup.written(), cluster::empty_database().await);
+    backup.run("load", &restored).await;
+    let said = backup.refused("ledger", &restored).await;
+    assert!(said.contains("told until 2026-09-01") && said.contains("until no month here"), "{said}");
+    assert_eq!(backup.written(), known);
+    assert!(backup.run("finish", &restored).await.contains(" 0 months of companies are withheld"));
+    assert_eq!(count(&restored, "SELECT count(*) FROM app.usage_months").await, 0);
+    backup.run("ledger", &restored).await;
+    cluster::drop_database(&restored).await;
+}
+
+#[tokio::test]
+async fn a_ledger_of_before_the_seal_is_gone_on_from_and_is_replayed_where_that_is_said() {
+    let mut it = privacy::life().await;
+    it.app.settle().await;
+    let backup = Backup::new();
+    backup.run("dump", it.app.options()).await;
+    it.erase().await;
+    backup.run("ledger", it.app.options()).await;
+    let (sealed, old) = (backup.written(), before_the_seal(&backup.written()));
+    assert!(old.lines().count() == 1 && old.contains(&it.alice.id.to_string()), "{old}");
+    // after the upgrade it is written anew, by the schedule and with a dump
+    std::fs::write(&backup.ledger, &old).unwrap();
+    assert!(backup.run("ledger", it.app.options()).await.contains("1 erasures"));
+    assert_eq!(backup.written().lines().next(), sealed.lines().next());
+    std::fs::write(&backup.ledger, &old).unwrap();
+    let next = Backup { ledger: backup.ledger.clone(), ..Backup::new() };
+    assert!(next.run("dump", it.app.options()).await.contains("1 erasures"));
+    assert_eq!(backup.written().lines().next(), sealed.lines().next());
+
+    // a restore is refused without a word, and takes it with one
+    std::fs::write(&backup.ledger, &old).unwrap();
+    let restored = cluster::empty_database().await;
+    backup.run("load", &restored).await;
+    let told = backup.refused("ledger", &restored).await;
+    assert!(told.contains("1 erasures") && told.contains("replay them first"), "{told}");
+    let told = backup.refused("finish", &restored).await;
+    assert!(told.contains("nothing was erased: ") && told.contains("--unsealed"), "{told}");
+    let done = backup.run_with("finish", &restored, |command| _ = command.arg("--unsealed")).await;
+    let told = said(&done);
+    assert!(done.status.success() && told.contains("1 erased again") && told.contains("READY"), "{told}");
+    assert!(backup.run("ledger", &restored).await.contains("1 erasures"));
+    assert_eq!(backup.written().lines().next(), sealed.lines().next());
+    // what writes a ledger, or reads none, has no such word
+    let done = backup.run_with("ledger", &restored, |command| _ = command.arg("--unsealed")).await;
+    assert_eq!(done.status.code(), Some(2), "{}", said(&done));
+    cluster::drop_database(&restored).await;
 }
 
 #[tokio::test]

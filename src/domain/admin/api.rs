@@ -437,7 +437,8 @@ impl OperationsApi {
 
     /// Try a dead job again
     ///
-    /// With all its attempts. One that is not dead is left alone (`409 job_not_dead`).
+    /// With all its attempts. So is one that waits for more than two hours (`runAt`), which only a clock that was wrong brings
+    /// about. Any other that is not dead is left alone (`409 job_not_dead`).
     #[oai(path = "/admin/jobs/:id/retry", method = "post", operation_id = "retryJob")]
     async fn retry(
         &self,
@@ -452,7 +453,8 @@ impl OperationsApi {
 
     /// Discard a dead job
     ///
-    /// For good. One that is not dead is left alone (`409 job_not_dead`).
+    /// For good. So is one that waits for more than two hours (`runAt`), unless it makes a file (queue `exports`): whoever waits
+    /// for that is told by its last attempt; try it again first. Any other that is not dead is left alone (`409 job_not_dead`).
     #[oai(path = "/admin/jobs/:id/discard", method = "post", operation_id = "discardJob")]
     async fn discard(
         &self,

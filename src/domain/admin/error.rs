@@ -4,7 +4,7 @@ use crate::causes;
 
 causes! {
     pub enum Error {
-        /// Only what has failed for good is tried again or discarded by hand.
+        /// Only what has failed for good, or waits for longer than any failure does, is tried again or discarded by hand.
         JobNotDead => (CONFLICT, "job_not_dead"),
     }
 }

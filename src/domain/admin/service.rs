@@ -49,7 +49,7 @@ pub async fn list_jobs(
     store::list_jobs(&mut tx, state.statuses(), queue, page.after.as_deref(), page.fetch()).await
 }
 
-/// Queues a dead job again, with all its attempts.
+/// Queues a job again that is dead, or that a wrong clock put off, with all its attempts.
 pub async fn retry_job(cx: &Context, id: &str) -> Result<()> {
     let (mut tx, bits) = begin_with_job(cx, id).await?;
     if !jobs::retry(&mut tx, id).await? {
@@ -59,7 +59,7 @@ pub async fn retry_job(cx: &Context, id: &str) -> Result<()> {
     tx.commit().await
 }
 
-/// Takes a dead job away for good.
+/// Takes a job away for good that is dead, or that a wrong clock put off.
 pub async fn discard_job(cx: &Context, id: &str) -> Result<()> {
     let (mut tx, bits) = begin_with_job(cx, id).await?;
     if !jobs::discard(&mut tx, id).await? {

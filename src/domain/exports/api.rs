@@ -175,7 +175,8 @@ impl ExportsApi {
     /// A job makes it; a mail and a notification tell when it is ready. It can be fetched for seven days by whoever asked for it.
     /// Header and words are in the language of the request. HR and company admins export `usage`, practitioners their own
     /// `practitioner_activity`, platform admins `usage` and `payroll`. Payroll is of published months only; the same request
-    /// for published months makes the same file. Whoever waits for ten of them gets `409 too_many_exports`.
+    /// for published months makes the same file. Its last column says of which months the platform was restored from a backup
+    /// without them: they may have been published, and paid, by other numbers before. Whoever waits for ten of them gets `409 too_many_exports`.
     #[oai(path = "/exports", method = "post", operation_id = "requestExport", tag = "Tag::Exports")]
     async fn request_export(
         &self,

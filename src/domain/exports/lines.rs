@@ -168,11 +168,11 @@ fn session_words(locale: Locale) -> Value {
     put("usage.specialty", &["psychology", "coaching", "nutrition", "sleep", "physiotherapy", "social_work"]);
     put("usage.mode", &["video", "audio", "chat"]);
     put("exports.status", &["pending", "confirmed", "in_progress", "completed", "cancelled", "no_show"]);
-    put("exports.times_differ", &["yes", "no"]);
+    put("exports.answer", &["yes", "no"]);
     Value::Object(words)
 }
 
-const PAYROLL: [&str; 15] = [
+const PAYROLL: [&str; 16] = [
     "month",
     "practitioner_id",
     "practitioner",
@@ -188,10 +188,13 @@ const PAYROLL: [&str; 15] = [
     "flagged",
     "flagged_minutes",
     "flagged_amount_minor",
+    "restored",
 ];
 
 fn payroll(params: &Params, lines: &[PayrollLine]) -> Piece {
     let mut bytes = Vec::new();
+    let [yes, no] = ["yes", "no"]
+        .map(|answer| t!(format!("exports.answer.{answer}"), locale = params.locale.as_str()).into_owned());
     for it in lines {
         let fields = [
             Month::from(it.month).to_string(),
@@ -209,6 +212,7 @@ fn payroll(params: &Params, lines: &[PayrollLine]) -> Piece {
             it.flagged.to_string(),
             it.flagged_minutes.to_string(),
             it.flagged_amount.to_string(),
+            if it.is_restored { yes.clone() } else { no.clone() },
         ];
         csv::line(&mut bytes, params, &fields);
     }

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `usage` | HR, company admins of their company; staff of one that they name | the published counters of `/reports/usage` |
 //! | `practitioner_activity` | a practitioner's own | their sessions, one by one, without anybody's name |
-//! | `payroll` | staff | published months of all practitioners, by practitioner and currency |
+//! | `payroll` | staff | published months of all practitioners, by practitioner and currency; those that were lost by a restore are marked |
 //!
 //! Choices:
 //! - Columns and words are in the language of the request that asked, for good: who repeats the job gets the same bytes. So does

@@ -213,6 +213,8 @@ pub struct PayrollLine {
     pub flagged: i32,
     pub flagged_minutes: i32,
     pub flagged_amount: i64,
+    /// The month may have been published and paid before, and was lost with the backup that was restored.
+    pub is_restored: bool,
 }
 
 /// One published month of all practitioners.
@@ -220,7 +222,7 @@ pub async fn list_payroll(tx: &mut Tx, month: NaiveDate) -> Result<Vec<PayrollLi
     Ok(sqlx::query_as(
         "SELECT month, practitioner_id, practitioner_name, currency, open, completed, cancelled_by_employee,
                 cancelled_otherwise, missed_by_employee, missed_otherwise, minutes, amount, flagged, flagged_minutes,
-                flagged_amount
+                flagged_amount, stats.is_restored(month) AS is_restored
          FROM app.payroll_lines WHERE month = $1 ORDER BY practitioner_name, practitioner_id, currency",
     )
     .bind(month)

@@ -1,4 +1,4 @@
-//! What operators see of the queue, and do to its dead letters.
+//! What operators see of the queue, and do to its dead letters and to what a wrong clock put off.
 
 use chrono::{DateTime, Utc};
 
@@ -80,12 +80,12 @@ pub async fn is_there(tx: &mut Tx, id: &str) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT app.is_job($1)").bind(id).fetch_one(tx.conn()).await?)
 }
 
-/// Queues a dead job again, with all its attempts. `false`: there is no such dead job.
+/// Queues a dead job again, or one that waits for more than two hours, with all its attempts. `false`: there is no such job.
 pub async fn retry(tx: &mut Tx, id: &str) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT app.retry_job($1)").bind(id).fetch_one(tx.conn()).await?)
 }
 
-/// Removes a dead job. `false`: there is no such dead job.
+/// Removes a dead job, or one that waits for more than two hours and for which nobody waits. `false`: there is no such job.
 pub async fn discard(tx: &mut Tx, id: &str) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT app.discard_job($1)").bind(id).fetch_one(tx.conn()).await?)
 }

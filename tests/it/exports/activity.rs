@@ -166,10 +166,10 @@ async fn payroll_is_a_line_for_each_practitioner_of_published_months() {
     let expected = [
         "\"Month\",\"Practitioner id\",\"Practitioner\",\"Completed\",\"Cancelled by employee\",\"Cancelled otherwise\",\
          \"Missed by employee\",\"Missed otherwise\",\"Open\",\"Minutes\",\"Currency\",\"Amount (minor units)\",\"To check\",\
-         \"Minutes to check\",\"Amount to check (minor units)\""
+         \"Minutes to check\",\"Amount to check (minor units)\",\"Published after a restore\""
             .to_owned(),
         format!(
-            "\"{month}\",\"{}\",\"'=cmd|' /C calc'!A0\",\"2\",\"0\",\"0\",\"0\",\"0\",\"0\",\"70\",\"EUR\",\"10500\",\"1\",\"20\",\"3000\"",
+            "\"{month}\",\"{}\",\"'=cmd|' /C calc'!A0\",\"2\",\"0\",\"0\",\"0\",\"0\",\"0\",\"70\",\"EUR\",\"10500\",\"1\",\"20\",\"3000\",\"no\"",
             practice.practitioner.id
         ),
     ];

@@ -67,7 +67,7 @@ fn with_libreoffice(python: &Path, path: &Path, how: Opened) -> (Vec<Vec<String>
     let folder = path.parent().unwrap();
     // separated by the sign, quoted, UTF-8, from the first line on; in English, quoted fields are no text for that, numbers of
     // any form are read, nothing is skipped, and formulas are run (the thirteenth)
-    let columns = (1..=15).map(|n| format!("{n}/{}", how.columns)).collect::<Vec<_>>().join("/");
+    let columns = (1..=16).map(|n| format!("{n}/{}", how.columns)).collect::<Vec<_>>().join("/");
     let filter = format!(
         "CSV:{},34,76,1,{columns},1033,false,true,false,false,false,-1,true",
         u32::from(how.sign.as_bytes()[0])

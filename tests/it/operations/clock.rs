@@ -5,7 +5,7 @@ use huntzen::platform::auth::Role;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use super::{jobs, post};
+use super::{jobs, mails, move_mailbox, post};
 use crate::support::TestApp;
 
 /// Every job of a schedule, as if the clock had struck for all of them at once.
@@ -120,4 +120,55 @@ async fn a_job_that_was_put_off_by_a_clock_a_year_ahead_holds_no_other_back() {
     app.clock.advance(TimeDelta::minutes(2));
     app.settle().await;
     assert_eq!(app.count(soon).await, 0);
+}
+
+/// What failed, or was enqueued, by that clock waits for a year in every queue. Nothing else waits for longer than an hour.
+#[tokio::test]
+async fn what_a_clock_a_year_ahead_put_off_is_tried_again_or_thrown_away_by_hand() {
+    let (app, _, mut alice, mut dr) = crate::consultations::scene().await;
+    let mut staff = app.platform_admin().await;
+    // jobs that failed wait by this clock, and are not tried again while the test looks
+    let now = app.clock.now() + TimeDelta::hours(1);
+    let people = [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner), (&mut staff, Role::PlatformAdmin)];
+    crate::consultations::at(&app, now, people).await;
+    move_mailbox(&app, &alice, "busy").await;
+    crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
+    app.settle().await;
+    let [mail] = mails(&staff, "retrying").await.try_into().unwrap();
+    let path = format!("/admin/jobs/{}", mail["jobId"].as_str().unwrap());
+    for verb in ["retry", "discard"] {
+        post(&staff, &format!("{path}/{verb}")).await.refused(409, "job_not_dead");
+    }
+    let put_off = "UPDATE apalis.jobs SET run_at = run_at + interval '1 year' WHERE status = 'Pending'";
+    sqlx::raw_sql(put_off).execute(app.db()).await.unwrap();
+    let address = move_mailbox(&app, &alice, "there").await;
+    app.settle().await;
+    assert!(app.mails_to(&address).is_empty());
+    post(&staff, &format!("{path}/retry")).await.expect(204);
+    app.settle().await;
+    assert_eq!(app.mails_to(&address).len(), 1);
+    assert!(mails(&staff, "retrying").await.is_empty());
+
+    // what had not begun; whoever waits for a file is told by its last attempt that there is none
+    for (queue, discarded) in [("mail", 204), ("events", 204), ("exports", 409)] {
+        let id: String = sqlx::query_scalar(
+            "INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority)
+             VALUES (apalis.generate_ulid(), $1, convert_to('{\"kind\": \"nobody.knows\", \"data\": {}}', 'UTF8'), 'Pending', 0, 1,
+                     now() + interval '1 year', 0) RETURNING id",
+        )
+        .bind(queue)
+        .fetch_one(app.db())
+        .await
+        .unwrap();
+        let path = format!("/admin/jobs/{id}");
+        post(&staff, &format!("{path}/discard")).await.expect(discarded);
+        if discarded == 409 {
+            post(&staff, &format!("{path}/retry")).await.expect(204);
+            assert_eq!(app.settle_with_dead().await.len(), 1);
+            post(&staff, &format!("{path}/discard")).await.expect(204);
+        }
+        assert!(jobs(&staff, &format!("?queue={queue}&state=pending")).await.is_empty(), "{queue}");
+    }
+    let noted = "SELECT count(*) FROM app.audit_logs WHERE action IN ('job.retried', 'job.discarded')";
+    assert_eq!(app.count(noted).await, 5);
 }

@@ -103,6 +103,8 @@ async fn a_copy_holds_everything_of_its_person_in_their_language_and_nothing_of_
     // announced without a word of what is in it
     let mail = it.app.mails_to(&it.alice.email).pop().unwrap();
     assert!(mail.subject.contains("export"), "{}", mail.subject);
+    // nor a link to a page that is not there
+    assert!(!mail.text.as_deref().unwrap().contains("://"), "{mail:?}");
     assert!(it.alice.get("/notifications").await.expect(200).text().contains("privacy_export_ready"));
     let trail = it.alice.get("/audit-logs?limit=100").await.expect(200).text();
     assert!(trail.contains("privacy_copy.asked") && trail.contains("privacy_copy.fetched"), "{trail}");

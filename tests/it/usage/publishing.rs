@@ -321,18 +321,25 @@ async fn of_all_months_that_are_left_a_batch_looks_at_its_own() {
     .await
     .unwrap();
     let mut tx = app.db().begin().await.unwrap();
-    let looked = "SELECT sum(seq_scan + coalesce(idx_scan, 0))::bigint FROM pg_stat_xact_all_tables WHERE relname = 'reporting_thresholds'";
+    // thresholds once for each month; what is counted, and what is published, once for each company
+    let looked = "SELECT ARRAY(SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_xact_all_tables
+                               WHERE relname IN ('company_usage_monthly', 'reporting_thresholds', 'usage_months') ORDER BY relname)";
     let mut months = Vec::new();
     for some in [
         "SELECT count(*) FROM stats.months_to_publish(now(), 50)",
         "SELECT count(*) FROM stats.months_to_publish(now(), NULL)",
     ] {
-        let before: i64 = sqlx::query_scalar(looked).fetch_one(&mut *tx).await.unwrap();
+        let before: Vec<i64> = sqlx::query_scalar(looked).fetch_one(&mut *tx).await.unwrap();
         let found: i64 = sqlx::query_scalar(some).fetch_one(&mut *tx).await.unwrap();
-        let after: i64 = sqlx::query_scalar(looked).fetch_one(&mut *tx).await.unwrap();
-        months.push((found, after - before));
+        let after: Vec<i64> = sqlx::query_scalar(looked).fetch_one(&mut *tx).await.unwrap();
+        let looks: Vec<i64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+        months.push((found, <[i64; 3]>::try_from(looks).unwrap()));
     }
-    let [(some, few), (all, many)] = months[..] else { panic!() };
+    let [(some, [used, thresholds, published]), (all, [all_used, all_thresholds, all_published])] = months[..] else {
+        panic!()
+    };
     assert!(some == 50 && all > 900, "{months:?}");
-    assert!(few <= 60 && many >= all, "{months:?}");
+    assert!(thresholds <= 60 && all_thresholds >= all, "{months:?}");
+    // fifty months are of three companies
+    assert!(used <= 6 && published <= 6 && all_used >= 40 && all_published >= 40, "{months:?}");
 }

@@ -92,10 +92,8 @@ async fn mail_copy(cx: JobContext, job: MailCopy) -> Result<()> {
         if !store::wants_mail(tx, reader.id, kind).await? {
             return Ok(None);
         }
-        let public = cx.platform.config.public_url.as_str().trim_end_matches('/');
         let context = json!({
-            "name": reader.display_name, "link": format!("{public}/privacy"), "expires_at": reader.expires_at,
-            "time_zone": reader.time_zone,
+            "name": reader.display_name, "expires_at": reader.expires_at, "time_zone": reader.time_zone,
         });
         let to = mail::mailbox(Some(&reader.display_name), &reader.email)?;
         Ok(Some(Letter::new(to, Recipient::User(reader.id), reader.locale, template, context)))

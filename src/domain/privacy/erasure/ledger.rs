@@ -3,7 +3,8 @@
 //! Each line says by a digest which ones were before it, as the database does (`app.chain_erasure`): one that is changed,
 //! taken out, moved or slipped in does not fit. The seal says where it ends, under the newest master key: nobody who cannot
 //! read those makes another ledger, or cuts lines off its end. An older ledger is whole as well; the newest is the one to keep.
-//! It also says which months of usage had been published by then: they are told a second time by no restored database.
+//! It also says which months of usage had been published by then: they are told a second time by no restored database. That
+//! none had been it says as well: a seal that says nothing is of an earlier release, and vouches for nothing.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -50,14 +51,18 @@ impl From<&Entry> for Line {
     }
 }
 
+/// In the place of a month.
+const NO_MONTH: &str = "none";
+
 /// Where a ledger ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(clippy::struct_field_names)]
 struct Seal {
     entries: i64,
+    /// The first day of a month, or [`NO_MONTH`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    published_until: Option<NaiveDate>,
+    published_until: Option<String>,
     seal: String,
 }
 
@@ -102,8 +107,7 @@ impl Chain {
         self.entries
     }
 
-    fn head(&self, published_until: Option<NaiveDate>) -> Vec<u8> {
-        let published_until = published_until.map(|month| month.to_string()).unwrap_or_default();
+    fn head(&self, published_until: &str) -> Vec<u8> {
         [&self.entries.to_be_bytes()[..], &self.digest, published_until.as_bytes()].concat()
     }
 
@@ -114,14 +118,21 @@ impl Chain {
         keyring: &Keyring,
         entropy: &Entropy,
     ) -> Result<String, SealError> {
-        let seal = STANDARD.encode(keyring.seal(&place(), &self.head(published_until), entropy)?);
-        serde_json::to_string(&Seal { entries: self.entries, published_until, seal }).map_err(|_| SealError::Unsealable)
+        let published_until = published_until.map_or_else(|| NO_MONTH.to_owned(), |month| month.to_string());
+        let seal = STANDARD.encode(keyring.seal(&place(), &self.head(&published_until), entropy)?);
+        let seal = Seal { entries: self.entries, published_until: Some(published_until), seal };
+        serde_json::to_string(&seal).map_err(|_| SealError::Unsealable)
     }
 
     fn check(&self, seal: &Seal, keyring: &Keyring) -> Result<(), Fault> {
         let sealed = STANDARD.decode(&seal.seal).map_err(|_| Fault::Forged)?;
         match keyring.open(&place(), &sealed) {
-            Ok(head) if *head == self.head(seal.published_until) && seal.entries == self.entries => Ok(()),
+            Ok(head)
+                if *head == self.head(seal.published_until.as_deref().unwrap_or_default())
+                    && seal.entries == self.entries =>
+            {
+                Ok(())
+            }
             Err(SealError::UnknownKey) => Err(Fault::UnknownKey),
             _ => Err(Fault::Forged),
         }
@@ -147,6 +158,9 @@ pub fn read<'a>(text: impl IntoIterator<Item = &'a str>, keyring: Option<&Keyrin
             if keyring.is_some() {
                 if seal.is_some() {
                     return Err(Fault::Forged);
+                }
+                if it.place.is_none() && it.digest.is_none() {
+                    return Err(Fault::Unsealed);
                 }
                 chain.take(&it)?;
             }
@@ -238,9 +252,27 @@ mod tests {
     }
 
     #[test]
+    fn that_no_month_was_published_is_said_under_the_seal() {
+        let (ring, entropy) = (ring("m1", 7), Entropy::system());
+        let read = |line: &str| read([line], Some(&ring));
+        let said = Chain::default().seal(None, &ring, &entropy).unwrap();
+        assert!(said.contains(r#""publishedUntil":"none""#), "{said}");
+        assert_eq!(read(&said), Ok(Vec::new()));
+        for other in ["", r#""publishedUntil":"2026-01-01","#] {
+            assert_eq!(read(&said.replace(r#""publishedUntil":"none","#, other)), Err(Fault::Forged), "{other}");
+        }
+        // an earlier release said nothing; nobody says it for that one
+        let sealed = STANDARD.encode(ring.seal(&place(), &Chain::default().head(""), &entropy).unwrap());
+        let earlier = format!(r#"{{"entries":0,"seal":"{sealed}"}}"#);
+        assert_eq!(read(&earlier), Ok(Vec::new()));
+        let changed = earlier.replace(r#""seal""#, r#""publishedUntil":"none","seal""#);
+        assert_eq!(read(&changed), Err(Fault::Forged));
+    }
+
+    #[test]
     fn a_ledger_of_an_earlier_release_is_taken_where_that_is_said() {
         let line = r#"{"userId":"0197a3c0-0000-7000-8000-000000000000","keyIds":[],"erasedAt":"2026-01-01T00:00:00Z"}"#;
         assert_eq!(read([line], None).unwrap().len(), 1);
-        assert_eq!(read([line], Some(&ring("m1", 7))), Err(Fault::Broken(1)));
+        assert_eq!(read([line], Some(&ring("m1", 7))), Err(Fault::Unsealed));
     }
 }

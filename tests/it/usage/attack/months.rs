@@ -225,6 +225,8 @@ fn subtract(first: &Answer, second: &Answer) -> Answer {
 }
 
 /// Each answer of such a counter is as safe as any: only who puts two of them together learns what a month would not have told.
+/// What sees through it is a mere subtraction. The real months have nothing for it: each counts its own sessions alone, which the
+/// attack on the tables compares, so that what is left of one less another is a number of nobody's.
 #[tokio::test]
 async fn the_attack_finds_what_a_counter_of_the_year_so_far_would_tell() {
     let app = TestApp::start().await;
