@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use object_store::aws::AmazonS3;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{MultipartId, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
+use object_store::{MultipartId, MultipartUpload, ObjectStoreExt, PutPayload, PutPayloadMut};
 
 use super::{SILENCE, SLOWEST_BYTES_PER_SECOND, Storage, unavailable};
 use crate::platform::problem::Result;
