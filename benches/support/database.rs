@@ -68,14 +68,17 @@ impl Database {
     }
 
     /// Nothing is due: sessions whose time came since the database was filled are gone, and jobs that nobody did. The workers
-    /// would be busy with thousands of mails else, to a server that there is not.
+    /// would be busy with thousands of mails else, to a server that there is not. Databases that were filled without rates get them.
     async fn settle(&self) -> Outcome {
         let mut conn = self.connect().await?;
         sqlx::raw_sql(
             "SET session_replication_role = replica;
              DELETE FROM app.consultations
              WHERE status IN ('pending', 'confirmed', 'in_progress') AND starts_at < now() + interval '2 days';
-             DELETE FROM apalis.jobs WHERE status <> 'Done'",
+             DELETE FROM apalis.jobs WHERE status <> 'Done';
+             INSERT INTO app.practitioner_rates (practitioner_id, since, hourly_rate_cents, currency)
+             SELECT p.id, '-infinity', p.hourly_rate_cents, p.currency FROM app.practitioners p
+             WHERE NOT EXISTS (SELECT FROM app.practitioner_rates r WHERE r.practitioner_id = p.id)",
         )
         .execute(&mut conn)
         .await?;

@@ -45,6 +45,8 @@ INSERT INTO app.practitioners (id, display_name, languages, modes, time_zone, se
     SELECT pg_temp.id('practitioner', n), 'Practitioner ' || n, '{fr,en}', '{video,audio,chat}', 'Europe/Paris', '{50}',
            10, 8000, 'active', pg_temp.today(), '{identity,adeli}', (990000000 + n)::text
     FROM generate_series(0, pg_temp.practitioners() - 1) n;
+INSERT INTO app.practitioner_rates (practitioner_id, since, hourly_rate_cents, currency)
+    SELECT pg_temp.id('practitioner', n), '-infinity', 8000, 'EUR' FROM generate_series(0, pg_temp.practitioners() - 1) n;
 INSERT INTO app.practitioner_specialties (practitioner_id, specialty)
     SELECT pg_temp.id('practitioner', n),
            (ARRAY['psychology', 'coaching', 'nutrition', 'sleep', 'physiotherapy', 'social_work'])[1 + n % 6]

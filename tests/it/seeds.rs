@@ -242,6 +242,9 @@ async fn the_load_is_as_large_as_asked_and_its_people_can_log_in() {
         LEFT JOIN app.departments d ON (d.company_id, d.id) = (c.company_id, c.department_id)
         WHERE u.id IS NULL OR p.id IS NULL OR d.id IS NULL";
     assert_eq!(app.count(strangers).await, 0);
+    let unpaid = "SELECT count(*) FROM app.practitioners p
+        WHERE NOT EXISTS (SELECT FROM app.practitioner_rates r WHERE r.practitioner_id = p.id AND r.since = '-infinity')";
+    assert_eq!(app.count(unpaid).await, 0);
     let miscounted = "SELECT count(*) FROM app.consultations WHERE counts = (status = 'cancelled')";
     assert_eq!(app.count(miscounted).await, 0);
     let overlaps = "SELECT count(*) FROM app.consultations a JOIN app.consultations b
