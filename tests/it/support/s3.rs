@@ -26,17 +26,18 @@ impl S3 {
 
     /// One that lets so much time pass before it makes an upload, and as much before it takes what notes it.
     pub fn start_slow_to_begin(wait: Duration) -> Self {
-        Self::start_as(Duration::ZERO, wait)
+        Self::start_as([Duration::ZERO, wait])
     }
 
     /// One that lets so much time pass before it takes anything of the first part of an upload.
     pub fn start_slow(wait: Duration) -> Self {
-        Self::start_as(wait, Duration::ZERO)
+        Self::start_as([wait, Duration::ZERO])
     }
 
-    fn start_as(part: Duration, begin: Duration) -> Self {
+    /// Before a part, and before an upload.
+    fn start_as(waits: [Duration; 2]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, port) = run(folder.path(), 0, [part, begin]);
+        let (child, port) = run(folder.path(), 0, waits);
         Self { child, port, folder }
     }
 
