@@ -14,8 +14,9 @@ use crate::support::cluster;
 use crate::support::process::Site;
 
 const MEGABYTES: usize = 120;
-/// What one upload may hold: two parts of an object, and some pieces.
-const MOST: u64 = 32 << 10;
+/// Half of it. One upload holds two parts of an object and some pieces; what the allocator keeps beside differs with how busy the
+/// machine is.
+const MOST: u64 = 60 << 10;
 
 #[tokio::test]
 async fn a_large_document_passes_at_constant_memory() {
