@@ -135,7 +135,7 @@ async fn gather(pool: Pool, under_way: Arc<UnderWay>, mut queue: mpsc::Unbounded
         while let Ok(more) = queue.try_recv() {
             waiting.push_back(more);
         }
-        let batch = take(&under_way, &mut waiting, Instant::now(), patience);
+        let batch = take(&under_way, &mut waiting, Instant::now(), patience, || pool.timed_out());
         if batch.is_empty() {
             drop(permit);
             let Some(first) = waiting.iter().map(|it| it.since).min() else { continue };
@@ -160,6 +160,7 @@ fn take(
     waiting: &mut VecDeque<Waiting>,
     now: Instant,
     patience: Duration,
+    refusal: impl Fn() -> sqlx::Error,
 ) -> Vec<(Waiting, Held)> {
     let refused_at = *under_way.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
     let mut rows = under_way.rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,7 +170,7 @@ fn take(
             continue;
         }
         if refused_at.is_some_and(|at| it.since <= at) || now.saturating_duration_since(it.since) >= patience {
-            let _ = it.answer.send(Err(sqlx::Error::PoolTimedOut));
+            let _ = it.answer.send(Err(refusal()));
             continue;
         }
         if batch.len() < AT_ONCE && rows.insert(it.row) {
@@ -191,7 +192,9 @@ async fn send(pool: &Pool, under_way: &UnderWay, batch: Vec<(Waiting, Held)>, pe
         Ok(answers) => answers,
         Err(error) if matches!(error, sqlx::Error::Database(_)) || is_broken(&error) => Vec::new(),
         Err(error) => {
-            *under_way.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            if matches!(error, sqlx::Error::PoolTimedOut) {
+                *under_way.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
             for (waiting, _held) in batch {
                 let _ = waiting.answer.send(Err(again(&error)));
             }
@@ -310,6 +313,10 @@ mod tests {
         (Waiting { row, actor: NOBODY, write, args: Vec::new(), since, answer }, answered)
     }
 
+    fn next(under_way: &Arc<UnderWay>, waiting: &mut VecDeque<Waiting>, now: Instant) -> Vec<(Waiting, Held)> {
+        take(under_way, waiting, now, SECOND, || sqlx::Error::PoolTimedOut)
+    }
+
     fn rows(batch: &[(Waiting, Held)]) -> Vec<u128> {
         batch.iter().map(|(it, _)| it.row.as_u128()).collect()
     }
@@ -327,18 +334,18 @@ mod tests {
                 it
             })
             .collect();
-        let first = take(&under_way, &mut waiting, now, SECOND);
+        let first = next(&under_way, &mut waiting, now);
         assert_eq!((rows(&first), waiting.len()), (vec![3, 7], 79));
         // while it is on its way, the others of its row wait, and one of another row does not
         let (other, _answered) = waits(5, now);
         waiting.push_back(other);
-        let second = take(&under_way, &mut waiting, now, SECOND);
+        let second = next(&under_way, &mut waiting, now);
         assert_eq!((rows(&second), waiting.len()), (vec![5], 79));
-        assert!(take(&under_way, &mut waiting, now, SECOND).is_empty());
+        assert!(next(&under_way, &mut waiting, now).is_empty());
         // who has gone is forgotten
         drop(first);
         answers.truncate(3);
-        assert_eq!(rows(&take(&under_way, &mut waiting, now, SECOND)), [7]);
+        assert_eq!(rows(&next(&under_way, &mut waiting, now)), [7]);
         assert_eq!(waiting.len(), 1);
     }
 
@@ -349,15 +356,15 @@ mod tests {
         let (later, mut goes) = waits(2, begun + SECOND / 2);
         *under_way.refused_at.lock().unwrap() = Some(begun + SECOND / 4);
         let mut waiting = VecDeque::from([early, later]);
-        let batch = take(&under_way, &mut waiting, begun + SECOND / 2, SECOND);
+        let batch = next(&under_way, &mut waiting, begun + SECOND / 2);
         assert_eq!(rows(&batch), [2]);
         assert!(matches!(refused.try_recv(), Ok(Err(sqlx::Error::PoolTimedOut))));
         assert!(goes.try_recv().is_err(), "not answered yet");
         let (of_the_same, mut late) = waits(2, begun + SECOND / 2);
         waiting.push_back(of_the_same);
-        assert!(take(&under_way, &mut waiting, begun + SECOND, SECOND).is_empty());
+        assert!(next(&under_way, &mut waiting, begun + SECOND).is_empty());
         assert!(late.try_recv().is_err(), "it waits");
-        assert!(take(&under_way, &mut waiting, begun + SECOND * 2, SECOND).is_empty());
+        assert!(next(&under_way, &mut waiting, begun + SECOND * 2).is_empty());
         assert!(matches!(late.try_recv(), Ok(Err(sqlx::Error::PoolTimedOut))));
     }
 }

@@ -77,17 +77,20 @@ impl Pool {
         self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Closed => sqlx::Error::PoolClosed,
-            _ => {
-                let role = self.options().get_username().to_owned();
-                metrics::counter!("huntzen_database_pool_timeouts_total", "role" => role).increment(1);
-                sqlx::Error::PoolTimedOut
-            }
+            _ => self.timed_out(),
         })
     }
 
     /// How long a caller waits for a connection.
     pub fn patience(&self) -> Duration {
         self.0.timeouts().wait.unwrap_or(PATIENCE)
+    }
+
+    /// What a caller is answered who has waited long enough.
+    pub fn timed_out(&self) -> sqlx::Error {
+        let role = self.options().get_username().to_owned();
+        metrics::counter!("huntzen_database_pool_timeouts_total", "role" => role).increment(1);
+        sqlx::Error::PoolTimedOut
     }
 
     pub fn status(&self) -> Status {

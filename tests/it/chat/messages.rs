@@ -293,11 +293,21 @@ async fn whoever_waits_for_their_turn_waits_no_longer_than_for_a_connection() {
     let held = talk.alice.clone();
     let holder = tokio::spawn(async move { held.get("/consultations").await });
     talk.app.until_one_waits().await;
+    let refused = async || {
+        let shown = talk.app.anonymous().get("//metrics").await.expect(200).text();
+        let line = shown
+            .lines()
+            .find(|it| it.starts_with("huntzen_database_pool_timeouts_total") && it.contains("\"huntzen_employee\""));
+        line.and_then(|it| it.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
+    };
+    let before = refused().await;
     let begun = std::time::Instant::now();
     for answer in join_all((0..4).map(|_| talk.alice.post(&path, json!({"seq": 1})))).await {
         answer.refused(503, "unavailable");
     }
     assert!(begun.elapsed() < std::time::Duration::from_secs(3), "one after the other: {:?}", begun.elapsed());
+    // other tests of this process may have counted as well
+    assert!(refused().await >= before + 4.0, "each is counted");
     lock.rollback().await.unwrap();
     holder.await.unwrap().expect(200);
     talk.alice.post(&path, json!({"seq": 1})).await.expect(200);
