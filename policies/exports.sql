@@ -50,15 +50,19 @@ CREATE OR REPLACE FUNCTION app.activity_lines(since timestamptz, until timestamp
 RETURNS TABLE (lines text, rows int, last_at timestamptz, last_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET "TimeZone" = 'UTC' SET datestyle = 'ISO' AS $$
     WITH running AS (
-        SELECT c.id, c.starts_at, c.ends_at, c.mode, c.specialty, c.status, c.duration_minutes, c.seen_minutes, c.times_differ,
-               r.hourly_rate_cents, r.currency
-        FROM app.consultations c
-        CROSS JOIN LATERAL (SELECT r.currency, r.hourly_rate_cents FROM app.practitioner_rates r
-                            WHERE r.practitioner_id = c.practitioner_id AND r.since <= c.starts_at
-                            ORDER BY r.since DESC LIMIT 1) r
-        WHERE c.practitioner_id = app.user_id() AND c.starts_at >= since AND c.starts_at < until
-          AND (c.starts_at, c.id) > (after_at, after_id)
-          AND NOT c.starts_at <@ (SELECT app.published_payroll())
+        -- in the times between: what is published is not read here only to be left out
+        SELECT c.*
+        FROM unnest(tstzmultirange(tstzrange(greatest(since, after_at), until)) - app.published_payroll()) AS open (span)
+        CROSS JOIN LATERAL (
+            SELECT c.id, c.starts_at, c.ends_at, c.mode, c.specialty, c.status, c.duration_minutes, c.seen_minutes,
+                   c.times_differ, r.hourly_rate_cents, r.currency
+            FROM app.consultations c
+            CROSS JOIN LATERAL (SELECT r.currency, r.hourly_rate_cents FROM app.practitioner_rates r
+                                WHERE r.practitioner_id = c.practitioner_id AND r.since <= c.starts_at
+                                ORDER BY r.since DESC LIMIT 1) r
+            WHERE c.practitioner_id = app.user_id() AND c.starts_at >= lower(open.span) AND c.starts_at < upper(open.span)
+              AND (c.starts_at, c.id) > (after_at, after_id)
+            ORDER BY c.starts_at, c.id LIMIT batch) c
         ORDER BY c.starts_at, c.id LIMIT batch
     ), published AS (
         SELECT s.consultation_id, s.starts_at, s.ends_at, s.mode, s.specialty, s.status, s.duration_minutes, s.seen_minutes,
@@ -89,9 +93,10 @@ $$;
 -- How many there are.
 CREATE OR REPLACE FUNCTION app.count_activity_lines(since timestamptz, until timestamptz)
 RETURNS int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
-    SELECT (SELECT count(*) FROM app.consultations c
-            WHERE c.practitioner_id = app.user_id() AND c.starts_at >= since AND c.starts_at < until
-              AND NOT c.starts_at <@ (SELECT app.published_payroll()))::int
+    SELECT (SELECT count(*)
+            FROM unnest(tstzmultirange(tstzrange(since, until)) - app.published_payroll()) AS open (span)
+            JOIN app.consultations c ON c.starts_at >= lower(open.span) AND c.starts_at < upper(open.span)
+            WHERE c.practitioner_id = app.user_id())::int
         + (SELECT count(*) FROM app.payroll_sessions s
            WHERE s.practitioner_id = app.user_id() AND s.starts_at >= since AND s.starts_at < until)::int
 $$;

@@ -119,6 +119,8 @@ async fn a_bucket_that_is_slow_to_begin_takes_an_object_and_keeps_no_upload_that
             while slow.uploads() < 2 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
+            // in the middle of the eleven seconds of noting: that it was made is known by then
+            tokio::time::sleep(Duration::from_secs(4)).await;
         };
         tokio::select! {
             done = write(storage, "exports/given_up.csv", 6_000_000) => panic!("{done:?}"),
