@@ -162,6 +162,28 @@ async fn what_the_clock_looks_for_is_found_by_indexes() {
 }
 
 #[tokio::test]
+async fn a_file_of_published_months_looks_at_no_session_as_it_is_now() {
+    let app = seeded().await;
+    for _ in 0..2 {
+        sqlx::raw_sql("SELECT stats.refresh(now(), true)").execute(app.db()).await.unwrap();
+    }
+    while sqlx::query_scalar::<_, i32>("SELECT stats.publish(100)").fetch_one(app.db()).await.unwrap() > 0 {}
+    let dr = id(4, 3);
+    assert!(app.count("SELECT count(*) FROM app.payroll_sessions").await > 10_000);
+    let last: String =
+        sqlx::query_scalar("SELECT max(month)::text FROM app.payroll_months").fetch_one(app.db()).await.unwrap();
+    let lines = format!(
+        "SELECT l.* FROM (SELECT ',' || left(set_config('app.user_id', '{dr}', true), 0) AS delimiter OFFSET 0) asked,
+             LATERAL app.activity_lines('2000-01-01', '{last}', '-infinity',
+                                        '{0}', 100, asked.delimiter, '{{}}') l
+         WHERE l.rows = 100",
+        Uuid::nil()
+    );
+    let done = worker(&app, None, &lines).await;
+    assert!(done.is_little() && done.answered == 1, "{done:?}");
+}
+
+#[tokio::test]
 async fn an_index_that_is_missing_is_seen() {
     let app = seeded().await;
     make_due(&app).await;
