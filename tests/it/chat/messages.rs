@@ -272,12 +272,7 @@ async fn of_receipts_that_are_noted_together_each_is_its_readers_and_none_goes_b
 
 #[tokio::test]
 async fn whoever_waits_for_their_turn_waits_no_longer_than_for_a_connection() {
-    let app = TestApp::start_with(|name| match name {
-        "DATABASE_POOL_SIZE" => Some("1".into()),
-        "DATABASE_ACQUIRE_TIMEOUT_MS" => Some("1500".into()),
-        _ => None,
-    })
-    .await;
+    let app = TestApp::start_with_one_connection().await;
     let company = app.company("Acme").await;
     let (alice, dr) = (app.employee(&company).await, app.practitioner().await);
     let booked = book_on(&alice, &dr, in_days(&app, 3)).await;

@@ -173,12 +173,7 @@ async fn a_worker_shows_its_metrics_and_its_health_on_an_address_of_their_own_wh
 
 #[tokio::test]
 async fn a_request_that_finds_no_connection_is_counted_by_its_role() {
-    let app = TestApp::start_with(|name| match name {
-        "DATABASE_POOL_SIZE" => Some("1".into()),
-        "DATABASE_ACQUIRE_TIMEOUT_MS" => Some("1500".into()),
-        _ => None,
-    })
-    .await;
+    let app = TestApp::start_with_one_connection().await;
     let company = app.company("Acme").await;
     let alice = app.employee(&company).await;
     let shown = async || app.anonymous().get("//metrics").await.expect(200).text();

@@ -5,7 +5,7 @@ use huntzen::platform::auth::Role;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use super::{jobs, mails, move_mailbox, post};
+use super::{jobs, mails, move_mailbox, post, with_a_mail_that_waits};
 use crate::support::TestApp;
 
 /// Every job of a schedule, as if the clock had struck for all of them at once.
@@ -125,15 +125,7 @@ async fn a_job_that_was_put_off_by_a_clock_a_year_ahead_holds_no_other_back() {
 /// What failed, or was enqueued, by that clock waits for a year in every queue. Nothing else waits for longer than an hour.
 #[tokio::test]
 async fn what_a_clock_a_year_ahead_put_off_is_tried_again_or_thrown_away_by_hand() {
-    let (app, _, mut alice, mut dr) = crate::consultations::scene().await;
-    let mut staff = app.platform_admin().await;
-    // jobs that failed wait by this clock, and are not tried again while the test looks
-    let now = app.clock.now() + TimeDelta::hours(1);
-    let people = [(&mut alice, Role::Employee), (&mut dr, Role::Practitioner), (&mut staff, Role::PlatformAdmin)];
-    crate::consultations::at(&app, now, people).await;
-    move_mailbox(&app, &alice, "busy").await;
-    crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
-    app.settle().await;
+    let (app, alice, staff) = with_a_mail_that_waits().await;
     let [mail] = mails(&staff, "retrying").await.try_into().unwrap();
     let path = format!("/admin/jobs/{}", mail["jobId"].as_str().unwrap());
     for verb in ["retry", "discard"] {

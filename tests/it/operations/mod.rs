@@ -240,8 +240,8 @@ async fn move_mailbox(app: &TestApp, person: &User, name: &str) -> String {
     address
 }
 
-#[tokio::test]
-async fn a_mail_that_was_not_taken_leads_to_its_job_and_back_and_is_sent_after_all() {
+/// A mail server was too busy for a mail to an employee; with somebody of the staff.
+async fn with_a_mail_that_waits() -> (TestApp, User, User) {
     let (app, _, mut alice, mut dr) = crate::consultations::scene().await;
     let mut staff = app.platform_admin().await;
     // jobs that failed wait by this clock, and are not tried again while the test looks
@@ -251,6 +251,12 @@ async fn a_mail_that_was_not_taken_leads_to_its_job_and_back_and_is_sent_after_a
     move_mailbox(&app, &alice, "busy").await;
     crate::consultations::book_on(&alice, &dr, crate::consultations::in_days(&app, 3)).await;
     app.settle().await;
+    (app, alice, staff)
+}
+
+#[tokio::test]
+async fn a_mail_that_was_not_taken_leads_to_its_job_and_back_and_is_sent_after_all() {
+    let (app, alice, staff) = with_a_mail_that_waits().await;
     // the server was busy: it waits, and has not failed
     assert!(mails(&staff, "failed").await.is_empty());
     let [mail] = mails(&staff, "retrying").await.try_into().unwrap();

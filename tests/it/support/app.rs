@@ -65,6 +65,16 @@ impl TestApp {
         Box::pin(Self::start_on(cluster::fresh_database().await, settings)).await
     }
 
+    /// With one connection for all of a role; who waits for it longer than a second and a half is refused.
+    pub async fn start_with_one_connection() -> Self {
+        Self::start_with(|name| match name {
+            "DATABASE_POOL_SIZE" => Some("1".into()),
+            "DATABASE_ACQUIRE_TIMEOUT_MS" => Some("1500".into()),
+            _ => None,
+        })
+        .await
+    }
+
     /// On a database of [`cluster::fresh_database`].
     pub async fn start_on(options: PgConnectOptions, settings: impl Fn(&str) -> Option<String>) -> Self {
         let roles_secret = &cluster::template().await.config().database_roles_secret;
