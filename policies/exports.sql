@@ -43,18 +43,19 @@ RETURNS tstzmultirange LANGUAGE sql STABLE SET search_path = app, pg_temp AS $$
 $$;
 
 -- The next sessions of the practitioner whose job it is (of published months as they were then), after the one that came
--- last, written as lines of a file: a million of them are never in the program's memory, and made where they are. Every
--- field is quoted. None holds what somebody typed, so none can be a formula. `words` are the reader's.
-CREATE OR REPLACE FUNCTION app.activity_lines(since timestamptz, until timestamptz, after_at timestamptz, after_id uuid,
-                                              batch int, delimiter text, words jsonb)
-RETURNS TABLE (lines text, rows int, last_at timestamptz, last_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET "TimeZone" = 'UTC' SET datestyle = 'ISO' AS $$
+-- last, in their order.
+DROP FUNCTION IF EXISTS app.activity_lines(timestamptz, timestamptz, timestamptz, uuid, int, text, jsonb);
+CREATE OR REPLACE FUNCTION app.activity_sessions(since timestamptz, until timestamptz, after_at timestamptz, after_id uuid,
+                                                 batch int)
+RETURNS TABLE (id uuid, starts_at timestamptz, ends_at timestamptz, specialty text, mode text, status text,
+               duration_minutes int, seen_minutes int, times_differ boolean, hourly_rate_cents int, currency text, amount bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     WITH running AS (
         -- in the times between: what is published is not read here only to be left out
         SELECT c.*
         FROM unnest(tstzmultirange(tstzrange(greatest(since, after_at), until)) - app.published_payroll()) AS open (span)
         CROSS JOIN LATERAL (
-            SELECT c.id, c.starts_at, c.ends_at, c.mode, c.specialty, c.status, c.duration_minutes, c.seen_minutes,
+            SELECT c.id, c.starts_at, c.ends_at, c.specialty, c.mode, c.status, c.duration_minutes, c.seen_minutes,
                    c.times_differ, r.hourly_rate_cents, r.currency
             FROM app.consultations c
             CROSS JOIN LATERAL (SELECT r.currency, r.hourly_rate_cents FROM app.practitioner_rates r
@@ -65,33 +66,20 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp SET "TimeZon
             ORDER BY c.starts_at, c.id LIMIT batch) c
         ORDER BY c.starts_at, c.id LIMIT batch
     ), published AS (
-        SELECT s.consultation_id, s.starts_at, s.ends_at, s.mode, s.specialty, s.status, s.duration_minutes, s.seen_minutes,
+        SELECT s.consultation_id, s.starts_at, s.ends_at, s.specialty, s.mode, s.status, s.duration_minutes, s.seen_minutes,
                s.times_differ, s.hourly_rate_cents, s.currency
         FROM app.payroll_sessions s
         WHERE s.practitioner_id = app.user_id() AND s.starts_at >= since AND s.starts_at < until
           AND (s.starts_at, s.consultation_id) > (after_at, after_id)
         ORDER BY s.starts_at, s.consultation_id LIMIT batch
-    ), written AS (
-        SELECT p.id, p.starts_at,
-               concat('"', left(p.starts_at::text, 10), 'T', substr(p.starts_at::text, 12, 8), 'Z', d.q,
-                   extract(epoch FROM p.ends_at - p.starts_at)::int / 60, d.q,
-                   coalesce(words ->> p.specialty, p.specialty), d.q, coalesce(words ->> p.mode, p.mode), d.q,
-                   coalesce(words ->> p.status, p.status), d.q,
-                   p.duration_minutes, d.q, p.seen_minutes, d.q,
-                   CASE WHEN p.times_differ THEN words ->> 'yes' ELSE words ->> 'no' END, d.q,
-                   p.hourly_rate_cents, d.q, p.currency, d.q,
-                   CASE WHEN p.status = 'completed' THEN app.session_fee(p.hourly_rate_cents, p.duration_minutes) ELSE 0 END,
-                   E'"\r\n') AS line
-        FROM (SELECT * FROM running UNION ALL SELECT * FROM published ORDER BY starts_at, id LIMIT batch) p,
-             (SELECT '"' || delimiter || '"' AS q OFFSET 0) d
-    ), page AS MATERIALIZED (SELECT * FROM written)
-    -- in the order of the page: to sort the lines once more takes as long as to make them
-    SELECT coalesce(string_agg(p.line, ''), ''), count(*)::int, max(p.starts_at),
-           (SELECT l.id FROM page l ORDER BY l.starts_at DESC, l.id DESC LIMIT 1)
-    FROM page p
+    )
+    SELECT p.*,
+           CASE WHEN p.status = 'completed' THEN app.session_fee(p.hourly_rate_cents, p.duration_minutes) ELSE 0 END
+    FROM (SELECT * FROM running UNION ALL SELECT * FROM published ORDER BY starts_at, id LIMIT batch) p
 $$;
 -- How many there are.
-CREATE OR REPLACE FUNCTION app.count_activity_lines(since timestamptz, until timestamptz)
+DROP FUNCTION IF EXISTS app.count_activity_lines(timestamptz, timestamptz);
+CREATE OR REPLACE FUNCTION app.count_activity_sessions(since timestamptz, until timestamptz)
 RETURNS int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = app, pg_temp AS $$
     SELECT (SELECT count(*)
             FROM unnest(tstzmultirange(tstzrange(since, until)) - app.published_payroll()) AS open (span)
@@ -126,8 +114,8 @@ DECLARE
 BEGIN
     FOREACH it IN ARRAY ARRAY[
         'app.is_entitled_to_export(uuid)', 'app.unknown_exports(text[])',
-        'app.activity_lines(timestamptz, timestamptz, timestamptz, uuid, int, text, jsonb)',
-        'app.count_activity_lines(timestamptz, timestamptz)',
+        'app.activity_sessions(timestamptz, timestamptz, timestamptz, uuid, int)',
+        'app.count_activity_sessions(timestamptz, timestamptz)',
         'app.expired_exports(timestamptz)', 'app.forget_exports(uuid[])']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO huntzen_kernel', it);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it);

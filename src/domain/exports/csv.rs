@@ -18,11 +18,11 @@ pub fn line(bytes: &mut Vec<u8>, params: &Params, fields: &[impl AsRef<str>]) {
             bytes.push(params.delimiter.byte());
         }
         bytes.push(b'"');
-        for byte in defuse(field.as_ref()).bytes() {
-            if byte == b'"' {
-                bytes.push(b'"');
+        for (nth, part) in defuse(field.as_ref()).split('"').enumerate() {
+            if nth > 0 {
+                bytes.extend(b"\"\"");
             }
-            bytes.push(byte);
+            bytes.extend(part.as_bytes());
         }
         bytes.push(b'"');
     }

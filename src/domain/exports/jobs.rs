@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::lines::Reader;
+use super::lines::{Reader, Writer};
 use super::model::{Export, Failure, Status};
 use super::store::{self, Finished};
 use crate::platform::ids::ExportId;
@@ -138,11 +138,13 @@ async fn find_wanted(tx: &mut Tx, id: ExportId) -> Result<Option<Export>> {
 /// Streams the lines into the file; how many there are. `None`: who asked may not have it any more.
 async fn write_file(cx: &JobContext, tx: &mut Tx, export: &Export, file_key: &str) -> Result<Option<i32>> {
     let mut reader = Reader::new(export.kind, &export.params);
+    let writer = Writer::new(export.kind, &export.params);
     let expected = reader.count(tx).await?;
     let mut file = cx.platform.storage.create(file_key);
-    file.write(&reader.head()).await?;
+    file.write(&writer.head()).await?;
     let (mut rows, mut told) = (0, -STRIDE);
-    loop {
+    let mut read = reader.next(tx).await?;
+    while let Some(page) = read {
         if rows - told >= STRIDE {
             told = rows;
             // beside the transaction that reads: it is to be seen at once
@@ -153,9 +155,13 @@ async fn write_file(cx: &JobContext, tx: &mut Tx, export: &Export, file_key: &st
             store::save_progress(&mut beside, export.id, rows, expected).await?;
             beside.commit().await?;
         }
-        let Some(piece) = reader.next(tx).await? else { break };
-        rows = i32::checked_add(rows, piece.rows).ok_or_else(|| Problem::internal("too many lines"))?;
-        file.write(&piece.bytes).await?;
+        let count = i32::try_from(page.rows()).ok();
+        rows = count.and_then(|it| rows.checked_add(it)).ok_or_else(|| Problem::internal("too many lines"))?;
+        // while the database looks for the next page
+        let write = async { file.write(&writer.write(&page)).await };
+        let (next, written) = tokio::join!(reader.next(tx), write);
+        written?;
+        read = next?;
     }
     file.finish().await?;
     Ok(Some(rows))

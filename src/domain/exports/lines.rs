@@ -1,33 +1,46 @@
-//! The lines of each kind of file, in pieces.
+//! The lines of each kind of file, page by page: how they are read, and how they are written.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
 use rust_i18n::t;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::csv;
 use super::model::{Kind, Params};
-use super::store::{self, PayrollLine};
+use super::store::{self, PayrollLine, SessionLine};
 use crate::domain::usage::model::{Breakdown, Count, Dimension, Line, Month, Months};
 use crate::domain::usage::{self, words};
 use crate::platform::locale::Locale;
 use crate::platform::{Result, Tx};
 
-/// Lines of one piece.
-const BATCH: usize = 5000;
+/// Sessions that are read at once.
+const BATCH: usize = 2000;
 
-/// Some lines as they stand in the file.
-pub struct Piece {
-    pub bytes: Vec<u8>,
-    pub rows: i32,
+/// Some lines of a file, as they were read.
+pub enum Page {
+    Counters(Vec<Line>),
+    Payroll(Vec<PayrollLine>),
+    Sessions(Vec<SessionLine>),
 }
 
-/// Reads a file's lines piece by piece.
+impl Page {
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Counters(lines) => lines.len(),
+            Self::Payroll(lines) => lines.len(),
+            Self::Sessions(lines) => lines.len(),
+        }
+    }
+}
+
+/// Reads a file's lines page by page.
 pub struct Reader<'a> {
     kind: Kind,
     params: &'a Params,
-    /// Where the last piece ended; `None`: nothing is left.
+    /// Where the last page ended; `None`: nothing is left.
     place: Option<Place>,
 }
 
@@ -47,6 +60,60 @@ impl<'a> Reader<'a> {
         Self { kind, params, place: Some(place) }
     }
 
+    /// How many lines there will be.
+    pub async fn count(&self, tx: &mut Tx) -> Result<i32> {
+        match self.kind {
+            Kind::Usage => usage::store::count_lines(tx, &self.months(), self.params.by).await,
+            Kind::PractitionerActivity => store::count_sessions(tx, &self.months()).await,
+            Kind::Payroll => store::count_payroll(tx, &self.months()).await,
+        }
+    }
+
+    /// The next lines; `None` at the end.
+    pub async fn next(&mut self, tx: &mut Tx) -> Result<Option<Page>> {
+        match self.place.take() {
+            None => Ok(None),
+            Some(Place::Month(month)) if month > self.params.to.first_day() => Ok(None),
+            // a month is at most some thousand lines
+            Some(Place::Month(month)) => {
+                let this = Months { from: month.into(), to: month.into() };
+                let page = if self.kind == Kind::Payroll {
+                    Page::Payroll(store::list_payroll(tx, month).await?)
+                } else {
+                    Page::Counters(usage::store::stream_lines(tx, &this, self.params.by).try_collect().await?)
+                };
+                self.place = month.checked_add_months(chrono::Months::new(1)).map(Place::Month);
+                Ok(Some(page))
+            }
+            Some(Place::Session(at, id)) => {
+                let next = store::NextSessions { months: &self.months(), after: (at, id), batch: BATCH };
+                let sessions = store::list_sessions(tx, &next).await?;
+                // a short page is the last one
+                let last = sessions.last().filter(|_| sessions.len() == BATCH);
+                self.place = last.map(|it| Place::Session(it.starts_at, it.id));
+                Ok(Some(Page::Sessions(sessions)))
+            }
+        }
+    }
+
+    fn months(&self) -> Months {
+        Months { from: self.params.from, to: self.params.to }
+    }
+}
+
+/// Writes lines as they stand in the file, in the words of its reader.
+pub struct Writer<'a> {
+    kind: Kind,
+    params: &'a Params,
+    /// Of a session's line by their keys: a million lines say the same few.
+    words: HashMap<&'static str, String>,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(kind: Kind, params: &'a Params) -> Self {
+        Self { kind, params, words: session_words(params.locale) }
+    }
+
     pub fn head(&self) -> Vec<u8> {
         let word = |name: &str| t!(format!("exports.column.{name}"), locale = self.params.locale.as_str()).into_owned();
         let columns: Vec<String> = match self.kind {
@@ -62,60 +129,51 @@ impl<'a> Reader<'a> {
         csv::head(self.params, &columns)
     }
 
-    /// How many lines there will be.
-    pub async fn count(&self, tx: &mut Tx) -> Result<i32> {
-        match self.kind {
-            Kind::Usage => usage::store::count_lines(tx, &self.months(), self.params.by).await,
-            Kind::PractitionerActivity => store::count_sessions(tx, &self.months()).await,
-            Kind::Payroll => store::count_payroll(tx, &self.months()).await,
+    pub fn write(&self, page: &Page) -> Vec<u8> {
+        match page {
+            Page::Counters(lines) => counters(self.params, lines),
+            Page::Payroll(lines) => payroll(self.params, lines),
+            Page::Sessions(lines) => self.sessions(lines),
         }
     }
 
-    /// The next lines; `None` at the end.
-    pub async fn next(&mut self, tx: &mut Tx) -> Result<Option<Piece>> {
-        match self.place.take() {
-            None => Ok(None),
-            Some(Place::Month(month)) if month > self.params.to.first_day() => Ok(None),
-            // a month is at most some thousand lines
-            Some(Place::Month(month)) => {
-                let this = Months { from: month.into(), to: month.into() };
-                let piece = if self.kind == Kind::Payroll {
-                    payroll(self.params, &store::list_payroll(tx, month).await?)
-                } else {
-                    let lines = usage::store::stream_lines(tx, &this, self.params.by);
-                    counters(self.params, &lines.try_collect::<Vec<_>>().await?)
-                };
-                self.place = month.checked_add_months(chrono::Months::new(1)).map(Place::Month);
-                Ok(Some(piece))
-            }
-            Some(Place::Session(at, id)) => {
-                let asked = store::SessionLines {
-                    months: &self.months(),
-                    after: (at, id),
-                    batch: BATCH,
-                    delimiter: self.params.delimiter,
-                    words: &session_words(self.params.locale),
-                };
-                let found = store::read_sessions(tx, &asked).await?;
-                // a short page is the last one
-                let is_full = usize::try_from(found.rows).is_ok_and(|rows| rows == BATCH);
-                self.place =
-                    found.last_at.zip(found.last_id).filter(|_| is_full).map(|(at, id)| Place::Session(at, id));
-                Ok(Some(Piece { bytes: found.lines.into_bytes(), rows: found.rows }))
-            }
+    fn sessions(&self, lines: &[SessionLine]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(lines.len() * 128);
+        for it in lines {
+            let fields: [Cow<'_, str>; ACTIVITY.len()] = [
+                it.starts_at.to_rfc3339_opts(SecondsFormat::Secs, true).into(),
+                (it.ends_at - it.starts_at).num_minutes().to_string().into(),
+                self.word(&it.specialty),
+                self.word(&it.mode),
+                self.word(&it.status),
+                number(it.duration_minutes),
+                number(it.seen_minutes),
+                self.word(if it.times_differ { "yes" } else { "no" }),
+                it.hourly_rate.to_string().into(),
+                it.currency.as_str().into(),
+                it.amount.to_string().into(),
+            ];
+            csv::line(&mut bytes, self.params, &fields);
         }
+        bytes
     }
 
-    fn months(&self) -> Months {
-        Months { from: self.params.from, to: self.params.to }
+    /// What the reader calls it.
+    fn word<'b>(&'b self, key: &'b str) -> Cow<'b, str> {
+        self.words.get(key).map_or(key, String::as_str).into()
     }
+}
+
+/// Nothing where there is none.
+fn number(it: Option<i32>) -> Cow<'static, str> {
+    it.map(|it| it.to_string().into()).unwrap_or_default()
 }
 
 fn dimensions(by: Option<Breakdown>) -> impl Iterator<Item = Dimension> {
     by.into_iter().flat_map(|by| std::iter::once(by.rows()).chain(by.columns()))
 }
 
-fn counters(params: &Params, lines: &[Line]) -> Piece {
+fn counters(params: &Params, lines: &[Line]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in lines {
         let mut fields = vec![line.month.to_string()];
@@ -138,10 +196,9 @@ fn counters(params: &Params, lines: &[Line]) -> Piece {
         });
         csv::line(&mut bytes, params, &fields);
     }
-    Piece { bytes, rows: i32::try_from(lines.len()).unwrap_or(i32::MAX) }
+    bytes
 }
 
-/// `app.activity_lines` writes them in this order.
 const ACTIVITY: [&str; 11] = [
     "starts_at",
     "planned_minutes",
@@ -157,19 +214,18 @@ const ACTIVITY: [&str; 11] = [
 ];
 
 /// The words of a session's line by their keys.
-fn session_words(locale: Locale) -> Value {
-    let mut words = Map::new();
-    let mut put = |group: &str, keys: &[&str]| {
+fn session_words(locale: Locale) -> HashMap<&'static str, String> {
+    let mut words = HashMap::new();
+    let mut put = |group: &str, keys: &[&'static str]| {
         for key in keys {
-            let word = t!(format!("{group}.{key}"), locale = locale.as_str()).into_owned();
-            words.insert((*key).to_owned(), word.into());
+            words.insert(*key, t!(format!("{group}.{key}"), locale = locale.as_str()).into_owned());
         }
     };
     put("usage.specialty", &["psychology", "coaching", "nutrition", "sleep", "physiotherapy", "social_work"]);
     put("usage.mode", &["video", "audio", "chat"]);
     put("exports.status", &["pending", "confirmed", "in_progress", "completed", "cancelled", "no_show"]);
     put("exports.answer", &["yes", "no"]);
-    Value::Object(words)
+    words
 }
 
 const PAYROLL: [&str; 16] = [
@@ -191,7 +247,7 @@ const PAYROLL: [&str; 16] = [
     "restored",
 ];
 
-fn payroll(params: &Params, lines: &[PayrollLine]) -> Piece {
+fn payroll(params: &Params, lines: &[PayrollLine]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let [yes, no] = ["yes", "no"]
         .map(|answer| t!(format!("exports.answer.{answer}"), locale = params.locale.as_str()).into_owned());
@@ -216,5 +272,5 @@ fn payroll(params: &Params, lines: &[PayrollLine]) -> Piece {
         ];
         csv::line(&mut bytes, params, &fields);
     }
-    Piece { bytes, rows: i32::try_from(lines.len()).unwrap_or(i32::MAX) }
+    bytes
 }

@@ -1,10 +1,11 @@
 //! SQL of exports.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
-use super::model::{Delimiter, Export, Failure, Kind, Params, Status};
+use super::model::{Export, Failure, Kind, Params, Status};
 use crate::domain::usage::ZONE;
 use crate::domain::usage::model::Months;
 use crate::platform::ids::{CompanyId, ExportId, PractitionerId, UserId};
@@ -239,46 +240,72 @@ pub async fn count_payroll(tx: &mut Tx, months: &Months) -> Result<i32> {
 }
 
 /// The next sessions of the practitioner whose job it is.
-pub struct SessionLines<'a> {
+pub struct NextSessions<'a> {
     pub months: &'a Months,
     /// The beginning and the id of the one that came last.
     pub after: (DateTime<Utc>, Uuid),
     pub batch: usize,
-    pub delimiter: Delimiter,
-    pub words: &'a Value,
 }
 
-/// Sessions as lines of a file.
-#[derive(sqlx::FromRow)]
-pub struct WrittenSessions {
-    pub lines: String,
-    pub rows: i32,
-    pub last_at: Option<DateTime<Utc>>,
-    pub last_id: Option<Uuid>,
+/// A session of a practitioner, as it was when its month was published, or as it is.
+pub struct SessionLine {
+    pub id: Uuid,
+    pub starts_at: DateTime<Utc>,
+    pub ends_at: DateTime<Utc>,
+    pub specialty: String,
+    pub mode: String,
+    pub status: String,
+    pub duration_minutes: Option<i32>,
+    pub seen_minutes: Option<i32>,
+    pub times_differ: bool,
+    /// Minor units.
+    pub hourly_rate: i32,
+    pub currency: String,
+    /// Minor units.
+    pub amount: i64,
 }
 
-pub async fn read_sessions(tx: &mut Tx, asked: &SessionLines<'_>) -> Result<WrittenSessions> {
+impl FromRow<'_, PgRow> for SessionLine {
+    /// By position: looking a name up costs more than reading most of the values.
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            starts_at: row.try_get(1)?,
+            ends_at: row.try_get(2)?,
+            specialty: row.try_get(3)?,
+            mode: row.try_get(4)?,
+            status: row.try_get(5)?,
+            duration_minutes: row.try_get(6)?,
+            seen_minutes: row.try_get(7)?,
+            times_differ: row.try_get(8)?,
+            hourly_rate: row.try_get(9)?,
+            currency: row.try_get(10)?,
+            amount: row.try_get(11)?,
+        })
+    }
+}
+
+pub async fn list_sessions(tx: &mut Tx, next: &NextSessions<'_>) -> Result<Vec<SessionLine>> {
     Ok(sqlx::query_as(
-        "SELECT lines, rows, last_at, last_id
-         FROM app.activity_lines($1::date::timestamp AT TIME ZONE $3, ($2::date + interval '1 month') AT TIME ZONE $3, $4, $5,
-                                 $6, $7, $8)",
+        "SELECT id, starts_at, ends_at, specialty, mode, status, duration_minutes, seen_minutes, times_differ,
+                hourly_rate_cents, currency, amount
+         FROM app.activity_sessions($1::date::timestamp AT TIME ZONE $3,
+                                    ($2::date + interval '1 month') AT TIME ZONE $3, $4, $5, $6)",
     )
-    .bind(asked.months.from.first_day())
-    .bind(asked.months.to.first_day())
+    .bind(next.months.from.first_day())
+    .bind(next.months.to.first_day())
     .bind(ZONE)
-    .bind(asked.after.0)
-    .bind(asked.after.1)
-    .bind(i32::try_from(asked.batch).unwrap_or(i32::MAX))
-    .bind(char::from(asked.delimiter.byte()).to_string())
-    .bind(asked.words)
-    .fetch_one(tx.conn())
+    .bind(next.after.0)
+    .bind(next.after.1)
+    .bind(i32::try_from(next.batch).unwrap_or(i32::MAX))
+    .fetch_all(tx.conn())
     .await?)
 }
 
 pub async fn count_sessions(tx: &mut Tx, months: &Months) -> Result<i32> {
     Ok(sqlx::query_scalar(
-        "SELECT app.count_activity_lines($1::date::timestamp AT TIME ZONE $3,
-                                         ($2::date + interval '1 month') AT TIME ZONE $3)",
+        "SELECT app.count_activity_sessions($1::date::timestamp AT TIME ZONE $3,
+                                            ($2::date + interval '1 month') AT TIME ZONE $3)",
     )
     .bind(months.from.first_day())
     .bind(months.to.first_day())
