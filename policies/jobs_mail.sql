@@ -62,6 +62,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ('identity.tell_people_of_return', 'events', '{platform_admin,system}', NULL),
         ('identity.tell_returner', 'mail', '{hr,company_admin,system}', 'employee'),
         ('identity.warn_of_email_change', 'mail', '{employee,practitioner,hr,company_admin,platform_admin}', 'token'),
+        ('jobs.correct_heartbeats', 'maintenance', '{system}', NULL),
         ('jobs.purge', 'maintenance', '{system}', NULL),
         ('jobs.purge_answers', 'maintenance', '{system}', NULL),
         ('keys.count', 'maintenance', '{system}', NULL),

@@ -172,14 +172,30 @@ async fn a_file_of_published_months_looks_at_no_session_as_it_is_now() {
     assert!(app.count("SELECT count(*) FROM app.payroll_sessions").await > 10_000);
     let last: String =
         sqlx::query_scalar("SELECT max(month)::text FROM app.payroll_months").fetch_one(app.db()).await.unwrap();
-    let lines = format!(
-        "SELECT l.* FROM (SELECT ',' || left(set_config('app.user_id', '{dr}', true), 0) AS delimiter OFFSET 0) asked,
-             LATERAL app.activity_lines('2000-01-01', '{last}', '-infinity',
-                                        '{0}', 100, asked.delimiter, '{{}}') l
-         WHERE l.rows = 100",
-        Uuid::nil()
+    let as_dr = format!("(SELECT 100 + length(set_config('app.user_id', '{dr}', true)) * 0 AS batch OFFSET 0) asked");
+    let (all, middle): (i64, String) = sqlx::query_as(
+        "SELECT count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY starts_at)::text
+         FROM app.payroll_sessions WHERE practitioner_id = $1",
+    )
+    .bind(dr)
+    .fetch_one(app.db())
+    .await
+    .unwrap();
+    assert!(all > 250, "{all}");
+    for after in ["-infinity", &middle] {
+        let page = format!(
+            "SELECT s.* FROM {as_dr},
+                 LATERAL app.activity_sessions('2000-01-01', '{last}', '{after}', '{}', asked.batch) s",
+            Uuid::nil()
+        );
+        let done = worker(&app, None, &page).await;
+        assert!(done.is_little() && done.answered == 100, "after {after}: {done:?}");
+    }
+    let count = format!(
+        "SELECT FROM {as_dr}
+         WHERE app.count_activity_sessions('2000-01-01', '{last}'::date + interval '1 month' * (asked.batch / 100)) = {all}"
     );
-    let done = worker(&app, None, &lines).await;
+    let done = worker(&app, None, &count).await;
     assert!(done.is_little() && done.answered == 1, "{done:?}");
 }
 

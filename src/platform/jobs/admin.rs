@@ -44,11 +44,12 @@ pub async fn backlogs(tx: &mut Tx) -> Result<Vec<Backlog>> {
     .await?)
 }
 
-/// How many workers of each queue live, in all processes.
+/// How many workers of each queue live, in all processes. One that was seen in the future was seen by a clock that was wrong.
 pub async fn living_workers(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
     Ok(sqlx::query_as(
         "SELECT worker_type, count(*) FROM apalis.workers
-         WHERE last_seen > now() - make_interval(secs => $1) GROUP BY worker_type",
+         WHERE last_seen > now() - make_interval(secs => $1) AND last_seen < now() + make_interval(secs => $1)
+         GROUP BY worker_type",
     )
     .bind(SILENCE)
     .fetch_all(tx.conn())

@@ -1,4 +1,5 @@
-//! Nothing else removes finished jobs, done every night, and the answers kept for repetitions, done every hour.
+//! Nothing else removes finished jobs, done every night, and the answers kept for repetitions, done every hour; or tells of a
+//! worker that was seen in the future that it may be gone.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +27,23 @@ impl Job for PurgeAnswers {
     const QUEUE: Queue = Queue::Maintenance;
 }
 
+/// Has workers that were seen in the future be seen now. They showed that they live by a clock of the database that was ahead;
+/// what the dead ones among them were doing would be nobody's until then, and they would be counted as alive.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CorrectHeartbeats {}
+
+impl Job for CorrectHeartbeats {
+    const KIND: &'static str = "jobs.correct_heartbeats";
+    const QUEUE: Queue = Queue::Maintenance;
+}
+
 pub(super) fn jobs(registry: &mut Registry) {
     registry.on(purge);
     registry.schedule("jobs.purge", "0 17 3 * * *", || Purge {});
     registry.on(purge_answers);
     registry.schedule("jobs.purge_answers", "0 27 * * * *", || PurgeAnswers {});
+    registry.on(correct_heartbeats);
+    registry.schedule("jobs.correct_heartbeats", "10 * * * * *", || CorrectHeartbeats {});
 }
 
 async fn purge(cx: JobContext, _: Purge) -> Result<()> {
@@ -72,4 +85,13 @@ async fn purge_answers(cx: JobContext, _: PurgeAnswers) -> Result<()> {
     tx.commit().await?;
     tracing::info!(removed, "answers purged");
     Ok(())
+}
+
+async fn correct_heartbeats(cx: JobContext, _: CorrectHeartbeats) -> Result<()> {
+    let mut tx = cx.begin().await?;
+    // those that live say so again within seconds
+    sqlx::query("UPDATE apalis.workers SET last_seen = now() WHERE last_seen > now() + interval '1 minute'")
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
 }

@@ -3,6 +3,7 @@
 mod activity;
 mod delivery;
 mod files;
+mod memory;
 mod reading;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};

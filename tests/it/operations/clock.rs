@@ -164,3 +164,38 @@ async fn what_a_clock_a_year_ahead_put_off_is_tried_again_or_thrown_away_by_hand
     let noted = "SELECT count(*) FROM app.audit_logs WHERE action IN ('job.retried', 'job.discarded')";
     assert_eq!(app.count(noted).await, 5);
 }
+
+#[tokio::test]
+async fn what_a_worker_was_doing_that_died_under_a_clock_a_year_ahead_goes_to_another() {
+    let (app, alice, staff) = with_a_mail_that_waits().await;
+    let living = async || {
+        let figures = app.anonymous().get("//metrics").await.expect(200).text();
+        figures.lines().find(|line| line.starts_with("huntzen_workers{queue=\"mail\"}")).map(str::to_owned)
+    };
+    let before = living().await.unwrap();
+    assert!(before.ends_with(" 1"), "{before}");
+    sqlx::raw_sql(
+        "INSERT INTO apalis.workers (id, worker_type, storage_name, last_seen)
+             VALUES ('dead', 'mail', 'PostgresStorage', now() + interval '1 year');
+         UPDATE apalis.jobs SET status = 'Running', lock_by = 'dead', lock_at = now() WHERE status = 'Pending'",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    assert_eq!(living().await, Some(before));
+    let address = move_mailbox(&app, &alice, "there").await;
+    let correct = "SELECT app.enqueue('maintenance', 'jobs.correct_heartbeats', '{\"{}\"}', '{NULL}', NULL, 3)";
+    sqlx::raw_sql(correct).execute(app.db()).await.unwrap();
+    let corrected = async {
+        // as if its thirty seconds were over, once it is known not to live in a year
+        let lapse = "UPDATE apalis.workers SET last_seen = now() - interval '1 minute' WHERE id = 'dead' AND last_seen <= now()";
+        let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        while sqlx::query(lapse).execute(app.db()).await.unwrap().rows_affected() == 0 {
+            assert!(std::time::Instant::now() < until, "it is still seen in a year");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::join!(app.settle(), corrected);
+    assert_eq!(app.mails_to(&address).len(), 1);
+    assert!(mails(&staff, "retrying").await.is_empty());
+}
