@@ -534,7 +534,12 @@ async fn words_are_looked_up_in_indexes() {
         assert!(scanned.is_empty(), "{function} reads {scanned:?} from one end to the other");
     }
     // nor does whoever asks, by the statements that they ask with
-    for (name, statement) in [("the page", search::FIND), ("the facets", search::COUNT), ("by rating", BY_RATING)] {
+    for (name, statement) in [
+        ("the first page", search::BEGIN),
+        ("a page", search::FIND),
+        ("the facets", search::COUNT),
+        ("by rating", BY_RATING),
+    ] {
         let mut conn = app.as_role(DbRole::Employee, alice.id).await;
         sqlx::query("SELECT set_config('app.company_id', $1, false)")
             .bind(company.id.to_string())
@@ -550,8 +555,11 @@ async fn words_are_looked_up_in_indexes() {
         } else {
             let asked = sqlx::query(statement).bind(words).bind(true).bind(text).bind(true).bind(true);
             let asked = asked.bind(text).bind(text).bind(text);
-            let is_page = name == "the page";
-            if is_page { asked.bind(None::<i32>).bind(text).bind(None::<Uuid>).bind(20_i64) } else { asked }
+            match name {
+                "the first page" => asked.bind(20_i64),
+                "a page" => asked.bind(100_000).bind("article").bind(Uuid::nil()).bind(20_i64),
+                _ => asked,
+            }
         };
         let rows = rows.fetch_all(&mut *tx).await.unwrap();
         assert!(!rows.is_empty(), "{name} finds nobody");

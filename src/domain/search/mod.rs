@@ -16,4 +16,4 @@ mod service;
 mod store;
 
 pub use api::SearchApi;
-pub use store::{COUNT, FIND};
+pub use store::{BEGIN, COUNT, FIND};

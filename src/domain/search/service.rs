@@ -53,14 +53,21 @@ async fn by_relevance(cx: &Context, query: &Query) -> Result<Page> {
     let page: PageQuery<Hit> = PageQuery::new(query.limit, query.cursor.as_deref())?;
     let mut tx = cx.read(Permission::Search).await?;
     let question = Question { words: &query.words, filter: &query.filter, role: cx.caller().role };
-    // a forged cursor may hold what no score is
-    let after = page.after.map(|it| Hit { score: it.score.clamp(0, MOST), ..it });
-    let mut hits = store::list(&mut tx, &question, after, page.fetch()).await?;
+    let (mut hits, facets) = match page.after {
+        // a forged cursor may hold what no score is
+        Some(last) => {
+            let after = Hit { score: last.score.clamp(0, MOST), ..last };
+            (store::list(&mut tx, &question, after, page.fetch()).await?, None)
+        }
+        None => {
+            let (hits, facets) = store::begin(&mut tx, &question, page.fetch()).await?;
+            (hits, Some(facets))
+        }
+    };
     let limit = page.limit as usize;
     let is_more = hits.len() > limit;
     hits.truncate(limit);
     let next_cursor = hits.last().filter(|_| is_more).map(Cursor::encode);
-    let facets = if page.after.is_none() { Some(store::count(&mut tx, &question).await?) } else { None };
     let items = know(cx, &mut tx, &hits, query).await?;
     Ok(Page { items, next_cursor, facets })
 }

@@ -1,5 +1,8 @@
 //! SQL of search. Every row passes the policies of who asks before it is ranked or counted.
 
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
+
 use super::model::{Facet, Filter, Hit, Kind};
 use crate::domain::practitioners::{Mode, Specialty};
 use crate::platform::auth::Role;
@@ -55,8 +58,7 @@ macro_rules! page {
     ($what:tt) => {
         concat!(
             hits!($what),
-            "SELECT h.score, h.kind, h.id FROM hits h
-             WHERE $9::int IS NULL OR (- h.score, h.kind, h.id) > (- $9, $10::text, $11::uuid)
+            "SELECT h.score, h.kind, h.id FROM hits h WHERE (- h.score, h.kind, h.id) > (- $9::int, $10::text, $11::uuid)
              ORDER BY - h.score, h.kind, h.id LIMIT $12"
         )
     };
@@ -71,7 +73,6 @@ macro_rules! of_both {
 macro_rules! facets {
     (both) => {
         concat!(
-            hits!(both),
             of_both!(),
             " UNION ALL SELECT 'specialty', s.specialty, count(*)
                         FROM hits h JOIN app.practitioner_specialties s ON s.practitioner_id = h.id
@@ -81,23 +82,47 @@ macro_rules! facets {
                         WHERE h.kind = 'practitioner' GROUP BY spoken.language
               UNION ALL SELECT 'mode', held.mode, count(*)
                         FROM hits h JOIN app.practitioners p ON p.id = h.id, unnest(p.modes) AS held (mode)
-                        WHERE h.kind = 'practitioner' GROUP BY held.mode
-              ORDER BY 1, 3 DESC, 2"
+                        WHERE h.kind = 'practitioner' GROUP BY held.mode"
         )
     };
     (articles) => {
-        concat!(hits!(articles), of_both!(), " ORDER BY 1, 3 DESC, 2")
+        of_both!()
+    };
+}
+macro_rules! figures {
+    ($what:tt) => {
+        concat!(hits!($what), facets!($what), " ORDER BY 1, 3 DESC, 2")
+    };
+}
+/// A page and its figures, for which the hits are looked for once.
+macro_rules! first_page {
+    ($what:tt) => {
+        concat!(
+            hits!($what),
+            "SELECT * FROM (
+                 (SELECT h.score, h.kind, h.id, NULL AS facet, NULL AS value, NULL::bigint AS count
+                  FROM hits h ORDER BY - h.score, h.kind, h.id LIMIT $9)
+                 UNION ALL
+                 SELECT NULL, NULL, NULL, f.facet, f.value, f.count FROM (",
+            facets!($what),
+            ") f) it
+             ORDER BY it.facet, it.count DESC, it.value, - it.score, it.kind, it.id"
+        )
     };
 }
 
 /// Tests look at how they are planned.
 pub const FIND: &str = page!(both);
-pub const COUNT: &str = facets!(both);
+pub const COUNT: &str = figures!(both);
+pub const BEGIN: &str = first_page!(both);
 
 macro_rules! ask {
-    ($statement:expr, $it:expr) => {{
+    ($statement:expr, $it:expr) => {
+        ask!(query_as, $statement, $it)
+    };
+    ($as_what:ident, $statement:expr, $it:expr) => {{
         let Question { words, filter, role } = $it;
-        sqlx::query_as($statement)
+        sqlx::$as_what($statement)
             .bind(*words)
             .bind(filter.takes(Kind::Article))
             .bind(filter.category)
@@ -111,15 +136,24 @@ macro_rules! ask {
 }
 
 /// The best hits, after one.
-pub async fn list(tx: &mut Tx, it: &Question<'_>, after: Option<Hit>, fetch: i64) -> Result<Vec<Hit>> {
+pub async fn list(tx: &mut Tx, it: &Question<'_>, after: Hit, fetch: i64) -> Result<Vec<Hit>> {
     let statement = if it.role == Role::Practitioner { page!(articles) } else { FIND };
-    let hits =
-        ask!(statement, it).bind(after.map(|it| it.score)).bind(after.map(|it| it.kind)).bind(after.map(|it| it.id));
-    Ok(hits.bind(fetch).fetch_all(tx.conn()).await?)
+    let hits = ask!(statement, it).bind(after.score).bind(after.kind).bind(after.id).bind(fetch);
+    Ok(hits.fetch_all(tx.conn()).await?)
+}
+
+/// The best hits of all, and what [`count`] tells of them.
+pub async fn begin(tx: &mut Tx, it: &Question<'_>, fetch: i64) -> Result<(Vec<Hit>, Vec<Facet>)> {
+    let statement = if it.role == Role::Practitioner { first_page!(articles) } else { BEGIN };
+    let rows: Vec<PgRow> = ask!(query, statement, it).bind(fetch).fetch_all(tx.conn()).await?;
+    let (facets, hits): (Vec<_>, Vec<_>) =
+        rows.iter().partition(|row| row.try_get::<Option<&str>, _>("facet").is_ok_and(|it| it.is_some()));
+    let hits = hits.into_iter().map(Hit::from_row).collect::<sqlx::Result<_>>()?;
+    Ok((hits, facets.into_iter().map(Facet::from_row).collect::<sqlx::Result<_>>()?))
 }
 
 /// How many of all hits are of which type, category, field of care, language and mode.
 pub async fn count(tx: &mut Tx, it: &Question<'_>) -> Result<Vec<Facet>> {
-    let statement = if it.role == Role::Practitioner { facets!(articles) } else { COUNT };
+    let statement = if it.role == Role::Practitioner { figures!(articles) } else { COUNT };
     Ok(ask!(statement, it).fetch_all(tx.conn()).await?)
 }
