@@ -130,9 +130,9 @@ async fn export(server: &Server, token: &str, from: &str, to: &str) -> Outcome<(
 /// COPY of the same columns to a file, by the owner: no row security stands in its way.
 fn floor(copy: &Database, practitioner: Uuid) -> Outcome<Duration> {
     let statement = format!(
-        "COPY (SELECT s.starts_at, (extract(epoch FROM s.ends_at - s.starts_at) / 60)::int, s.specialty, s.mode, s.status,
+        "COPY (SELECT s.starts_at, date_part('epoch', s.ends_at - s.starts_at)::int / 60, s.specialty, s.mode, s.status,
                       s.duration_minutes, s.seen_minutes, s.times_differ, s.hourly_rate_cents, s.currency,
-                      round(s.hourly_rate_cents * s.duration_minutes / 60.0)::bigint
+                      app.session_fee(s.hourly_rate_cents, s.duration_minutes)
                FROM app.payroll_sessions s
                WHERE s.practitioner_id = '{practitioner}' AND s.starts_at >= '2024-01-01' AND s.starts_at < '2026-01-01'
                ORDER BY s.starts_at, s.consultation_id) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"

@@ -137,12 +137,13 @@ BEGIN
             RAISE EXCEPTION 'it ended before'
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'consultations_ended_in_time';
         END IF;
-        claimed := NEW.at - it.started_at;
+        -- a clock that was set back between the two says that it ended before it began
+        claimed := greatest(NEW.at - it.started_at, interval '0');
         seen := app.seen_together(it.id, NEW.at);
         UPDATE app.consultations
-            SET ended_at = NEW.at, duration_minutes = ceil(extract(epoch FROM claimed) / 60),
+            SET ended_at = greatest(NEW.at, it.started_at), duration_minutes = ceil(extract(epoch FROM claimed) / 60),
                 seen_minutes = ceil(extract(epoch FROM seen) / 60),
-                times_differ = NOT employee OR NOT other OR seen = interval '0'
+                times_differ = NOT employee OR NOT other OR seen = interval '0' OR NEW.at < it.started_at
                                OR claimed > it.ends_at - it.starts_at + interval '10 minutes'
                                OR greatest(claimed - seen, seen - claimed) > greatest(interval '10 minutes', claimed / 4)
                                OR EXISTS (SELECT FROM app.consultation_events e
@@ -302,8 +303,8 @@ CREATE POLICY own_words_practitioner ON app.consultation_reasons FOR INSERT TO h
 -- What a session is worth: minutes times the hourly rate, rounded half up to the minor unit.
 CREATE OR REPLACE FUNCTION app.session_fee(hourly_rate int, minutes int)
 RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    -- neither is negative; whole numbers take a fifth of the time that decimals take
-    SELECT (hourly_rate::bigint * coalesce(minutes, 0) + 30) / 60
+    -- whole numbers take a fifth of the time that decimals take; none is less than 0
+    SELECT (hourly_rate::bigint * greatest(minutes, 0) + 30) / 60
 $$;
 REVOKE ALL ON FUNCTION app.session_fee(int, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.session_fee(int, int) TO huntzen_practitioner, huntzen_platform, huntzen_kernel;

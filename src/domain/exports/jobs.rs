@@ -145,26 +145,34 @@ async fn write_file(cx: &JobContext, tx: &mut Tx, export: &Export, file_key: &st
     let (mut rows, mut told) = (0, -STRIDE);
     let mut read = reader.next(tx).await?;
     while let Some(page) = read {
-        if rows - told >= STRIDE {
+        let is_due = rows - told >= STRIDE;
+        if is_due {
             told = rows;
-            // beside the transaction that reads: it is to be seen at once
-            let mut beside = cx.begin().await?;
-            if !store::is_entitled(&mut beside, export.id).await? {
-                return Ok(None);
-            }
-            store::save_progress(&mut beside, export.id, rows, expected).await?;
-            beside.commit().await?;
         }
-        let count = i32::try_from(page.rows()).ok();
-        rows = count.and_then(|it| rows.checked_add(it)).ok_or_else(|| Problem::internal("too many lines"))?;
-        // while the database looks for the next page
-        let write = async { file.write(&writer.write(&page)).await };
-        let (next, written) = tokio::join!(reader.next(tx), write);
+        let tell = async { if is_due { tell_progress(cx, export.id, told, expected).await } else { Ok(true) } };
+        // lines are written while the database looks for the next page
+        let (next, is_entitled, written) = tokio::join!(reader.next(tx), tell, writer.write(&page, &mut file));
+        if !is_entitled? {
+            return Ok(None);
+        }
         written?;
         read = next?;
+        let count = i32::try_from(page.rows()).ok();
+        rows = count.and_then(|it| rows.checked_add(it)).ok_or_else(|| Problem::internal("too many lines"))?;
     }
     file.finish().await?;
     Ok(Some(rows))
+}
+
+/// Says how far a file is, beside the transaction that reads: it is to be seen at once. Whether who asked may still have it.
+async fn tell_progress(cx: &JobContext, id: ExportId, rows: i32, expected: i32) -> Result<bool> {
+    let mut beside = cx.begin().await?;
+    if !store::is_entitled(&mut beside, id).await? {
+        return Ok(false);
+    }
+    store::save_progress(&mut beside, id, rows, expected).await?;
+    beside.commit().await?;
+    Ok(true)
 }
 
 async fn mail_ready(cx: JobContext, job: MailExportReady) -> Result<()> {

@@ -10,20 +10,23 @@ use uuid::Uuid;
 
 use super::csv;
 use super::model::{Kind, Params};
-use super::store::{self, PayrollLine, SessionLine};
+use super::store::{self, PayrollLine, SessionRow};
 use crate::domain::usage::model::{Breakdown, Count, Dimension, Line, Month, Months};
 use crate::domain::usage::{self, words};
 use crate::platform::locale::Locale;
+use crate::platform::storage;
 use crate::platform::{Result, Tx};
 
 /// Sessions that are read at once.
-const BATCH: usize = 2000;
+const BATCH: usize = 5000;
+/// Lines that are written before others have their turn.
+const TURN: usize = 500;
 
 /// Some lines of a file, as they were read.
 pub enum Page {
     Counters(Vec<Line>),
     Payroll(Vec<PayrollLine>),
-    Sessions(Vec<SessionLine>),
+    Sessions(Vec<SessionRow>),
 }
 
 impl Page {
@@ -89,8 +92,10 @@ impl<'a> Reader<'a> {
                 let next = store::NextSessions { months: &self.months(), after: (at, id), batch: BATCH };
                 let sessions = store::list_sessions(tx, &next).await?;
                 // a short page is the last one
-                let last = sessions.last().filter(|_| sessions.len() == BATCH);
-                self.place = last.map(|it| Place::Session(it.starts_at, it.id));
+                if let Some(row) = sessions.last().filter(|_| sessions.len() == BATCH) {
+                    let last = row.line()?;
+                    self.place = Some(Place::Session(last.starts_at, last.id));
+                }
                 Ok(Some(Page::Sessions(sessions)))
             }
         }
@@ -129,33 +134,40 @@ impl<'a> Writer<'a> {
         csv::head(self.params, &columns)
     }
 
-    pub fn write(&self, page: &Page) -> Vec<u8> {
+    pub async fn write(&self, page: &Page, file: &mut storage::Writer) -> Result<()> {
         match page {
-            Page::Counters(lines) => counters(self.params, lines),
-            Page::Payroll(lines) => payroll(self.params, lines),
-            Page::Sessions(lines) => self.sessions(lines),
+            Page::Counters(lines) => file.write(&counters(self.params, lines)).await,
+            Page::Payroll(lines) => file.write(&payroll(self.params, lines)).await,
+            Page::Sessions(rows) => {
+                for rows in rows.chunks(TURN) {
+                    file.write(&self.sessions(rows)?).await?;
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            }
         }
     }
 
-    fn sessions(&self, lines: &[SessionLine]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(lines.len() * 128);
-        for it in lines {
+    fn sessions(&self, rows: &[SessionRow]) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(rows.len() * 128);
+        for row in rows {
+            let it = row.line()?;
             let fields: [Cow<'_, str>; ACTIVITY.len()] = [
                 it.starts_at.to_rfc3339_opts(SecondsFormat::Secs, true).into(),
                 (it.ends_at - it.starts_at).num_minutes().to_string().into(),
-                self.word(&it.specialty),
-                self.word(&it.mode),
-                self.word(&it.status),
+                self.word(it.specialty),
+                self.word(it.mode),
+                self.word(it.status),
                 number(it.duration_minutes),
                 number(it.seen_minutes),
                 self.word(if it.times_differ { "yes" } else { "no" }),
                 it.hourly_rate.to_string().into(),
-                it.currency.as_str().into(),
+                it.currency.into(),
                 it.amount.to_string().into(),
             ];
             csv::line(&mut bytes, self.params, &fields);
         }
-        bytes
+        Ok(bytes)
     }
 
     /// What the reader calls it.

@@ -1,8 +1,8 @@
 //! SQL of exports.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::model::{Export, Failure, Kind, Params, Status};
@@ -248,27 +248,31 @@ pub struct NextSessions<'a> {
 }
 
 /// A session of a practitioner, as it was when its month was published, or as it is.
-pub struct SessionLine {
+pub struct SessionLine<'r> {
     pub id: Uuid,
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
-    pub specialty: String,
-    pub mode: String,
-    pub status: String,
+    pub specialty: &'r str,
+    pub mode: &'r str,
+    pub status: &'r str,
     pub duration_minutes: Option<i32>,
     pub seen_minutes: Option<i32>,
     pub times_differ: bool,
     /// Minor units.
     pub hourly_rate: i32,
-    pub currency: String,
+    pub currency: &'r str,
     /// Minor units.
     pub amount: i64,
 }
 
-impl FromRow<'_, PgRow> for SessionLine {
+/// A [`SessionLine`] as the database wrote it: it is read while the database looks for the next ones.
+pub struct SessionRow(PgRow);
+
+impl SessionRow {
     /// By position: looking a name up costs more than reading most of the values.
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
+    pub fn line(&self) -> Result<SessionLine<'_>> {
+        let Self(row) = self;
+        Ok(SessionLine {
             id: row.try_get(0)?,
             starts_at: row.try_get(1)?,
             ends_at: row.try_get(2)?,
@@ -285,8 +289,8 @@ impl FromRow<'_, PgRow> for SessionLine {
     }
 }
 
-pub async fn list_sessions(tx: &mut Tx, next: &NextSessions<'_>) -> Result<Vec<SessionLine>> {
-    Ok(sqlx::query_as(
+pub async fn list_sessions(tx: &mut Tx, next: &NextSessions<'_>) -> Result<Vec<SessionRow>> {
+    let rows = sqlx::query(
         "SELECT id, starts_at, ends_at, specialty, mode, status, duration_minutes, seen_minutes, times_differ,
                 hourly_rate_cents, currency, amount
          FROM app.activity_sessions($1::date::timestamp AT TIME ZONE $3,
@@ -299,7 +303,8 @@ pub async fn list_sessions(tx: &mut Tx, next: &NextSessions<'_>) -> Result<Vec<S
     .bind(next.after.1)
     .bind(i32::try_from(next.batch).unwrap_or(i32::MAX))
     .fetch_all(tx.conn())
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(SessionRow).collect())
 }
 
 pub async fn count_sessions(tx: &mut Tx, months: &Months) -> Result<i32> {

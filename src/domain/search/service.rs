@@ -53,16 +53,13 @@ async fn by_relevance(cx: &Context, query: &Query) -> Result<Page> {
     let page: PageQuery<Hit> = PageQuery::new(query.limit, query.cursor.as_deref())?;
     let mut tx = cx.read(Permission::Search).await?;
     let question = Question { words: &query.words, filter: &query.filter, role: cx.caller().role };
-    let (mut hits, facets) = match page.after {
+    let (mut hits, facets) = if let Some(last) = page.after {
         // a forged cursor may hold what no score is
-        Some(last) => {
-            let after = Hit { score: last.score.clamp(0, MOST), ..last };
-            (store::list(&mut tx, &question, after, page.fetch()).await?, None)
-        }
-        None => {
-            let (hits, facets) = store::begin(&mut tx, &question, page.fetch()).await?;
-            (hits, Some(facets))
-        }
+        let after = Hit { score: last.score.clamp(0, MOST), ..last };
+        (store::list(&mut tx, &question, after, page.fetch()).await?, None)
+    } else {
+        let (hits, facets) = store::begin(&mut tx, &question, page.fetch()).await?;
+        (hits, Some(facets))
     };
     let limit = page.limit as usize;
     let is_more = hits.len() > limit;

@@ -140,6 +140,25 @@ async fn of_what_nobody_said_anything_whom_the_server_saw_alone_was_there() {
 }
 
 #[tokio::test]
+async fn what_ends_before_it_began_by_a_clock_that_was_set_back_took_no_time_and_is_looked_at() {
+    let (app, _, mut alice, mut dr) = scene().await;
+    let booked = book_on(&alice, &dr, in_days(&app, 2)).await;
+    by_chat(&app).await;
+    for (after, what) in [(10, "start"), (3, "end")] {
+        go_to(&app, starts(&booked) + minutes(after), &mut alice, &mut dr).await;
+        alice.post(&path(&booked, "/join"), json!({})).await.expect(200);
+        dr.post(&path(&booked, "/join"), json!({})).await.expect(200);
+        dr.post(&path(&booked, &format!("/{what}")), json!({})).await.expect(200);
+    }
+    let it = dr.get(&path(&booked, "")).await.expect(200).json;
+    assert_eq!(
+        (&it["status"], &it["actualMinutes"], &it["timesDiffer"]),
+        (&json!("completed"), &json!(0), &json!(true))
+    );
+    assert_eq!(it["endedAt"], it["startedAt"]);
+}
+
+#[tokio::test]
 async fn what_the_server_saw_stands_beside_what_is_claimed() {
     let (app, _, mut alice, mut dr) = scene().await;
     // who joins how many minutes after the start; the practitioner claims from the start to the end
