@@ -274,7 +274,11 @@ fn open_bucket(bucket: &Bucket, options: ClientOptions) -> object_store::Result<
 /// Whether waiting would not help.
 fn is_our_fault(error: &object_store::Error) -> bool {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
-    matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+    match error {
+        NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. } => true,
+        // a list that is refused says it in words alone
+        _ => error.to_string().contains("status code: 403"),
+    }
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Problem {
