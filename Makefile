@@ -22,7 +22,7 @@ run: ## Install what is missing, then start the program with its own database an
 	$(CARGO) run -- $(ARGS)
 
 test: ## Install what is missing, then run every test
-	@tools/install database redis tools browser journal schemathesis slots icalendar feeds s3 spreadsheets promtool
+	@tools/install database redis tools browser journal schemathesis slots icalendar feeds s3 moto spreadsheets promtool
 	$(CARGO) test $(ARGS)
 
 soak: ## Ask 200,000 times on few connections while requests, transactions and statements fail (SOAK=…)

@@ -58,11 +58,16 @@ $$;
 CREATE OR REPLACE FUNCTION app.keep_clinical_note() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = app, pg_temp AS $$
 BEGIN
-    -- who left reads what they wrote, and writes nothing any more
-    IF app.connected_role() = 'practitioner' AND EXISTS (
-           SELECT FROM app.practitioners p WHERE p.id = NEW.practitioner_id AND p.status = 'inactive') THEN
-        RAISE EXCEPTION 'the author has left'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'clinical_notes_author_left';
+    IF app.connected_role() = 'practitioner' THEN
+        -- who left reads what they wrote, and writes nothing any more; nor does one whose erasure has begun, which looked for notes
+        -- to keep: one that came later would be read by nobody. It held the account: whoever of the two is second waits, and sees the
+        -- first. Session or note are locked before it, as by all who lock both
+        PERFORM FROM app.users u JOIN app.practitioners p ON p.id = u.id
+            WHERE u.id = NEW.practitioner_id AND u.status <> 'suspended' AND p.status <> 'inactive' FOR SHARE OF u;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the author has left'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'clinical_notes_author_left';
+        END IF;
     END IF;
     IF TG_OP = 'UPDATE' THEN
         IF OLD.status = 'finalized' AND (NEW.status, NEW.format, NEW.text_version, NEW.finalized_at)

@@ -1,7 +1,8 @@
 // A server that speaks S3, s3rver, behind a check of signatures of our own (version 4), which s3rver does not make, and with
 // AbortMultipartUpload, which it does not have:
-// s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT [SLOW [BEGINS]]]. Says its port. SLOW: so many milliseconds pass before it takes
-// anything of the first part of an upload; BEGINS: before it makes an upload, and before it takes what is put below uploads/.
+// s3.mjs MODULES FOLDER BUCKET KEY SECRET [PORT [SLOW [BEGINS [REFUSED]]]]. Says its port. SLOW: so many milliseconds pass before
+// it takes anything of the first part of an upload; BEGINS: before it makes an upload, and before it takes what is put below
+// uploads/. REFUSED: so many times it is asked for the head of an object it answers 503.
 // GET /-/put lists the objects that were put, also those that are gone.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const [modules, directory, bucket, key, secret, port, slow, begins] = process.argv.slice(2);
+const [modules, directory, bucket, key, secret, port, slow, begins, refused] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const S3rver = require('s3rver');
 const account = require('s3rver/lib/models/account').DUMMY_ACCOUNT;
@@ -54,6 +55,7 @@ function abort(upload, response) {
 }
 
 const put = [];
+let heads = 0;
 const server = createServer((request, response) => {
     if (request.url === '/-/put') return response.end(JSON.stringify(put));
     if (isSigned(request)) {
@@ -63,6 +65,7 @@ const server = createServer((request, response) => {
         if (request.method === 'PUT' && upload === null) {
             response.on('finish', () => response.statusCode === 200 && put.push(new URL(request.url, 'http://localhost').pathname));
         }
+        if (request.method === 'HEAD' && heads++ < Number(refused ?? 0)) return response.writeHead(503).end();
         if (Number(slow) > 0 && query.get('partNumber') === '1') return setTimeout(serve, Number(slow), request, response);
         const isBegun = query.has('uploads') || (request.method === 'PUT' && request.url.startsWith(`/${bucket}/uploads/`));
         if (Number(begins) > 0 && isBegun) return setTimeout(serve, Number(begins), request, response);

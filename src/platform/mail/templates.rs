@@ -219,7 +219,7 @@ mod tests {
         json!({
             "name": "Rosa <b>", "what": what, "asked_by": "person", "reason": reason, "due_at": "2026-11-28T00:00:00Z",
             "time_zone": "Europe/Paris",
-            "erased": ["Your name <b>."], "kept": ["Numbers."], "reference": "0193", "link": "https://care.example/privacy",
+            "erased": ["Your name <b>."], "kept": ["Numbers."], "reference": "0193",
         })
     }
 

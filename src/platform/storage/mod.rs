@@ -117,16 +117,19 @@ impl Storage {
         self.bucket.clone().map_or_else(|| self.store.clone(), |bucket| bucket as Arc<dyn ObjectStore>)
     }
 
-    /// Ends once a bucket does not answer what it is asked now and then. What a folder is written by is heard of as it is.
+    /// Ends once a bucket does not answer what it is asked now and then, or refuses it twice in a row: one that refuses a question
+    /// answers, and may be taking what is written all the while. What a folder is written by is heard of as it is.
     async fn falls_silent(&self) -> Problem {
         if self.bucket.is_none() {
             return std::future::pending().await;
         }
+        let mut has_refused = false;
         loop {
             tokio::time::sleep(self.silence).await;
             match tokio::time::timeout(self.silence, self.check()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(problem)) => return problem,
+                Ok(Ok(())) => has_refused = false,
+                Ok(Err(problem)) if has_refused => return problem,
+                Ok(Err(_)) => has_refused = true,
                 Err(elapsed) => return unavailable(elapsed),
             }
         }
@@ -261,6 +264,8 @@ fn open_bucket(bucket: &Bucket, options: ClientOptions) -> object_store::Result<
         .with_secret_access_key(bucket.secret_key.expose_secret())
         .with_virtual_hosted_style_request(bucket.is_virtual_host)
         .with_conditional_put(S3ConditionalPut::Disabled)
+        // nothing is deleted by the hundred; an answer about many hides among them that one may not be
+        .with_disable_bulk_delete(true)
         .with_client_options(options)
         .with_retry(retry)
         .build()
@@ -269,7 +274,11 @@ fn open_bucket(bucket: &Bucket, options: ClientOptions) -> object_store::Result<
 /// Whether waiting would not help.
 fn is_our_fault(error: &object_store::Error) -> bool {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
-    matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+    match error {
+        NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. } => true,
+        // a list that is refused says it in words alone
+        _ => error.to_string().contains("status code: 403"),
+    }
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Problem {

@@ -13,16 +13,21 @@ use super::*;
 use crate::support::cluster;
 use crate::support::process::Site;
 
-const MEGABYTES: usize = 120;
-/// Half of it. One upload holds two parts of an object and some pieces; what the allocator keeps beside differs with how busy the
-/// machine is.
-const MOST: u64 = 60 << 10;
+/// A small document, a large one, and how often each is looked at.
+const MEGABYTES: [usize; 2] = [40, 120];
+const ROUNDS: usize = 3;
+/// What one upload or download may hold: two parts of an object, and some pieces.
+const MOST: u64 = 32 << 10;
+/// And how much more of the large one: a fifth of what it is larger.
+const MOST_MORE: u64 = 16 << 10;
 
 #[tokio::test]
 async fn a_large_document_passes_at_constant_memory() {
     let secret = &cluster::template().await.config().database_roles_secret;
     let mut site = Site::new(&cluster::fresh_database().await, Some(secret.expose_secret())).await;
-    site.set("MAX_UPLOAD_BYTES", Some((200_u64 << 20).to_string()));
+    site.set("MAX_UPLOAD_BYTES", Some((256_u64 << 20).to_string()));
+    // what was given back is not counted
+    site.set("MIMALLOC_PURGE_DELAY", Some("0".into()));
     let server = site.serve().await;
     let people = site.people(1, 1).await;
     let (alice, dr) = (people.employees[0].at(&server.base), people.practitioners[0].at(&server.base));
@@ -52,18 +57,24 @@ async fn a_large_document_passes_at_constant_memory() {
         let message = json!({"clientId": uuid::Uuid::new_v4(), "body": "", "attachmentIds": [file.str("/id")]});
         alice.post(&format!("{path}/messages"), message).await.expect(201);
     };
-    // a small one first: everything that is made once is made
-    let small = upload(12).await;
-    send(&small).await;
-    download(&small).await;
-    let before = server.peak_memory();
-    let large = upload(MEGABYTES).await;
-    send(&large).await;
-    download(&large).await;
-    assert_eq!(large.json["sizeBytes"], json!((MEGABYTES << 20) + 16));
-    let after = server.peak_memory();
-    println!("{MEGABYTES} MB in and out: {before} KB at most before, {after} KB afterwards");
-    assert!(after < before + MOST, "{after} KB, from {before} KB");
+    let pass = async |megabytes: usize| {
+        let before = server.forget_peak_memory();
+        let file = upload(megabytes).await;
+        send(&file).await;
+        download(&file).await;
+        assert_eq!(file.json["sizeBytes"], json!((megabytes << 20) + 16));
+        server.peak_memory() - before
+    };
+    // everything that is made once is made
+    pass(12).await;
+    // a busy machine adds to it now and then; what is held of a document is held each time
+    let mut least = [u64::MAX; 2];
+    for round in 0..ROUNDS {
+        let held = [pass(MEGABYTES[0]).await, pass(MEGABYTES[1]).await];
+        println!("round {round}: of documents of {MEGABYTES:?} MB {held:?} KB are held, in and out");
+        least = [least[0].min(held[0]), least[1].min(held[1])];
+    }
+    assert!(least[1] < MOST && least[1] < least[0] + MOST_MORE, "{least:?} KB");
 }
 
 /// What is held of a picture of one point as it comes, some eight megabytes, and again without what else is in it.

@@ -9,11 +9,14 @@ use huntzen::platform::storage::Storage;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::support::s3::S3;
+use crate::support::s3::{Moto, S3};
 
 async fn in_bucket(s3: &S3) -> TestApp {
-    let url = s3.url();
-    TestApp::start_with(|name| (name == "STORAGE_URL").then(|| url.clone())).await
+    kept_at(&s3.url()).await
+}
+
+async fn kept_at(url: &str) -> TestApp {
+    TestApp::start_with(|name| (name == "STORAGE_URL").then(|| url.to_owned())).await
 }
 
 #[tokio::test]
@@ -66,6 +69,93 @@ async fn an_object_of_many_parts_comes_back_as_it_was_and_one_that_is_dropped_le
     }
 }
 
+/// What the program does with a bucket, against a server of which nothing is ours: it checks each signature, the rights of
+/// the key, and that the parts of an object are there and large enough.
+#[tokio::test]
+async fn a_server_that_checks_signatures_rights_and_parts_by_itself_takes_everything_that_the_program_asks_of_it() {
+    let mut moto = Moto::start();
+    let app = kept_at(&moto.url()).await;
+    let storage = &app.platform.storage;
+    storage.prove().await.unwrap();
+    app.anonymous().get("//health/ready").await.expect(200);
+    assert_eq!((moto.held("objects"), moto.held("uploads")), (vec![], vec![]));
+    // a picture, in one piece, replaced and removed
+    let dr = app.practitioner().await;
+    let first = set_avatar(&dr, jpeg()).await.expect(201);
+    fetch(&dr, &first).await.expect(200);
+    set_avatar(&dr, jpeg()).await.expect(201);
+    app.enqueue(&CollectFiles {}).await;
+    app.settle().await;
+    assert_eq!(moto.held("objects").len(), 1);
+    dr.delete("/me/avatar").await.expect(204);
+    app.enqueue(&CollectFiles {}).await;
+    app.settle().await;
+    assert!(moto.held("objects").is_empty());
+
+    // in parts: noted while it is under way, and there once it is complete
+    let key = "files/ab/00000000000000000000000000000000";
+    let content: Vec<u8> = (0..11_000_007_u32).map(|n| ((n * 31) >> 3).to_le_bytes()[0]).collect();
+    let mut object = storage.create(key);
+    object.write(&content).await.unwrap();
+    assert_eq!((moto.held("uploads"), moto.held("objects")), (vec![key.to_owned()], vec![format!("uploads/{key}")]));
+    assert!(storage.find(key).await.unwrap().is_none());
+    assert_eq!(object.finish().await.unwrap(), content.len() as u64);
+    assert_eq!((moto.held("uploads"), moto.held("objects")), (vec![], vec![key.to_owned()]));
+    let (size, pieces) = storage.read(key).await.unwrap();
+    let read: Vec<bytes::Bytes> = futures_util::TryStreamExt::try_collect(pieces).await.unwrap();
+    assert!(size == content.len() as u64 && read.concat() == content);
+    storage.delete(key).await.unwrap();
+    storage.delete(key).await.unwrap();
+    assert!(storage.find(key).await.unwrap().is_none());
+
+    // one that is given up is called off; one that was killed, after a day, and one that is called off already is no fault
+    let mut dropped = storage.create("files/cd/dropped");
+    dropped.write(&content[..6_000_000]).await.unwrap();
+    assert_eq!(moto.held("uploads"), ["files/cd/dropped"]);
+    drop(dropped);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while !moto.held("uploads").is_empty() || !moto.held("objects").is_empty() {
+        assert!(std::time::Instant::now() < until, "{:?} {:?}", moto.held("uploads"), moto.held("objects"));
+        tokio::task::yield_now().await;
+    }
+    let mut killed = storage.create("privacy/ef/killed");
+    killed.write(&content[..6_000_000]).await.unwrap();
+    std::mem::forget(killed);
+    let mut note = storage.create("uploads/privacy/ef/gone");
+    note.write(b"an-upload-that-is-not-there").await.unwrap();
+    note.finish().await.unwrap();
+    for (hours, left) in [(0, 1), (23, 1), (2, 0)] {
+        app.clock.advance(TimeDelta::hours(hours));
+        app.enqueue(&SweepStorage {}).await;
+        app.settle().await;
+        assert_eq!(moto.held("uploads").len(), left, "{hours}");
+    }
+    assert!(moto.held("objects").is_empty());
+
+    // another secret, another bucket, and each right that is missing
+    let secret = moto.url().split(['@', ':']).nth(2).unwrap().to_owned();
+    let mut wrong =
+        vec![moto.url().replace(&secret, "another-secret"), moto.url().replace("care-files", "another-bucket")];
+    for right in ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "s3:AbortMultipartUpload"] {
+        wrong.push(moto.url_without(right));
+    }
+    for url in wrong {
+        let folder = tempfile::tempdir().unwrap();
+        let said = Storage::open(&config_of(&folder, &url)).unwrap().prove().await;
+        let said = said.expect_err(&url).to_string();
+        assert!(said.starts_with("STORAGE_URL: ") && !said.contains("another-secret"), "{said}");
+    }
+}
+
+fn config_of(folder: &tempfile::TempDir, url: &str) -> Config {
+    Config::from_env(|name| match name {
+        "DATA_DIR" => Some(folder.path().display().to_string()),
+        "STORAGE_URL" => Some(url.to_owned()),
+        _ => None,
+    })
+    .unwrap()
+}
+
 async fn write(storage: &Storage, key: &str, bytes: usize) -> huntzen::platform::Result<u64> {
     let mut object = storage.create(key);
     object.write(&vec![7_u8; bytes]).await?;
@@ -105,6 +195,28 @@ async fn a_slow_bucket_takes_a_large_object_and_a_silent_one_is_away() {
     assert_eq!(written.unwrap(), 6_000_000);
     assert_eq!(in_slow.platform.storage.read("exports/large.csv").await.unwrap().0, 6_000_000);
     silent.wake();
+}
+
+/// A question that is refused is answered: what is written goes on meanwhile, unless the next one is refused as well.
+#[tokio::test]
+async fn a_bucket_that_refuses_one_question_takes_what_is_written_and_one_that_refuses_them_all_is_away() {
+    let silence = Duration::from_secs(5);
+    // one question is asked four times
+    let (busy, away) = (
+        S3::start_slow_and_refusing(Duration::from_secs(13), 4),
+        S3::start_slow_and_refusing(Duration::from_mins(2), u32::MAX),
+    );
+    let (in_busy, in_away) = (in_bucket(&busy).await, in_bucket(&away).await);
+    let storages = [&in_busy, &in_away].map(|app| app.platform.storage.clone().with_silence(silence));
+    let begun = std::time::Instant::now();
+    let (written, refused) = tokio::join!(
+        write(&storages[0], "exports/large.csv", 6_000_000),
+        write(&storages[1], "exports/large.csv", 6_000_000),
+    );
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert_eq!(written.unwrap(), 6_000_000);
+    assert_eq!(storages[0].read("exports/large.csv").await.unwrap().0, 6_000_000);
+    assert_eq!(refused.unwrap_err().code(), "storage_unavailable");
 }
 
 /// Making an upload and noting it are two requests: each may take as long as one. An upload that is there is called off when
@@ -201,13 +313,7 @@ async fn a_bucket_that_does_not_take_the_program_is_found_at_the_start() {
     for url in [s3.url_with("another-secret", "care-files"), s3.url_with("b%2F8%2Bk2J9vQx7LmT4zRw8", "another-bucket")]
     {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config::from_env(|name| match name {
-            "DATA_DIR" => Some(folder.path().display().to_string()),
-            "STORAGE_URL" => Some(url.clone()),
-            _ => None,
-        })
-        .unwrap();
-        let said = Storage::open(&config).unwrap().prove().await.unwrap_err().to_string();
+        let said = Storage::open(&config_of(&folder, &url)).unwrap().prove().await.unwrap_err().to_string();
         assert!(said.starts_with("STORAGE_URL: "), "{said}");
         assert!(!said.contains("another-secret") && !said.contains("b/8+"), "{said}");
     }
@@ -215,8 +321,7 @@ async fn a_bucket_that_does_not_take_the_program_is_found_at_the_start() {
     let mut gone = S3::start();
     let url = gone.url();
     gone.stop();
-    let app = TestApp::start_with(|name| (name == "STORAGE_URL").then(|| url.clone())).await;
-    app.platform.storage.prove().await.unwrap();
+    kept_at(&url).await.platform.storage.prove().await.unwrap();
 }
 
 #[tokio::test]
@@ -294,12 +399,7 @@ async fn an_upload_that_its_server_did_not_survive_is_collected() {
 #[test]
 fn a_configuration_of_a_bucket_shows_no_secret() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config::from_env(|name| match name {
-        "DATA_DIR" => Some(folder.path().display().to_string()),
-        "STORAGE_URL" => Some("s3://key:hidden-secret@s3.example.org/care-files".into()),
-        _ => None,
-    })
-    .unwrap();
+    let config = config_of(&folder, "s3://key:hidden-secret@s3.example.org/care-files");
     assert!(!format!("{config:?}").contains("hidden-secret"));
     let huntzen::platform::config::StorageUrl::Bucket(bucket) = &config.storage_url else { panic!() };
     assert_eq!(bucket.secret_key.expose_secret(), "hidden-secret");

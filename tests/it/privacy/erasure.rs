@@ -22,7 +22,10 @@ async fn an_erasure_needs_the_password_waits_seven_days_and_can_be_taken_back() 
     assert_eq!(it.alice.get("/me").await.expect(200).str("/erasureDueAt"), asked.str("/dueAt"));
     it.app.settle().await;
     let mails = it.app.mails_to(&it.alice.email);
-    assert!(mails.iter().any(|mail| mail.subject == "Your account is to be erased"), "{mails:?}");
+    let mail = mails.iter().find(|mail| mail.subject == "Your account is to be erased").unwrap();
+    // how it is taken back, without a link to a page that is not there
+    let text = mail.text.as_deref().unwrap();
+    assert!(text.contains("take it back once logged in") && !text.contains("://"), "{text}");
     let told = it.alice.get("/notifications").await.expect(200);
     assert!(told.text().contains("erasure_asked"), "{}", told.text());
     let receipt = it.alice.get("/privacy/erasure/receipt").await.expect(200);
@@ -34,6 +37,10 @@ async fn an_erasure_needs_the_password_waits_seven_days_and_can_be_taken_back() 
     it.alice.get("/journal").await.expect(200);
     it.alice.delete("/privacy/erasure").await.expect(204);
     it.alice.delete("/privacy/erasure").await.refused(404, "not_found");
+    it.app.settle().await;
+    let mails = it.app.mails_to(&it.alice.email);
+    let mail = mails.iter().find(|mail| mail.subject == "Your account stays").unwrap();
+    assert!(!mail.text.as_deref().unwrap().contains("://"), "{mail:?}");
     assert_eq!(it.alice.get("/privacy/erasure").await.expect(200).str("/status"), "withdrawn");
     assert_eq!(it.alice.get("/me").await.expect(200).json.get("erasureDueAt"), None);
     it.days_later(6).await;
@@ -414,6 +421,73 @@ async fn a_practitioner_ends_their_sessions_first_and_keeps_their_records() {
         it.app.count("SELECT count(*) FROM app.practitioners WHERE adeli IS NULL AND display_name = '–'").await,
         1
     );
+}
+
+/// What is to be kept for twenty years is kept by somebody, or not written.
+#[tokio::test]
+async fn a_note_that_comes_as_the_erasure_of_its_author_begins_is_refused_or_holds_it() {
+    let (app, _, alice, mut dr) = scene().await;
+    let mut other = app.practitioner().await;
+    let mut sessions = Vec::new();
+    for author in [&dr, &other] {
+        sessions.push(crate::reviews::session(&app, &alice, author, "completed").await);
+        author.post("/privacy/erasure", proof()).await.expect(202);
+    }
+    app.settle().await;
+    let due = app.clock.now() + TimeDelta::days(8);
+    at(&app, due, [(&mut dr, Role::Practitioner), (&mut other, Role::Practitioner)]).await;
+
+    // the erasure is first: the note waits for it, and is refused; so is one that comes while mails are sent
+    let request: Uuid = sqlx::query_scalar("SELECT id FROM app.privacy_requests WHERE user_id = $1")
+        .bind(dr.id)
+        .fetch_one(app.db())
+        .await
+        .unwrap();
+    let mut begins = app.as_role(DbRole::Worker, dr.id).await;
+    sqlx::query("BEGIN").execute(&mut begins).await.unwrap();
+    let begun: String = sqlx::query_scalar("SELECT app.begin_erasure($1, $2)")
+        .bind(request)
+        .bind(due)
+        .fetch_one(&mut begins)
+        .await
+        .unwrap();
+    assert_eq!(begun, "begun");
+    let path = format!("/consultations/{}/notes", sessions[0]);
+    let (answer, ()) = tokio::join!(dr.post(&path, json!({"format": "free", "body": NOTE})), async {
+        app.until_one_waits().await;
+        sqlx::query("COMMIT").execute(&mut begins).await.unwrap();
+    });
+    answer.refused(409, "note_author_left");
+    assert_eq!(app.count("SELECT count(*) FROM app.clinical_notes").await, 0);
+    let mut late = app.as_role(DbRole::Practitioner, dr.id).await;
+    let error = write_note(&mut late, sessions[0]).await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().constraint(), Some("clinical_notes_author_left"));
+
+    // the note is first
+    let mut writes = app.as_role(DbRole::Practitioner, other.id).await;
+    sqlx::query("BEGIN").execute(&mut writes).await.unwrap();
+    assert!(write_note(&mut writes, sessions[1]).await.unwrap());
+    app.enqueue(&SweepErasures {}).await;
+    let committed = async {
+        app.until_one_waits().await;
+        sqlx::query("COMMIT").execute(&mut writes).await.unwrap();
+    };
+    tokio::join!(app.settle(), committed);
+    let answer = other.get("/privacy/erasure").await.expect(200);
+    assert_eq!((answer.str("/status"), answer.str("/reason")), ("refused".into(), "records_kept".into()));
+    assert_eq!(app.count("SELECT count(*) FROM app.users WHERE erased_at IS NOT NULL").await, 1);
+    let unread = "SELECT count(*) FROM app.clinical_notes n JOIN app.users u ON u.id = n.practitioner_id WHERE u.erased_at IS NOT NULL";
+    assert_eq!((app.count(unread).await, app.count("SELECT count(*) FROM app.clinical_notes").await), (0, 1));
+}
+
+async fn write_note(conn: &mut sqlx::PgConnection, session: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "SELECT app.write_note($1, gen_random_uuid(), 'free', decode(repeat('00', 200), 'hex'), gen_random_uuid(),
+                               decode(repeat('00', 60), 'hex'), now())",
+    )
+    .bind(session)
+    .fetch_one(conn)
+    .await
 }
 
 #[tokio::test]

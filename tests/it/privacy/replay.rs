@@ -77,7 +77,7 @@ async fn a_backup_of_before_is_erased_again_by_the_ledger_and_notes_stay_with_th
     let cut = lines.lines().next().unwrap().to_owned();
     let changed = lines.replacen(&it.alice.id.to_string(), &it.dr.id.to_string(), 1);
     let emptied = lines.lines().last().unwrap().to_owned();
-    for (ledger, fault) in [(cut, Fault::Unsealed), (changed, Fault::Broken(1)), (emptied, Fault::Forged)] {
+    for (ledger, fault) in [(cut, Fault::Cut), (changed, Fault::Broken(1)), (emptied, Fault::Forged)] {
         assert_eq!(replay(&restored, &ledger, Some(keyring), false).await, Err(fault));
     }
     // what would be done is told, and not done

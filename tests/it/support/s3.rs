@@ -1,10 +1,13 @@
-//! A server that speaks S3 and checks signatures (s3rver of npm, installed once when missing).
+//! Servers that speak S3 and check signatures: s3rver of npm, behind a check of our own, and moto of `PyPI`, with botocore's.
+//! Installed once, when missing.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::tools;
 
@@ -19,25 +22,40 @@ pub struct S3 {
     folder: tempfile::TempDir,
 }
 
+/// What is the matter with one.
+#[derive(Clone, Copy, Default)]
+struct Ways {
+    /// So much time passes before it takes anything of the first part of an upload.
+    before_a_part: Duration,
+    /// And before it makes an upload, and as much before it takes what notes it.
+    before_an_upload: Duration,
+    /// So many times it is asked for the head of an object it answers 503.
+    refused: u32,
+}
+
 impl S3 {
     pub fn start() -> Self {
-        Self::start_slow(Duration::ZERO)
+        Self::start_as(Ways::default())
     }
 
     /// One that lets so much time pass before it makes an upload, and as much before it takes what notes it.
     pub fn start_slow_to_begin(wait: Duration) -> Self {
-        Self::start_as([Duration::ZERO, wait])
+        Self::start_as(Ways { before_an_upload: wait, ..Ways::default() })
     }
 
     /// One that lets so much time pass before it takes anything of the first part of an upload.
     pub fn start_slow(wait: Duration) -> Self {
-        Self::start_as([wait, Duration::ZERO])
+        Self::start_as(Ways { before_a_part: wait, ..Ways::default() })
     }
 
-    /// Before a part, and before an upload.
-    fn start_as(waits: [Duration; 2]) -> Self {
+    /// The same, and it refuses so many times to say whether an object is there.
+    pub fn start_slow_and_refusing(wait: Duration, refused: u32) -> Self {
+        Self::start_as(Ways { before_a_part: wait, refused, ..Ways::default() })
+    }
+
+    fn start_as(ways: Ways) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, port) = run(folder.path(), 0, waits);
+        let (child, port) = run(folder.path(), 0, ways);
         Self { child, port, folder }
     }
 
@@ -79,7 +97,7 @@ impl S3 {
 
     /// The same one again, with what it kept.
     pub fn go_on(&mut self) {
-        (self.child, _) = run(self.folder.path(), self.port, [Duration::ZERO; 2]);
+        (self.child, _) = run(self.folder.path(), self.port, Ways::default());
     }
 
     /// How many uploads in parts are neither complete nor called off.
@@ -125,7 +143,67 @@ impl Drop for S3 {
     }
 }
 
-fn run(folder: &Path, port: u16, waits: [Duration; 2]) -> (Child, u16) {
+/// moto: nothing of it is ours but how it is started. It keeps everything in memory.
+pub struct Moto {
+    child: Child,
+    asked: ChildStdin,
+    told: BufReader<ChildStdout>,
+    said: Value,
+}
+
+impl Moto {
+    pub fn start() -> Self {
+        let mut child = Command::new(tools::moto())
+            .arg(tools::path("s3-moto.py"))
+            .arg(BUCKET)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (asked, mut told) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let said = read(&mut told);
+        Self { child, asked, told, said }
+    }
+
+    /// `STORAGE_URL` of it.
+    pub fn url(&self) -> String {
+        self.url_of(&self.said)
+    }
+
+    /// The same, with a key that has all the rights but one.
+    pub fn url_without(&mut self, right: &str) -> String {
+        writeln!(self.asked, "{right}").unwrap();
+        let key = read(&mut self.told);
+        self.url_of(&key)
+    }
+
+    fn url_of(&self, key: &Value) -> String {
+        let [key, secret] = ["key", "secret"].map(|it| key[it].as_str().unwrap());
+        let secret = secret.replace('/', "%2F").replace('+', "%2B");
+        format!("s3://{key}:{secret}@127.0.0.1:{}/{BUCKET}?tls=none", self.said["port"])
+    }
+
+    /// The keys of the `objects` that it holds, or of the `uploads` that are neither complete nor called off.
+    pub fn held(&mut self, what: &str) -> Vec<String> {
+        writeln!(self.asked).unwrap();
+        serde_json::from_value(read(&mut self.told)[what].take()).unwrap()
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(told: &mut impl BufRead) -> Value {
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"))
+}
+
+fn run(folder: &Path, port: u16, ways: Ways) -> (Child, u16) {
     static MODULES: OnceLock<PathBuf> = OnceLock::new();
     let modules = MODULES.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -138,7 +216,8 @@ fn run(folder: &Path, port: u16, waits: [Duration; 2]) -> (Child, u16) {
         .arg(modules)
         .arg(folder)
         .args([BUCKET, KEY, SECRET, &port.to_string()])
-        .args(waits.map(|wait| wait.as_millis().to_string()))
+        .args([ways.before_a_part, ways.before_an_upload].map(|wait| wait.as_millis().to_string()))
+        .arg(ways.refused.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()

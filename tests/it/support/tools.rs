@@ -94,6 +94,17 @@ pub fn spreadsheets() -> PathBuf {
     program
 }
 
+/// Python with moto, installed once, when missing.
+pub fn moto() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let done = Command::new(root.join("tools/install")).arg("moto").status().expect("bash is needed");
+        assert!(done.success(), "tools/install moto failed");
+        root.join(".huntzen/venv/bin/python")
+    })
+}
+
 /// Runs `test/vectors.mjs` of web/private-journal, built once, when missing, with `input`; what it printed.
 pub fn private_journal(args: &[&str], input: &str) -> String {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

@@ -154,7 +154,7 @@ async fn send_receipt(cx: &JobContext, id: PrivacyRequestId) -> Result<()> {
         };
         let context = json!({
             "name": it.display_name, "what": "receipt", "asked_by": it.asked_by.as_str(), "reason": null, "due_at": it.due_at, "time_zone": it.time_zone,
-            "erased": erased, "kept": kept, "reference": id, "link": null,
+            "erased": erased, "kept": kept, "reference": id,
         });
         Ok(Some(letter(&it, context)?))
     })
@@ -165,11 +165,9 @@ async fn mail_erasure(cx: JobContext, job: MailErasure) -> Result<()> {
     let (id, what) = (job.request_id, job.what);
     mail::deliver(&cx, &format!("erasure_{}:{id}", what.as_str()), async |tx| {
         let Some(it) = store::find_reader(tx, id).await?.filter(|it| what.is_so(it.status)) else { return Ok(None) };
-        let public = cx.platform.config.public_url.as_str().trim_end_matches('/');
         let context = json!({
             "name": it.display_name, "what": what.as_str(), "asked_by": it.asked_by.as_str(), "reason": it.reason.map(super::model::Obstacle::as_str),
             "due_at": it.due_at, "time_zone": it.time_zone, "erased": [], "kept": [], "reference": id,
-            "link": format!("{public}/privacy"),
         });
         Ok(Some(letter(&it, context)?))
     })

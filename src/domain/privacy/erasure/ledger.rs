@@ -73,8 +73,11 @@ pub enum Fault {
     Malformed(usize),
     #[error("entry {0} is not what it was, or one before it is missing")]
     Broken(i64),
-    #[error("it does not end with its seal: lines were cut off, or it was written by an earlier release (--unsealed)")]
+    /// The way around is told of no ledger that has a trace of chain or seal.
+    #[error("it has neither digests nor a seal: if an earlier release wrote it, --unsealed takes it as it is")]
     Unsealed,
+    #[error("it does not end with its seal: lines were cut off")]
+    Cut,
     #[error("its seal is not of these lines")]
     Forged,
     #[error("its seal is of a master key that MASTER_KEYS does not hold")]
@@ -152,28 +155,28 @@ fn place() -> Place {
 
 /// The lines of a ledger, if it is whole. `None` for the keys: it is taken as it is, seal or none.
 pub fn read<'a>(text: impl IntoIterator<Item = &'a str>, keyring: Option<&Keyring>) -> Result<Vec<Line>, Fault> {
-    let (mut lines, mut chain, mut seal) = (Vec::new(), Chain::default(), None);
+    let (mut lines, mut seal) = (Vec::<Line>::new(), None);
     for (number, text) in text.into_iter().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-        if let Ok(it) = serde_json::from_str::<Line>(text) {
-            if keyring.is_some() {
-                if seal.is_some() {
-                    return Err(Fault::Forged);
-                }
-                if it.place.is_none() && it.digest.is_none() {
-                    return Err(Fault::Unsealed);
-                }
-                chain.take(&it)?;
+        // nothing follows a seal, not even another one: whoever looks for what a ledger says finds it once
+        if let Ok(it) = serde_json::from_str(text) {
+            if keyring.is_some() && seal.is_some() {
+                return Err(Fault::Forged);
             }
             lines.push(it);
         } else {
-            seal = Some(serde_json::from_str::<Seal>(text).map_err(|_| Fault::Malformed(number + 1))?);
+            let it = serde_json::from_str::<Seal>(text).map_err(|_| Fault::Malformed(number + 1))?;
+            if seal.replace(it).is_some() && keyring.is_some() {
+                return Err(Fault::Forged);
+            }
         }
     }
-    match (keyring, seal) {
-        (None, _) => Ok(lines),
-        (Some(_), None) => Err(Fault::Unsealed),
-        (Some(keyring), Some(seal)) => chain.check(&seal, keyring).map(|()| lines),
+    let Some(keyring) = keyring else { return Ok(lines) };
+    if seal.is_none() && lines.iter().all(|it| it.place.is_none() && it.digest.is_none()) {
+        return Err(Fault::Unsealed);
     }
+    let mut chain = Chain::default();
+    lines.iter().try_for_each(|it| chain.take(it))?;
+    chain.check(&seal.ok_or(Fault::Cut)?, keyring).map(|()| lines)
 }
 
 #[cfg(test)]
@@ -183,6 +186,10 @@ mod tests {
     fn ring(name: &str, byte: u8) -> Keyring {
         Keyring::new(&[(name.to_owned(), STANDARD.encode([byte; 32]).into())]).unwrap()
     }
+
+    /// Of an earlier release.
+    const PLAIN: &str =
+        r#"{"userId":"0197a3c0-0000-7000-8000-000000000000","keyIds":[],"erasedAt":"2026-01-01T00:00:00Z"}"#;
 
     /// Three erasures, and the seal.
     fn ledger() -> Vec<String> {
@@ -234,7 +241,7 @@ mod tests {
         let mut moved = lines.clone();
         moved.swap(0, 1);
         assert_eq!(fault(&moved), Fault::Broken(2));
-        assert_eq!(fault(&lines[..3]), Fault::Unsealed);
+        assert_eq!(fault(&lines[..3]), Fault::Cut);
         assert_eq!(fault(&lines[3..]), Fault::Forged);
         let mut more = lines.clone();
         more.push(lines[0].clone());
@@ -249,6 +256,26 @@ mod tests {
         assert_eq!(fault(&other), Fault::Forged);
         other[3] = "DROP TABLE".to_owned();
         assert_eq!(fault(&other), Fault::Malformed(4));
+    }
+
+    /// Whoever is told of a way around takes it: a line without place and digest makes no earlier release's ledger of another one.
+    #[test]
+    fn a_line_of_an_earlier_release_in_a_sealed_ledger_is_told_as_slipped_in() {
+        let lines = ledger();
+        for at in 0..=lines.len() {
+            let mut more = lines.clone();
+            more.insert(at, PLAIN.to_owned());
+            let there = Fault::Broken(i64::try_from(at).unwrap() + 1);
+            assert_eq!(fault(&more), if at == lines.len() { Fault::Forged } else { there }, "{at}");
+            // nor where the seal was taken away as well
+            more.retain(|line| !line.contains(r#""seal""#));
+            assert!(matches!(fault(&more), Fault::Broken(_)), "{at}");
+        }
+        let sealed = [PLAIN.to_owned(), lines[3].clone()];
+        assert_eq!(fault(&sealed), Fault::Broken(1));
+        for fault in [Fault::Broken(1), Fault::Cut, Fault::Forged] {
+            assert!(!fault.to_string().contains("--"), "{fault}");
+        }
     }
 
     #[test]
@@ -267,12 +294,20 @@ mod tests {
         assert_eq!(read(&earlier), Ok(Vec::new()));
         let changed = earlier.replace(r#""seal""#, r#""publishedUntil":"none","seal""#);
         assert_eq!(read(&changed), Err(Fault::Forged));
+        // nor in a seal of their own beside that one: whoever looks for what is said finds the one that speaks
+        let spoken = r#"{"entries":0,"publishedUntil":"none","seal":"x"}"#;
+        let (earlier, said) = (earlier.as_str(), said.as_str());
+        for both in [[spoken, earlier], [earlier, spoken], [earlier, earlier], [said, said]] {
+            assert_eq!(super::read(both, Some(&ring)), Err(Fault::Forged), "{both:?}");
+        }
     }
 
     #[test]
     fn a_ledger_of_an_earlier_release_is_taken_where_that_is_said() {
-        let line = r#"{"userId":"0197a3c0-0000-7000-8000-000000000000","keyIds":[],"erasedAt":"2026-01-01T00:00:00Z"}"#;
-        assert_eq!(read([line], None).unwrap().len(), 1);
-        assert_eq!(read([line], Some(&ring("m1", 7))), Err(Fault::Unsealed));
+        assert_eq!(read([PLAIN, PLAIN], None).unwrap().len(), 2);
+        for earlier in [&[PLAIN, PLAIN][..], &[]] {
+            assert_eq!(read(earlier.iter().copied(), Some(&ring("m1", 7))), Err(Fault::Unsealed));
+        }
+        assert!(Fault::Unsealed.to_string().contains("--unsealed"));
     }
 }
