@@ -95,3 +95,16 @@ async fn correct_heartbeats(cx: JobContext, _: CorrectHeartbeats) -> Result<()> 
         .await?;
     tx.commit().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_asks_for_each_of_them() {
+        let mut registry = Registry::new();
+        jobs(&mut registry);
+        let scheduled: Vec<&str> = registry.schedules().iter().map(|it| it.name).collect();
+        assert_eq!(scheduled, [Purge::KIND, PurgeAnswers::KIND, CorrectHeartbeats::KIND]);
+    }
+}
