@@ -91,9 +91,10 @@ impl Storage {
         let tried = async {
             let path = Path::from(PROBE);
             self.store.put(&path, Bytes::from_static(b"ok").into()).await?;
-            self.store.get(&path).await?.bytes().await?;
+            // another process that starts at the same moment may have removed it
+            or_gone(async { self.store.get(&path).await?.bytes().await }.await)?;
             self.store.list(Some(&Path::from("health"))).try_next().await?;
-            self.store.delete(&path).await?;
+            or_gone(self.store.delete(&path).await)?;
             let Some(bucket) = &self.bucket else { return Ok(()) };
             let id = bucket.create_multipart(&path).await?;
             bucket.abort_multipart(&path, &id).await
@@ -126,10 +127,11 @@ impl Storage {
         let mut has_refused = false;
         loop {
             tokio::time::sleep(self.silence).await;
-            match tokio::time::timeout(self.silence, self.check()).await {
-                Ok(Ok(())) => has_refused = false,
-                Ok(Err(problem)) if has_refused => return problem,
-                Ok(Err(_)) => has_refused = true,
+            match tokio::time::timeout(self.silence, self.store.head(&Path::from(PROBE))).await {
+                Ok(Ok(_) | Err(object_store::Error::NotFound { .. })) => has_refused = false,
+                Ok(Err(error)) if !has_refused && says_status(&error) => has_refused = true,
+                // there is no connection, or no answer on it, as well
+                Ok(Err(error)) => return unavailable(error),
                 Err(elapsed) => return unavailable(elapsed),
             }
         }
@@ -271,6 +273,14 @@ fn open_bucket(bucket: &Bucket, options: ClientOptions) -> object_store::Result<
         .build()
 }
 
+/// That there is no such object is no fault.
+fn or_gone<T>(done: object_store::Result<T>) -> object_store::Result<()> {
+    match done {
+        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether waiting would not help.
 fn is_our_fault(error: &object_store::Error) -> bool {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
@@ -279,6 +289,11 @@ fn is_our_fault(error: &object_store::Error) -> bool {
         // a list that is refused says it in words alone
         _ => error.to_string().contains("status code: 403"),
     }
+}
+
+/// Whether a server answered, by refusing.
+fn says_status(error: &object_store::Error) -> bool {
+    error.to_string().contains("status code: ")
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Problem {

@@ -24,6 +24,13 @@ async fn files_are_kept_in_a_bucket_as_in_a_folder() {
     let s3 = S3::start();
     let app = in_bucket(&s3).await;
     app.platform.storage.prove().await.unwrap();
+    // processes that start at the same moment try the same object
+    for storage in [&app.platform.storage, &TestApp::start().await.platform.storage] {
+        for _ in 0..10 {
+            let proved = futures_util::future::join_all((0..8).map(|_| storage.prove())).await;
+            assert!(proved.iter().all(Result::is_ok), "{proved:?}");
+        }
+    }
     app.anonymous().get("//health/ready").await.expect(200);
     let dr = app.practitioner().await;
     let first = set_avatar(&dr, jpeg()).await.expect(201);

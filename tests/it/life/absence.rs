@@ -156,6 +156,7 @@ async fn what_ends_before_it_began_by_a_clock_that_was_set_back_took_no_time_and
         (&json!("completed"), &json!(0), &json!(true))
     );
     assert_eq!(it["endedAt"], it["startedAt"]);
+    app.settle().await;
 }
 
 #[tokio::test]

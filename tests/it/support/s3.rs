@@ -156,6 +156,9 @@ impl Moto {
         let mut child = Command::new(tools::moto())
             .arg(tools::path("s3-moto.py"))
             .arg(BUCKET)
+            // proxies and profiles of whoever tests are none of it
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -73,6 +73,9 @@ pub enum Fault {
     Malformed(usize),
     #[error("entry {0} is not what it was, or one before it is missing")]
     Broken(i64),
+    /// So was one of an earlier release that had erased nobody; a file that was cut off is far more likely.
+    #[error("it is empty: nobody would be erased again. Look for another copy of it")]
+    Empty,
     /// The way around is told of no ledger that has a trace of chain or seal.
     #[error("it has neither digests nor a seal: if an earlier release wrote it, --unsealed takes it as it is")]
     Unsealed,
@@ -171,6 +174,9 @@ pub fn read<'a>(text: impl IntoIterator<Item = &'a str>, keyring: Option<&Keyrin
         }
     }
     let Some(keyring) = keyring else { return Ok(lines) };
+    if seal.is_none() && lines.is_empty() {
+        return Err(Fault::Empty);
+    }
     if seal.is_none() && lines.iter().all(|it| it.place.is_none() && it.digest.is_none()) {
         return Err(Fault::Unsealed);
     }
@@ -305,9 +311,10 @@ mod tests {
     #[test]
     fn a_ledger_of_an_earlier_release_is_taken_where_that_is_said() {
         assert_eq!(read([PLAIN, PLAIN], None).unwrap().len(), 2);
-        for earlier in [&[PLAIN, PLAIN][..], &[]] {
-            assert_eq!(read(earlier.iter().copied(), Some(&ring("m1", 7))), Err(Fault::Unsealed));
-        }
+        assert_eq!(read([PLAIN, PLAIN], Some(&ring("m1", 7))), Err(Fault::Unsealed));
         assert!(Fault::Unsealed.to_string().contains("--unsealed"));
+        // of one that says nothing that way would erase nobody: it is not told of
+        assert_eq!(read(["", " "], Some(&ring("m1", 7))), Err(Fault::Empty));
+        assert!(!Fault::Empty.to_string().contains("--unsealed"));
     }
 }
