@@ -102,9 +102,10 @@ mod tests {
 
     #[test]
     fn the_clock_asks_for_each_of_them() {
-        let mut registry = Registry::new();
-        jobs(&mut registry);
+        let registry = Registry::new();
         let scheduled: Vec<&str> = registry.schedules().iter().map(|it| it.name).collect();
-        assert_eq!(scheduled, [Purge::KIND, PurgeAnswers::KIND, CorrectHeartbeats::KIND]);
+        for kind in [Purge::KIND, PurgeAnswers::KIND, CorrectHeartbeats::KIND] {
+            assert!(scheduled.contains(&kind), "{kind} of {scheduled:?}");
+        }
     }
 }
