@@ -394,6 +394,8 @@ async fn whoever_has_a_session_alone_exchanges_no_wraps() {
     let kept = diary.alice.get("/journal/keys").await.expect(200);
     assert_eq!(kept.json["byPassphrase"], formed(key, 1)["byPassphrase"]);
     assert!(kept.json.get("before").is_none());
+    // the pause that follows a wrong password is over
+    diary.app.clock.advance(chrono::TimeDelta::minutes(1));
     // where there is a second factor, a code of it as well
     let phone = crate::two_factor::enabled(&diary.app, &diary.alice).await;
     let refused = put(Some(PASSWORD), None).await;
